@@ -1,0 +1,167 @@
+/*
+ * What services should be, as plain data: the outcome of reading the
+ * configuration. No type of the parsing library appears here.
+ *
+ * A struct spec owns everything that it points to. Strings are never NULL unless a
+ * comment says so; lists are arrays that end with NULL. Services stand in the order of
+ * the configuration. Instances are not unfolded: a definition with instances = 3 is one
+ * spec_service, and spec_expand() puts %{name} and %{instance} in when a string is used.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/usec.h"
+
+#define SPEC_NAME_MAX	       64 /* of a service without its @instance */
+#define SPEC_INSTANCE_NAME_MAX 72 /* "web@1000", with room to spare */
+#define SPEC_MAX_INSTANCES     10000
+#define SPEC_MAX_SERVICES      20000 /* instances counted */
+#define SPEC_MAX_RESTART_LIMIT 32 /* so many times of automatic starts are remembered */
+
+enum spec_type { SPEC_TYPE_SIMPLE, SPEC_TYPE_ONESHOT, SPEC_TYPE_MAX };
+
+enum spec_restart {
+	SPEC_RESTART_ALWAYS,
+	SPEC_RESTART_ON_FAILURE,
+	SPEC_RESTART_ON_ABNORMAL,
+	SPEC_RESTART_NEVER,
+	SPEC_RESTART_MAX
+};
+
+/* Whom the stop signal goes to. What is left at the timeout is killed, all of the tree. */
+enum spec_kill { SPEC_KILL_TREE, SPEC_KILL_GROUP, SPEC_KILL_PROCESS, SPEC_KILL_MAX };
+
+enum spec_sink { SPEC_SINK_FILE, SPEC_SINK_NONE, SPEC_SINK_INHERIT, SPEC_SINK_MAX };
+
+enum spec_orphan { SPEC_ORPHAN_ADOPT, SPEC_ORPHAN_STOP, SPEC_ORPHAN_MAX };
+
+/* What the core decides by. */
+struct spec_policy {
+	enum spec_type type;
+	enum spec_restart restart;
+	uint64_t success_codes[4]; /* bit c of word c / 64: exit code c is a success */
+	usec_t restart_delay_usec, restart_max_delay_usec;
+	unsigned restart_jitter_percent; /* 0 to 100; added on top of the delay */
+	unsigned restart_limit; /* 0: never give up */
+	usec_t restart_window_usec;
+	usec_t stable_after_usec;
+	int stop_signal;
+	usec_t stop_timeout_usec;
+	enum spec_kill stop_kill;
+	bool autostart;
+};
+
+/* A file and line of a key. file is borrowed from the spec (spec.files). */
+struct spec_place {
+	const char *file;
+	unsigned line;
+};
+
+/* Where each key that was given stands; key is the configuration's name, "stop.timeout". */
+struct spec_origin {
+	const char *key; /* static */
+	struct spec_place place;
+};
+
+/* A user or group, looked up when the configuration is loaded. */
+struct spec_identity {
+	bool set; /* false: stay who supervisord is */
+	uid_t uid;
+	gid_t gid;
+	gid_t *groups; /* all supplementary groups, gid among them */
+	size_t n_groups;
+	char *user_name, *home, *shell; /* for USER, LOGNAME, HOME, SHELL; NULL if unknown */
+};
+
+struct spec_log {
+	enum spec_sink sink;
+	char *file; /* SPEC_SINK_FILE: as written, may be relative to log-dir */
+	uint64_t max_size_bytes; /* 0: never rotate by size */
+	unsigned keep;
+};
+
+struct spec_service {
+	char *name;
+	struct spec_place place;
+	struct spec_origin *origins;
+	size_t n_origins;
+
+	bool has_instances;
+	unsigned n_instances; /* 1 without instances; 0 is allowed with them */
+
+	struct spec_policy policy;
+
+	char **command; /* at least one element, already split */
+	char *directory;
+	mode_t umask;
+	struct spec_identity identity;
+	int nice;
+	bool has_nice;
+	int oom_score_adj;
+	bool has_oom_score_adj;
+	bool clear_environment;
+	char **file_environment; /* "K=V" of env-file, as loaded: no %{} in it */
+	char **environment; /* "K=V", merged with that of defaults */
+	char **groups; /* without the @ */
+	struct spec_log log; /* stdout, and stderr too unless split_stderr */
+	struct spec_log log_stderr; /* used only with split_stderr */
+	bool split_stderr;
+};
+
+/* Who may use the control socket beside root and the owner. */
+struct spec_role {
+	uid_t *uids;
+	size_t n_uids;
+	gid_t *gids;
+	size_t n_gids;
+};
+
+struct spec {
+	char *runtime_dir, *state_dir, *log_dir; /* absolute */
+	int log_level; /* enum log_level of base/log.h */
+	unsigned max_starting; /* 0: no limit */
+	enum spec_orphan on_orphan;
+
+	bool has_control_mode;
+	mode_t control_mode;
+	bool has_control_group;
+	gid_t control_group;
+	struct spec_role operators, observers;
+
+	int64_t queue_key; /* 0: ftok(runtime-dir, 'S') */
+	mode_t queue_mode;
+	bool has_queue_group;
+	gid_t queue_group;
+
+	struct spec_service *services;
+	size_t n_services;
+
+	char **files; /* every file that was read; the first is the main one */
+};
+
+void spec_free(struct spec *s);
+
+/* The origin of a key of a service, or the service's own place where it was not given. */
+struct spec_place spec_place_of(const struct spec_service *s, const char *key);
+
+/* "web" or, with instances, "web@3" (instance counts from 1). Returns ret_name. */
+const char *spec_instance_name(const struct spec_service *s, unsigned instance,
+	char ret_name[static SPEC_INSTANCE_NAME_MAX]);
+
+/*
+ * text with %{name} and %{instance} replaced (instance is "" without instances); every
+ * other % stays. NULL for lack of memory; the caller frees.
+ */
+char *spec_expand(const char *text, const struct spec_service *s, unsigned instance);
+
+bool spec_is_success(const struct spec_policy *p, int exit_code);
+
+const char *spec_type_to_string(enum spec_type t);
+const char *spec_restart_to_string(enum spec_restart r);
+const char *spec_kill_to_string(enum spec_kill k);
+const char *spec_sink_to_string(enum spec_sink s);
+const char *spec_orphan_to_string(enum spec_orphan o);

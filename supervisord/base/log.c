@@ -1,0 +1,141 @@
+/*
+ * Logging must not be able to stop a supervisor: whoever reads stderr may be
+ * stopped, slow or gone. So the line goes out in one write on a non-blocking
+ * open file description of our own, and what does not fit is counted.
+ *
+ * This is the one module with state outside any struct: the log is needed where
+ * nothing else exists yet (start) or exists any more (exit).
+ */
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/usec.h"
+
+#define LINE_SIZE 2048 /* < PIPE_BUF, so that a line is never torn by another writer */
+
+static struct {
+	const char *who;
+	int fd;
+	enum log_level level;
+	unsigned long dropped;
+} state = {.who = "supervisord", .fd = STDERR_FILENO, .level = LOG_LEVEL_INFO};
+
+static const char *const level_names[LOG_LEVEL_MAX] = {
+	[LOG_LEVEL_ERROR] = "error",
+	[LOG_LEVEL_WARNING] = "warning",
+	[LOG_LEVEL_INFO] = "info",
+	[LOG_LEVEL_DEBUG] = "debug",
+};
+
+const char *log_level_to_string(enum log_level level)
+{
+	return level_names[level];
+}
+
+int log_level_from_string(const char *text, enum log_level *ret_level)
+{
+	for (int i = 0; i < LOG_LEVEL_MAX; i++) {
+		if (strcmp(text, level_names[i]) == 0) {
+			*ret_level = (enum log_level)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+int log_open_nonblocking(int fd)
+{
+	char path[32];
+	struct stat st;
+	int r;
+
+	if (fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode))) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		r = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+		if (r >= 0)
+			return r;
+	}
+	r = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	return r < 0 ? -errno : r;
+}
+
+long log_write_nonblocking(int fd, const void *data, unsigned long n)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	ssize_t r = send(fd, data, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (r >= 0)
+		return r;
+	if (errno != ENOTSOCK)
+		return -errno;
+	/* Where no description of our own could be had, poll() makes a wait unlikely. */
+	r = poll(&p, 1, 0);
+	if (r < 0)
+		return -errno;
+	if (r == 0)
+		return -EAGAIN;
+	r = write(fd, data, n);
+	return r < 0 ? -errno : r;
+}
+
+void log_init(const char *who)
+{
+	int fd = log_open_nonblocking(STDERR_FILENO);
+
+	state.who = who;
+	if (fd >= 0)
+		state.fd = fd;
+}
+
+void log_set_level(enum log_level level)
+{
+	state.level = level;
+}
+
+/* What a service or a client wrote may be part of a line: no control byte gets out. */
+static void make_printable(char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = '?';
+	}
+}
+
+void log_write(enum log_level level, const char *format, ...)
+{
+	int saved = errno;
+	char line[LINE_SIZE], *text;
+	size_t n;
+	va_list args;
+
+	if (level > state.level)
+		return;
+	n = usec_rfc3339(usec_now(CLOCK_REALTIME), line);
+	n += (size_t)snprintf(
+		line + n, sizeof(line) - n, " %s: %s: ", state.who, level_names[level]);
+	if (state.dropped > 0)
+		n += (size_t)snprintf(
+			line + n, sizeof(line) - n, "(%lu lines of this log lost) ", state.dropped);
+	text = line + n;
+	va_start(args, format);
+	vsnprintf(text, sizeof(line) - n - 1, format, args);
+	va_end(args);
+	make_printable(text);
+	n += strlen(text);
+	line[n++] = '\n';
+	if (log_write_nonblocking(state.fd, line, n) < 0)
+		state.dropped++;
+	else
+		state.dropped = 0;
+	errno = saved;
+}

@@ -1,0 +1,74 @@
+/*
+ * The seam: every system call of launcher and engine that can fail for reasons
+ * outside the program passes here. Each returns what the call returns, or a
+ * negative errno; EINTR is retried where a retry is right.
+ *
+ * Built twice: as the programs ship it, and with SYS_FAULTS for tests, where
+ * SUPERVISOR_FAULT="who:call:N[+]:ERRNO[,…]" makes the Nth (with +: and every later)
+ * such call of a process fail. "who" is what sys_faults_init() was told, or "*".
+ * Example: SUPERVISOR_FAULT="engine:pwrite:3+:ENOSPC".
+ */
+#pragma once
+
+#include <poll.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+
+/* Reads SUPERVISOR_FAULT in the test build; nothing in the programs as shipped. */
+void sys_faults_init(const char *who);
+
+int sys_openat(int dir, const char *path, int flags, mode_t mode);
+ssize_t sys_read(int fd, void *data, size_t n);
+ssize_t sys_write(int fd, const void *data, size_t n);
+ssize_t sys_pwrite(int fd, const void *data, size_t n, off_t offset);
+int sys_fstat(int fd, struct stat *ret_st);
+int sys_fstatat(int dir, const char *path, struct stat *ret_st, int flags);
+int sys_ftruncate(int fd, off_t size);
+int sys_fallocate(int fd, off_t size); /* posix_fallocate(fd, 0, size) */
+int sys_mkdirat(int dir, const char *path, mode_t mode);
+int sys_unlinkat(int dir, const char *path, int flags);
+int sys_renameat_noreplace(int dir, const char *from, const char *to);
+int sys_renameat(int dir, const char *from, const char *to);
+int sys_fchmodat(int dir, const char *path, mode_t mode);
+int sys_fchownat(int dir, const char *path, uid_t uid, gid_t gid);
+int sys_flock(int fd, int operation);
+int sys_dup_cloexec(int fd, int lowest);
+int sys_dup3(int fd, int to, int flags);
+int sys_pipe2(int ret_fds[static 2], int flags);
+int sys_socket(int domain, int type, int protocol);
+int sys_socketpair(int domain, int type, int ret_fds[static 2]);
+int sys_bind(int fd, const struct sockaddr *address, socklen_t n);
+int sys_connect(int fd, const struct sockaddr *address, socklen_t n);
+int sys_listen(int fd, int backlog);
+int sys_accept4(int fd, int flags);
+int sys_getsockopt(int fd, int level, int option, void *data, socklen_t *n);
+ssize_t sys_send(int fd, const void *data, size_t n, int flags);
+ssize_t sys_sendmsg(int fd, const struct msghdr *msg, int flags);
+ssize_t sys_recv(int fd, void *data, size_t n, int flags);
+ssize_t sys_recvmsg(int fd, struct msghdr *msg, int flags);
+int sys_memfd_create(const char *name, unsigned flags);
+int sys_fcntl(int fd, int command, long argument);
+/* 0 and *ret_address, or -errno. */
+int sys_mmap(size_t n, int protection, int flags, int fd, off_t offset, void **ret_address);
+int sys_munmap(void *address, size_t n);
+int sys_epoll_create(void);
+int sys_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
+int sys_epoll_wait(int epoll, struct epoll_event *events, int n, int timeout_msec);
+int sys_signalfd(int fd, const sigset_t *mask);
+int sys_inotify_add_watch(int fd, const char *path, unsigned mask);
+int sys_waitid(idtype_t type, id_t id, siginfo_t *ret_info, int options, struct rusage *ret_usage);
+int sys_kill(pid_t pid, int signo);
+int sys_pidfd_open(pid_t pid);
+int sys_pidfd_send_signal(int pidfd, int signo);
+int sys_msgget(key_t key, int flags);
+int sys_msgctl(int id, int command, struct msqid_ds *ds);
+int sys_msgsnd(int id, const void *message, size_t n, int flags);
+ssize_t sys_msgrcv(int id, void *message, size_t n, long type, int flags);

@@ -1,0 +1,330 @@
+/*
+ * From an event to its cell in the table: generations keep late events out, guards turn
+ * an end into what follows from it, and afterwards places that became free are given to
+ * services that wait for one. There is no recursion: what an event sets off in other
+ * services is done in a loop, and everything is told by the list of changes.
+ */
+#include "core/core.h"
+
+#include <stdlib.h>
+
+#include "core/state.h"
+
+struct core *core_new(uint32_t n_services, unsigned max_starting)
+{
+	struct core *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->slots = calloc(n_services ? n_services : 1, sizeof(*c->slots));
+	if (!c->slots) {
+		free(c);
+		return NULL;
+	}
+	c->n = n_services;
+	c->max_starting = max_starting;
+	c->live = c->waiting = (struct core_list){NO_SERVICE, NO_SERVICE};
+	c->first_change = c->last_change = NO_SERVICE;
+	return c;
+}
+
+void core_free(struct core *c)
+{
+	if (c)
+		free(c->slots);
+	free(c);
+}
+
+bool core_record_is_valid(const struct core_record *r)
+{
+	return r->state < CORE_STATE_MAX && r->why < CORE_WHY_MAX && r->then <= CORE_THEN_FAILED &&
+	       r->end < CORE_END_MAX && r->n_starts <= SPEC_MAX_RESTART_LIMIT;
+}
+
+/* Restored services come in any order; they are mostly in order, so look from the end. */
+static void list_insert(struct core *c, struct core_list *l, uint32_t i)
+{
+	struct core_slot *slots = c->slots;
+	uint32_t after = l->last;
+
+	while (after != NO_SERVICE &&
+		slots[after].record.start_order > slots[i].record.start_order)
+		after = slots[after].node.prev;
+	slots[i].node.prev = after;
+	slots[i].node.next = after == NO_SERVICE ? l->first : slots[after].node.next;
+	if (after != NO_SERVICE)
+		slots[after].node.next = i;
+	else
+		l->first = i;
+	if (slots[i].node.next != NO_SERVICE)
+		slots[slots[i].node.next].node.prev = i;
+	else
+		l->last = i;
+}
+
+void core_add(struct core *c, uint32_t service, const struct spec_policy *policy,
+	const struct core_record *record, usec_t now)
+{
+	struct core_slot *s = &c->slots[service];
+
+	s->policy = policy;
+	s->node = (struct core_node){NO_SERVICE, NO_SERVICE};
+	s->next_change = NO_SERVICE;
+	if (!record) {
+		s->record = (struct core_record){.state = CORE_STOPPED,
+			.why = CORE_WHY_NEVER_STARTED,
+			.since_usec = now,
+			.deadline_usec = USEC_INFINITY};
+		return;
+	}
+	s->record = *record;
+	s->record.ready = record->state == CORE_RUNNING;
+	if (record->start_order > c->order)
+		c->order = record->start_order;
+	switch ((enum core_state)record->state) {
+	case CORE_STARTING:
+		c->n_starting++;
+		list_insert(c, &c->live, service);
+		break;
+	case CORE_RUNNING:
+	case CORE_STOPPING:
+		list_insert(c, &c->live, service);
+		break;
+	case CORE_WAITING:
+		list_insert(c, &c->waiting, service);
+		break;
+	case CORE_STOPPED:
+	case CORE_BACKOFF:
+	case CORE_EXITED:
+	case CORE_FAILED:
+	case CORE_STATE_MAX:
+		break;
+	}
+}
+
+const struct core_record *core_record(const struct core *c, uint32_t service)
+{
+	return &c->slots[service].record;
+}
+
+usec_t core_deadline(const struct core *c, uint32_t service)
+{
+	return c->slots[service].record.deadline_usec;
+}
+
+static bool is_live(const struct core_record *r)
+{
+	return r->state == CORE_STARTING || r->state == CORE_RUNNING || r->state == CORE_STOPPING;
+}
+
+/* A generation and its whole tree are gone: what now? */
+static enum input done(const struct core *c, const struct core_record *r)
+{
+	switch ((enum core_then)r->then) {
+	case CORE_THEN_STOPPED:
+		return IN_DONE_STOPPED;
+	case CORE_THEN_START:
+		return c->shutting_down ? IN_DONE_STOPPED : IN_DONE_START;
+	case CORE_THEN_BACKOFF:
+		return c->shutting_down ? IN_DONE_STOPPED : IN_DONE_BACKOFF;
+	case CORE_THEN_EXITED:
+		return IN_DONE_EXITED;
+	case CORE_THEN_FAILED:
+		return IN_DONE_FAILED;
+	}
+	return IN_DONE_STOPPED;
+}
+
+/* The main process has ended: notes how, and judges what is to follow. */
+static enum input ended(struct step *s)
+{
+	const struct core_event *e = s->event;
+	const struct spec_policy *p = s->slot->policy;
+	struct core_record *r = &s->slot->record;
+	usec_t ran = usec_sub(e->at_usec, r->started_usec);
+
+	r->end = (uint8_t)e->end;
+	r->end_status = e->status;
+	r->stage = e->stage;
+	r->ended_usec = e->at_usec;
+	r->pid = 0;
+	restart_forget_old(p, r, ran, e->at_usec);
+	if (r->state != CORE_STOPPING) {
+		if (restart_is_stable(p, r->ready, ran))
+			restart_forget(r);
+		r->then = (uint8_t)restart_decide(p, r, e->at_usec);
+	}
+	return e->survivors ? IN_LEFTOVERS : done(s->core, r);
+}
+
+/* The column for an event; IN_MAX for one that is late or repeated. */
+static enum input guard(struct step *s)
+{
+	const struct core_event *e = s->event;
+	const struct core_record *r = &s->slot->record;
+	bool mine = e->generation == r->generation && is_live(r);
+
+	switch (e->type) {
+	case CORE_EVENT_START:
+		return s->core->shutting_down ? IN_MAX : IN_START;
+	case CORE_EVENT_AUTOSTART:
+		return s->core->shutting_down ? IN_MAX : IN_AUTOSTART;
+	case CORE_EVENT_RESTART:
+		return s->core->shutting_down ? IN_MAX : IN_RESTART;
+	case CORE_EVENT_STOP:
+		return IN_STOP;
+	case CORE_EVENT_RESET:
+		return IN_RESET;
+	case CORE_EVENT_KILL:
+		return IN_KILL;
+	case CORE_EVENT_STARTED:
+		return mine && r->pid == 0 && !r->main_ended ? IN_STARTED : IN_MAX;
+	case CORE_EVENT_ENDED:
+		return mine && !r->main_ended ? ended(s) : IN_MAX;
+	case CORE_EVENT_GONE:
+		return mine && r->main_ended ? done(s->core, r) : IN_MAX;
+	case CORE_EVENT_DEADLINE:
+		return r->deadline_usec <= s->now ? IN_DEADLINE : IN_MAX;
+	case CORE_EVENT_SLOT: /* every step ends with give_slots(), which keeps the order */
+	case CORE_EVENT_MAX:
+		break;
+	}
+	return IN_MAX;
+}
+
+static bool act(struct step *s, enum input in)
+{
+	const struct cell *cell = &core_table[s->slot->record.state][in];
+
+	return cell->action && cell->action(s);
+}
+
+static bool move(struct core *c, uint32_t i, const struct core_event *e, enum input in, usec_t now)
+{
+	struct step s = {.core = c, .index = i, .slot = &c->slots[i], .event = e, .now = now};
+
+	return act(&s, in);
+}
+
+/* Places that have become free go to those who have waited longest. */
+static void give_slots(struct core *c, usec_t now)
+{
+	while (c->waiting.first != NO_SERVICE && !c->shutting_down &&
+		(c->max_starting == 0 || c->n_starting < c->max_starting))
+		move(c, c->waiting.first, NULL, IN_SLOT, now);
+}
+
+bool core_step(struct core *c, const struct core_event *event, usec_t now, uint64_t random)
+{
+	struct step s = {
+		.core = c, .index = event->service, .event = event, .now = now, .random = random};
+	enum input in;
+
+	if (event->service >= c->n || !c->slots[event->service].policy)
+		return false;
+	s.slot = &c->slots[event->service];
+	in = guard(&s);
+	if (in != IN_MAX && !act(&s, in))
+		return false;
+	give_slots(c, now);
+	return true;
+}
+
+bool core_next_change(struct core *c, struct core_change *ret_change)
+{
+	uint32_t i = c->first_change;
+	struct core_slot *s;
+
+	if (i == NO_SERVICE)
+		return false;
+	s = &c->slots[i];
+	c->first_change = s->next_change;
+	if (c->first_change == NO_SERVICE)
+		c->last_change = NO_SERVICE;
+	s->queued = false;
+	s->next_change = NO_SERVICE;
+	*ret_change = s->change;
+	return true;
+}
+
+void core_shutdown(struct core *c, bool hurry, usec_t now)
+{
+	enum input in = hurry ? IN_KILL : IN_STOP;
+
+	c->shutting_down = true;
+	for (uint32_t i = c->live.last, prev; i != NO_SERVICE; i = prev) {
+		prev = c->slots[i].node.prev;
+		move(c, i, NULL, in, now);
+	}
+	while (c->waiting.first != NO_SERVICE)
+		move(c, c->waiting.first, NULL, IN_STOP, now);
+	for (uint32_t i = 0; i < c->n; i++) {
+		if (c->slots[i].policy && c->slots[i].record.state == CORE_BACKOFF)
+			move(c, i, NULL, IN_STOP, now);
+	}
+}
+
+bool core_is_down(const struct core *c)
+{
+	return c->shutting_down && c->live.first == NO_SERVICE;
+}
+
+bool core_is_shutting_down(const struct core *c)
+{
+	return c->shutting_down;
+}
+
+static enum core_outcome judge_up(const struct core_record *r)
+{
+	switch ((enum core_state)r->state) {
+	case CORE_RUNNING:
+	case CORE_EXITED:
+		return CORE_DONE;
+	case CORE_STARTING:
+	case CORE_WAITING:
+		return CORE_PENDING;
+	case CORE_STOPPING:
+		return r->desired_up ? CORE_PENDING : CORE_NOT_DONE;
+	case CORE_STOPPED:
+	case CORE_BACKOFF:
+	case CORE_FAILED:
+	case CORE_STATE_MAX:
+		break;
+	}
+	return CORE_NOT_DONE;
+}
+
+enum core_outcome core_judge(
+	const struct core *c, uint32_t service, enum core_event_type request, uint64_t before)
+{
+	const struct core_record *r = core_record(c, service);
+
+	switch (request) {
+	case CORE_EVENT_START:
+		return c->shutting_down ? CORE_NOT_DONE : judge_up(r);
+	case CORE_EVENT_RESTART:
+		if (c->shutting_down)
+			return CORE_NOT_DONE;
+		if (r->generation > before)
+			return judge_up(r);
+		return r->desired_up && (r->state == CORE_STOPPING || r->state == CORE_WAITING)
+			       ? CORE_PENDING
+			       : CORE_NOT_DONE;
+	case CORE_EVENT_STOP:
+	case CORE_EVENT_KILL:
+		if (r->desired_up)
+			return CORE_NOT_DONE;
+		return is_live(r) ? CORE_PENDING : CORE_DONE;
+	case CORE_EVENT_RESET:
+		return CORE_DONE;
+	case CORE_EVENT_AUTOSTART:
+	case CORE_EVENT_STARTED:
+	case CORE_EVENT_ENDED:
+	case CORE_EVENT_GONE:
+	case CORE_EVENT_DEADLINE:
+	case CORE_EVENT_SLOT:
+	case CORE_EVENT_MAX:
+		break;
+	}
+	return CORE_NOT_DONE;
+}

@@ -1,0 +1,267 @@
+/*
+ * The link's messages have one fixed size, so that coding is copying; what this file
+ * adds is distrust. A message that comes in is looked at once, by a table that says for
+ * each type how many descriptors it has and what its fields may hold; past that point
+ * the programs rely on it.
+ *
+ * Nothing here waits. Descriptors that come with a refused message are closed here, and
+ * nowhere else.
+ */
+#include "wire/link.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/macro.h"
+#include "base/sys.h"
+
+#define MAX_SIGNO 64
+#define MAX_ERRNO 4095
+
+/* What the fields of a type hold, beyond its descriptors. */
+enum field {
+	FIELD_GENERATION = 1 << 0,
+	FIELD_SERIAL = 1 << 1,
+	FIELD_PID = 1 << 2,
+	FIELD_SIGNO = 1 << 3,
+	FIELD_TAG = 1 << 4,
+	FIELD_SCOPE = 1 << 5,
+	FIELD_CODE = 1 << 6,
+	FIELD_EXIT = 1 << 7
+};
+
+static const struct type_info {
+	const char *name;
+	unsigned min_fds, max_fds;
+	unsigned fields; /* enum field */
+} types[LINK_TYPE_MAX] = {
+	[LINK_HELLO] = {"HELLO", 0, 0, 0},
+	[LINK_RECOVERED] = {"RECOVERED", 0, 0, 0},
+	[LINK_SPAWN] = {"SPAWN", 1, 1, FIELD_GENERATION},
+	[LINK_KILL] = {"KILL", 0, 0, FIELD_GENERATION | FIELD_SIGNO | FIELD_SCOPE},
+	[LINK_KILL_TREE] = {"KILL_TREE", 0, 0, 0},
+	[LINK_KILL_PIDFD] = {"KILL_PIDFD", 1, 1, FIELD_SIGNO},
+	[LINK_ACK] = {"ACK", 0, 0, FIELD_GENERATION | FIELD_SERIAL},
+	[LINK_RELEASE] = {"RELEASE", 0, 0, FIELD_GENERATION},
+	[LINK_REFETCH] = {"REFETCH", 0, 0, FIELD_GENERATION},
+	[LINK_KEEP] = {"KEEP", 1, 1, FIELD_TAG},
+	[LINK_REMOVE] = {"REMOVE", 0, 0, 0},
+	[LINK_SEEN] = {"SEEN", 0, 0, FIELD_SIGNO},
+	[LINK_PONG] = {"PONG", 0, 0, 0},
+	[LINK_EXIT] = {"EXIT", 0, 0, FIELD_CODE},
+	[LINK_KEPT] = {"KEPT", 1, 1, FIELD_TAG},
+	[LINK_STARTED] = {"STARTED", 0, 2, FIELD_GENERATION | FIELD_PID},
+	[LINK_EXITED] = {"EXITED", 0, 0, FIELD_GENERATION | FIELD_SERIAL | FIELD_EXIT},
+	[LINK_SIGNALLED] = {"SIGNALLED", 0, 0, FIELD_SIGNO},
+	[LINK_SYNCED] = {"SYNCED", 0, 0, 0},
+	[LINK_PING] = {"PING", 0, 0, 0},
+};
+
+static const char *const stage_names[LINK_STAGE_MAX] = {
+	[LINK_STAGE_NONE] = "cannot start",
+	[LINK_STAGE_PLAN] = "cannot read how to start it",
+	[LINK_STAGE_RESOURCES] = "cannot get what starting it takes",
+	[LINK_STAGE_CGROUP] = "cannot place it in its cgroup",
+	[LINK_STAGE_FORK] = "cannot fork",
+	[LINK_STAGE_STDIO] = "cannot connect its stdin, stdout and stderr",
+	[LINK_STAGE_LIMITS] = "cannot set its nice or oom-score-adj",
+	[LINK_STAGE_GROUP] = "cannot change to its groups",
+	[LINK_STAGE_USER] = "cannot change to its user",
+	[LINK_STAGE_DIRECTORY] = "cannot change to its directory",
+	[LINK_STAGE_EXEC] = "cannot execute",
+};
+
+static bool exit_is_valid(const struct link_message *m)
+{
+	const struct link_exit *e = &m->exit;
+
+	if (e->error != 0)
+		return e->error > 0 && e->error <= MAX_ERRNO && e->stage > LINK_STAGE_NONE &&
+		       e->stage < LINK_STAGE_MAX && m->pid == 0;
+	if (e->stage != LINK_STAGE_NONE || m->pid <= 0)
+		return false;
+	if (e->code == CLD_EXITED)
+		return e->status >= 0 && e->status <= 255;
+	return (e->code == CLD_KILLED || e->code == CLD_DUMPED) && e->status > 0 &&
+	       e->status <= MAX_SIGNO;
+}
+
+static bool fields_are_valid(const struct link_message *m, unsigned fields)
+{
+	if ((fields & FIELD_GENERATION) && m->generation == 0)
+		return false;
+	if ((fields & FIELD_SERIAL) && m->serial == 0)
+		return false;
+	if ((fields & FIELD_PID) && m->pid <= 0)
+		return false;
+	if ((fields & FIELD_SIGNO) && (m->signo < 1 || m->signo > MAX_SIGNO))
+		return false;
+	if ((fields & FIELD_TAG) && m->value >= LINK_KEEP_MAX)
+		return false;
+	if ((fields & FIELD_SCOPE) && m->value >= LINK_SCOPE_MAX)
+		return false;
+	if ((fields & FIELD_CODE) && m->value > 255)
+		return false;
+	return !(fields & FIELD_EXIT) || exit_is_valid(m);
+}
+
+static int check(const void *data, size_t n)
+{
+	struct link_message m;
+
+	/* The version stands first, so that another version's size does not matter. */
+	if (n < sizeof(m.version))
+		return -EPROTO;
+	memcpy(&m.version, data, sizeof(m.version));
+	if (m.version != LINK_VERSION)
+		return -EPROTONOSUPPORT;
+	if (n != sizeof(m))
+		return -EPROTO;
+	memcpy(&m, data, sizeof(m));
+	if (m.type >= LINK_TYPE_MAX || !types[m.type].name)
+		return -EPROTO;
+	return fields_are_valid(&m, types[m.type].fields) ? 0 : -EPROTO;
+}
+
+static bool n_fds_is_valid(uint16_t type, unsigned n_fds)
+{
+	return n_fds >= types[type].min_fds && n_fds <= types[type].max_fds;
+}
+
+int link_check(const void *data, size_t n, unsigned n_fds)
+{
+	uint16_t type;
+	int r = check(data, n);
+
+	if (r < 0)
+		return r;
+	memcpy(&type, (const char *)data + offsetof(struct link_message, type), sizeof(type));
+	return n_fds_is_valid(type, n_fds) ? 0 : -EPROTO;
+}
+
+int link_send(int fd, struct link_message *m, const int *fds, unsigned n_fds)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int) * LINK_MAX_FDS)];
+	} control;
+	struct iovec iov = {.iov_base = m, .iov_len = sizeof(*m)};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t r;
+
+	if (n_fds > LINK_MAX_FDS)
+		return -EINVAL;
+	m->version = LINK_VERSION;
+	if (n_fds > 0) {
+		struct cmsghdr *c;
+
+		memset(&control, 0, sizeof(control));
+		msg.msg_control = control.bytes;
+		msg.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int) * n_fds);
+		memcpy(CMSG_DATA(c), fds, sizeof(int) * n_fds);
+	}
+	r = sys_sendmsg(fd, &msg, MSG_DONTWAIT);
+	return r < 0 ? (int)r : 0;
+}
+
+/*
+ * Takes what came in, as many as there is room for, and counts all of it: the kernel
+ * may hand over more than a peer of ours would ever send.
+ */
+static unsigned take_fds(struct msghdr *msg, int ret_fds[static LINK_MAX_FDS])
+{
+	unsigned n = 0;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		size_t n_here = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n_here; i++, n++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+			if (n < LINK_MAX_FDS)
+				ret_fds[n] = fd;
+			else
+				close_fd(fd);
+		}
+	}
+	return n;
+}
+
+static void drop_fds(int fds[static LINK_MAX_FDS])
+{
+	for (unsigned i = 0; i < LINK_MAX_FDS; i++)
+		fds[i] = close_fd(fds[i]);
+}
+
+int link_recv(int fd, struct link_message *ret_m, int ret_fds[static LINK_MAX_FDS],
+	unsigned *ret_n_fds, bool *ret_lost_fds)
+{
+	/* Room for one descriptor more than is allowed: too many is not the same as lost. */
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int) * (LINK_MAX_FDS + 1))];
+	} control;
+	struct link_message m;
+	struct iovec iov = {.iov_base = &m, .iov_len = sizeof(m)};
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes)};
+	unsigned n_fds;
+	bool lost;
+	ssize_t n;
+	int r;
+
+	for (unsigned i = 0; i < LINK_MAX_FDS; i++)
+		ret_fds[i] = -1;
+	n = sys_recvmsg(fd, &msg, MSG_DONTWAIT);
+	if (n < 0)
+		return (int)n;
+	n_fds = take_fds(&msg, ret_fds);
+	lost = msg.msg_flags & MSG_CTRUNC;
+	if (n == 0 && n_fds == 0 && !lost)
+		return 0; /* an empty message is never sent */
+
+	if (msg.msg_flags & MSG_TRUNC)
+		r = n >= (ssize_t)sizeof(m.version) && m.version != LINK_VERSION ? -EPROTONOSUPPORT
+										 : -EMSGSIZE;
+	else
+		r = check(&m, (size_t)n);
+	if (r == 0 && !lost && !n_fds_is_valid(m.type, n_fds))
+		r = -EPROTO;
+	if (r < 0 || lost) {
+		drop_fds(ret_fds);
+		n_fds = 0;
+	}
+	if (r < 0)
+		return r;
+	*ret_m = m;
+	*ret_n_fds = n_fds;
+	*ret_lost_fds = lost;
+	return 1;
+}
+
+const char *link_type_to_string(enum link_type type)
+{
+	if ((unsigned)type >= LINK_TYPE_MAX || !types[type].name)
+		return "?";
+	return types[type].name;
+}
+
+const char *link_stage_to_string(enum link_stage stage)
+{
+	if ((unsigned)stage >= LINK_STAGE_MAX)
+		return stage_names[LINK_STAGE_NONE];
+	return stage_names[stage];
+}

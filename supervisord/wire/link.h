@@ -1,0 +1,165 @@
+/*
+ * The link: what launcher and engine tell each other over a SOCK_SEQPACKET
+ * socketpair. One message is one struct link_message, always of the same size;
+ * descriptors ride along as SCM_RIGHTS. Both ends are built from one source tree
+ * and re-executed from descriptors opened at start, so the version only ever
+ * differs across an upgrade; a peer of another version is refused by name.
+ *
+ * A service is known here by a number (its slot in the recovery area) and a
+ * generation that grows with every spawn. (id, generation) is the key of
+ * everything: a repeated SPAWN is answered with the child that exists, an older
+ * generation is refused.
+ *
+ * Engine to launcher:
+ *   HELLO      first message; the launcher answers with KEPT for each kept
+ *              descriptor, STARTED/EXITED for each entry of its table, SIGNALLED for
+ *              what is pending, then SYNCED.
+ *   RECOVERED  the engine is up: its next death no longer counts as an early one.
+ *   SPAWN      id, generation; fd: plan memfd (wire/plan.h), sealed.
+ *   KILL       id, generation, signo, scope: to the main process or its process group,
+ *              while that child is not reaped. op: a number that grows per generation; one
+ *              that was performed already is not performed again.
+ *   KILL_TREE  id: SIGKILL to all of the service's cgroup (cgroup.kill), by its name.
+ *   KILL_PIDFD signo; fd: the pidfd of a process that the engine has identified.
+ *   ACK        id, generation, serial: this exit is counted; forget it.
+ *   RELEASE    id, generation: drop the kept read ends of this generation's pipes.
+ *   REFETCH    id, generation: tell STARTED again (the descriptors did not arrive).
+ *   KEEP       tag; fd: keep this descriptor for the next engine (replaces the old one).
+ *   REMOVE     id: this service is no more: remove its cgroup.
+ *   SEEN       signo: this SIGNALLED has arrived.
+ *   PONG       answers PING.
+ *   EXIT       code: end with this exit status; there are no children any more.
+ *
+ * Launcher to engine:
+ *   KEPT       tag; fd.
+ *   STARTED    id, generation, pid, started (clocks); fds: n_fds read ends (stdout, stderr).
+ *   EXITED     id, generation, serial, pid, exit. Comes after STARTED of the same
+ *              generation, or alone where the exec failed (exit.error != 0, pid 0).
+ *   SIGNALLED  signo, sender_pid, sender_uid: a signal sent to supervisord.
+ *   SYNCED     everything that the launcher knew at HELLO has been told.
+ *   PING
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define LINK_VERSION 1
+#define LINK_MAX_FDS 3
+
+/* The engine finds its end of the link at this descriptor. */
+#define LINK_FD 3
+
+enum link_type {
+	LINK_HELLO = 1,
+	LINK_RECOVERED,
+	LINK_SPAWN,
+	LINK_KILL,
+	LINK_KILL_TREE,
+	LINK_KILL_PIDFD,
+	LINK_ACK,
+	LINK_RELEASE,
+	LINK_REFETCH,
+	LINK_KEEP,
+	LINK_REMOVE,
+	LINK_SEEN,
+	LINK_PONG,
+	LINK_EXIT,
+	LINK_KEPT,
+	LINK_STARTED,
+	LINK_EXITED,
+	LINK_SIGNALLED,
+	LINK_SYNCED,
+	LINK_PING,
+	LINK_TYPE_MAX
+};
+
+/* Descriptors that the launcher keeps across the engine's deaths. */
+enum link_keep {
+	LINK_KEEP_LOCK,
+	LINK_KEEP_RECOVERY,
+	LINK_KEEP_CONFIG, /* memfd: the configuration text in force */
+	LINK_KEEP_CONTROL, /* the listening control socket */
+	LINK_KEEP_CGROUP, /* directory under which services get their cgroups */
+	LINK_KEEP_MAX = 16
+};
+
+enum link_scope { LINK_SCOPE_PROCESS, LINK_SCOPE_GROUP, LINK_SCOPE_MAX };
+
+/* Where a spawn that failed got to; told with the errno. */
+enum link_stage {
+	LINK_STAGE_NONE,
+	LINK_STAGE_PLAN, /* the plan is malformed */
+	LINK_STAGE_RESOURCES, /* descriptors, memory, pipes */
+	LINK_STAGE_CGROUP,
+	LINK_STAGE_FORK,
+	LINK_STAGE_STDIO,
+	LINK_STAGE_LIMITS, /* nice, oom-score-adj */
+	LINK_STAGE_GROUP,
+	LINK_STAGE_USER,
+	LINK_STAGE_DIRECTORY,
+	LINK_STAGE_EXEC,
+	LINK_STAGE_MAX
+};
+
+/* How a generation ended. With error == 0, code and status are those of waitid(). */
+struct link_exit {
+	int32_t code; /* CLD_EXITED, CLD_KILLED, CLD_DUMPED */
+	int32_t status; /* exit status or signal */
+	int32_t error; /* errno of a spawn that failed; then stage says where */
+	int32_t stage; /* enum link_stage */
+	uint64_t user_usec, system_usec, max_rss_kib;
+	uint64_t monotonic_usec, realtime_usec; /* when it was reaped */
+};
+
+struct link_started {
+	uint64_t monotonic_usec, realtime_usec; /* when it was forked */
+	uint64_t pidfd_inode; /* 0 where pidfds have no inode of their own */
+};
+
+struct link_message {
+	uint16_t version; /* LINK_VERSION */
+	uint16_t type; /* enum link_type */
+	uint32_t id;
+	uint64_t generation;
+	uint64_t serial; /* EXITED, ACK */
+	int32_t pid; /* STARTED, EXITED; SIGNALLED: the sender's */
+	int32_t signo; /* KILL, KILL_PIDFD, SIGNALLED, SEEN */
+	uint32_t op; /* KILL */
+	uint32_t value; /* KEEP, KEPT: tag; KILL: scope; EXIT: code; SIGNALLED: sender's uid */
+	union {
+		struct link_exit exit;
+		struct link_started started;
+		uint8_t reserved[96];
+	};
+};
+
+_Static_assert(sizeof(struct link_message) == 136, "the link's messages have one size");
+
+/*
+ * Checks a message that came in: size, version, type, the ranges of what its type
+ * uses, and that it came with as many descriptors as its type has.
+ * 0, -EPROTO, or -EPROTONOSUPPORT for another version.
+ */
+int link_check(const void *data, size_t n, unsigned n_fds);
+
+/*
+ * Sends one message with up to LINK_MAX_FDS borrowed descriptors, without waiting.
+ * 0, -EAGAIN where the peer is slow, -EPIPE or -ECONNRESET where it is gone, -errno.
+ */
+int link_send(int fd, struct link_message *m, const int *fds, unsigned n_fds);
+
+/*
+ * Receives one message without waiting. The caller owns ret_fds[0 .. *ret_n_fds);
+ * unused ones are -1. 1: a message; 0: the peer has closed; -EAGAIN: nothing there;
+ * -EMSGSIZE, -EPROTO, -EPROTONOSUPPORT: refused, its descriptors are closed.
+ * *ret_lost_fds tells that descriptors could not be received (EMFILE): the message is
+ * still delivered then, without them.
+ */
+int link_recv(int fd, struct link_message *ret_m, int ret_fds[static LINK_MAX_FDS],
+	unsigned *ret_n_fds, bool *ret_lost_fds);
+
+const char *link_type_to_string(enum link_type type);
+/* "cannot execute", "cannot change to its directory": reads on with ": strerror". */
+const char *link_stage_to_string(enum link_stage stage);

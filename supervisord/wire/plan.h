@@ -1,0 +1,73 @@
+/*
+ * The spawn plan: everything that the launcher needs to start a process, with all
+ * names already resolved to numbers. It travels flat in a sealed memfd; strings are
+ * NUL terminated and stand at offsets from the start.
+ *
+ * The launcher maps it privately and turns the offsets of argv and envp into
+ * pointers in place (plan_open), so that starting a process allocates nothing.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PLAN_MAGIC   UINT32_C(0x6e616c70) /* "plan" */
+#define PLAN_VERSION 1
+
+/* Far more than execve() takes (ARG_MAX is 2 MiB with the usual stack limit). */
+#define PLAN_MAX_SIZE	(4u << 20)
+#define PLAN_MAX_GROUPS 1024
+#define PLAN_MAX_ARGS	65536
+
+enum plan_flags {
+	PLAN_SET_IDS = 1 << 0, /* uid, gid, groups; otherwise the launcher's own stay */
+	PLAN_SET_NICE = 1 << 1,
+	PLAN_SET_OOM = 1 << 2,
+	PLAN_SPLIT_STDERR = 1 << 3, /* a second pipe for stderr */
+	PLAN_NO_PIPE = 1 << 4, /* stdout and stderr go to /dev/null */
+	PLAN_FLAGS_ALL = (1 << 5) - 1
+};
+
+/* The head of a plan; the rest follows it. All offsets are from the head's start. */
+struct plan_head {
+	uint32_t magic, version;
+	uint32_t size; /* of the whole plan */
+	uint32_t flags; /* enum plan_flags */
+	uint32_t uid, gid, n_groups, groups_offset; /* uint32_t each, 4-aligned */
+	uint32_t umask;
+	int32_t nice, oom_score_adj;
+	uint32_t path_offset; /* what to execute: a path, searched for nowhere */
+	uint32_t directory_offset; /* "" stays where the launcher is */
+	uint32_t cgroup_offset; /* name under LINK_KEEP_CGROUP; "" for none */
+	uint32_t n_argv, argv_offset; /* n_argv uint64_t offsets and a 0; 8-aligned */
+	uint32_t n_envp, envp_offset;
+};
+
+/* What to encode. Everything is borrowed. argv and envp end with NULL. */
+struct plan {
+	uint32_t flags;
+	uint32_t uid, gid;
+	const uint32_t *groups;
+	uint32_t n_groups;
+	uint32_t umask;
+	int32_t nice, oom_score_adj;
+	const char *path, *directory, *cgroup;
+	const char *const *argv, *const *envp;
+};
+
+/* Allocates *ret_data (free() it) with the flat form; -ENOMEM, -E2BIG. */
+int plan_encode(const struct plan *p, void **ret_data, size_t *ret_size);
+
+/* A plan as the launcher uses it: pointers into data, which must outlive it. */
+struct plan_view {
+	const struct plan_head *head;
+	const uint32_t *groups;
+	const char *path, *directory, *cgroup;
+	char *const *argv, *const *envp;
+};
+
+/*
+ * Checks a flat plan in writable, 8-aligned memory and turns its offsets into
+ * pointers. Nothing in it is trusted. 0, -EBADMSG (malformed), -EPROTONOSUPPORT.
+ */
+int plan_open(void *data, size_t size, struct plan_view *ret_view);

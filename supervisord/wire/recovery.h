@@ -1,0 +1,102 @@
+/*
+ * The recovery area: what must survive the engine, in a file that it maps. The engine
+ * dies at any instant, so a change is never made in place only: the new record is first
+ * written to the journal slot, then marked valid with one store, then copied to its
+ * place, then unmarked. Whoever opens the area finishes a marked copy (recovery_repair),
+ * so a record is always either the old or the new one. The file outlives processes, not
+ * the machine: it belongs to one boot.
+ *
+ * Sizes are stored in the head. Both structs may only grow at their ends: a newer program
+ * reads an older area by the sizes that it finds there, with zeros for what is new.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RECOVERY_MAGIC	    UINT64_C(0x796576636572) /* "rcevry" */
+#define RECOVERY_VERSION    1
+#define RECOVERY_HEAD_SIZE  4096
+#define RECOVERY_NAME_SIZE  72
+#define RECOVERY_MAX_STARTS 32
+#define RECOVERY_MAX_SLOTS  (1u << 20)
+
+/* One service. Times are CLOCK_MONOTONIC, microseconds; UINT64_MAX is never. */
+struct recovery_record {
+	char name[RECOVERY_NAME_SIZE]; /* "" marks a slot that was never used */
+	uint8_t state, why, then, end, stage;
+	uint8_t desired_up, killed, main_ended, signo, n_starts;
+	uint8_t publish_pending; /* publish_seq is being published */
+	uint8_t publish_previous; /* state before */
+	int32_t pid, end_status;
+	uint32_t restarts, streak, signal_op;
+	int32_t main_pid; /* stays after its end, until its tree is gone */
+	uint64_t generation, start_order, op;
+	uint64_t since_usec, started_usec, ended_usec, deadline_usec;
+	uint64_t last_serial; /* the last exit of this service that was counted */
+	uint64_t publish_seq;
+	uint64_t pidfd_inode; /* of the main process, where pidfds have one */
+	uint8_t invocation[16];
+	uint32_t starts_msec[RECOVERY_MAX_STARTS];
+};
+
+/* Counters of one log stream; each is stored by itself, at once. */
+struct recovery_counters {
+	uint64_t bytes, lines, dropped_bytes, dropped_lines;
+};
+
+#define RECOVERY_STREAMS 2 /* stdout, and stderr where it has a pipe of its own */
+
+struct recovery_slot {
+	struct recovery_record record;
+	struct recovery_counters counters[RECOVERY_STREAMS];
+};
+
+enum recovery_flags {
+	RECOVERY_SHUTTING_DOWN = 1 << 0,
+	RECOVERY_HURRY = 1 << 1,
+	RECOVERY_STARTED = 1 << 2, /* every service with autostart was told to start */
+	RECOVERY_SIGNALLED = 1 << 3, /* TERM or INT came; another one hurries */
+};
+
+struct recovery_head {
+	uint64_t magic;
+	uint32_t version, head_size, slot_size, capacity;
+	uint8_t boot_id[16];
+	uint32_t flags; /* enum recovery_flags */
+	int32_t launcher_pid;
+	uint64_t started_realtime_usec; /* of supervisord */
+	int32_t queue_id; /* -1: none */
+	uint32_t queue_key;
+	uint64_t queue_seq; /* the last number that was published */
+	uint32_t journal_slot, journal_valid;
+	struct recovery_record journal;
+};
+
+_Static_assert(sizeof(struct recovery_head) <= RECOVERY_HEAD_SIZE, "the head has its room");
+
+struct recovery {
+	struct recovery_head *head; /* the mapping; borrowed */
+	size_t size;
+};
+
+/* Bytes that an area for so many services takes. */
+size_t recovery_size(uint32_t capacity);
+
+/* Makes an empty area in zeroed memory of recovery_size(capacity) bytes. */
+void recovery_format(
+	struct recovery *r, void *memory, uint32_t capacity, const uint8_t boot_id[16]);
+
+/*
+ * Takes an area that was there: checks everything about its head, and finishes what was
+ * being committed. -EBADMSG: malformed; -EPROTONOSUPPORT: a version that this program
+ * doesn't know; -ESTALE: of another boot.
+ */
+int recovery_open(struct recovery *r, void *memory, size_t size, const uint8_t boot_id[16]);
+
+/* slot < head->capacity */
+struct recovery_slot *recovery_slot(const struct recovery *r, uint32_t slot);
+
+/* Replaces a record so that whoever comes later sees the old or the new one. */
+void recovery_commit(struct recovery *r, uint32_t slot, const struct recovery_record *record);
