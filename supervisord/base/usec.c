@@ -60,16 +60,17 @@ const char *usec_span(usec_t duration, char ret_text[static USEC_SPAN_SIZE])
 		return ret_text;
 	}
 	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
-		usec_t whole = duration / spans[i].unit;
-		usec_t rest = duration % spans[i].unit / spans[i].part;
+		/* The largest number of days that a usec_t holds has nine digits. */
+		unsigned whole = (unsigned)(duration / spans[i].unit);
+		unsigned rest = (unsigned)(duration % spans[i].unit / spans[i].part);
 
 		if (whole == 0)
 			continue;
 		if (rest == 0)
-			snprintf(ret_text, USEC_SPAN_SIZE, "%" PRIu64 "%s", whole,
+			snprintf(ret_text, USEC_SPAN_SIZE, "%u%s", whole,
 				spans[i].unit_name);
 		else
-			snprintf(ret_text, USEC_SPAN_SIZE, "%" PRIu64 "%s %" PRIu64 "%s", whole,
+			snprintf(ret_text, USEC_SPAN_SIZE, "%u%s %u%s", whole,
 				spans[i].unit_name, rest, spans[i].part_name);
 		return ret_text;
 	}

@@ -47,8 +47,7 @@ static void list_insert(struct core *c, struct core_list *l, uint32_t i)
 	struct core_slot *slots = c->slots;
 	uint32_t after = l->last;
 
-	while (after != NO_SERVICE &&
-		slots[after].record.start_order > slots[i].record.start_order)
+	while (after != NO_SERVICE && slots[after].record.start_order > slots[i].record.start_order)
 		after = slots[after].node.prev;
 	slots[i].node.prev = after;
 	slots[i].node.next = after == NO_SERVICE ? l->first : slots[after].node.next;

@@ -63,8 +63,7 @@ bool restart_is_wanted(const struct spec_policy *p, const struct core_record *r)
 	return false;
 }
 
-enum core_then restart_decide(
-	const struct spec_policy *p, const struct core_record *r, usec_t now)
+enum core_then restart_decide(const struct spec_policy *p, const struct core_record *r, usec_t now)
 {
 	if (!restart_is_wanted(p, r))
 		return restart_is_success(p, r) ? CORE_THEN_EXITED : CORE_THEN_FAILED;

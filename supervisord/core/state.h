@@ -79,8 +79,7 @@ extern const struct cell core_table[CORE_STATE_MAX][IN_MAX];
 bool core_cell_is_bug(enum core_state state, enum input in);
 
 /* restart.c: what follows the end that the record tells of. */
-enum core_then restart_decide(
-	const struct spec_policy *p, const struct core_record *r, usec_t now);
+enum core_then restart_decide(const struct spec_policy *p, const struct core_record *r, usec_t now);
 /* Whether policy, the limit aside, wants a start after that end. */
 bool restart_is_wanted(const struct spec_policy *p, const struct core_record *r);
 /* A run that lasted long enough: failures before it count no more. */

@@ -22,20 +22,23 @@
 #define RECOVERY_MAX_STARTS 32
 #define RECOVERY_MAX_SLOTS  (1u << 20)
 
-/* One service. Times are CLOCK_MONOTONIC, microseconds; UINT64_MAX is never. */
+/* One service. Times are CLOCK_MONOTONIC unless they say so, in microseconds; UINT64_MAX: never. */
 struct recovery_record {
 	char name[RECOVERY_NAME_SIZE]; /* "" marks a slot that was never used */
 	uint8_t state, why, then, end, stage;
 	uint8_t desired_up, killed, main_ended, signo, n_starts;
 	uint8_t publish_pending; /* publish_seq is being published */
 	uint8_t publish_previous; /* state before */
+	uint8_t cgroup_spent;	  /* its cgroup was killed: the next generation needs another */
 	int32_t pid, end_status;
 	uint32_t restarts, streak, signal_op;
 	int32_t main_pid; /* stays after its end, until its tree is gone */
 	uint64_t generation, start_order, op;
 	uint64_t since_usec, started_usec, ended_usec, deadline_usec;
+	uint64_t since_realtime_usec, started_realtime_usec;
 	uint64_t last_serial; /* the last exit of this service that was counted */
 	uint64_t publish_seq;
+	uint64_t cgroup_generation; /* its cgroup is called after this one; 0: by name alone */
 	uint64_t pidfd_inode; /* of the main process, where pidfds have one */
 	uint8_t invocation[16];
 	uint32_t starts_msec[RECOVERY_MAX_STARTS];

@@ -1,0 +1,333 @@
+/*
+ * A service is made of the values of its section and, key by key, those of defaults where
+ * it has none of its own. service_keys.c says which function takes which key. Two things need
+ * both sections at once and are done apart: the environment, which merges by name, and
+ * the identity, for which user and group belong together.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "conf/errors.h"
+#include "conf/service.h"
+#include "conf/strv.h"
+#include "conf/text.h"
+
+static const struct value *find(const struct making *m, enum service_key key)
+{
+	const struct value *v = m->own ? section_find(m->own, key) : NULL;
+
+	return v || !m->defaults ? v : section_find(m->defaults, key);
+}
+
+static int init_service(struct spec_service *s)
+{
+	s->n_instances = 1;
+	s->umask = 022;
+	s->policy = (struct spec_policy){
+		.type = SPEC_TYPE_SIMPLE,
+		.restart = SPEC_RESTART_ON_FAILURE,
+		.success_codes = {1},
+		.restart_delay_usec = 100 * USEC_PER_MSEC,
+		.restart_max_delay_usec = 30 * USEC_PER_SEC,
+		.restart_jitter_percent = 10,
+		.restart_limit = 5,
+		.restart_window_usec = 60 * USEC_PER_SEC,
+		.stable_after_usec = 10 * USEC_PER_SEC,
+		.stop_signal = SIGTERM,
+		.stop_timeout_usec = 10 * USEC_PER_SEC,
+		.stop_kill = SPEC_KILL_TREE,
+		.autostart = true,
+	};
+	s->log = (struct spec_log){SPEC_SINK_FILE, strdup("%{name}.log"), 50 << 20, 10};
+	s->directory = strdup("/");
+	return s->log.file && s->directory ? 0 : -ENOMEM;
+}
+
+/*
+ * The text of a value that is used while loading. Placeholders mean the one name there
+ * is; with instances there are several, and one load can't ask for each.
+ */
+static int load_time_text(struct making *m, const struct value *v, char **ret_text)
+{
+	const char *text = v->strings[0];
+
+	if (m->s->has_instances && text_has_placeholder(text)) {
+		value_error(m->b->errors, v,
+			"with instances, %%{name} and %%{instance} are not available here");
+		*ret_text = NULL;
+		return 0;
+	}
+	*ret_text = spec_expand(text, m->s, 1);
+	return *ret_text ? 0 : -ENOMEM;
+}
+
+static int set_identity(struct making *m)
+{
+	const struct value *user_value = find(m, SERVICE_USER);
+	const struct value *group_value = find(m, SERVICE_GROUP);
+	_cleanup_free_
+	char *user = NULL, *group = NULL;
+	int r = 0;
+
+	if (user_value && user_value->strings[0][0] != '\0')
+		r = load_time_text(m, user_value, &user);
+	if (r == 0 && group_value && group_value->strings[0][0] != '\0')
+		r = load_time_text(m, group_value, &group);
+	if (r < 0)
+		return r;
+	return identity_fill(m->b, user_value, user, group_value, group, &m->s->identity);
+}
+
+/* The variables of one section's `environment`; one given twice in it is a mistake. */
+static int add_environment(struct making *m, const struct section *section, char ***list, size_t *n)
+{
+	const struct value *v = section ? section_find(section, SERVICE_ENVIRONMENT) : NULL;
+	char **seen = NULL;
+	size_t n_seen = 0;
+	int r = 0;
+
+	if (v && v->n > SERVICE_MAX_LIST) {
+		value_error(m->b->errors, v, "more than %d variables", SERVICE_MAX_LIST);
+		return 0;
+	}
+	for (size_t i = 0; v && i < v->n && r == 0; i++) {
+		const char *text = v->strings[i];
+
+		if (text[0] == '=' || !strchr(text, '=')) {
+			value_error(m->b->errors, v, "'%.80s' is not allowed; allowed: NAME=VALUE",
+				text);
+			continue;
+		}
+		if (env_has(seen, text))
+			value_error(m->b->errors, v, "'%.*s' is given twice",
+				(int)MIN_OF(strcspn(text, "="), (size_t)80), text);
+		else
+			r = strv_take(&seen, &n_seen, strdup(text));
+		if (r == 0)
+			r = env_set(list, n, strdup(text));
+	}
+	strv_free(seen);
+	return r;
+}
+
+static int add_env_file(struct making *m, const struct section *section, char ***list, size_t *n)
+{
+	const struct value *v = section ? section_find(section, SERVICE_ENV_FILE) : NULL;
+	_cleanup_free_
+	char *path = NULL;
+	int r;
+
+	if (!v || v->strings[0][0] == '\0')
+		return 0;
+	r = load_time_text(m, v, &path);
+	if (r < 0 || !path)
+		return r;
+	return env_file(m->b, v, path, list, n);
+}
+
+/* What `environment` sets is taken out of the files' list, so that no name is in both. */
+static void drop_overridden(char **list, char *const *environment)
+{
+	size_t kept = 0, i;
+
+	for (i = 0; list && list[i]; i++) {
+		if (env_has(environment, list[i]))
+			free(list[i]);
+		else
+			list[kept++] = list[i];
+	}
+	if (list)
+		list[kept] = NULL;
+}
+
+static int set_environment(struct making *m)
+{
+	const struct value *own_file = m->own ? section_find(m->own, SERVICE_ENV_FILE) : NULL;
+	size_t n = 0, n_file = 0;
+	int r = 0;
+
+	/* env-file = "" in a service: none, that of defaults neither */
+	if (!own_file || own_file->strings[0][0] != '\0')
+		r = add_env_file(m, m->defaults, &m->s->file_environment, &n_file);
+	if (r == 0)
+		r = add_env_file(m, m->own, &m->s->file_environment, &n_file);
+	if (r == 0)
+		r = add_environment(m, m->defaults, &m->s->environment, &n);
+	if (r == 0)
+		r = add_environment(m, m->own, &m->s->environment, &n);
+	drop_overridden(m->s->file_environment, m->s->environment);
+	return r;
+}
+
+static int set_origins(struct making *m)
+{
+	struct spec_service *s = m->s;
+	size_t max = (m->own ? m->own->n_values : 0) + (m->defaults ? m->defaults->n_values : 0);
+
+	s->origins = calloc(max + 1, sizeof(*s->origins));
+	if (!s->origins)
+		return -ENOMEM;
+	for (size_t i = 0; m->own && i < m->own->n_values; i++) {
+		const struct value *v = &m->own->values[i];
+
+		s->origins[s->n_origins++] = (struct spec_origin){v->key->path, v->place};
+	}
+	for (size_t i = 0; m->defaults && i < m->defaults->n_values; i++) {
+		const struct value *v = &m->defaults->values[i];
+
+		if (!m->own || !section_find(m->own, v->key->id))
+			s->origins[s->n_origins++] = (struct spec_origin){v->key->path, v->place};
+	}
+	return 0;
+}
+
+static void tell(const struct making *m, const char *key, const char *text)
+{
+	conf_errors_add(
+		m->b->errors, spec_place_of(m->s, key), "'%s' in %s: %s", key, m->own->where, text);
+}
+
+static void check_log_names(const struct making *m, const char *key, const struct spec_log *log)
+{
+	if (log->sink == SPEC_SINK_FILE && log->file && m->s->n_instances > 1 &&
+		!text_has_placeholder(log->file))
+		tell(m, key,
+			"several instances would write one file; "
+			"it must contain %{name} or %{instance}");
+}
+
+/* What can be seen within one service, when all its keys are in. */
+static void check_service(const struct making *m)
+{
+	const struct spec_policy *p = &m->s->policy;
+
+	if (p->type == SPEC_TYPE_ONESHOT && p->restart == SPEC_RESTART_ALWAYS)
+		tell(m, "restart",
+			"always cannot go with type oneshot; allowed: on-failure, on-abnormal, "
+			"never");
+	if (p->restart_delay_usec > p->restart_max_delay_usec) {
+		bool max_given = find(m, SERVICE_RESTART_MAX_DELAY);
+		char delay[USEC_SPAN_SIZE], max[USEC_SPAN_SIZE], text[128];
+
+		snprintf(text, sizeof(text),
+			"restart-delay (%s) is longer than restart-max-delay (%s)",
+			usec_span(p->restart_delay_usec, delay),
+			usec_span(p->restart_max_delay_usec, max));
+		tell(m, max_given ? "restart-max-delay" : "restart-delay", text);
+	}
+	if (p->restart_limit > 0 && p->restart_window_usec == 0)
+		tell(m, "restart-window",
+			"0 would never count a restart; allowed: more than 0, or restart-limit = "
+			"0");
+	check_log_names(m, "log.file", &m->s->log);
+	check_log_names(m, "log.stderr", &m->s->log_stderr);
+}
+
+static int apply_setters(struct making *m)
+{
+	int r = 0;
+
+	for (int key = 0; key < SERVICE_KEY_MAX && r == 0; key++) {
+		const struct value *v = find(m, (enum service_key)key);
+
+		if (v)
+			r = service_set(m, (enum service_key)key, v);
+	}
+	m->s->log_stderr.max_size_bytes = m->s->log.max_size_bytes;
+	m->s->log_stderr.keep = m->s->log.keep;
+	return r;
+}
+
+static int make(struct making *m)
+{
+	struct spec_service *s = m->s;
+	int r = init_service(s);
+
+	if (r == 0)
+		r = set_origins(m);
+	if (r == 0)
+		r = apply_setters(m);
+	if (r == 0)
+		r = set_environment(m);
+	if (r == 0)
+		r = set_identity(m);
+	if (r == 0)
+		check_service(m);
+	if (r == 0 &&
+		(strv_ensure(&s->command) < 0 || strv_ensure(&s->groups) < 0 ||
+			strv_ensure(&s->environment) < 0 || strv_ensure(&s->file_environment) < 0))
+		r = -ENOMEM;
+	return r;
+}
+
+static int make_service(struct build *b, const struct section *own, struct spec_service *s)
+{
+	struct making m = {
+		.b = b, .s = s, .own = own, .defaults = b->defaults.key ? &b->defaults : NULL};
+
+	s->place = own->place;
+	s->name = strdup(own->title);
+	if (!s->name)
+		return -ENOMEM;
+	if (!text_is_name(own->title))
+		conf_errors_add(b->errors, own->place,
+			"'%.80s' cannot be the name of a service; allowed: 1 to %d letters, "
+			"digits, '.', "
+			"'_' and '-', the first a letter or digit",
+			own->title, SPEC_NAME_MAX);
+	if (!find(&m, SERVICE_COMMAND))
+		conf_errors_add(
+			b->errors, own->place, "service '%.80s' has no 'command'", own->title);
+	return make(&m);
+}
+
+/*
+ * So that a mistake in defaults shows also where no service takes the value. What spans
+ * several keys is not looked at: services may set the other one.
+ */
+static int try_defaults(struct build *b)
+{
+	struct spec *scratch = calloc(1, sizeof(*scratch));
+	struct making m = {.b = b, .defaults = &b->defaults};
+	int r = -ENOMEM;
+
+	if (!scratch)
+		return -ENOMEM;
+	scratch->services = calloc(1, sizeof(*scratch->services));
+	if (scratch->services) {
+		scratch->n_services = 1;
+		m.s = scratch->services;
+		r = init_service(m.s);
+		if (r == 0)
+			r = apply_setters(&m);
+	}
+	spec_free(scratch);
+	return r;
+}
+
+int service_build_all(struct build *b)
+{
+	struct spec *spec = b->spec;
+
+	if (b->defaults.key) {
+		int r = try_defaults(b);
+
+		if (r < 0)
+			return r;
+	}
+	spec->services = calloc(b->n_services + 1, sizeof(*spec->services));
+	if (!spec->services)
+		return -ENOMEM;
+	for (size_t i = 0; i < b->n_services; i++) {
+		int r;
+
+		spec->n_services++;
+		r = make_service(b, &b->services[i], &spec->services[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

@@ -1,0 +1,317 @@
+/*
+ * One function for each key of a service that stands for itself, and the table of them.
+ * A value that is refused leaves the default in place, so that the checks which follow
+ * have something sound to look at and tell of nothing that isn't in the file.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "conf/convert.h"
+#include "conf/service.h"
+#include "conf/split.h"
+#include "conf/strv.h"
+#include "conf/text.h"
+
+static int set_command(struct making *m, const struct value *v)
+{
+	const char *what;
+	size_t n = 0;
+	int r = 0;
+
+	if (v->n == 1)
+		r = split_words(v->strings[0], &m->s->command, &n, &what);
+	else
+		for (size_t i = 0; i < v->n && r == 0; i++)
+			r = strv_take(&m->s->command, &n, strdup(v->strings[i]));
+	if (r == -EINVAL) {
+		value_error(m->b->errors, v, "cannot be split into words: %s", what);
+		return 0;
+	}
+	if (r == 0 && (n == 0 || m->s->command[0][0] == '\0'))
+		value_error(m->b->errors, v, "is empty; allowed: a program and its arguments");
+	return r;
+}
+
+static int set_type(struct making *m, const struct value *v)
+{
+	static const char *const names[] = {"simple", "oneshot"};
+	size_t choice;
+
+	if (strcmp(v->strings[0], "forking") == 0)
+		value_error(m->b->errors, v,
+			"'forking' is not available in this version; allowed: simple, oneshot");
+	else if (convert_choice(m->b->errors, v, names, SPEC_TYPE_MAX, &choice))
+		m->s->policy.type = (enum spec_type)choice;
+	return 0;
+}
+
+static int set_autostart(struct making *m, const struct value *v)
+{
+	convert_bool(m->b->errors, v, &m->s->policy.autostart);
+	return 0;
+}
+
+static int set_instances(struct making *m, const struct value *v)
+{
+	m->s->has_instances =
+		convert_unsigned(m->b->errors, v, 0, SPEC_MAX_INSTANCES, &m->s->n_instances);
+	return 0;
+}
+
+static int set_directory(struct making *m, const struct value *v)
+{
+	if (!convert_path(m->b->errors, v))
+		return 0;
+	free(m->s->directory);
+	m->s->directory = strdup(v->strings[0]);
+	return m->s->directory ? 0 : -ENOMEM;
+}
+
+static int set_umask(struct making *m, const struct value *v)
+{
+	convert_mode(m->b->errors, v, 0777, &m->s->umask);
+	return 0;
+}
+
+static int set_nice(struct making *m, const struct value *v)
+{
+	int64_t number;
+
+	if (convert_number(m->b->errors, v, v->strings[0], -20, 19, &number)) {
+		m->s->nice = (int)number;
+		m->s->has_nice = true;
+	}
+	return 0;
+}
+
+static int set_oom_score_adj(struct making *m, const struct value *v)
+{
+	int64_t number;
+
+	if (convert_number(m->b->errors, v, v->strings[0], -1000, 1000, &number)) {
+		m->s->oom_score_adj = (int)number;
+		m->s->has_oom_score_adj = true;
+	}
+	return 0;
+}
+
+static int set_clear_environment(struct making *m, const struct value *v)
+{
+	convert_bool(m->b->errors, v, &m->s->clear_environment);
+	return 0;
+}
+
+static bool contains(char *const *list, const char *text)
+{
+	for (; list && *list; list++) {
+		if (strcmp(*list, text) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int set_groups(struct making *m, const struct value *v)
+{
+	size_t n = 0;
+
+	if (v->n > SERVICE_MAX_LIST) {
+		value_error(m->b->errors, v, "more than %d groups", SERVICE_MAX_LIST);
+		return 0;
+	}
+	for (size_t i = 0; i < v->n; i++) {
+		const char *name = v->strings[i];
+		int r;
+
+		if (!text_is_name(name)) {
+			value_error(m->b->errors, v,
+				"'%.80s' is not a name; allowed: 1 to %d letters, digits, '.', '_' "
+				"and '-', the first a letter or digit",
+				name, SPEC_NAME_MAX);
+			continue;
+		}
+		if (contains(m->s->groups, name)) {
+			value_error(m->b->errors, v, "'%.80s' is given twice", name);
+			continue;
+		}
+		r = strv_take(&m->s->groups, &n, strdup(name));
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int set_restart(struct making *m, const struct value *v)
+{
+	const char *names[SPEC_RESTART_MAX];
+	size_t choice;
+
+	for (int i = 0; i < SPEC_RESTART_MAX; i++)
+		names[i] = spec_restart_to_string((enum spec_restart)i);
+	if (convert_choice(m->b->errors, v, names, SPEC_RESTART_MAX, &choice))
+		m->s->policy.restart = (enum spec_restart)choice;
+	return 0;
+}
+
+static int set_success_codes(struct making *m, const struct value *v)
+{
+	uint64_t *words = m->s->policy.success_codes;
+
+	memset(words, 0, sizeof(m->s->policy.success_codes));
+	for (size_t i = 0; i < v->n; i++) {
+		int64_t code;
+
+		if (convert_number(m->b->errors, v, v->strings[i], 0, 255, &code))
+			words[code / 64] |= UINT64_C(1) << (code % 64);
+	}
+	return 0;
+}
+
+static int set_restart_delay(struct making *m, const struct value *v)
+{
+	convert_duration(m->b->errors, v, &m->s->policy.restart_delay_usec);
+	return 0;
+}
+
+static int set_restart_max_delay(struct making *m, const struct value *v)
+{
+	convert_duration(m->b->errors, v, &m->s->policy.restart_max_delay_usec);
+	return 0;
+}
+
+static int set_restart_jitter(struct making *m, const struct value *v)
+{
+	convert_unsigned(m->b->errors, v, 0, 100, &m->s->policy.restart_jitter_percent);
+	return 0;
+}
+
+static int set_restart_limit(struct making *m, const struct value *v)
+{
+	convert_unsigned(m->b->errors, v, 0, SPEC_MAX_RESTART_LIMIT, &m->s->policy.restart_limit);
+	return 0;
+}
+
+static int set_restart_window(struct making *m, const struct value *v)
+{
+	convert_duration(m->b->errors, v, &m->s->policy.restart_window_usec);
+	return 0;
+}
+
+static int set_stable_after(struct making *m, const struct value *v)
+{
+	convert_duration(m->b->errors, v, &m->s->policy.stable_after_usec);
+	return 0;
+}
+
+static int set_stop_signal(struct making *m, const struct value *v)
+{
+	convert_signal(m->b->errors, v, &m->s->policy.stop_signal);
+	return 0;
+}
+
+static int set_stop_timeout(struct making *m, const struct value *v)
+{
+	convert_duration(m->b->errors, v, &m->s->policy.stop_timeout_usec);
+	return 0;
+}
+
+static int set_stop_kill(struct making *m, const struct value *v)
+{
+	const char *names[SPEC_KILL_MAX];
+	size_t choice;
+
+	for (int i = 0; i < SPEC_KILL_MAX; i++)
+		names[i] = spec_kill_to_string((enum spec_kill)i);
+	if (convert_choice(m->b->errors, v, names, SPEC_KILL_MAX, &choice))
+		m->s->policy.stop_kill = (enum spec_kill)choice;
+	return 0;
+}
+
+static int set_sink(struct making *m, const struct value *v, struct spec_log *log)
+{
+	const char *text = v->strings[0];
+	size_t n = strlen(text);
+
+	if (strcmp(text, "journal") == 0 || strcmp(text, "syslog") == 0) {
+		value_error(m->b->errors, v,
+			"'%s' is not available in this version; allowed: a path, none, inherit",
+			text);
+		return 0;
+	}
+	if (n == 0 || text[n - 1] == '/') {
+		value_error(m->b->errors, v,
+			"'%.80s' names no file; allowed: a path, none, inherit", text);
+		return 0;
+	}
+	free(log->file);
+	log->file = NULL;
+	if (strcmp(text, "none") == 0) {
+		log->sink = SPEC_SINK_NONE;
+	} else if (strcmp(text, "inherit") == 0) {
+		log->sink = SPEC_SINK_INHERIT;
+	} else {
+		log->sink = SPEC_SINK_FILE;
+		log->file = strdup(text);
+		return log->file ? 0 : -ENOMEM;
+	}
+	return 0;
+}
+
+static int set_log_file(struct making *m, const struct value *v)
+{
+	return set_sink(m, v, &m->s->log);
+}
+
+static int set_log_stderr(struct making *m, const struct value *v)
+{
+	if (v->strings[0][0] == '\0')
+		return 0;
+	m->s->split_stderr = true;
+	return set_sink(m, v, &m->s->log_stderr);
+}
+
+static int set_log_max_size(struct making *m, const struct value *v)
+{
+	convert_size(m->b->errors, v, &m->s->log.max_size_bytes);
+	return 0;
+}
+
+static int set_log_keep(struct making *m, const struct value *v)
+{
+	convert_unsigned(m->b->errors, v, 0, 1000, &m->s->log.keep);
+	return 0;
+}
+
+/* Keys without a function are sections, or need more than themselves: see service.c. */
+static int (*const setters[SERVICE_KEY_MAX])(struct making *m, const struct value *v) = {
+	[SERVICE_COMMAND] = set_command,
+	[SERVICE_TYPE] = set_type,
+	[SERVICE_AUTOSTART] = set_autostart,
+	[SERVICE_INSTANCES] = set_instances,
+	[SERVICE_DIRECTORY] = set_directory,
+	[SERVICE_UMASK] = set_umask,
+	[SERVICE_NICE] = set_nice,
+	[SERVICE_OOM_SCORE_ADJ] = set_oom_score_adj,
+	[SERVICE_CLEAR_ENVIRONMENT] = set_clear_environment,
+	[SERVICE_GROUPS] = set_groups,
+	[SERVICE_RESTART] = set_restart,
+	[SERVICE_SUCCESS_CODES] = set_success_codes,
+	[SERVICE_RESTART_DELAY] = set_restart_delay,
+	[SERVICE_RESTART_MAX_DELAY] = set_restart_max_delay,
+	[SERVICE_RESTART_JITTER] = set_restart_jitter,
+	[SERVICE_RESTART_LIMIT] = set_restart_limit,
+	[SERVICE_RESTART_WINDOW] = set_restart_window,
+	[SERVICE_STABLE_AFTER] = set_stable_after,
+	[SERVICE_STOP_SIGNAL] = set_stop_signal,
+	[SERVICE_STOP_TIMEOUT] = set_stop_timeout,
+	[SERVICE_STOP_KILL] = set_stop_kill,
+	[SERVICE_LOG_FILE] = set_log_file,
+	[SERVICE_LOG_STDERR] = set_log_stderr,
+	[SERVICE_LOG_MAX_SIZE] = set_log_max_size,
+	[SERVICE_LOG_KEEP] = set_log_keep,
+};
+
+int service_set(struct making *m, enum service_key key, const struct value *v)
+{
+	return setters[key] ? setters[key](m, v) : 0;
+}

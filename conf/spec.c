@@ -1,0 +1,177 @@
+/*
+ * What belongs to the data itself: giving it back, names of enums, and the two
+ * replacements that a string of a service knows. Everything else about a spec is the
+ * business of those who build or use it.
+ */
+#include "conf/spec.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "conf/strv.h"
+
+#define NUMBER_SIZE 16
+
+static void log_fini(struct spec_log *l)
+{
+	free(l->file);
+}
+
+static void identity_fini(struct spec_identity *i)
+{
+	free(i->groups);
+	free(i->user_name);
+	free(i->home);
+	free(i->shell);
+}
+
+static void service_fini(struct spec_service *s)
+{
+	free(s->name);
+	free(s->origins);
+	strv_free(s->command);
+	free(s->directory);
+	identity_fini(&s->identity);
+	strv_free(s->file_environment);
+	strv_free(s->environment);
+	strv_free(s->groups);
+	log_fini(&s->log);
+	log_fini(&s->log_stderr);
+}
+
+static void role_fini(struct spec_role *r)
+{
+	free(r->uids);
+	free(r->gids);
+}
+
+void spec_free(struct spec *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->n_services; i++)
+		service_fini(&s->services[i]);
+	free(s->services);
+	free(s->runtime_dir);
+	free(s->state_dir);
+	free(s->log_dir);
+	role_fini(&s->operators);
+	role_fini(&s->observers);
+	strv_free(s->files);
+	free(s);
+}
+
+struct spec_place spec_place_of(const struct spec_service *s, const char *key)
+{
+	for (size_t i = 0; i < s->n_origins; i++) {
+		if (strcmp(s->origins[i].key, key) == 0)
+			return s->origins[i].place;
+	}
+	return s->place;
+}
+
+const char *spec_instance_name(const struct spec_service *s, unsigned instance,
+	char ret_name[static SPEC_INSTANCE_NAME_MAX])
+{
+	if (s->has_instances)
+		snprintf(ret_name, SPEC_INSTANCE_NAME_MAX, "%s@%u", s->name, instance);
+	else
+		snprintf(ret_name, SPEC_INSTANCE_NAME_MAX, "%s", s->name);
+	return ret_name;
+}
+
+char *spec_expand(const char *text, const struct spec_service *s, unsigned instance)
+{
+	char name[SPEC_INSTANCE_NAME_MAX], number[NUMBER_SIZE] = "";
+	const struct {
+		const char *from, *to;
+	} words[] = {{"%{name}", name}, {"%{instance}", number}};
+	_cleanup_buf_ struct buf b = {0};
+
+	spec_instance_name(s, instance, name);
+	if (s->has_instances)
+		snprintf(number, sizeof(number), "%u", instance);
+	while (*text) {
+		size_t n = strcspn(text + 1, "%") + 1; /* up to the next % that may begin a word */
+		const char *piece = text;
+		size_t n_piece = n;
+
+		for (size_t i = 0; i < ELEMENTSOF(words); i++) {
+			if (strncmp(text, words[i].from, strlen(words[i].from)) == 0) {
+				n = strlen(words[i].from);
+				piece = words[i].to;
+				n_piece = strlen(piece);
+				break;
+			}
+		}
+		if (buf_append(&b, SIZE_MAX, piece, n_piece) < 0)
+			return NULL;
+		text += n;
+	}
+	if (buf_append(&b, SIZE_MAX, "", 1) < 0)
+		return NULL;
+	return TAKE_PTR(b.data);
+}
+
+bool spec_is_success(const struct spec_policy *p, int exit_code)
+{
+	if (exit_code < 0 || exit_code > 255)
+		return false;
+	return p->success_codes[exit_code / 64] >> (exit_code % 64) & 1;
+}
+
+const char *spec_type_to_string(enum spec_type t)
+{
+	static const char *const names[] = {
+		[SPEC_TYPE_SIMPLE] = "simple",
+		[SPEC_TYPE_ONESHOT] = "oneshot",
+	};
+
+	return names[t];
+}
+
+const char *spec_restart_to_string(enum spec_restart r)
+{
+	static const char *const names[] = {
+		[SPEC_RESTART_ALWAYS] = "always",
+		[SPEC_RESTART_ON_FAILURE] = "on-failure",
+		[SPEC_RESTART_ON_ABNORMAL] = "on-abnormal",
+		[SPEC_RESTART_NEVER] = "never",
+	};
+
+	return names[r];
+}
+
+const char *spec_kill_to_string(enum spec_kill k)
+{
+	static const char *const names[] = {
+		[SPEC_KILL_TREE] = "tree",
+		[SPEC_KILL_GROUP] = "group",
+		[SPEC_KILL_PROCESS] = "process",
+	};
+
+	return names[k];
+}
+
+const char *spec_sink_to_string(enum spec_sink s)
+{
+	static const char *const names[] = {
+		[SPEC_SINK_FILE] = "file",
+		[SPEC_SINK_NONE] = "none",
+		[SPEC_SINK_INHERIT] = "inherit",
+	};
+
+	return names[s];
+}
+
+const char *spec_orphan_to_string(enum spec_orphan o)
+{
+	static const char *const names[] = {
+		[SPEC_ORPHAN_ADOPT] = "adopt",
+		[SPEC_ORPHAN_STOP] = "stop",
+	};
+
+	return names[o];
+}

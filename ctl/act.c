@@ -1,0 +1,188 @@
+/*
+ * The verbs that act. Each asks for a stream of replies and tells about each service as it
+ * gets there. After a break the same request, with the same id, joins the first one; a
+ * server may then tell again what it has told already, so names are told once.
+ */
+#include <ctype.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "ctl/render.h"
+#include "ctl/text.h"
+#include "ctl/verbs.h"
+#include "wire/control.h"
+
+struct act {
+	struct ctl *ctl;
+	const char *sent; /* the signal's name, or NULL */
+	json_t *told; /* names -> true */
+	json_t *results; /* with --json: an array for the end */
+	usec_t start;
+	bool failed;
+	bool has_line; /* the progress line is on the screen */
+};
+
+static void clear_line(struct act *act)
+{
+	if (act->has_line)
+		fputs("\r\033[K", act->ctl->err);
+	act->has_line = false;
+}
+
+/* "restart web db ...: 2 done, 4s" */
+static void show_progress(void *userdata)
+{
+	struct act *act = userdata;
+	struct ctl *ctl = act->ctl;
+	_cleanup_buf_ struct buf line = {0}, safe = {0};
+	usec_t since = usec_sub(usec_now(CLOCK_MONOTONIC), act->start);
+	char span[USEC_SPAN_SIZE];
+	int r = buf_printf(&line, "%zu done, %s: %s", json_object_size(act->told),
+		usec_span(since / USEC_PER_SEC * USEC_PER_SEC, span), ctl->verb->name);
+
+	for (size_t i = 0; r == 0 && i < ctl->n_args && line.len < ctl->term.width; i++)
+		r = buf_printf(&line, " %s", ctl->args[i]);
+	if (r == 0)
+		r = text_append_safe(&safe, line.data, line.len, term_text_flags(&ctl->term));
+	if (r < 0 || since < USEC_PER_SEC)
+		return;
+	/* The last column stays free: some terminals wrap once it is written. */
+	fprintf(ctl->err, "\r\033[K%.*s", (int)text_fit(safe.data, safe.len, ctl->term.width - 1),
+		safe.data);
+	fflush(ctl->err);
+	act->has_line = true;
+}
+
+static int tell_success(struct act *act, json_t *result)
+{
+	struct ctl *ctl = act->ctl;
+	_cleanup_buf_ struct buf line = {0}, safe = {0};
+	const char *name = render_string(result, "name"), *state = render_string(result, "state");
+	int64_t pid = render_integer(result, "pid", 0);
+	int r = act->sent ? buf_printf(&line, "%s: %s sent", name, act->sent)
+			  : buf_printf(&line, "%s: %s", name, state);
+
+	if (r == 0 && pid > 0)
+		r = buf_printf(&line, " (pid %" PRIi64 ")", pid);
+	if (r == 0)
+		r = text_append_safe(&safe, line.data, line.len, term_text_flags(&ctl->term));
+	if (r == 0)
+		r = buf_append(&safe, SIZE_MAX, "\n", 1);
+	if (r < 0)
+		return r;
+	ctl_write(ctl, &safe);
+	fflush(ctl->out);
+	return 0;
+}
+
+static void tell_failure(struct act *act, json_t *result)
+{
+	const char *message = render_string(result, "message");
+
+	if (*message != '\0')
+		ctl_error(act->ctl, "%s: %s", render_string(result, "name"), message);
+	else
+		ctl_error(act->ctl, "%s: is %s", render_string(result, "name"),
+			render_string(result, "state"));
+}
+
+static int on_results(json_t *parameters, void *userdata)
+{
+	struct act *act = userdata;
+	json_t *result;
+	size_t i;
+	int r = 0;
+
+	clear_line(act);
+	json_array_foreach(json_object_get(parameters, "results"), i, result)
+	{
+		const char *name = render_string(result, "name");
+		bool ok = json_is_true(json_object_get(result, "ok"));
+
+		if (r < 0 || json_object_get(act->told, name))
+			continue;
+		json_object_set_new(act->told, name, json_true());
+		act->failed |= !ok;
+		if (act->results)
+			json_array_append(act->results, result);
+		else if (ok)
+			r = tell_success(act, result);
+		else
+			tell_failure(act, result);
+	}
+	return r;
+}
+
+/* parameters are stolen. */
+static int run(struct ctl *ctl, json_t *parameters, unsigned flags, const char *sent)
+{
+	struct act act = {
+		.ctl = ctl,
+		.sent = sent,
+		.told = json_object(),
+		.results = ctl->json ? json_array() : NULL,
+		.start = usec_now(CLOCK_MONOTONIC),
+	};
+	int status;
+
+	if (ctl->term.progress) {
+		ctl->client.on_tick = show_progress;
+		ctl->client.tick_userdata = &act;
+	}
+	status =
+		ctl_call(ctl, ctl->verb->method, parameters, flags | CLIENT_MORE, on_results, &act);
+	clear_line(&act);
+	ctl->client.on_tick = NULL;
+	/* What has happened is told even where the rest can't be. */
+	if (ctl->json && (status == 0 || json_array_size(act.results) > 0) &&
+		ctl_write_json(ctl, json_incref(act.results)) < 0)
+		status = CTL_FAILED;
+	json_decref(act.told);
+	json_decref(act.results);
+	return status == 0 && act.failed ? CTL_FAILED : status;
+}
+
+int verb_act(struct ctl *ctl)
+{
+	json_t *names = ctl_names(ctl, 0), *parameters;
+	char id[CLIENT_ID_SIZE];
+
+	if (!names)
+		return CTL_USAGE;
+	parameters = json_pack("{s:o}", "names", names);
+	/* reset happens at once and doing it twice is doing it once: no wait, no id */
+	if (!(ctl->verb->options & VERB_NO_WAIT))
+		return run(ctl, parameters, 0, NULL);
+	if (client_make_id(id) < 0) {
+		ctl_error(ctl, "cannot get random bytes");
+		json_decref(parameters);
+		return CTL_FAILED;
+	}
+	json_object_set_new(parameters, "wait", json_boolean(!ctl->no_wait));
+	json_object_set_new(parameters, "id", json_string(id));
+	return run(ctl, parameters, ctl->no_wait ? 0 : CLIENT_WAITS, NULL);
+}
+
+int verb_signal(struct ctl *ctl)
+{
+	char text[SIGNAL_NAME_SIZE * 2], name[SIGNAL_NAME_SIZE];
+	json_t *names;
+	size_t n = 0;
+	int signo;
+
+	for (const char *p = ctl->args[0]; *p != '\0' && n < sizeof(text) - 1; p++)
+		text[n++] = (char)toupper((unsigned char)*p);
+	text[n] = '\0';
+	if (parse_signal(text, &signo) < 0) {
+		ctl_error(
+			ctl, "'%s' is not a signal; names (HUP) and numbers (1) are", ctl->args[0]);
+		return CTL_USAGE;
+	}
+	names = ctl_names(ctl, 1);
+	if (!names)
+		return CTL_USAGE;
+	/* A signal has no id, and sending it twice is not sending it once: never repeated. */
+	return run(ctl, json_pack("{s:o,s:s}", "names", names, "signal", signal_name(signo, name)),
+		CLIENT_ONCE, signal_name(signo, name));
+}

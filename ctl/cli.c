@@ -1,0 +1,263 @@
+/*
+ * From argv to a verb. Options are the same set before and after the verb; which of them
+ * a verb takes, its table entry says. getopt_long() is told to hand over the operands in
+ * order (the leading '-'), so that POSIXLY_CORRECT changes nothing.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/parse.h"
+#include "ctl/ctl.h"
+#include "ctl/verbs.h"
+#include "wire/control.h"
+
+#define DEFAULT_LINES 10
+#define MAX_LINES     UINT64_C(1000000000000)
+#define ROOT_SOCKET   "/run/supervisord/" CONTROL_SOCKET_NAME
+
+enum { OPTION_JSON = 256, OPTION_RAW, OPTION_PEEK, OPTION_NO_WAIT, OPTION_VERSION };
+
+static const char short_options[] = "-:s:hfn:";
+
+static const struct option long_options[] = {
+	{"socket", required_argument, NULL, 's'},
+	{"json", no_argument, NULL, OPTION_JSON},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, OPTION_VERSION},
+	{"follow", no_argument, NULL, 'f'},
+	{"lines", required_argument, NULL, 'n'},
+	{"raw", no_argument, NULL, OPTION_RAW},
+	{"peek", no_argument, NULL, OPTION_PEEK},
+	{"no-wait", no_argument, NULL, OPTION_NO_WAIT},
+	{0},
+};
+
+static const struct {
+	unsigned option;
+	const char *text;
+} verb_options[] = {
+	{VERB_FOLLOW, "--follow"},
+	{VERB_LINES, "--lines"},
+	{VERB_RAW, "--raw"},
+	{VERB_PEEK, "--peek"},
+	{VERB_NO_WAIT, "--no-wait"},
+};
+
+/* The options as understood, before the verb is known. */
+struct parsed {
+	const char *socket; /* borrowed; NULL: not given */
+	char **operands; /* owned; the verb first */
+	size_t n_operands;
+};
+
+static int bad_option(struct ctl *ctl, int argc, char **argv, int kind)
+{
+	/* After a short option, optopt names it, and optind may still be inside its word. */
+	if (optopt > 0 && optopt < 256)
+		ctl_error(ctl, "option -%c %s; see supctl --help", optopt,
+			kind == ':' ? "needs a value" : "is not known");
+	else
+		ctl_error(ctl, "option %s %s; see supctl --help",
+			optind > 0 && optind <= argc ? argv[optind - 1] : "",
+			kind == ':'	? "needs a value"
+			: optopt >= 256 ? "takes no value"
+					: "is not known");
+	return CTL_USAGE;
+}
+
+static int set_lines(struct ctl *ctl, const char *value)
+{
+	if (parse_u64(value, MAX_LINES, &ctl->n_lines) < 0) {
+		ctl_error(ctl, "-n %s: not a number of lines", value);
+		return CTL_USAGE;
+	}
+	ctl->given |= VERB_LINES;
+	return 0;
+}
+
+static int set_socket(struct ctl *ctl, struct parsed *parsed, const char *value)
+{
+	if (*value == '\0') {
+		ctl_error(ctl, "--socket needs a path");
+		return CTL_USAGE;
+	}
+	parsed->socket = value;
+	return 0;
+}
+
+static int take_option(struct ctl *ctl, struct parsed *parsed, int option)
+{
+	switch (option) {
+	case 1:
+		parsed->operands[parsed->n_operands++] = optarg;
+		return 0;
+	case 's':
+		return set_socket(ctl, parsed, optarg);
+	case 'n':
+		return set_lines(ctl, optarg);
+	case 'h':
+		ctl->help = true;
+		return 0;
+	case 'f':
+		ctl->follow = true;
+		ctl->given |= VERB_FOLLOW;
+		return 0;
+	case OPTION_JSON:
+		ctl->json = true;
+		return 0;
+	case OPTION_VERSION:
+		ctl->version = true;
+		return 0;
+	case OPTION_RAW:
+		ctl->raw = true;
+		ctl->given |= VERB_RAW;
+		return 0;
+	case OPTION_PEEK:
+		ctl->peek = true;
+		ctl->given |= VERB_PEEK;
+		return 0;
+	default: /* OPTION_NO_WAIT: the table has no other */
+		ctl->no_wait = true;
+		ctl->given |= VERB_NO_WAIT;
+		return 0;
+	}
+}
+
+static int parse(struct ctl *ctl, int argc, char **argv, struct parsed *parsed)
+{
+	int option, r;
+
+	parsed->operands = calloc((size_t)argc + 1, sizeof(char *));
+	if (!parsed->operands) {
+		ctl_error(ctl, "out of memory");
+		return CTL_FAILED;
+	}
+	opterr = 0;
+	optind = 0; /* begins anew, also after an earlier run in the same process */
+	while ((option = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
+		if (option == '?' || option == ':')
+			return bad_option(ctl, argc, argv, option);
+		r = take_option(ctl, parsed, option);
+		if (r != 0)
+			return r;
+	}
+	while (optind < argc)
+		parsed->operands[parsed->n_operands++] = argv[optind++];
+	return 0;
+}
+
+/* The path of the socket, owned by the caller; NULL for lack of memory. */
+static char *find_socket(const struct parsed *parsed)
+{
+	const char *environment = getenv("SUPCTL_SOCKET");
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	char *path = NULL;
+
+	if (parsed->socket)
+		return strdup(parsed->socket);
+	if (environment && *environment != '\0')
+		return strdup(environment);
+	if (geteuid() != 0 && runtime && *runtime == '/') {
+		if (asprintf(&path, "%s/supervisord/" CONTROL_SOCKET_NAME, runtime) < 0)
+			return NULL;
+		if (access(path, F_OK) == 0)
+			return path;
+		free(path);
+	}
+	return strdup(ROOT_SOCKET);
+}
+
+static int unknown_verb(struct ctl *ctl, const char *name)
+{
+	const struct verb *guess = verb_guess(name);
+
+	if (guess)
+		ctl_error(ctl, "unknown verb '%s'; did you mean '%s'?", name, guess->name);
+	else
+		ctl_error(ctl, "unknown verb '%s'; see supctl help", name);
+	return CTL_USAGE;
+}
+
+/* What stands on the command line against what the verb takes. */
+static int check(struct ctl *ctl)
+{
+	const struct verb *verb = ctl->verb;
+
+	for (size_t i = 0; i < ELEMENTSOF(verb_options); i++) {
+		if (!(ctl->given & ~verb->options & verb_options[i].option))
+			continue;
+		ctl_error(ctl, "%s does not take %s; usage: supctl %s %s", verb->name,
+			verb_options[i].text, verb->name, verb->usage);
+		return CTL_USAGE;
+	}
+	if (ctl->n_args < verb->min_args || ctl->n_args > verb->max_args) {
+		ctl_error(ctl, "%s: %s arguments; usage: supctl %s%s%s", verb->name,
+			ctl->n_args < verb->min_args ? "too few" : "too many", verb->name,
+			*verb->usage != '\0' ? " " : "", verb->usage);
+		return CTL_USAGE;
+	}
+	return 0;
+}
+
+static int run_verb(struct ctl *ctl, const struct parsed *parsed)
+{
+	_cleanup_free_
+	char *path = NULL;
+	int r;
+
+	if (ctl->version) {
+		fprintf(ctl->out, "supctl %s\n", SUPERVISORD_VERSION);
+		return CTL_DONE;
+	}
+	if (parsed->n_operands == 0) {
+		if (ctl->help)
+			return verb_help(ctl);
+		ctl_error(ctl, "which verb? see supctl help");
+		return CTL_USAGE;
+	}
+	ctl->verb = verb_find(parsed->operands[0]);
+	if (!ctl->verb)
+		return unknown_verb(ctl, parsed->operands[0]);
+	ctl->args = parsed->operands + 1;
+	ctl->n_args = parsed->n_operands - 1;
+	if (ctl->help)
+		return verb_help(ctl);
+	r = check(ctl);
+	if (r != 0)
+		return r;
+	path = find_socket(parsed);
+	if (!path || client_init(&ctl->client, path) < 0) {
+		ctl_error(ctl, "out of memory");
+		return CTL_FAILED;
+	}
+	return ctl->verb->run(ctl);
+}
+
+/* A reader that has seen enough (EPIPE) is no failure; a full disk is. */
+static int finish(struct ctl *ctl, int status)
+{
+	int r = ctl_flush(ctl);
+
+	if (r == 0 || r == -EPIPE || status != CTL_DONE)
+		return status;
+	ctl_error(ctl, "cannot write the output: %s", strerror(-r));
+	return CTL_FAILED;
+}
+
+int ctl_run(int argc, char **argv, FILE *out, FILE *err)
+{
+	struct ctl ctl = {.out = out, .err = err, .n_lines = DEFAULT_LINES, .client.fd = -1};
+	struct parsed parsed = {0};
+	int status;
+
+	term_init(&ctl.term, out, err);
+	status = parse(&ctl, argc, argv, &parsed);
+	if (status == 0)
+		status = run_verb(&ctl, &parsed);
+	status = finish(&ctl, status);
+	client_fini(&ctl.client);
+	free(parsed.operands);
+	return status;
+}

@@ -1,0 +1,77 @@
+/*
+ * What every verb gets: the command line, understood, and where to write. No verb looks
+ * at argv, at the environment or at the terminal by itself.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/macro.h"
+#include "ctl/client.h"
+#include "ctl/term.h"
+
+/* Exit statuses: a contract with scripts. */
+enum ctl_exit {
+	CTL_DONE = 0,
+	CTL_FAILED = 1,
+	CTL_USAGE = 2,
+	CTL_NOT_UP = 3, /* status: a named service is not where it should be */
+	CTL_NOTHING_THERE = 4, /* no such service, or no supervisord */
+	CTL_NOT_PERMITTED = 5,
+	CTL_INTERRUPTED = 130 /* 128 + SIGINT, as shells say it */
+};
+
+struct verb;
+
+struct ctl {
+	FILE *out, *err; /* borrowed */
+	int out_error; /* errno of the first write to out that failed */
+	struct term term;
+	struct client client;
+
+	const struct verb *verb;
+	bool json, help, version;
+	bool follow, raw, peek, no_wait;
+	uint64_t n_lines;
+	unsigned given; /* enum verb_option: which of the verbs' own options were given */
+	char **args; /* borrowed: what follows the verb */
+	size_t n_args;
+};
+
+/* Runs a whole command line, flushes the output and returns the exit status. */
+int ctl_run(int argc, char **argv, FILE *out, FILE *err);
+
+/* "supctl: ..." and a newline on stderr, with every control byte made harmless. */
+void ctl_error(struct ctl *ctl, const char *format, ...) _printf_(2, 3);
+
+/* Writes bytes as they are to the output. */
+void ctl_write(struct ctl *ctl, const struct buf *text);
+
+/* One JSON value and a newline: compact, or indented for a person's eyes. Steals value. */
+int ctl_write_json(struct ctl *ctl, json_t *value);
+/* The same on one line whoever looks, for streams of objects. */
+int ctl_write_json_line(struct ctl *ctl, json_t *value);
+
+/* Flushes the output; -errno where it can't be written any more. */
+int ctl_flush(struct ctl *ctl);
+
+/*
+ * A call, and what to say when it fails: 0, or the exit status after the reason was
+ * told. parameters is stolen. on_reply may be NULL.
+ */
+int ctl_call(struct ctl *ctl, const char *method, json_t *parameters, unsigned flags,
+	client_reply_fn *on_reply, void *userdata);
+
+/* What client_call() returned, told: the exit status. error, where there is one, is stolen. */
+int ctl_explain(struct ctl *ctl, const char *method, int result, json_t *error);
+
+/* The same for methods with one reply, which is handed over (owned by the caller). */
+int ctl_call_once(struct ctl *ctl, const char *method, json_t *parameters, unsigned flags,
+	json_t **ret_reply);
+
+/* The names among the arguments from the given one on, as an array; NULL after telling why. */
+json_t *ctl_names(struct ctl *ctl, size_t first);

@@ -1,0 +1,30 @@
+/*
+ * Reading logs as they grow.
+ */
+#pragma once
+
+#include "ctl/lines.h"
+#include "ctl/rotated.h"
+
+/* How a source is read. Zero it and set fd and the watches to -1 before use. */
+struct reader {
+	struct source *source; /* borrowed */
+	int fd; /* owned; -1: there is no file yet */
+	off_t offset;
+	char newest[ROTATED_STAMP_SIZE]; /* the newest rotated file that was read, "" for none */
+	int watch_directory, watch_file; /* of inotify; -1: none */
+	bool is_due; /* there may be something to read */
+	bool error_told;
+};
+
+/* Opens the current file if there is one: 0, or -errno (-ENOENT is no error). */
+int reader_open(struct reader *r);
+
+/*
+ * Reads what there is, through rotations and truncations. 0 when all was read, -EAGAIN
+ * when there is more for another round, -EPIPE when the output is gone, or -errno.
+ */
+int reader_read(struct reader *r, const struct lines *l);
+
+/* Goes on with each reader until the output is closed. Returns the exit status. */
+int follow(const struct lines *l, struct reader *readers, size_t n_readers);

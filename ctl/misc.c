@@ -1,0 +1,79 @@
+/*
+ * version and shutdown.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "ctl/render.h"
+#include "ctl/verbs.h"
+#include "wire/control.h"
+
+static int get_version(struct ctl *ctl, json_t **ret_reply)
+{
+	return ctl_call_once(ctl, CONTROL_INTERFACE ".Version", json_object(), 0, ret_reply);
+}
+
+int verb_version(struct ctl *ctl)
+{
+	_cleanup_table_ struct table t = {
+		.n_columns = 2, .text_flags = term_text_flags(&ctl->term)};
+	_cleanup_buf_ struct buf text = {0};
+	json_t *reply = NULL;
+	char pids[64];
+	int status;
+
+	/* Our own version is known whatever becomes of the call. */
+	if (!ctl->json)
+		fprintf(ctl->out, "supctl %s\n", SUPERVISORD_VERSION);
+	status = get_version(ctl, &reply);
+	if (status != 0)
+		return status;
+	if (ctl->json) {
+		json_object_set_new(reply, "supctl", json_string(SUPERVISORD_VERSION));
+		return ctl_write_json(ctl, reply) < 0 ? CTL_FAILED : CTL_DONE;
+	}
+	snprintf(pids, sizeof(pids), "%" PRIi64 ", engine %" PRIi64,
+		render_integer(reply, "pid", 0), render_integer(reply, "engine_pid", 0));
+	if (table_add(&t, "supervisord", "") < 0 ||
+		table_add(&t, render_string(reply, "version"), "") < 0 ||
+		table_add(&t, "pid", "") < 0 || table_add(&t, pids, "") < 0 ||
+		table_add(&t, "started", "") < 0 ||
+		table_add(&t, render_string(reply, "started"), "") < 0 ||
+		table_add(&t, "configuration", "") < 0 ||
+		table_add(&t, render_string(reply, "configuration"), "") < 0 ||
+		table_render(&t, &ctl->term, &text) < 0) {
+		ctl_error(ctl, "out of memory");
+		status = CTL_FAILED;
+	}
+	ctl_write(ctl, &text);
+	json_decref(reply);
+	return status;
+}
+
+/*
+ * The reply only says that it was accepted; done is done when nobody listens any more. The
+ * pid tells our supervisord from one that is started in its place.
+ */
+int verb_shutdown(struct ctl *ctl)
+{
+	static const char method[] = CONTROL_INTERFACE ".Shutdown";
+	json_t *reply = NULL, *parameters, *error = NULL;
+	json_int_t pid;
+	int r = get_version(ctl, &reply);
+
+	if (r != 0)
+		return r;
+	pid = render_integer(reply, "pid", 0);
+	json_decref(reply);
+	parameters = json_object();
+	r = client_call(&ctl->client, method, parameters, 0, NULL, NULL, &error);
+	json_decref(parameters);
+	/* It was there a moment ago, and went without a reply: that is what was asked for. */
+	if (r == -ECONNRESET)
+		return CTL_DONE;
+	if (r != 0)
+		return ctl_explain(ctl, method, r, error);
+	if (!ctl->no_wait)
+		client_wait_gone(&ctl->client, pid);
+	return CTL_DONE;
+}

@@ -1,0 +1,62 @@
+/*
+ * Tables and colours. Rendering goes into a buffer and knows nothing of the terminal but
+ * what struct term says.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/usec.h"
+#include "ctl/term.h"
+
+#define RENDER_BOLD   "\033[1m"
+#define RENDER_FAINT  "\033[2m"
+#define RENDER_RED    "\033[31m"
+#define RENDER_GREEN  "\033[32m"
+#define RENDER_YELLOW "\033[33m"
+#define RENDER_RESET  "\033[0m"
+
+/* An SGR sequence for a state; "" for none. */
+const char *render_state_colour(const char *state);
+
+struct cell {
+	size_t offset, size, width;
+	const char *colour; /* static */
+};
+
+/* Cells in the order of reading; each text is made harmless as it comes in. */
+struct table {
+	size_t n_columns;
+	uint32_t right; /* bit i: column i is set to the right */
+	unsigned text_flags;
+	struct buf text;
+	struct cell *cells; /* owned */
+	size_t n_cells, size;
+};
+
+#define _cleanup_table_ _cleanup_(table_fini)
+
+void table_fini(struct table *t);
+
+/* Appends a cell; colour is "" or static. -ENOMEM. */
+int table_add(struct table *t, const char *text, const char *colour);
+
+/*
+ * Appends the table to a buffer: columns aligned, two blanks between, no blanks at the end
+ * of a line, and lines cut to the width of the terminal. -ENOMEM.
+ */
+int table_render(const struct table *t, const struct term *term, struct buf *out);
+
+/* Members of JSON objects that may be absent, null or of another type. */
+const char *render_string(json_t *object, const char *key);
+int64_t render_integer(json_t *object, const char *key, int64_t otherwise);
+
+/* Appends "reason", and when the service starts again. -ENOMEM. */
+int render_reason(json_t *service, struct buf *out);
+
+/* "0", "999", "1.2K", "3.4M": bytes for people. */
+#define RENDER_BYTES_SIZE 24
+const char *render_bytes(uint64_t bytes, char ret_text[static RENDER_BYTES_SIZE]);

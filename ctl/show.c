@@ -1,0 +1,232 @@
+/*
+ * show: everything known about one service, in blocks. Lists (environment, processes, logs)
+ * come last, as they may be long.
+ */
+#include "ctl/show.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "ctl/render.h"
+#include "ctl/status.h"
+#include "ctl/text.h"
+#include "ctl/verbs.h"
+#include "wire/control.h"
+
+struct page {
+	struct table fields; /* key, value */
+	struct buf text; /* of the value at hand */
+	int error; /* the first one; everything after it does nothing */
+};
+
+static void page_fini(struct page *p)
+{
+	table_fini(&p->fields);
+	buf_fini(&p->text);
+}
+
+/* The value at hand becomes a line, and the next one begins. */
+static void add_value(struct page *p, const char *key, const char *colour)
+{
+	if (p->error == 0)
+		p->error = buf_append(&p->text, SIZE_MAX, "", 1);
+	if (p->error == 0)
+		p->error = table_add(&p->fields, key, RENDER_FAINT);
+	if (p->error == 0)
+		p->error = table_add(&p->fields, p->text.data, colour);
+	p->text.len = 0;
+}
+
+#define value_printf(p, ...)                                              \
+	do {                                                              \
+		if ((p)->error == 0)                                      \
+			(p)->error = buf_printf(&(p)->text, __VA_ARGS__); \
+	} while (0)
+
+static void add_text(struct page *p, const char *key, const char *text)
+{
+	if (*text == '\0')
+		return;
+	value_printf(p, "%s", text);
+	add_value(p, key, "");
+}
+
+/* A list on one line, each word as a shell would need it. */
+static void add_words(struct page *p, const char *key, json_t *words)
+{
+	json_t *word;
+	size_t i;
+
+	if (json_array_size(words) == 0)
+		return;
+	json_array_foreach(words, i, word)
+	{
+		const char *text = json_string_value(word);
+
+		if (i > 0)
+			value_printf(p, " ");
+		if (p->error == 0)
+			p->error = text_append_quoted(&p->text, text ? text : "");
+	}
+	add_value(p, key, "");
+}
+
+static void add_state(struct page *p, json_t *service)
+{
+	const char *state = render_string(service, "state");
+	const char *desired = render_string(service, "desired");
+	int64_t pid = render_integer(service, "pid", 0);
+	int64_t uptime = render_integer(service, "uptime_ms", -1);
+	char span[USEC_SPAN_SIZE];
+
+	value_printf(p, "%s", state);
+	if (pid > 0)
+		value_printf(p, " (pid %" PRIi64 ")", pid);
+	if (uptime >= 0)
+		value_printf(p, " for %s", usec_span((usec_t)uptime * USEC_PER_MSEC, span));
+	add_value(p, "state", render_state_colour(state));
+	if (p->error == 0)
+		p->error = render_reason(service, &p->text);
+	add_value(p, "reason", "");
+	add_text(p, "since", render_string(service, "since"));
+	value_printf(p, "%s%s", desired,
+		json_is_true(json_object_get(service, "ready")) ? ", ready" : "");
+	add_value(p, "wanted", "");
+	add_text(p, "health", render_string(service, "health"));
+	value_printf(p, "%" PRIi64, render_integer(service, "restarts", 0));
+	add_value(p, "restarts", "");
+}
+
+static void add_last_end(struct page *p, json_t *service)
+{
+	const char *signal = render_string(service, "exit_signal");
+	int64_t code = render_integer(service, "exit_code", -1);
+
+	if (*signal != '\0')
+		value_printf(p, "by signal %s", signal);
+	else if (code >= 0)
+		value_printf(p, "with exit code %" PRIi64, code);
+	else
+		return;
+	add_value(p, "last end", "");
+}
+
+static void add_definition(struct page *p, json_t *reply)
+{
+	json_t *definition = json_object_get(reply, "definition");
+
+	value_printf(p, "%s:%" PRIi64, render_string(definition, "file"),
+		render_integer(definition, "line", 0));
+	add_value(p, "defined in", "");
+	add_text(p, "type", render_string(reply, "type"));
+	add_words(p, "command", json_object_get(reply, "command"));
+	add_text(p, "directory", render_string(reply, "directory"));
+	add_text(p, "user", render_string(reply, "user"));
+	add_words(p, "groups", json_object_get(reply, "groups"));
+	add_text(p, "restart", render_string(reply, "restart"));
+	value_printf(p, "%" PRIi64, render_integer(reply, "generation", 0));
+	add_value(p, "generation", "");
+	add_text(p, "invocation", render_string(reply, "invocation"));
+	add_text(p, "started", render_string(reply, "started"));
+}
+
+static void add_log(struct page *p, json_t *log)
+{
+	const char *sink = render_string(log, "sink"), *path = render_string(log, "path");
+	int64_t dropped = render_integer(log, "dropped_bytes", 0);
+	char bytes[RENDER_BYTES_SIZE];
+
+	value_printf(p, "%s", *path != '\0' ? path : sink);
+	value_printf(p, "; %s in %" PRIi64 " lines",
+		render_bytes((uint64_t)render_integer(log, "bytes", 0), bytes),
+		render_integer(log, "lines", 0));
+	if (dropped > 0)
+		value_printf(p, "; dropped %s in %" PRIi64 " lines",
+			render_bytes((uint64_t)dropped, bytes),
+			render_integer(log, "dropped_lines", 0));
+	add_value(p, strcmp(render_string(log, "stream"), "error") == 0 ? "log of stderr" : "log",
+		"");
+}
+
+static void add_lists(struct page *p, json_t *reply)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(json_object_get(reply, "logs"), i, item) add_log(p, item);
+	json_array_foreach(json_object_get(reply, "processes"), i, item)
+	{
+		value_printf(p, "%" PRIi64 " %s", render_integer(item, "pid", 0),
+			render_string(item, "command"));
+		add_value(p, i == 0 ? "processes" : "", "");
+	}
+	json_array_foreach(json_object_get(reply, "environment"), i, item)
+	{
+		const char *text = json_string_value(item);
+
+		value_printf(p, "%s", text ? text : "");
+		add_value(p, i == 0 ? "environment" : "", "");
+	}
+}
+
+int show_render(json_t *reply, const struct term *term, struct buf *out)
+{
+	_cleanup_(page_fini) struct page p = {
+		.fields = {.n_columns = 2, .text_flags = term_text_flags(term)},
+	};
+	/* Nothing is cut here: who asks for all of it gets all of it. */
+	struct term unlimited = *term;
+	json_t *service = json_object_get(reply, "service");
+
+	unlimited.width = 0;
+	value_printf(&p, "%s", render_string(service, "name"));
+	add_value(&p, "name", RENDER_BOLD);
+	add_state(&p, service);
+	add_last_end(&p, service);
+	add_definition(&p, reply);
+	add_lists(&p, reply);
+	return p.error < 0 ? p.error : table_render(&p.fields, &unlimited, out);
+}
+
+json_t *show_flatten(json_t *reply)
+{
+	json_t *service = json_object_get(reply, "service");
+	json_t *flat = status_fields(service), *value;
+	const char *key;
+
+	if (!flat)
+		return NULL;
+	json_object_update_missing(flat, service);
+	json_object_foreach(reply, key, value)
+	{
+		if (strcmp(key, "service") != 0)
+			json_object_set(flat, key, value);
+	}
+	return flat;
+}
+
+int verb_show(struct ctl *ctl)
+{
+	_cleanup_buf_ struct buf text = {0};
+	json_t *names = ctl_names(ctl, 0), *reply = NULL;
+	int status;
+
+	if (!names)
+		return CTL_USAGE;
+	status = ctl_call_once(ctl, CONTROL_INTERFACE ".Show",
+		json_pack("{s:O}", "name", json_array_get(names, 0)), 0, &reply);
+	json_decref(names);
+	if (status != 0)
+		return status;
+	if (ctl->json) {
+		if (ctl_write_json(ctl, show_flatten(reply)) < 0)
+			status = CTL_FAILED;
+	} else if (show_render(reply, &ctl->term, &text) < 0) {
+		ctl_error(ctl, "out of memory");
+		status = CTL_FAILED;
+	}
+	ctl_write(ctl, &text);
+	json_decref(reply);
+	return status;
+}

@@ -1,0 +1,210 @@
+/*
+ * One entry a verb. The order is that of `supctl help`.
+ */
+#include "ctl/verbs.h"
+
+#include <string.h>
+
+#include "base/macro.h"
+#include "wire/control.h"
+
+#define METHOD(name) CONTROL_INTERFACE "." name
+
+static const char names_text[] =
+	"A NAME is a service (web), an instance (web@2), all instances of one definition\n"
+	"(web), a glob ('we*') or a group (@front).\n";
+
+static const char wait_text[] =
+	"Waits until every service named has got there; one line tells about each.\n"
+	"A NAME is a service (web), an instance (web@2), all instances of one definition\n"
+	"(web), a glob ('we*') or a group (@front).\n"
+	"\n"
+	"  --no-wait    return as soon as supervisord has accepted the request\n";
+
+static const char logs_text[] =
+	"Reads the log files themselves, the rotated ones too where the last lines reach back.\n"
+	"\n"
+	"  -f, --follow     wait for more, across rotation; Ctrl-C ends it\n"
+	"  -n, --lines N    show the last N lines (10), 0 for none\n"
+	"      --raw        leave control characters as they are on a terminal\n";
+
+static const char queue_text[] =
+	"Takes the messages off the queue, the urgent ones first, and shows them. A queue has\n"
+	"one reader: what is taken here, no other program gets.\n"
+	"\n"
+	"      --peek       look only, and leave them there\n"
+	"  -f, --follow     wait for more; Ctrl-C ends it\n";
+
+const struct verb verbs[] = {
+	{
+		.name = "status",
+		.usage = "[NAME...]",
+		.summary = "show the state of services",
+		.details = names_text,
+		.max_args = VERB_ANY_ARGS,
+		.run = verb_status,
+	},
+	{
+		.name = "start",
+		.usage = "NAME... [--no-wait]",
+		.summary = "start services",
+		.details = wait_text,
+		.method = METHOD("Start"),
+		.options = VERB_NO_WAIT,
+		.min_args = 1,
+		.max_args = VERB_ANY_ARGS,
+		.run = verb_act,
+	},
+	{
+		.name = "stop",
+		.usage = "NAME... [--no-wait]",
+		.summary = "stop services, with all their processes",
+		.details = wait_text,
+		.method = METHOD("Stop"),
+		.options = VERB_NO_WAIT,
+		.min_args = 1,
+		.max_args = VERB_ANY_ARGS,
+		.run = verb_act,
+	},
+	{
+		.name = "restart",
+		.usage = "NAME... [--no-wait]",
+		.summary = "stop services and start them again",
+		.details = wait_text,
+		.method = METHOD("Restart"),
+		.options = VERB_NO_WAIT,
+		.min_args = 1,
+		.max_args = VERB_ANY_ARGS,
+		.run = verb_act,
+	},
+	{
+		.name = "reset",
+		.usage = "NAME...",
+		.summary = "forget past failures and restarts",
+		.details = names_text,
+		.method = METHOD("Reset"),
+		.min_args = 1,
+		.max_args = VERB_ANY_ARGS,
+		.run = verb_act,
+	},
+	{
+		.name = "signal",
+		.usage = "SIGNAL NAME...",
+		.summary = "send a signal to the main process of services",
+		.details = names_text,
+		.method = METHOD("Signal"),
+		.min_args = 2,
+		.max_args = VERB_ANY_ARGS,
+		.run = verb_signal,
+	},
+	{
+		.name = "show",
+		.usage = "NAME",
+		.summary = "show all that is known about a service",
+		.details = "",
+		.min_args = 1,
+		.max_args = 1,
+		.run = verb_show,
+	},
+	{
+		.name = "logs",
+		.usage = "[-f] [-n N] [--raw] NAME...",
+		.summary = "show what services wrote",
+		.details = logs_text,
+		.options = VERB_FOLLOW | VERB_LINES | VERB_RAW,
+		.min_args = 1,
+		.max_args = VERB_ANY_ARGS,
+		.run = verb_logs,
+	},
+	{
+		.name = "queue",
+		.usage = "[--peek] [-f]",
+		.summary = "read the status message queue",
+		.details = queue_text,
+		.options = VERB_PEEK | VERB_FOLLOW,
+		.run = verb_queue,
+	},
+	{
+		.name = "version",
+		.usage = "",
+		.summary = "show the versions of supctl and of supervisord",
+		.details = "",
+		.run = verb_version,
+	},
+	{
+		.name = "shutdown",
+		.usage = "[--no-wait]",
+		.summary = "stop every service and end supervisord",
+		.details =
+			"Waits until supervisord is gone.\n"
+			"\n"
+			"  --no-wait    return as soon as supervisord has accepted the request\n",
+		.options = VERB_NO_WAIT,
+		.run = verb_shutdown,
+	},
+	{
+		.name = "help",
+		.usage = "[VERB]",
+		.summary = "show this, or more about a verb",
+		.details = "",
+		.max_args = 1,
+		.run = verb_help,
+	},
+};
+
+const size_t n_verbs = ELEMENTSOF(verbs);
+
+const struct verb *verb_find(const char *name)
+{
+	for (size_t i = 0; i < n_verbs; i++) {
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	}
+	return NULL;
+}
+
+#define MAX_NAME 16
+
+/* Edits (insert, remove, replace, swap neighbours) from a to b; both at most MAX_NAME. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t d[MAX_NAME + 1][MAX_NAME + 1];
+	size_t n = strlen(a), m = strlen(b);
+
+	for (size_t i = 0; i <= n; i++)
+		d[i][0] = i;
+	for (size_t j = 0; j <= m; j++)
+		d[0][j] = j;
+	for (size_t i = 1; i <= n; i++) {
+		for (size_t j = 1; j <= m; j++) {
+			size_t best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+
+			best = MIN_OF(best, d[i - 1][j] + 1);
+			best = MIN_OF(best, d[i][j - 1] + 1);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				best = MIN_OF(best, d[i - 2][j - 2] + 1);
+			d[i][j] = best;
+		}
+	}
+	return d[n][m];
+}
+
+const struct verb *verb_guess(const char *name)
+{
+	const struct verb *best = NULL;
+	size_t best_distance = 3; /* more edits than two are another word */
+	size_t length = strlen(name);
+
+	if (length < 2 || length > MAX_NAME)
+		return NULL;
+	for (size_t i = 0; i < n_verbs; i++) {
+		bool begins = strncmp(verbs[i].name, name, length) == 0;
+		size_t n = begins ? 1 : distance(name, verbs[i].name);
+
+		if (n < best_distance && n < length) {
+			best = &verbs[i];
+			best_distance = n;
+		}
+	}
+	return best;
+}

@@ -1,0 +1,49 @@
+/*
+ * The table of verbs. A new verb is a function and one entry; usage, help, the check of
+ * options and arguments, and "did you mean" come from the table.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "ctl/ctl.h"
+
+enum verb_option {
+	VERB_FOLLOW = 1 << 0,
+	VERB_LINES = 1 << 1,
+	VERB_RAW = 1 << 2,
+	VERB_PEEK = 1 << 3,
+	VERB_NO_WAIT = 1 << 4
+};
+
+#define VERB_ANY_ARGS ((size_t)-1)
+
+struct verb {
+	const char *name;
+	const char *usage; /* what follows the name */
+	const char *summary;
+	const char *details; /* for help VERB; "" for none */
+	const char *method; /* of verbs that differ in nothing but the method they call */
+	unsigned options; /* enum verb_option */
+	size_t min_args, max_args;
+	int (*run)(struct ctl *ctl); /* returns the exit status */
+};
+
+extern const struct verb verbs[];
+extern const size_t n_verbs;
+
+/* NULL where there is none. */
+const struct verb *verb_find(const char *name);
+
+/* The verb that was most likely meant; NULL where nothing is near. */
+const struct verb *verb_guess(const char *name);
+
+int verb_act(struct ctl *ctl);
+int verb_signal(struct ctl *ctl);
+int verb_status(struct ctl *ctl);
+int verb_show(struct ctl *ctl);
+int verb_logs(struct ctl *ctl);
+int verb_queue(struct ctl *ctl);
+int verb_version(struct ctl *ctl);
+int verb_shutdown(struct ctl *ctl);
+int verb_help(struct ctl *ctl);

@@ -1,0 +1,31 @@
+/*
+ * cgroup v2, as far as it is there: no controller is needed to know and to end what
+ * belongs together. It may be mounted in more than one place, or nowhere, or not be ours
+ * to write to.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/*
+ * Makes the directory called name below our own cgroup. 0 with its path (the caller's) and
+ * an O_PATH-like directory fd; -ENOENT where there is no cgroup v2; -EACCES, -EROFS, ….
+ */
+int cgroup_make_base(const char *name, int *ret_fd, char **ret_path);
+
+/*
+ * Living processes in base/name, at most n; how many, or -errno. Processes of another pid
+ * namespace are not told.
+ */
+int cgroup_list(int base_fd, const char *name, pid_t *ret_pids, int n);
+
+/* 1: this process is in a cgroup whose last component is name; 0: in another; -errno. */
+int cgroup_holds(pid_t pid, const char *name);
+
+/* Removes all cgroups below base that no process is in. */
+void cgroup_remove_below(int base_fd);
+
+/* Removes base/name with what a service may have made below it. 0 or -errno. */
+int cgroup_remove(int base_fd, const char *name);

@@ -1,0 +1,240 @@
+/*
+ * The loop, the signals, and the beginning and end of a life. Starting: the launcher tells
+ * all it knows (SYNCED ends that), what the last engine left half done is done, then
+ * services are started, or go on. Ending: everything is stopped in reverse order, the
+ * traces are removed, and the launcher is told the exit status.
+ */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "engine/publish.h"
+#include "engine/request.h"
+#include "engine/service.h"
+
+#define FAREWELL_WAIT_USEC (5 * USEC_PER_MSEC)
+#define FAREWELL_TRIES	   40 /* a cgroup stays busy for a moment after its last process */
+
+/* --- signals --- */
+
+static void reopen_logs(struct engine *e)
+{
+	for (uint32_t i = 0; i < e->n_services; i++) {
+		for (unsigned k = 0; k < e->services[i].n_streams; k++)
+			sink_reopen(&e->services[i].streams[k].sink, e->loop.now_usec);
+	}
+	log_info("log files reopened");
+}
+
+void engine_signal(struct engine *e, int signo, int pid, unsigned uid)
+{
+	bool again = (e->store.area.head->flags & RECOVERY_SIGNALLED) != 0;
+
+	switch (signo) {
+	case SIGTERM:
+	case SIGINT:
+		log_info("signal %s from pid %d, uid %u: stopping everything%s",
+			sigabbrev_np(signo), pid, uid, again ? " at once" : "");
+		e->store.area.head->flags |= RECOVERY_SIGNALLED;
+		engine_shutdown(e, again);
+		break;
+	case SIGQUIT:
+		log_info("signal QUIT from pid %d, uid %u: killing everything", pid, uid);
+		engine_shutdown(e, true);
+		break;
+	case SIGUSR1:
+		publish_snapshot(e);
+		break;
+	case SIGUSR2:
+		reopen_logs(e);
+		break;
+	case SIGHUP:
+		log_warning(
+			"signal HUP: reloading the configuration is not available in this version; "
+			"restart supervisord");
+		break;
+	default:
+		break;
+	}
+}
+
+/*
+ * Signals sent to the engine itself. What would end it is left to supervisord, who is told
+ * as well where a whole group is meant; the rest works here, too.
+ */
+static void on_signal(struct loop_source *source, uint32_t events)
+{
+	struct engine *e = CONTAINER_OF(source, struct engine, signals);
+	struct signalfd_siginfo info;
+
+	(void)events;
+	while (sys_read(source->fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGUSR2)
+			engine_signal(e, (int)info.ssi_signo, (int)info.ssi_pid, info.ssi_uid);
+		else
+			log_debug("signal %u is supervisord's to act on", info.ssi_signo);
+	}
+}
+
+static int init_signals(struct engine *e)
+{
+	static const int handled[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
+	sigset_t mask;
+	int fd, r;
+
+	sigemptyset(&mask);
+	for (size_t i = 0; i < ELEMENTSOF(handled); i++)
+		sigaddset(&mask, handled[i]);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write(), nothing more */
+	fd = sys_signalfd(-1, &mask);
+	if (fd < 0)
+		return fd;
+	e->signals = (struct loop_source){.fd = -1, .dispatch = on_signal};
+	r = loop_add(&e->loop, &e->signals, fd, EPOLLIN);
+	if (r < 0)
+		close_fd(fd);
+	return r;
+}
+
+/* --- recovery --- */
+
+/* The launcher has spoken of this generation, or it has ended: there is nothing to mend. */
+static bool is_accounted(const struct service *s)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+
+	return s->told_generation == r->generation;
+}
+
+/* What the last engine had committed, and the launcher may not have heard of. */
+static void redo(struct engine *e, struct service *s)
+{
+	const struct core_record *r = core_record(e->core, s->id);
+	enum core_state state = (enum core_state)r->state;
+
+	if (state != CORE_STARTING && state != CORE_RUNNING && state != CORE_STOPPING)
+		return;
+	if (r->main_ended) {
+		tree_watch(s);
+		return;
+	}
+	/* A spawn on its way: the launcher takes it as the one it has, or starts it now. */
+	if (!is_accounted(s))
+		uplink_tell(s, UPLINK_SPAWN);
+	if (state == CORE_STOPPING && r->signal_op > 0) {
+		s->outbox.signo = r->signo;
+		s->outbox.scope = (uint8_t)(r->killed ? SPEC_KILL_TREE : s->spec->policy.stop_kill);
+		uplink_tell(s, UPLINK_SIGNAL);
+	}
+}
+
+static void autostart(struct engine *e)
+{
+	for (uint32_t i = 0; i < e->n_services && !core_is_shutting_down(e->core); i++) {
+		struct core_event event = {.type = CORE_EVENT_AUTOSTART, .service = i};
+
+		/* An engine that died in the middle of this has started some of them. */
+		if (core_record(e->core, i)->why != CORE_WHY_NEVER_STARTED)
+			continue;
+		if (e->services[i].spec->policy.autostart)
+			engine_event(e, &event);
+		else
+			service_commit(&e->services[i], false, 0, 0);
+	}
+}
+
+void engine_synced(struct engine *e)
+{
+	const struct recovery_head *head = e->store.area.head;
+
+	engine_judge_ended(e);
+	e->synced = true;
+	for (uint32_t i = 0; i < e->n_services; i++)
+		redo(e, &e->services[i]);
+	if (head->flags & RECOVERY_SHUTTING_DOWN)
+		engine_shutdown(e, (head->flags & RECOVERY_HURRY) != 0);
+	else if (!(head->flags & RECOVERY_STARTED))
+		autostart(e);
+	e->store.area.head->flags |= RECOVERY_STARTED;
+	uplink_send_plain(e, LINK_RECOVERED, 0, 0);
+	log_info("%s %u services, supervisord " SUPERVISORD_VERSION ", pid %d",
+		e->recovering ? "recovered:" : "looking after", e->n_services, (int)getppid());
+}
+
+/* --- the end --- */
+
+static void leave(struct engine *e)
+{
+	_cleanup_free_
+	char *control = NULL;
+
+	if (asprintf(&control, "%s/%s", e->spec->runtime_dir, CONTROL_SOCKET_NAME) >= 0)
+		sys_unlinkat(AT_FDCWD, control, 0);
+	server_fini(&e->server);
+	queue_remove(&e->queue);
+	service_fini_all(e);
+	sink_set_fini(&e->sinks);
+	store_fini(&e->store, e->spec->runtime_dir);
+	log_info("everything is stopped");
+	uplink_send_plain(e, LINK_EXIT, EXIT_SUCCESS, 0);
+	e->loop.quit = true;
+}
+
+static void on_farewell(struct loop_timer *t)
+{
+	struct engine *e = CONTAINER_OF(t, struct engine, farewell);
+
+	if (!tree_remove_cgroups(e) && ++e->farewell_tries < FAREWELL_TRIES) {
+		loop_timer_set(&e->loop, t, usec_add(e->loop.now_usec, FAREWELL_WAIT_USEC));
+		return;
+	}
+	if (e->farewell_tries == FAREWELL_TRIES)
+		log_warning("cannot remove %s", e->tree.cgroup_path);
+	leave(e);
+}
+
+/* From a timer, so that nobody on the way here still holds what is freed. */
+void engine_leave(struct engine *e)
+{
+	if (e->leaving)
+		return;
+	e->leaving = true;
+	e->farewell.dispatch = on_farewell;
+	if (loop_timer_add(&e->loop, &e->farewell) == 0)
+		loop_timer_set(&e->loop, &e->farewell, e->loop.now_usec);
+	else
+		e->loop.quit = true; /* the launcher starts another engine, which tries again */
+}
+
+void engine_shutdown(struct engine *e, bool hurry)
+{
+	e->store.area.head->flags |= RECOVERY_SHUTTING_DOWN | (hurry ? RECOVERY_HURRY : 0u);
+	core_shutdown(e->core, hurry, e->loop.now_usec);
+	engine_perform(e);
+}
+
+void engine_run(struct engine *e)
+{
+	int r = init_signals(e);
+
+	if (r == 0)
+		r = uplink_listen(e);
+	while (r == 0 && !e->loop.quit) {
+		r = loop_once(&e->loop);
+		engine_judge_ended(e);
+	}
+	if (r < 0)
+		log_error("event loop: %s", strerror(-r));
+}

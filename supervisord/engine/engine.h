@@ -1,0 +1,119 @@
+/*
+ * The engine: one struct that owns everything, passed down. Data flows one way: a
+ * descriptor becomes ready, its module decodes it to an event, engine_event() gives that
+ * to the core, and perform.c carries out what the core wants changed.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "conf/load.h"
+#include "core/core.h"
+#include "engine/loop.h"
+#include "engine/options.h"
+#include "engine/pump.h"
+#include "engine/queue.h"
+#include "engine/server.h"
+#include "engine/sink.h"
+#include "engine/store.h"
+#include "engine/tree.h"
+#include "engine/uplink.h"
+
+struct engine;
+
+/* One pipe of a service and where it goes. */
+struct stream {
+	struct service *service;
+	struct pump pump;
+	struct sink sink;
+	int fd; /* the pipe's read end, owned; -1: none open */
+};
+
+/* One service or instance. Its index is its id in core, link and recovery area. */
+struct service {
+	struct engine *engine;
+	const struct spec_service *spec; /* borrowed from engine->spec */
+	char *name;
+	uint32_t id;
+	unsigned instance; /* counts from 1; 1 also without instances */
+	struct loop_timer timer; /* the core's deadline */
+	struct stream *streams; /* n_streams: 1, or 2 with a pipe for stderr */
+	uint8_t n_streams;
+	uint8_t invocation[16]; /* random, of the current generation */
+	uint64_t last_serial; /* of the last exit counted */
+	uint64_t told_generation; /* the last one that the launcher has spoken of */
+	uint64_t pidfd_inode;
+	/* The real clock when the state was entered, and when the process was started. */
+	usec_t since_realtime_usec, started_realtime_usec;
+	uint64_t cgroup_generation; /* names its cgroup, see tree_cgroup_name() */
+	bool cgroup_spent; /* was killed as a whole: not to be used again */
+	pid_t main_pid; /* of this or the last generation: also the id of its session */
+	struct uplink_outbox outbox; /* what the launcher has yet to be told */
+	struct tree_watch *watch; /* while its tree is waited for */
+	struct list waiters; /* items of requests that wait for it */
+};
+
+/* Exits are judged in batches, so that one look at /proc serves them all. */
+#define ENGINE_ENDED_BATCH 64
+
+struct engine_ended {
+	struct service *service;
+	struct link_message message; /* serial 0: a spawn that failed on our side of the link */
+};
+
+struct engine {
+	struct loop loop;
+	struct options options;
+	struct conf_context context;
+	struct conf_sources *sources;
+	struct spec *spec;
+
+	struct service *services;
+	uint32_t n_services;
+	uint32_t *by_name; /* ids, sorted by name */
+	struct core *core;
+
+	struct store store;
+	struct uplink uplink;
+	struct sink_set sinks;
+	struct pump_set pumps;
+	struct status_queue queue;
+	struct server server;
+	struct tree tree;
+	struct loop_source signals;
+	struct loop_timer farewell; /* while the last cgroups go */
+	unsigned farewell_tries;
+
+	struct engine_ended ended[ENGINE_ENDED_BATCH];
+	unsigned n_ended;
+	uint64_t queue_seq;
+	bool recovering; /* an engine was here before us */
+	bool synced; /* the launcher has told all that it knew */
+	bool leaving; /* everything is down; only the farewell is left */
+};
+
+/* Sets everything up, as a first engine or after another one. 0, or the exit status. */
+int engine_init(struct engine *e, int argc, char **argv);
+/* Runs until supervisord is to end. */
+void engine_run(struct engine *e);
+
+/* --- events, from whichever module decoded them --- */
+
+/* Gives one event to the core and carries out what follows. */
+void engine_event(struct engine *e, const struct core_event *event);
+/* A generation has ended; judged with others of this round. */
+void engine_note_ended(struct engine *e, struct service *s, const struct link_message *m);
+/* Judges those that were noted. */
+void engine_judge_ended(struct engine *e);
+/* Carries out the changes that the core holds. */
+void engine_perform(struct engine *e);
+/* Everything is down: clears up and tells the launcher to end. */
+void engine_leave(struct engine *e);
+/* A signal to supervisord, told by the launcher. */
+void engine_signal(struct engine *e, int signo, int pid, unsigned uid);
+/* The launcher has told everything: mends what the last engine left half done. */
+void engine_synced(struct engine *e);
+/* Stops everything and then ends; a second time it hurries. */
+void engine_shutdown(struct engine *e, bool hurry);

@@ -1,0 +1,28 @@
+/*
+ * supervisord-engine: see engine.h. Started by the launcher, which waits for its word on
+ * how to end.
+ */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/sys.h"
+#include "engine/engine.h"
+
+static struct engine engine;
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	log_init("supervisord");
+	sys_faults_init("engine");
+	status = engine_init(&engine, argc, argv);
+	if (status != 0 || engine.leaving) {
+		/* A first engine that can't start ends supervisord; a later one is tried again. */
+		if (!engine.recovering)
+			uplink_send_plain(&engine, LINK_EXIT, (uint32_t)status, 0);
+		return status;
+	}
+	engine_run(&engine);
+	return EXIT_SUCCESS;
+}

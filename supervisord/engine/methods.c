@@ -1,0 +1,311 @@
+/*
+ * One function for each method; the server has checked names, types and rights. Whatever
+ * acts leaves a line in the log that says who asked.
+ */
+#include "engine/methods.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/sys.h"
+#include "engine/names.h"
+#include "engine/request.h"
+#include "engine/service.h"
+#include "engine/status.h"
+
+struct selection {
+	struct service **services; /* owned */
+	uint32_t n;
+};
+
+static void selection_fini(struct selection *s)
+{
+	free(s->services);
+}
+
+#define _cleanup_selection_ _cleanup_(selection_fini)
+
+/* What the call's names mean. False: the call has been answered with an error. */
+static bool select_services(
+	struct engine *e, struct server_call *call, bool none_is_all, struct selection *ret)
+{
+	const json_t *names = json_object_get(call->parameters, "names");
+	json_t *all = NULL;
+	const char *unknown = NULL;
+	int r;
+
+	if (json_array_size(names) == 0 && none_is_all)
+		names = all = e->n_services > 0 ? json_pack("[s]", "*") : json_array();
+	r = names_resolve(e, names, &ret->services, &ret->n, &unknown);
+	if (r == -ENOENT)
+		server_error(
+			call, CONTROL_ERROR_NO_SUCH_SERVICE, json_pack("{s:s}", "name", unknown));
+	else if (r < 0)
+		server_error_message(call, CONTROL_ERROR_FAILED, "%s", strerror(-r));
+	json_decref(all);
+	return r == 0;
+}
+
+static void note(const struct server_call *call, const struct service *const *services, uint32_t n)
+{
+	char what[256] = "";
+	size_t used = 0;
+
+	for (uint32_t i = 0; i < n && used < sizeof(what) - 80; i++)
+		used += (size_t)snprintf(
+			what + used, sizeof(what) - used, " %s", services[i]->name);
+	if (n > 0 && used >= sizeof(what) - 80)
+		snprintf(what + used, sizeof(what) - used, " … (%u services)", n);
+	log_info("uid %u pid %d: %s%s", (unsigned)call->peer->uid, (int)call->peer->pid,
+		call->method->name, what);
+}
+
+static void do_list(void *userdata, struct server_call *call)
+{
+	struct engine *e = userdata;
+	_cleanup_selection_ struct selection sel = {0};
+	json_t *services;
+
+	if (!select_services(e, call, true, &sel))
+		return;
+	services = json_array();
+	for (uint32_t i = 0; i < sel.n; i++)
+		json_array_append_new(services, status_service(sel.services[i]));
+	server_reply(call, json_pack("{s:o}", "services", services), false);
+}
+
+static void do_logs(void *userdata, struct server_call *call)
+{
+	struct engine *e = userdata;
+	_cleanup_selection_ struct selection sel = {0};
+	json_t *services;
+
+	if (!select_services(e, call, true, &sel))
+		return;
+	services = json_array();
+	for (uint32_t i = 0; i < sel.n; i++)
+		json_array_append_new(
+			services, json_pack("{s:s,s:o}", "name", sel.services[i]->name, "logs",
+					  status_logs(sel.services[i])));
+	server_reply(call, json_pack("{s:o}", "services", services), false);
+}
+
+static void do_show(void *userdata, struct server_call *call)
+{
+	struct engine *e = userdata;
+	const char *name = json_string_value(json_object_get(call->parameters, "name"));
+	struct service *s = service_find(e, name);
+
+	if (!s) {
+		server_error(call, CONTROL_ERROR_NO_SUCH_SERVICE, json_pack("{s:s}", "name", name));
+		return;
+	}
+	server_reply(call, status_show(s, call->right >= PEER_RIGHT_OWN), false);
+}
+
+/* 64 bits of a client's id; 0 stands for none. */
+static uint64_t op_of(const struct server_call *call)
+{
+	const char *id = json_string_value(json_object_get(call->parameters, "id"));
+	uint64_t hash = UINT64_C(14695981039346656037);
+
+	if (!id)
+		return 0;
+	for (; *id; id++)
+		hash = (hash ^ (unsigned char)*id) * UINT64_C(1099511628211);
+	return hash ? hash : 1;
+}
+
+static void act(struct engine *e, struct server_call *call, enum core_event_type event)
+{
+	_cleanup_selection_ struct selection sel = {0};
+	const json_t *wait = json_object_get(call->parameters, "wait");
+	bool up = event == CORE_EVENT_START || event == CORE_EVENT_RESTART;
+
+	if (up && core_is_shutting_down(e->core)) {
+		server_error(call, CONTROL_ERROR_SHUTTING_DOWN, NULL);
+		return;
+	}
+	if (!select_services(e, call, false, &sel))
+		return;
+	note(call, (const struct service *const *)sel.services, sel.n);
+	request_begin(e, call, event, sel.services, sel.n, !json_is_false(wait), op_of(call));
+}
+
+static void do_start(void *userdata, struct server_call *call)
+{
+	act(userdata, call, CORE_EVENT_START);
+}
+
+static void do_stop(void *userdata, struct server_call *call)
+{
+	act(userdata, call, CORE_EVENT_STOP);
+}
+
+static void do_restart(void *userdata, struct server_call *call)
+{
+	act(userdata, call, CORE_EVENT_RESTART);
+}
+
+static void do_reset(void *userdata, struct server_call *call)
+{
+	act(userdata, call, CORE_EVENT_RESET);
+}
+
+/* To the main process only, and only while the launcher has not reaped it. */
+static json_t *signal_one(struct engine *e, struct service *s, int signo)
+{
+	const struct core_record *r = core_record(e->core, s->id);
+	_cleanup_close_
+	int pidfd = -1;
+	char name[SIGNAL_NAME_SIZE], message[128];
+	struct proc_stat stat;
+	int error = -ESRCH;
+
+	if (r->pid > 0) {
+		pidfd = sys_pidfd_open(r->pid);
+		error = pidfd;
+		/* Our child still, or its pid would have been given to somebody else. */
+		if (pidfd >= 0)
+			error = proc_stat_get(r->pid, &stat);
+		if (error == 0 && stat.parent != getppid())
+			error = -ESRCH;
+		if (error == 0)
+			error = uplink_kill_pidfd(e, pidfd, signo);
+	}
+	if (r->pid == 0)
+		snprintf(message, sizeof(message), "not running");
+	else if (error < 0)
+		snprintf(message, sizeof(message), "cannot signal pid %d: %s", (int)r->pid,
+			strerror(-error));
+	else
+		snprintf(message, sizeof(message), "%s sent to pid %d", signal_name(signo, name),
+			(int)r->pid);
+	return json_pack("{s:s,s:b,s:s,s:o,s:s}", "name", s->name, "ok", error >= 0, "state",
+		core_state_to_string((enum core_state)r->state), "pid",
+		r->pid > 0 ? json_integer(r->pid) : json_null(), "message", message);
+}
+
+static void do_signal(void *userdata, struct server_call *call)
+{
+	struct engine *e = userdata;
+	_cleanup_selection_ struct selection sel = {0};
+	json_t *results;
+	int signo;
+
+	if (parse_signal(json_string_value(json_object_get(call->parameters, "signal")), &signo) <
+		0) {
+		server_error_parameter(call, "signal");
+		return;
+	}
+	if (!select_services(e, call, false, &sel))
+		return;
+	note(call, (const struct service *const *)sel.services, sel.n);
+	results = json_array();
+	for (uint32_t i = 0; i < sel.n; i++)
+		json_array_append_new(results, signal_one(e, sel.services[i], signo));
+	server_reply(call, json_pack("{s:o}", "results", results), false);
+}
+
+static void do_queue(void *userdata, struct server_call *call)
+{
+	const struct engine *e = userdata;
+	const char *problem = queue_problem(&e->queue);
+
+	server_reply(call,
+		json_pack("{s:I,s:o,s:s}", "key", (json_int_t)(uint32_t)e->queue.key, "id",
+			e->queue.id >= 0 ? json_integer(e->queue.id) : json_null(), "message",
+			problem ? problem : ""),
+		false);
+}
+
+static void do_version(void *userdata, struct server_call *call)
+{
+	const struct engine *e = userdata;
+	char started[USEC_RFC3339_SIZE];
+
+	usec_rfc3339(e->store.area.head->started_realtime_usec, started);
+	server_reply(call,
+		json_pack("{s:s,s:i,s:i,s:s,s:s}", "version", SUPERVISORD_VERSION, "pid",
+			(int)getppid(), "engine_pid", (int)getpid(), "started", started,
+			"configuration", e->spec->files[0]),
+		false);
+}
+
+static void do_shutdown(void *userdata, struct server_call *call)
+{
+	struct engine *e = userdata;
+
+	note(call, NULL, 0);
+	server_reply(call, json_object(), false);
+	engine_shutdown(e, false);
+}
+
+#define NAMES_OPTIONAL                        \
+	{                                     \
+		"names", SERVER_STRINGS, true \
+	}
+#define NAMES                                  \
+	{                                      \
+		"names", SERVER_STRINGS, false \
+	}
+#define WAIT                              \
+	{                                 \
+		"wait", SERVER_BOOL, true \
+	}
+#define ID                                \
+	{                                 \
+		"id", SERVER_STRING, true \
+	}
+
+static const struct server_method methods[] = {
+	{.name = "List",
+		.needs = PEER_RIGHT_OBSERVE,
+		.parameters = {NAMES_OPTIONAL},
+		.call = do_list},
+	{.name = "Logs",
+		.needs = PEER_RIGHT_OBSERVE,
+		.parameters = {NAMES_OPTIONAL},
+		.call = do_logs},
+	{.name = "Show",
+		.needs = PEER_RIGHT_OBSERVE,
+		.parameters = {{"name", SERVER_STRING, false}},
+		.call = do_show},
+	{.name = "Start",
+		.needs = PEER_RIGHT_ACT,
+		.parameters = {NAMES, WAIT, ID},
+		.call = do_start},
+	{.name = "Stop", .needs = PEER_RIGHT_ACT, .parameters = {NAMES, WAIT, ID}, .call = do_stop},
+	{.name = "Restart",
+		.needs = PEER_RIGHT_ACT,
+		.parameters = {NAMES, WAIT, ID},
+		.call = do_restart},
+	{.name = "Reset", .needs = PEER_RIGHT_ACT, .parameters = {NAMES}, .call = do_reset},
+	{.name = "Signal",
+		.needs = PEER_RIGHT_ACT,
+		.parameters = {NAMES, {"signal", SERVER_STRING, false}},
+		.call = do_signal},
+	{.name = "Queue", .needs = PEER_RIGHT_OBSERVE, .call = do_queue},
+	{.name = "Version", .needs = PEER_RIGHT_OBSERVE, .call = do_version},
+	{.name = "Shutdown", .needs = PEER_RIGHT_OWN, .call = do_shutdown},
+};
+
+const struct server_service *methods_service(struct engine *e, struct server_service *ret_service)
+{
+	*ret_service = (struct server_service){
+		.methods = methods,
+		.n_methods = ELEMENTSOF(methods),
+		.userdata = e,
+		.vendor = "supervisord",
+		.product = "supervisord",
+		.version = SUPERVISORD_VERSION,
+		.url = "https://varlink.org",
+	};
+	return ret_service;
+}

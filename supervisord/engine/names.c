@@ -1,0 +1,80 @@
+/*
+ * An exact name is found by bisection; only a definition's name, a glob and a group walk
+ * over all services. fnmatch() is bounded by the length of names.
+ */
+#include "engine/names.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "engine/service.h"
+
+#define MAX_PATTERN 256
+
+static bool in_group(const struct service *s, const char *group)
+{
+	for (char **g = s->spec->groups; g && *g; g++) {
+		if (strcmp(*g, group) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool matches(const struct service *s, const char *pattern)
+{
+	if (pattern[0] == '@')
+		return in_group(s, pattern + 1);
+	if (strcmp(s->spec->name, pattern) == 0)
+		return true;
+	return strpbrk(pattern, "*?[") && fnmatch(pattern, s->name, 0) == 0;
+}
+
+static bool mark(const struct engine *e, const char *pattern, bool *marks)
+{
+	const struct service *exact = service_find(e, pattern);
+	bool found = false;
+
+	if (exact) {
+		marks[exact->id] = true;
+		return true;
+	}
+	if (strlen(pattern) > MAX_PATTERN)
+		return false;
+	for (uint32_t i = 0; i < e->n_services; i++) {
+		if (matches(&e->services[i], pattern))
+			found = marks[i] = true;
+	}
+	return found;
+}
+
+int names_resolve(const struct engine *e, const json_t *patterns, struct service ***ret_services,
+	uint32_t *ret_n, const char **ret_unknown)
+{
+	_cleanup_free_
+	bool *marks = calloc(e->n_services + 1, sizeof(*marks));
+	_cleanup_free_
+	struct service **found = calloc(e->n_services + 1, sizeof(struct service *));
+	const json_t *pattern;
+	uint32_t n = 0;
+	size_t k;
+
+	if (!marks || !found)
+		return -ENOMEM;
+	json_array_foreach(patterns, k, pattern)
+	{
+		if (!mark(e, json_string_value(pattern), marks)) {
+			*ret_unknown = json_string_value(pattern);
+			return -ENOENT;
+		}
+	}
+	for (uint32_t i = 0; i < e->n_services; i++) {
+		if (marks[i])
+			found[n++] = &e->services[i];
+	}
+	*ret_services = TAKE_PTR(found);
+	*ret_n = n;
+	return 0;
+}

@@ -1,0 +1,17 @@
+/*
+ * Which services a request means: names, definitions with all their instances, globs,
+ * and groups.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "engine/engine.h"
+
+/*
+ * The services that patterns (an array of strings) name, each once, in the order of the
+ * configuration; the caller frees *ret_services. 0; -ENOENT with *ret_unknown (borrowed)
+ * set to the pattern that names nothing; -ENOMEM.
+ */
+int names_resolve(const struct engine *e, const json_t *patterns, struct service ***ret_services,
+	uint32_t *ret_n, const char **ret_unknown);

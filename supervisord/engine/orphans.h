@@ -1,0 +1,12 @@
+/*
+ * What a supervisord that was killed together with its engine has left running.
+ */
+#pragma once
+
+#include "engine/store.h"
+
+/*
+ * Ends every process of the services that the dead instance's area knows: TERM, and KILL
+ * after a while. Waits for them, bounded. 0; -EBUSY where some are still there.
+ */
+int orphans_end(const struct store *left);

@@ -1,0 +1,221 @@
+/*
+ * Carries out what the core has decided. The order is the promise: the record is
+ * committed (what we are about to do), then it is done, then it is told. An engine that
+ * dies in between is followed by one that finds the intent and does it again, which the
+ * launcher takes as one and the same.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/log.h"
+#include "base/macro.h"
+#include "engine/engine.h"
+#include "engine/publish.h"
+#include "engine/request.h"
+#include "engine/service.h"
+
+static bool is_over(enum core_state state)
+{
+	switch (state) {
+	case CORE_STARTING:
+	case CORE_RUNNING:
+	case CORE_STOPPING:
+		return false;
+	case CORE_STOPPED:
+	case CORE_WAITING:
+	case CORE_BACKOFF:
+	case CORE_EXITED:
+	case CORE_FAILED:
+	case CORE_STATE_MAX:
+		break;
+	}
+	return true;
+}
+
+/* What the last generation leaves: its last words, its descriptors, its watch. */
+static void end_generation(struct service *s)
+{
+	tree_unwatch(s);
+	service_close_pipes(s);
+	s->main_pid = 0;
+	s->outbox.marks &= ~(unsigned)(UPLINK_SIGNAL | UPLINK_REFETCH);
+}
+
+static void begin_generation(struct service *s)
+{
+	tree_renew_cgroup(s);
+	if (getrandom(s->invocation, sizeof(s->invocation), GRND_NONBLOCK) < 0) {
+		/* Only before the kernel has entropy, at boot: time and id must do then. */
+		uint64_t parts[2] = {usec_now(CLOCK_REALTIME), s->id};
+
+		memcpy(s->invocation, parts, sizeof(parts));
+	}
+}
+
+static void note_change(const struct service *s, const struct core_change *c)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+	enum core_state state = (enum core_state)r->state;
+	char reason[CORE_REASON_SIZE], span[USEC_SPAN_SIZE];
+
+	service_reason(s, reason);
+	switch (state) {
+	case CORE_BACKOFF:
+		log_warning("service '%s': %s; starting it again in %s", s->name, reason,
+			usec_span(usec_sub(r->deadline_usec, s->engine->loop.now_usec), span));
+		break;
+	case CORE_FAILED:
+		log_error("service '%s': failed: %s", s->name, reason);
+		break;
+	case CORE_RUNNING:
+		log_info("service '%s': running, pid %d", s->name, (int)r->pid);
+		break;
+	case CORE_STARTING:
+	case CORE_WAITING:
+	case CORE_STOPPING:
+		log_debug("service '%s': %s (was %s) %s", s->name, core_state_to_string(state),
+			core_state_to_string(c->previous), reason);
+		break;
+	case CORE_STOPPED:
+	case CORE_EXITED:
+		log_info("service '%s': %s%s%s", s->name, core_state_to_string(state),
+			reason[0] ? ": " : "", reason);
+		break;
+	case CORE_STATE_MAX:
+		break;
+	}
+}
+
+static void perform(struct engine *e, const struct core_change *c)
+{
+	struct service *s = &e->services[c->service];
+	const struct core_record *r = core_record(e->core, s->id);
+	bool publish = (c->todo & CORE_DO_PUBLISH) != 0;
+	uint64_t seq = publish ? ++e->queue_seq : 0;
+	bool was_live = !is_over(c->previous);
+
+	/* A restart may pass from stopping to starting in one step: that ends a generation too. */
+	if (was_live && (is_over((enum core_state)r->state) || (c->todo & CORE_DO_SPAWN)))
+		end_generation(s);
+	if (c->todo & CORE_DO_SPAWN)
+		begin_generation(s);
+	if (publish)
+		s->since_realtime_usec = usec_now(CLOCK_REALTIME);
+	s->cgroup_spent |= r->killed; /* by cgroup.kill, where there are cgroups */
+	service_commit(s, publish, (uint8_t)c->previous, seq);
+	if (c->todo & CORE_DO_SPAWN)
+		uplink_tell(s, UPLINK_SPAWN);
+	if (c->todo & CORE_DO_SIGNAL) {
+		s->outbox.signo = c->signo;
+		s->outbox.scope = (uint8_t)c->scope;
+		if (c->signo == SIGKILL && r->killed)
+			log_warning("service '%s': still there after the stop signal; sending KILL",
+				s->name);
+		uplink_tell(s, UPLINK_SIGNAL);
+	}
+	if (c->todo & CORE_DO_WATCH_TREE)
+		tree_watch(s);
+	loop_timer_set(&e->loop, &s->timer, core_deadline(e->core, s->id));
+	if (publish) {
+		note_change(s, c);
+		publish_change(s, c->previous, seq);
+	}
+	request_judge(s);
+}
+
+void engine_perform(struct engine *e)
+{
+	struct core_change change;
+
+	while (core_next_change(e->core, &change))
+		perform(e, &change);
+	if (core_is_down(e->core) && e->synced)
+		engine_leave(e);
+}
+
+void engine_event(struct engine *e, const struct core_event *event)
+{
+	uint64_t random = 0;
+	const struct core_record *r = core_record(e->core, event->service);
+
+	/* Without entropy there is no jitter, and nothing else changes. */
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
+		random = 0;
+	if (!core_step(e->core, event, e->loop.now_usec, random))
+		log_error("bug: service '%s': event %s in state %s",
+			e->services[event->service].name, core_event_to_string(event->type),
+			core_state_to_string((enum core_state)r->state));
+	engine_perform(e);
+}
+
+static enum core_end end_of(const struct link_exit *x)
+{
+	if (x->error)
+		return CORE_END_SPAWN_FAILED;
+	switch (x->code) {
+	case CLD_KILLED:
+		return CORE_END_SIGNALLED;
+	case CLD_DUMPED:
+		return CORE_END_DUMPED;
+	default:
+		return CORE_END_EXITED;
+	}
+}
+
+static void judge_end(struct engine *e, const struct engine_ended *ended)
+{
+	struct service *s = ended->service;
+	const struct link_message *m = &ended->message;
+	struct core_event event = {.type = CORE_EVENT_ENDED,
+		.service = s->id,
+		.generation = m->generation,
+		.end = end_of(&m->exit),
+		.status = m->exit.error ? m->exit.error : m->exit.status,
+		.stage = m->exit.error ? (uint8_t)m->exit.stage : 0,
+		.at_usec = m->exit.monotonic_usec,
+		.survivors = m->exit.error == 0 && tree_has_any(e, s)};
+
+	if (m->serial > 0)
+		s->last_serial = m->serial;
+	engine_event(e, &event);
+	if (m->serial > 0) {
+		/* Counted now, if it was not our generation: then nothing was committed yet. */
+		service_commit(s, false, 0, 0);
+		s->outbox.ack_generation = m->generation;
+		s->outbox.ack_serial = m->serial;
+		uplink_tell(s, UPLINK_ACK);
+	}
+}
+
+void engine_judge_ended(struct engine *e)
+{
+	struct engine_ended batch[ENGINE_ENDED_BATCH];
+	unsigned n = e->n_ended;
+
+	if (n == 0)
+		return;
+	memcpy(batch, e->ended, n * sizeof(batch[0]));
+	e->n_ended = 0;
+	tree_hold(e);
+	for (unsigned i = 0; i < n; i++)
+		judge_end(e, &batch[i]);
+	tree_release(e);
+}
+
+void engine_note_ended(struct engine *e, struct service *s, const struct link_message *m)
+{
+	if (m->serial > 0 && m->serial <= s->last_serial) {
+		s->outbox.ack_generation = m->generation;
+		s->outbox.ack_serial = m->serial;
+		uplink_tell(s, UPLINK_ACK);
+		return;
+	}
+	if (m->serial > 0)
+		s->told_generation = m->generation;
+	service_drain(s);
+	if (e->n_ended == ENGINE_ENDED_BATCH)
+		engine_judge_ended(e);
+	e->ended[e->n_ended++] = (struct engine_ended){s, *m};
+}

@@ -1,0 +1,32 @@
+/*
+ * What /proc says about processes, read with bounds.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct proc_stat {
+	pid_t pid, parent, session;
+	char state; /* 'Z' and 'X' are dead */
+	uint64_t start_ticks;
+};
+
+/* 0; -ESRCH where there is no such process (any more); -errno. */
+int proc_stat_get(pid_t pid, struct proc_stat *ret_stat);
+
+static inline bool proc_is_dead(const struct proc_stat *s)
+{
+	return s->state == 'Z' || s->state == 'X';
+}
+
+/* The command line with blanks between, or the name where there is none. Unsafe text. */
+void proc_command(pid_t pid, char *ret_text, size_t n);
+
+/* True if its environment, as it was at exec, has exactly this "NAME=VALUE". */
+bool proc_has_variable(pid_t pid, const char *variable);
+
+/* All processes, dead ones included: an array to be freed. 0 or -errno. */
+int proc_list(struct proc_stat **ret_stats, size_t *ret_n);

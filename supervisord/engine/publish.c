@@ -1,0 +1,86 @@
+/*
+ * A number is used up when its record is committed, and the head's queue_seq follows once
+ * the message is out. So after a crash the pending ones are sent again under their own
+ * numbers: a reader may see one twice, and never a gap that nobody explains.
+ */
+#include "engine/publish.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "engine/service.h"
+
+static int send(struct service *s, enum queue_type type, const char *previous, uint64_t seq)
+{
+	struct engine *e = s->engine;
+	const struct core_record *r = core_record(e->core, s->id);
+	char reason[CORE_REASON_SIZE], body[QUEUE_MAX_BODY];
+	struct queue_message m = {.seq = seq,
+		.realtime_usec = usec_now(CLOCK_REALTIME),
+		.service = s->name,
+		.state = core_state_to_string((enum core_state)r->state),
+		.previous = previous,
+		.pid = r->pid,
+		.restarts = r->restarts,
+		.reason = service_reason(s, reason)};
+	int n = queue_encode(&m, body), result;
+
+	if (n < 0)
+		return n;
+	result = queue_publish(&e->queue, type, body, (size_t)n);
+	if (result == QUEUE_RENEWED) {
+		e->store.area.head->queue_id = e->queue.id;
+		e->store.area.head->queue_key = (uint32_t)e->queue.key;
+	}
+	return result;
+}
+
+void publish_change(struct service *s, enum core_state previous, uint64_t seq)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+
+	send(s, r->state == CORE_FAILED ? QUEUE_ALERT : QUEUE_CHANGE,
+		core_state_to_string(previous), seq);
+	recovery_slot(&s->engine->store.area, s->id)->record.publish_pending = 0;
+	if (s->engine->store.area.head->queue_seq < seq)
+		s->engine->store.area.head->queue_seq = seq;
+}
+
+void publish_snapshot(struct engine *e)
+{
+	uint32_t told = 0;
+
+	for (uint32_t i = 0; i < e->n_services; i++) {
+		/* The number is taken first: a crash in between repeats it, and that is allowed. */
+		uint64_t seq = e->queue_seq + 1;
+		int r = send(&e->services[i], QUEUE_SNAPSHOT, NULL, seq);
+
+		if (r == -ENOBUFS || r == -ENXIO)
+			break;
+		if (r < 0)
+			continue;
+		e->queue_seq = seq;
+		e->store.area.head->queue_seq = seq;
+		told++;
+	}
+	log_info("snapshot: %u of %u services published", told, e->n_services);
+}
+
+void publish_pending(struct engine *e)
+{
+	e->queue_seq = e->store.area.head->queue_seq;
+	for (uint32_t i = 0; i < e->n_services; i++) {
+		const struct recovery_record *r = &recovery_slot(&e->store.area, i)->record;
+
+		if (r->name[0] && r->publish_pending && r->publish_seq > e->queue_seq)
+			e->queue_seq = r->publish_seq;
+	}
+	for (uint32_t i = 0; i < e->n_services; i++) {
+		const struct recovery_record *r = &recovery_slot(&e->store.area, i)->record;
+
+		if (r->name[0] && r->publish_pending && r->publish_previous < CORE_STATE_MAX)
+			publish_change(&e->services[i], (enum core_state)r->publish_previous,
+				r->publish_seq);
+	}
+}

@@ -1,0 +1,387 @@
+/*
+ * Two ways to become the engine. The first one reads the files, takes the runtime directory
+ * and makes everything, and gives the launcher what has to outlive it. A later one gets all
+ * that back and works from it: no file is read again and nothing is made anew.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "engine/engine.h"
+#include "engine/methods.h"
+#include "engine/orphans.h"
+#include "engine/publish.h"
+#include "engine/service.h"
+
+#define EXIT_CONFIGURATION 2 /* a contract: bad configuration at the first start */
+
+static int fail(const char *what, int error)
+{
+	log_error("%s: %s", what, strerror(-error));
+	return EXIT_FAILURE;
+}
+
+static int fail_path(const char *what, const char *path, int error)
+{
+	log_error("%s %s: %s", what, path,
+		error == -EPERM ? "others than its owner can write to it, or its owner is neither "
+				  "root nor us"
+				: strerror(-error));
+	return EXIT_FAILURE;
+}
+
+/* --- configuration --- */
+
+static void print_errors(const struct conf_errors *errors)
+{
+	for (size_t i = 0; i < errors->n; i++)
+		fprintf(stderr, "%s\n", errors->messages[i]);
+	if (errors->truncated)
+		fprintf(stderr, "(there are more errors)\n");
+}
+
+static int load_files(struct engine *e)
+{
+	_cleanup_free_
+	char *standard = NULL;
+	const char *path = e->options.config;
+	struct conf_errors errors = {0};
+	int r;
+
+	if (!path)
+		path = standard = conf_default_path(&e->context);
+	if (!path) {
+		fprintf(stderr,
+			"supervisord: no HOME to look for a configuration in; use -c FILE\n");
+		return EXIT_CONFIGURATION;
+	}
+	r = conf_load(path, &e->context, &e->sources, &e->spec, &errors);
+	if (r < 0 && errors.n == 0)
+		fprintf(stderr, "supervisord: cannot read %s: %s\n", path, strerror(-r));
+	print_errors(&errors);
+	conf_errors_fini(&errors);
+	return r < 0 ? EXIT_CONFIGURATION : 0;
+}
+
+/* Gives the launcher the text in force. */
+static int keep_sources(struct engine *e)
+{
+	_cleanup_buf_ struct buf bytes = {0};
+	_cleanup_close_
+	int fd = -1;
+	int r = conf_sources_write(e->sources, &bytes);
+
+	if (r < 0)
+		return r;
+	fd = sys_memfd_create("configuration", MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return fd;
+	for (size_t done = 0; done < bytes.len;) {
+		ssize_t n = sys_pwrite(fd, bytes.data + done, bytes.len - done, (off_t)done);
+
+		if (n <= 0)
+			return n < 0 ? (int)n : -ENOSPC;
+		done += (size_t)n;
+	}
+	r = sys_fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
+	return r < 0 ? r : uplink_keep(e, LINK_KEEP_CONFIG, fd);
+}
+
+static int parse_kept(struct engine *e, int fd)
+{
+	struct conf_errors errors = {0};
+	struct stat st;
+	void *text;
+	int r = sys_fstat(fd, &st);
+
+	if (r == 0)
+		r = sys_mmap((size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0, &text);
+	if (r < 0)
+		return r;
+	r = conf_sources_read(text, (size_t)st.st_size, &e->sources);
+	sys_munmap(text, (size_t)st.st_size);
+	if (r == 0)
+		r = conf_parse(e->sources, &e->context, &e->spec, &errors);
+	print_errors(&errors);
+	conf_errors_fini(&errors);
+	return r;
+}
+
+/* --- what a first engine makes --- */
+
+static int make_directories(struct engine *e)
+{
+	const struct {
+		const char *path;
+		unsigned mode;
+	} wanted[] = {
+		{e->spec->runtime_dir, 0755},
+		{e->spec->state_dir, 0750},
+		{e->spec->log_dir, 0750},
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(wanted); i++) {
+		int r = store_make_directory(wanted[i].path, wanted[i].mode);
+
+		if (r < 0)
+			return fail_path("cannot use the directory", wanted[i].path, r);
+	}
+	return 0;
+}
+
+/* What a supervisord that was killed with its engine left behind. */
+static int clear_up(struct engine *e, int *ret_queue_id, uint64_t *ret_queue_seq)
+{
+	struct store left = STORE_INIT;
+	int r = store_open_left(e->spec->runtime_dir, &left);
+
+	if (r == -ENOENT || r == -ESTALE)
+		return 0;
+	if (r < 0) {
+		log_warning("the recovery area in %s can't be used (%s); starting afresh",
+			e->spec->runtime_dir, strerror(-r));
+		return 0;
+	}
+	*ret_queue_id = left.area.head->queue_id;
+	*ret_queue_seq = left.area.head->queue_seq;
+	r = orphans_end(&left);
+	store_fini(&left, NULL);
+	if (r < 0) {
+		log_error("processes of an earlier supervisord can't be ended; not starting second "
+			  "instances beside them");
+		return EXIT_FAILURE;
+	}
+	return 0;
+}
+
+static int take_runtime(struct engine *e, int *ret_queue_id)
+{
+	uint64_t seq = 0;
+	uint32_t n = 0;
+	int holder = 0, r;
+
+	/* Kept, if an engine before us died before it had made the recovery area. */
+	e->store.lock_fd = uplink_take_kept(e, LINK_KEEP_LOCK);
+	r = e->store.lock_fd >= 0 ? 0 : store_lock(&e->store, e->spec->runtime_dir, &holder);
+	if (r == -EBUSY) {
+		log_error("another supervisord (pid %d) runs in %s", holder, e->spec->runtime_dir);
+		return EXIT_FAILURE;
+	}
+	if (r < 0)
+		return fail_path("cannot lock", e->spec->runtime_dir, r);
+	r = clear_up(e, ret_queue_id, &seq);
+	if (r != 0)
+		return r;
+	for (size_t i = 0; i < e->spec->n_services; i++)
+		n += e->spec->services[i].n_instances;
+	r = store_create(&e->store, e->spec->runtime_dir, n);
+	if (r < 0)
+		return fail_path("cannot make the recovery area in", e->spec->runtime_dir, r);
+	e->store.area.head->started_realtime_usec = usec_now(CLOCK_REALTIME);
+	e->store.area.head->launcher_pid = getppid();
+	e->store.area.head->queue_seq = e->queue_seq = seq;
+	return 0;
+}
+
+static mode_t control_mode(const struct spec *spec)
+{
+	if (spec->has_control_mode)
+		return spec->control_mode;
+	if (spec->operators.n_uids + spec->operators.n_gids + spec->observers.n_uids +
+			spec->observers.n_gids >
+		0)
+		return 0666;
+	return spec->has_control_group ? 0660 : 0600;
+}
+
+static int open_control(struct engine *e, int *ret_fd)
+{
+	_cleanup_free_
+	char *path = NULL;
+	int fd;
+
+	if (asprintf(&path, "%s/%s", e->spec->runtime_dir, CONTROL_SOCKET_NAME) < 0)
+		return fail("control socket", -ENOMEM);
+	fd = server_open(path, control_mode(e->spec),
+		e->spec->has_control_group ? e->spec->control_group : (gid_t)-1);
+	if (fd < 0)
+		return fail_path("cannot listen on", path, fd);
+	*ret_fd = fd;
+	return 0;
+}
+
+/* --- what both need --- */
+
+static void open_queue(struct engine *e, int recorded_id)
+{
+	const struct spec *spec = e->spec;
+	struct recovery_head *head = e->store.area.head;
+	int r = queue_open(&e->queue, spec->queue_key, spec->runtime_dir, spec->queue_mode,
+		spec->has_queue_group, spec->queue_group, recorded_id);
+
+	if (r < 0)
+		log_error("%s; going on without a status queue", queue_problem(&e->queue));
+	head->queue_id = e->queue.id;
+	head->queue_key = (uint32_t)e->queue.key;
+}
+
+static unsigned max_open_logs(void)
+{
+	struct rlimit limit;
+	rlim_t n;
+
+	/* One in eight: the rest is for pipes, clients and what the future brings. */
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+		return 256;
+	n = MIN_OF(limit.rlim_cur / 8, 1024u);
+	return n < 4 ? 4 : (unsigned)n;
+}
+
+static int make_services(struct engine *e)
+{
+	int r;
+
+	sink_set_init(&e->sinks, &e->loop, e->spec->log_dir, max_open_logs(), STDOUT_FILENO);
+	r = pump_set_init(&e->pumps, &e->loop);
+	if (r == 0)
+		r = service_init_all(e);
+	if (r < 0)
+		return fail("cannot set up the services", r);
+	e->core = core_new(e->n_services, e->spec->max_starting);
+	if (!e->core)
+		return fail("cannot set up the services", -ENOMEM);
+	for (uint32_t i = 0; i < e->n_services; i++) {
+		struct service *s = &e->services[i];
+		struct core_record record;
+		bool known = e->recovering && service_restore(s, &record);
+
+		core_add(e->core, i, &s->spec->policy, known ? &record : NULL, e->loop.now_usec);
+		loop_timer_set(&e->loop, &s->timer, core_deadline(e->core, i));
+	}
+	return 0;
+}
+
+static int start_server(struct engine *e, int fd)
+{
+	static struct server_service service;
+	bool roles = control_mode(e->spec) == 0666 && !e->spec->has_control_mode;
+	int r = server_init(&e->server, &e->loop, methods_service(e, &service), NULL);
+
+	if (r < 0)
+		return fail("cannot set up the control server", r);
+	if (roles || e->spec->operators.n_uids || e->spec->operators.n_gids ||
+		e->spec->observers.n_uids || e->spec->observers.n_gids)
+		server_set_roles(&e->server, &e->spec->operators, &e->spec->observers);
+	r = server_adopt(&e->server, fd);
+	return r < 0 ? fail("cannot accept control connections", r) : 0;
+}
+
+static int init_first(struct engine *e)
+{
+	int queue_id = -1, control = uplink_take_kept(e, LINK_KEEP_CONTROL);
+	int r = load_files(e);
+
+	if (r != 0)
+		return r;
+	log_set_level((enum log_level)e->spec->log_level);
+	r = make_directories(e);
+	if (r == 0)
+		r = take_runtime(e, &queue_id);
+	if (r == 0 && control < 0)
+		r = open_control(e, &control);
+	if (r != 0)
+		return r;
+	tree_init(e, -1);
+	r = keep_sources(e);
+	if (r == 0)
+		r = uplink_keep(e, LINK_KEEP_LOCK, e->store.lock_fd);
+	if (r == 0)
+		r = uplink_keep(e, LINK_KEEP_CONTROL, control);
+	if (r == 0 && e->tree.cgroup_fd >= 0)
+		r = uplink_keep(e, LINK_KEEP_CGROUP, e->tree.cgroup_fd);
+	/* The recovery area comes last: where there is one, the rest is there as well. */
+	if (r == 0)
+		r = uplink_keep(e, LINK_KEEP_RECOVERY, e->store.file_fd);
+	if (r < 0)
+		return fail("cannot give the launcher what it has to keep", r);
+	open_queue(e, queue_id);
+	r = make_services(e);
+	return r != 0 ? r : start_server(e, control);
+}
+
+static int init_again(struct engine *e, int recovery_fd)
+{
+	_cleanup_close_
+	int config = uplink_take_kept(e, LINK_KEEP_CONFIG);
+	int r = store_take(&e->store, recovery_fd);
+
+	e->recovering = true;
+	if (r < 0)
+		return fail("cannot use the recovery area", r);
+	e->store.lock_fd = uplink_take_kept(e, LINK_KEEP_LOCK);
+	r = parse_kept(e, config);
+	if (r < 0)
+		return fail("cannot read the configuration in force again", r);
+	log_set_level((enum log_level)e->spec->log_level);
+	tree_init(e, uplink_take_kept(e, LINK_KEEP_CGROUP));
+	open_queue(e, e->store.area.head->queue_id);
+	r = make_services(e);
+	if (r != 0)
+		return r;
+	publish_pending(e);
+	return start_server(e, uplink_take_kept(e, LINK_KEEP_CONTROL));
+}
+
+/* What needs no supervisor: the exit status, or -1 to go on. */
+static int answer_options(struct engine *e)
+{
+	if (e->options.help) {
+		fputs(options_help, stdout);
+		return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	}
+	if (e->options.version) {
+		puts("supervisord " SUPERVISORD_VERSION);
+		return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	}
+	if (e->options.check)
+		return load_files(e);
+	return -1;
+}
+
+int engine_init(struct engine *e, int argc, char **argv)
+{
+	int recovery_fd, r;
+
+	prctl(PR_SET_NAME, "supervisord-eng");
+	memset(e, 0, sizeof(*e));
+	e->store = (struct store)STORE_INIT;
+	e->tree.cgroup_fd = -1;
+	r = uplink_init(e);
+	if (r < 0) {
+		fprintf(stderr, "supervisord-engine is started by supervisord, not by hand (%s)\n",
+			strerror(-r));
+		exit(EXIT_FAILURE); /* there is nobody to tell an exit status to */
+	}
+	conf_context_init(&e->context);
+	if (options_parse(&e->options, argc, argv) < 0)
+		return EXIT_CONFIGURATION;
+	r = answer_options(e);
+	if (r >= 0) {
+		e->leaving = true;
+		return r;
+	}
+	r = loop_init(&e->loop);
+	if (r < 0)
+		return fail("cannot set up the event loop", r);
+	recovery_fd = uplink_take_kept(e, LINK_KEEP_RECOVERY);
+	return recovery_fd >= 0 ? init_again(e, recovery_fd) : init_first(e);
+}

@@ -1,0 +1,317 @@
+/*
+ * Everything that takes looking up happens here, before the link: the launcher only
+ * carries out. The environment is supervisord's own (unless clear-environment), less what
+ * was meant for supervisord alone, then the identity's, then the files', then the
+ * configuration's, then ours; a later one of the same name wins.
+ */
+#include "engine/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/sys.h"
+#include "engine/privilege.h"
+#include "engine/service.h"
+#include "wire/plan.h"
+
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+struct strings {
+	char **items; /* NULL terminated, owned with what they point to */
+	size_t n, size;
+};
+
+static void strings_fini(struct strings *l)
+{
+	spawn_environment_free(l->items);
+}
+
+void spawn_environment_free(char **environment)
+{
+	for (char **p = environment; p && *p; p++)
+		free(*p);
+	free(environment);
+}
+
+/* Takes text (freed on failure; NULL counts as lack of memory). */
+static int strings_add(struct strings *l, char *text)
+{
+	_cleanup_free_
+	char *owned = text;
+
+	if (!owned)
+		return -ENOMEM;
+	if (l->n + 1 >= l->size) {
+		size_t size = l->size ? 2 * l->size : 32;
+		char **items = realloc(l->items, size * sizeof(*items));
+
+		if (!items)
+			return -ENOMEM;
+		l->items = items;
+		l->size = size;
+	}
+	l->items[l->n++] = TAKE_PTR(owned);
+	l->items[l->n] = NULL;
+	return 0;
+}
+
+/* Adds "K=V" in place of an earlier one of that name. */
+static int set_variable(struct strings *l, char *text)
+{
+	size_t key = text ? strcspn(text, "=") : 0;
+
+	for (size_t i = 0; text && i < l->n; i++) {
+		if (strncmp(l->items[i], text, key) == 0 && l->items[i][key] == '=') {
+			free(l->items[i]);
+			l->items[i] = text;
+			return 0;
+		}
+	}
+	return strings_add(l, text);
+}
+
+static int set_pair(struct strings *l, const char *name, const char *value)
+{
+	char *text;
+
+	if (!value)
+		return 0;
+	return set_variable(l, asprintf(&text, "%s=%s", name, value) < 0 ? NULL : text);
+}
+
+/* Variables that say something to supervisord and would mislead a service. */
+static bool is_for_us(const char *variable)
+{
+	static const char *const ours[] = {
+		"NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID=", "LISTEN_FDS=", "LISTEN_PID=",
+		"LISTEN_FDNAMES=", "INVOCATION_ID=", "SUPERVISOR_INVOCATION=", "SUPERVISOR_NAME=",
+		"SUPERVISOR_INSTANCE=", "SUPERVISOR_FAULT=", "JOURNAL_STREAM="};
+
+	for (size_t i = 0; i < ELEMENTSOF(ours); i++) {
+		if (strncmp(variable, ours[i], strlen(ours[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int add_inherited(struct strings *l, const struct spec_service *spec)
+{
+	if (spec->clear_environment)
+		return set_pair(l, "PATH", DEFAULT_PATH);
+	for (char **p = environ; *p; p++) {
+		int r = is_for_us(*p) ? 0 : strings_add(l, strdup(*p));
+
+		if (r < 0)
+			return r;
+	}
+	return getenv("PATH") ? 0 : set_pair(l, "PATH", DEFAULT_PATH);
+}
+
+static int add_identity(struct strings *l, const struct spec_identity *i)
+{
+	int r;
+
+	if (!i->set)
+		return 0;
+	r = set_pair(l, "USER", i->user_name);
+	if (r == 0)
+		r = set_pair(l, "LOGNAME", i->user_name);
+	if (r == 0)
+		r = set_pair(l, "HOME", i->home);
+	if (r == 0)
+		r = set_pair(l, "SHELL", i->shell);
+	return r;
+}
+
+static int add_ours(struct strings *l, const struct service *s)
+{
+	char invocation[SERVICE_INVOCATION_SIZE], instance[16] = "";
+	int r;
+
+	service_invocation(s, invocation);
+	if (s->spec->has_instances)
+		snprintf(instance, sizeof(instance), "%u", s->instance);
+	r = set_pair(l, "SUPERVISOR_NAME", s->name);
+	if (r == 0)
+		r = set_pair(l, "SUPERVISOR_INSTANCE", instance);
+	if (r == 0)
+		r = set_pair(l, "SUPERVISOR_INVOCATION", invocation);
+	if (r == 0)
+		r = set_pair(l, "INVOCATION_ID", invocation);
+	return r;
+}
+
+int spawn_environment(const struct service *s, char ***ret_environment)
+{
+	__attribute__((cleanup(strings_fini))) struct strings l = {0};
+	const struct spec_service *spec = s->spec;
+	int r = add_inherited(&l, spec);
+
+	if (r == 0)
+		r = add_identity(&l, &spec->identity);
+	for (char **p = spec->file_environment; r == 0 && p && *p; p++)
+		r = set_variable(&l, strdup(*p));
+	for (char **p = spec->environment; r == 0 && p && *p; p++)
+		r = set_variable(&l, spec_expand(*p, spec, s->instance));
+	if (r == 0)
+		r = add_ours(&l, s);
+	if (r < 0)
+		return r;
+	*ret_environment = TAKE_PTR(l.items);
+	return 0;
+}
+
+int spawn_arguments(const struct service *s, char ***ret_arguments)
+{
+	__attribute__((cleanup(strings_fini))) struct strings l = {0};
+
+	for (char **p = s->spec->command; *p; p++) {
+		int r = strings_add(&l, spec_expand(*p, s->spec, s->instance));
+
+		if (r < 0)
+			return r;
+	}
+	*ret_arguments = TAKE_PTR(l.items);
+	return 0;
+}
+
+static const char *get_variable(char *const *environment, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (; *environment; environment++) {
+		if (strncmp(*environment, name, n) == 0 && (*environment)[n] == '=')
+			return *environment + n + 1;
+	}
+	return NULL;
+}
+
+/*
+ * Where a command without a slash is, by the service's own PATH. One that is nowhere
+ * becomes a path in the first directory, so that exec says ENOENT. The caller frees.
+ */
+static char *find_program(const char *program, char *const *environment)
+{
+	const char *path = get_variable(environment, "PATH");
+	char *first = NULL;
+
+	if (strchr(program, '/'))
+		return strdup(program);
+	if (!path || !*path)
+		path = DEFAULT_PATH;
+	while (*path) {
+		int n = (int)strcspn(path, ":");
+		char *candidate;
+
+		/* An empty entry means the working directory to a shell; a daemon has none. */
+		if (n > 0 && asprintf(&candidate, "%.*s/%s", n, path, program) >= 0) {
+			struct stat st;
+
+			if (stat(candidate, &st) == 0 && S_ISREG(st.st_mode) &&
+				(st.st_mode & 0111)) {
+				free(first);
+				return candidate;
+			}
+			if (first)
+				free(candidate);
+			else
+				first = candidate;
+		}
+		path += n;
+		path += *path == ':';
+	}
+	return first;
+}
+
+static int make_memfd(const void *data, size_t n)
+{
+	_cleanup_close_
+	int fd = sys_memfd_create("spawn-plan", MFD_ALLOW_SEALING);
+	ssize_t w;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	w = sys_write(fd, data, n);
+	if (w < 0)
+		return (int)w;
+	if ((size_t)w != n)
+		return -ENOSPC;
+	r = sys_fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
+	if (r < 0)
+		return r;
+	return TAKE_FD(fd);
+}
+
+static int encode(const struct service *s, char *const *argv, char *const *envp, void **ret_data,
+	size_t *ret_size)
+{
+	const struct spec_service *spec = s->spec;
+	_cleanup_free_
+	char *path = find_program(argv[0], envp);
+	_cleanup_free_
+	char *directory = spec_expand(spec->directory, spec, s->instance);
+	char cgroup[TREE_CGROUP_NAME_SIZE];
+	struct plan plan = {
+		.uid = spec->identity.uid,
+		.gid = spec->identity.gid,
+		.groups = spec->identity.groups,
+		.n_groups = (uint32_t)spec->identity.n_groups,
+		.umask = spec->umask,
+		.nice = spec->nice,
+		.oom_score_adj = spec->oom_score_adj,
+		.path = path,
+		.directory = directory,
+		.cgroup = tree_cgroup_name(s, cgroup),
+		.argv = (const char *const *)argv,
+		.envp = (const char *const *)envp,
+	};
+
+	if (!path || !directory)
+		return -ENOMEM;
+	/* Who is not root can only be told to be who they are; setting that would need privilege.
+	 */
+	if (spec->identity.set && geteuid() == 0)
+		plan.flags |= PLAN_SET_IDS;
+	if (spec->has_nice && privilege_allows_nice(spec->nice))
+		plan.flags |= PLAN_SET_NICE;
+	if (spec->has_oom_score_adj && privilege_allows_oom_score_adj(spec->oom_score_adj))
+		plan.flags |= PLAN_SET_OOM;
+	if (spec->split_stderr)
+		plan.flags |= PLAN_SPLIT_STDERR;
+	else if (spec->log.sink == SPEC_SINK_NONE)
+		plan.flags |= PLAN_NO_PIPE;
+	return plan_encode(&plan, ret_data, ret_size);
+}
+
+int spawn_send(struct service *s)
+{
+	__attribute__((cleanup(strings_fini))) struct strings argv = {0}, envp = {0};
+	_cleanup_free_
+	void *data = NULL;
+	_cleanup_close_
+	int fd = -1;
+	size_t size;
+	struct link_message m = {.version = LINK_VERSION,
+		.type = LINK_SPAWN,
+		.id = s->id,
+		.generation = core_record(s->engine->core, s->id)->generation};
+	int r = spawn_arguments(s, &argv.items);
+
+	if (r == 0)
+		r = spawn_environment(s, &envp.items);
+	if (r == 0)
+		r = encode(s, argv.items, envp.items, &data, &size);
+	if (r < 0)
+		return r;
+	fd = make_memfd(data, size);
+	if (fd < 0)
+		return fd;
+	return link_send(LINK_FD, &m, &fd, 1);
+}

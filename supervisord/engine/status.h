@@ -1,0 +1,15 @@
+/*
+ * A service as JSON, as the control protocol tells it.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "engine/engine.h"
+
+/* Type Service of io.supctl.Control; a new reference, or NULL. */
+json_t *status_service(const struct service *s);
+/* Type Log of each stream, an array; NULL for lack of memory. */
+json_t *status_logs(const struct service *s);
+/* The reply of Show; environment only if wanted. */
+json_t *status_show(struct service *s, bool with_environment);

@@ -1,0 +1,265 @@
+/*
+ * The lock's file may be removed at the end, so whoever gets the lock checks that the file
+ * is still the one of that name; otherwise a newcomer could hold a lock nobody else sees.
+ * The area is allocated before it is mapped: a full file system is an error here, and no
+ * SIGBUS later.
+ */
+#include "engine/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+
+#include "base/cleanup.h"
+#include "base/parse.h"
+#include "base/sys.h"
+
+#define LOCK_NAME     "lock"
+#define RECOVERY_NAME "recovery"
+
+static int get_boot_id(uint8_t ret_id[16])
+{
+	char text[64];
+	_cleanup_close_
+	int fd = sys_openat(AT_FDCWD, "/proc/sys/kernel/random/boot_id", O_RDONLY, 0);
+	ssize_t n;
+	unsigned digits = 0;
+
+	if (fd < 0)
+		return fd;
+	n = sys_read(fd, text, sizeof(text));
+	if (n < 0)
+		return (int)n;
+	memset(ret_id, 0, 16);
+	for (ssize_t i = 0; i < n && digits < 32; i++) {
+		char c = text[i];
+		unsigned v;
+
+		if (c >= '0' && c <= '9')
+			v = (unsigned)(c - '0');
+		else if (c >= 'a' && c <= 'f')
+			v = (unsigned)(c - 'a') + 10;
+		else
+			continue;
+		ret_id[digits / 2] = (uint8_t)(ret_id[digits / 2] << 4 | v);
+		digits++;
+	}
+	return digits == 32 ? 0 : -EIO;
+}
+
+static int check_directory(const char *path)
+{
+	struct stat st;
+	_cleanup_close_
+	int fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = sys_fstat(fd, &st);
+	if (r < 0)
+		return r;
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return -EPERM;
+	if ((st.st_mode & 022) != 0)
+		return -EPERM;
+	return 0;
+}
+
+int store_make_directory(const char *path, unsigned mode)
+{
+	_cleanup_free_
+	char *copy = strdup(path);
+	int r;
+
+	if (!copy)
+		return -ENOMEM;
+	for (char *p = copy + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		r = sys_mkdirat(AT_FDCWD, copy, 0755);
+		*p = '/';
+		/* A parent that can't be made may be there all the same: the last one decides. */
+		if (r < 0 && r != -EEXIST && r != -EROFS && r != -EACCES)
+			return r;
+	}
+	r = sys_mkdirat(AT_FDCWD, path, mode);
+	if (r < 0 && r != -EEXIST)
+		return r;
+	return check_directory(path);
+}
+
+static char *join(const char *directory, const char *name)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s", directory, name) < 0 ? NULL : path;
+}
+
+static int read_holder(int fd)
+{
+	char text[16] = "";
+	uint64_t pid;
+
+	if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
+		return 0;
+	text[strcspn(text, "\n")] = '\0';
+	return parse_u64(text, INT32_MAX, &pid) == 0 ? (int)pid : 0;
+}
+
+int store_lock(struct store *s, const char *runtime_dir, int *ret_holder)
+{
+	_cleanup_free_
+	char *path = join(runtime_dir, LOCK_NAME);
+	char pid[16];
+
+	if (!path)
+		return -ENOMEM;
+	for (;;) {
+		_cleanup_close_
+		int fd = sys_openat(
+			AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0644);
+		struct stat held, named;
+		int r;
+
+		if (fd < 0)
+			return fd;
+		r = sys_flock(fd, LOCK_EX | LOCK_NB);
+		if (r == -EWOULDBLOCK) {
+			*ret_holder = read_holder(fd);
+			return -EBUSY;
+		}
+		if (r < 0)
+			return r;
+		r = sys_fstat(fd, &held);
+		if (r < 0)
+			return r;
+		if (sys_fstatat(AT_FDCWD, path, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
+			named.st_ino != held.st_ino || named.st_dev != held.st_dev)
+			continue;
+		/* For people and for the message above; the lock itself is what counts. */
+		sys_ftruncate(fd, 0);
+		sys_pwrite(fd, pid, (size_t)snprintf(pid, sizeof(pid), "%d\n", (int)getppid()), 0);
+		s->lock_fd = TAKE_FD(fd);
+		return 0;
+	}
+}
+
+static int map(struct store *s, int fd, size_t size, void **ret_memory)
+{
+	(void)s;
+	return sys_mmap(size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, ret_memory);
+}
+
+int store_take(struct store *s, int fd)
+{
+	uint8_t boot_id[16];
+	struct stat st;
+	void *memory;
+	int r = get_boot_id(boot_id);
+
+	if (r < 0)
+		return r;
+	r = sys_fstat(fd, &st);
+	if (r < 0)
+		return r;
+	if (!S_ISREG(st.st_mode) || st.st_size < RECOVERY_HEAD_SIZE)
+		return -EBADMSG;
+	r = map(s, fd, (size_t)st.st_size, &memory);
+	if (r < 0)
+		return r;
+	r = recovery_open(&s->area, memory, (size_t)st.st_size, boot_id);
+	if (r < 0) {
+		sys_munmap(memory, (size_t)st.st_size);
+		return r;
+	}
+	s->file_fd = fd;
+	return 0;
+}
+
+int store_open_left(const char *runtime_dir, struct store *ret_store)
+{
+	_cleanup_free_
+	char *path = join(runtime_dir, RECOVERY_NAME);
+	_cleanup_close_
+	int fd = -1;
+	struct store s = STORE_INIT;
+	struct stat st;
+	int r;
+
+	if (!path)
+		return -ENOMEM;
+	fd = sys_openat(AT_FDCWD, path, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
+	if (fd < 0)
+		return fd;
+	r = sys_fstat(fd, &st);
+	if (r < 0)
+		return r;
+	if (st.st_uid != geteuid())
+		return -EPERM;
+	r = store_take(&s, fd);
+	if (r < 0)
+		return r;
+	TAKE_FD(fd);
+	*ret_store = s;
+	return 0;
+}
+
+int store_create(struct store *s, const char *runtime_dir, uint32_t capacity)
+{
+	_cleanup_free_
+	char *path = join(runtime_dir, RECOVERY_NAME);
+	_cleanup_close_
+	int fd = -1;
+	size_t size = recovery_size(capacity);
+	uint8_t boot_id[16];
+	void *memory;
+	int r = get_boot_id(boot_id);
+
+	if (r < 0)
+		return r;
+	if (!path)
+		return -ENOMEM;
+	r = sys_unlinkat(AT_FDCWD, path, 0);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	fd = sys_openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return fd;
+	r = sys_fallocate(fd, (off_t)size);
+	if (r < 0)
+		return r;
+	r = map(s, fd, size, &memory);
+	if (r < 0)
+		return r;
+	recovery_format(&s->area, memory, capacity, boot_id);
+	s->file_fd = TAKE_FD(fd);
+	return 0;
+}
+
+static void remove_file(const char *directory, const char *name)
+{
+	_cleanup_free_
+	char *path = join(directory, name);
+
+	if (path)
+		sys_unlinkat(AT_FDCWD, path, 0);
+}
+
+void store_fini(struct store *s, const char *runtime_dir)
+{
+	if (s->area.head)
+		sys_munmap(s->area.head, s->area.size);
+	s->area = (struct recovery){0};
+	if (runtime_dir) {
+		remove_file(runtime_dir, RECOVERY_NAME);
+		remove_file(runtime_dir, LOCK_NAME);
+	}
+	s->file_fd = close_fd(s->file_fd);
+	s->lock_fd = close_fd(s->lock_fd);
+}

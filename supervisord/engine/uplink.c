@@ -1,0 +1,343 @@
+/*
+ * Sending is driven by marks on services (see uplink.h); receiving turns messages into
+ * events. If the launcher is gone there is nobody left to start or reap anything: the
+ * engine says so and ends, and leaves the services running.
+ */
+#include "engine/uplink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "engine/engine.h"
+#include "engine/service.h"
+#include "engine/spawn.h"
+
+#define HELLO_WAIT_MSEC 10000
+#define SEND_WAIT_MSEC	1000
+#define MAX_PER_ROUND	256 /* messages, so that clients get their turn in a storm of exits */
+
+/* Sends, and waits a moment where the link is full: for what has no mark to be sent later. */
+static int send_now(struct engine *e, struct link_message *m, const int *fds, unsigned n_fds)
+{
+	struct pollfd p = {.fd = LINK_FD, .events = POLLOUT};
+	int r = link_send(LINK_FD, m, fds, n_fds);
+
+	(void)e;
+	if (r == -EAGAIN && poll(&p, 1, SEND_WAIT_MSEC) > 0)
+		r = link_send(LINK_FD, m, fds, n_fds);
+	return r;
+}
+
+void uplink_send_plain(struct engine *e, enum link_type type, uint32_t value, int signo)
+{
+	struct link_message m = {
+		.version = LINK_VERSION, .type = (uint16_t)type, .value = value, .signo = signo};
+	int r = send_now(e, &m, NULL, 0);
+
+	if (r < 0)
+		log_warning(
+			"cannot tell the launcher %s: %s", link_type_to_string(type), strerror(-r));
+}
+
+int uplink_keep(struct engine *e, enum link_keep tag, int fd)
+{
+	struct link_message m = {
+		.version = LINK_VERSION, .type = LINK_KEEP, .value = (uint32_t)tag};
+
+	return send_now(e, &m, &fd, 1);
+}
+
+int uplink_kill_pidfd(struct engine *e, int pidfd, int signo)
+{
+	struct link_message m = {.version = LINK_VERSION, .type = LINK_KILL_PIDFD, .signo = signo};
+
+	return send_now(e, &m, &pidfd, 1);
+}
+
+int uplink_kill_cgroup(struct engine *e, struct service *s)
+{
+	struct link_message m = {.version = LINK_VERSION, .type = LINK_KILL_TREE, .id = s->id};
+
+	return send_now(e, &m, NULL, 0);
+}
+
+int uplink_take_kept(struct engine *e, enum link_keep tag)
+{
+	return TAKE_FD(e->uplink.kept[tag]);
+}
+
+/* --- sending by marks --- */
+
+static int send_simple(struct service *s, enum link_type type, uint64_t generation, uint64_t serial)
+{
+	struct link_message m = {.version = LINK_VERSION,
+		.type = (uint16_t)type,
+		.id = s->id,
+		.generation = generation,
+		.serial = serial};
+
+	return link_send(LINK_FD, &m, NULL, 0);
+}
+
+static int send_kill(struct service *s, enum link_scope scope)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+	struct link_message m = {.version = LINK_VERSION,
+		.type = LINK_KILL,
+		.id = s->id,
+		.generation = r->generation,
+		.signo = s->outbox.signo,
+		.op = r->signal_op,
+		.value = scope};
+
+	return link_send(LINK_FD, &m, NULL, 0);
+}
+
+static int send_signal(struct service *s)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+	bool tree = s->outbox.scope == SPEC_KILL_TREE;
+	int error = 0;
+
+	if (!r->main_ended)
+		error = send_kill(s,
+			s->outbox.scope == SPEC_KILL_GROUP ? LINK_SCOPE_GROUP : LINK_SCOPE_PROCESS);
+	if (error < 0 || !tree)
+		return error;
+	tree_signal(s->engine, s, s->outbox.signo);
+	return 0;
+}
+
+static int send_mark(struct service *s, enum uplink_mark mark)
+{
+	switch (mark) {
+	case UPLINK_ACK:
+		return send_simple(s, LINK_ACK, s->outbox.ack_generation, s->outbox.ack_serial);
+	case UPLINK_RELEASE:
+		return send_simple(s, LINK_RELEASE, s->outbox.release_generation, 0);
+	case UPLINK_REFETCH:
+		return send_simple(
+			s, LINK_REFETCH, core_record(s->engine->core, s->id)->generation, 0);
+	case UPLINK_SPAWN:
+		return spawn_send(s);
+	case UPLINK_SIGNAL:
+		return send_signal(s);
+	}
+	return 0;
+}
+
+/* -EAGAIN: the link is full, marks are left. */
+static int send_marks(struct service *s)
+{
+	while (s->outbox.marks) {
+		unsigned mark = s->outbox.marks & -s->outbox.marks;
+		int r = send_mark(s, (enum uplink_mark)mark);
+
+		if (r == -EAGAIN)
+			return r;
+		s->outbox.marks &= ~mark;
+		if (r < 0 && mark == UPLINK_SPAWN)
+			service_spawn_failed(s, r);
+		else if (r < 0)
+			log_warning("service '%s': cannot tell the launcher: %s", s->name,
+				strerror(-r));
+	}
+	list_remove(&s->outbox.node);
+	return 0;
+}
+
+static void flush(struct engine *e)
+{
+	struct uplink *u = &e->uplink;
+	struct service *s;
+
+	while ((s = list_first(&u->outbox, struct service, outbox.node))) {
+		if (send_marks(s) == -EAGAIN) {
+			loop_modify(&e->loop, &u->source, EPOLLIN | EPOLLOUT);
+			return;
+		}
+	}
+	loop_modify(&e->loop, &u->source, EPOLLIN);
+}
+
+void uplink_tell(struct service *s, unsigned marks)
+{
+	struct uplink *u = &s->engine->uplink;
+	bool first = list_empty(&u->outbox);
+
+	s->outbox.marks |= marks;
+	if (list_empty(&s->outbox.node))
+		list_append(&u->outbox, &s->outbox.node);
+	if (first)
+		flush(s->engine);
+}
+
+/* --- receiving --- */
+
+static void close_fds(int *fds, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		fds[i] = close_fd(fds[i]);
+}
+
+static void on_started(
+	struct engine *e, const struct link_message *m, int *fds, unsigned n_fds, bool lost)
+{
+	struct service *s = &e->services[m->id];
+	struct core_event event = {.type = CORE_EVENT_STARTED,
+		.service = m->id,
+		.generation = m->generation,
+		.pid = m->pid,
+		.at_usec = m->started.monotonic_usec};
+
+	if (m->generation != core_record(e->core, m->id)->generation) {
+		close_fds(fds, n_fds);
+		s->outbox.release_generation = m->generation;
+		uplink_tell(s, UPLINK_RELEASE);
+		return;
+	}
+	s->pidfd_inode = m->started.pidfd_inode;
+	s->main_pid = m->pid;
+	s->started_realtime_usec = m->started.realtime_usec;
+	s->told_generation = m->generation;
+	if (lost)
+		uplink_tell(s, UPLINK_REFETCH);
+	tree_verify(s, m->pid);
+	service_take_pipes(s, fds, n_fds);
+	engine_event(e, &event);
+}
+
+static void on_message(
+	struct engine *e, const struct link_message *m, int *fds, unsigned n_fds, bool lost)
+{
+	if ((m->type == LINK_STARTED || m->type == LINK_EXITED) && m->id >= e->n_services) {
+		log_error("the launcher speaks of an unknown service %u", m->id);
+		close_fds(fds, n_fds);
+		return;
+	}
+	switch (m->type) {
+	case LINK_STARTED:
+		on_started(e, m, fds, n_fds, lost);
+		return;
+	case LINK_EXITED:
+		engine_note_ended(e, &e->services[m->id], m);
+		return;
+	case LINK_SIGNALLED:
+		uplink_send_plain(e, LINK_SEEN, 0, m->signo);
+		engine_signal(e, m->signo, m->pid, m->value);
+		return;
+	case LINK_SYNCED:
+		engine_synced(e);
+		return;
+	case LINK_PING:
+		uplink_send_plain(e, LINK_PONG, 0, 0);
+		return;
+	default:
+		log_error("the launcher sent an unexpected %s", link_type_to_string(m->type));
+		close_fds(fds, n_fds);
+		return;
+	}
+}
+
+static void on_gone(struct engine *e)
+{
+	log_error("the launcher is gone; services keep running, but nobody can start or end them "
+		  "until supervisord is started again");
+	loop_remove(&e->loop, &e->uplink.source);
+	e->loop.quit = true;
+}
+
+static void on_link(struct loop_source *source, uint32_t events)
+{
+	struct engine *e = CONTAINER_OF(source, struct engine, uplink.source);
+
+	for (int i = 0; i < MAX_PER_ROUND; i++) {
+		struct link_message m;
+		int fds[LINK_MAX_FDS];
+		unsigned n_fds;
+		bool lost = false;
+		int r = link_recv(LINK_FD, &m, fds, &n_fds, &lost);
+
+		if (r == -EAGAIN)
+			break;
+		if (r == 0 || r == -ECONNRESET) {
+			on_gone(e);
+			return;
+		}
+		if (r < 0) {
+			log_error("bad message from the launcher: %s", strerror(-r));
+			continue;
+		}
+		on_message(e, &m, fds, n_fds, lost);
+	}
+	if (events & EPOLLOUT)
+		flush(e);
+}
+
+/* Takes what the launcher kept; the first other message stays for uplink_listen(). */
+static int take_kept(struct uplink *u)
+{
+	struct pollfd p = {.fd = LINK_FD, .events = POLLIN};
+
+	while (!u->has_first) {
+		bool lost = false;
+		int r;
+
+		if (poll(&p, 1, HELLO_WAIT_MSEC) <= 0)
+			return -ETIMEDOUT;
+		r = link_recv(LINK_FD, &u->first, u->first_fds, &u->n_first_fds, &lost);
+		if (r == -EAGAIN)
+			continue;
+		if (r <= 0)
+			return r == 0 ? -ECONNRESET : r;
+		if (u->first.type == LINK_KEPT && lost)
+			return -EMFILE;
+		if (u->first.type == LINK_KEPT)
+			u->kept[u->first.value] = u->first_fds[0];
+		else
+			u->has_first = true;
+	}
+	return 0;
+}
+
+int uplink_init(struct engine *e)
+{
+	struct uplink *u = &e->uplink;
+	struct link_message hello = {.version = LINK_VERSION, .type = LINK_HELLO};
+	int type;
+	socklen_t n = sizeof(type);
+	int r;
+
+	list_init(&u->outbox);
+	u->source = (struct loop_source){.fd = -1, .dispatch = on_link};
+	for (int i = 0; i < LINK_KEEP_MAX; i++)
+		u->kept[i] = -1;
+	if (getsockopt(LINK_FD, SOL_SOCKET, SO_TYPE, &type, &n) < 0 || type != SOCK_SEQPACKET)
+		return -ENOTSOCK;
+	r = sys_fcntl(LINK_FD, F_SETFD, FD_CLOEXEC);
+	if (r < 0)
+		return r;
+	r = send_now(e, &hello, NULL, 0);
+	if (r < 0)
+		return r;
+	return take_kept(u);
+}
+
+int uplink_listen(struct engine *e)
+{
+	struct uplink *u = &e->uplink;
+	int r = loop_add(&e->loop, &u->source, LINK_FD, EPOLLIN);
+
+	if (r < 0)
+		return r;
+	if (u->has_first)
+		on_message(e, &u->first, u->first_fds, u->n_first_fds, false);
+	u->has_first = false;
+	return 0;
+}

@@ -1,0 +1,66 @@
+/*
+ * The engine's end of the link to the launcher. What a service has to tell is a set of
+ * marks, sent when the link takes them, so nothing is queued and nothing blocks: the
+ * message itself is made from the service's present state at that moment.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "engine/loop.h"
+#include "wire/link.h"
+
+struct engine;
+struct service;
+
+/* In the order in which they are sent for one service. */
+enum uplink_mark {
+	UPLINK_ACK = 1 << 0,
+	UPLINK_RELEASE = 1 << 1,
+	UPLINK_REFETCH = 1 << 2,
+	UPLINK_SPAWN = 1 << 3,
+	UPLINK_SIGNAL = 1 << 4,
+};
+
+struct uplink_outbox {
+	struct list node; /* in uplink.outbox while marks are set */
+	unsigned marks;
+	uint64_t ack_generation, ack_serial;
+	uint64_t release_generation;
+	int signo;
+	uint8_t scope; /* enum spec_kill */
+};
+
+struct uplink {
+	struct loop_source source;
+	struct list outbox;
+	int kept[LINK_KEEP_MAX]; /* from the launcher, until taken; -1 */
+	struct link_message first; /* the first message that is no KEPT */
+	int first_fds[LINK_MAX_FDS];
+	unsigned n_first_fds;
+	bool has_first;
+};
+
+/*
+ * Says hello and waits for what the launcher kept for us (bounded). 0; -ENOTSOCK where
+ * LINK_FD is no link: the engine was started by hand; -errno.
+ */
+int uplink_init(struct engine *e);
+/* Puts the link into the loop and handles what came with the hello. 0 or -errno. */
+int uplink_listen(struct engine *e);
+
+/* A kept descriptor, to be owned by the caller; -1. */
+int uplink_take_kept(struct engine *e, enum link_keep tag);
+/* Gives the launcher a descriptor to keep. Waits, bounded. 0 or -errno. */
+int uplink_keep(struct engine *e, enum link_keep tag, int fd);
+
+/* Sets marks; they go out at once where they can. */
+void uplink_tell(struct service *s, unsigned marks);
+/* Small messages that must get through; wait a moment (bounded) if they have to. */
+void uplink_send_plain(struct engine *e, enum link_type type, uint32_t value, int signo);
+/* Signals one process that was identified by the caller. 0 or -errno. */
+int uplink_kill_pidfd(struct engine *e, int pidfd, int signo);
+/* Kills all of a service's cgroup. 0 or -errno. */
+int uplink_kill_cgroup(struct engine *e, struct service *s);

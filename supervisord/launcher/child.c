@@ -1,0 +1,223 @@
+/*
+ * The child between clone and exec.
+ *
+ * It may share the launcher's memory (without CLONE_VFORK: a slow exec must not stop
+ * the launcher), so both run at once in it. Therefore it writes to nothing but its own
+ * stack, and calls no libc function: those write errno, which is the launcher's, and
+ * may be bound lazily, under locks. System calls are made by hand, and the sanitizers
+ * stay out.
+ *
+ * It may share the launcher's descriptors, because copying a table of 19,000 takes
+ * milliseconds. So its first act is to get a table of its own that holds the lowest few
+ * only, and to say so, since only then can the launcher close its copies of them.
+ */
+#include "launcher/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "launcher/table.h"
+
+#define _child_ __attribute__((no_sanitize("address", "undefined")))
+
+#ifdef __x86_64__
+_child_ static inline long call5(long number, long a, long b, long c, long d, long e)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	long r;
+
+	__asm__ volatile("syscall"
+			 : "=a"(r)
+			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
+			 : "rcx", "r11", "memory");
+	return r;
+}
+
+_child_ _noreturn_ static void run_on_own_stack(const struct child *c)
+{
+	child_run(c);
+}
+
+long child_clone_vm(struct clone_args *args, const struct child *c)
+{
+	void (*run)(const struct child *) = run_on_own_stack;
+	long r;
+
+	/* The child must not come back to this frame: it is the launcher's. */
+	__asm__ volatile(
+		"syscall\n\t"
+		"test %%rax, %%rax\n\t"
+		"jnz 1f\n\t"
+		"xor %%ebp, %%ebp\n\t"
+		"mov %[arg], %%rdi\n\t"
+		"call *%[run]\n\t"
+		"hlt\n"
+		"1:"
+		: "=a"(r)
+		: "a"((long)SYS_clone3), "D"(args), "S"(sizeof(*args)), [arg] "r"(c), [run] "r"(run)
+		: "rcx", "r11", "memory", "cc");
+	return r;
+}
+#else
+/* Elsewhere memory is never shared, so errno may be written. */
+static inline long call5(long number, long a, long b, long c, long d, long e)
+{
+	long r = syscall(number, a, b, c, d, e);
+
+	return r < 0 ? -errno : r;
+}
+
+long child_clone_vm(struct clone_args *args _unused_, const struct child *c _unused_)
+{
+	return -ENOSYS;
+}
+#endif
+
+#define CALL(name, a, b, c, d) call5(SYS_##name, (long)(a), (long)(b), (long)(c), (long)(d), 0)
+
+#ifdef __NR_setgroups32 /* 32 bit: the plain names take 16 bit ids */
+#define SETGROUPS(n, list) CALL(setgroups32, n, list, 0, 0)
+#define SETRESGID(id)	   CALL(setresgid32, id, id, id, 0)
+#define SETRESUID(id)	   CALL(setresuid32, id, id, id, 0)
+#else
+#define SETGROUPS(n, list) CALL(setgroups, n, list, 0, 0)
+#define SETRESGID(id)	   CALL(setresgid, id, id, id, 0)
+#define SETRESUID(id)	   CALL(setresuid, id, id, id, 0)
+#endif
+
+_child_ static void report(int fd, enum link_stage stage, long error)
+{
+	struct spawn_report r;
+
+	r.stage = (int32_t)stage;
+	r.error = (int32_t)-error;
+	CALL(write, fd, &r, sizeof(r), 0);
+}
+
+_child_ _noreturn_ static void fail(int fd, enum link_stage stage, long error)
+{
+	report(fd, stage, error);
+	for (;;)
+		CALL(exit_group, 127, 0, 0, 0);
+}
+
+/* What rt_sigaction() takes: handler, flags, restorer and mask, all zero: the default. */
+static const unsigned long default_action[8];
+static const unsigned long no_signals[2];
+
+_child_ static void reset_dispositions(void)
+{
+	/* KILL and STOP fail, as they may. */
+	for (int signo = 1; signo <= 64; signo++)
+		CALL(rt_sigaction, signo, default_action, 0, 8);
+}
+
+/* From here on the descriptors are 0, 1, 2, CHILD_ERROR_FD, and no others. */
+_child_ static long arrange_fds(const struct child *c)
+{
+	long r;
+
+	r = CALL(dup3, c->null_fd, STDIN_FILENO, 0, 0);
+	if (r >= 0)
+		r = CALL(dup3, c->stdout_fd, STDOUT_FILENO, 0, 0);
+	if (r >= 0)
+		r = CALL(dup3, c->stderr_fd, STDERR_FILENO, 0, 0);
+	if (r >= 0)
+		r = CALL(dup3, c->error_fd, CHILD_ERROR_FD, O_CLOEXEC, 0);
+	/*
+	 * All others close on exec anyway; but until then this child would hold the error
+	 * pipes of others. Where the call is missing, those just learn it a little later.
+	 */
+	if (r >= 0)
+		CALL(close_range, CHILD_ERROR_FD + 1, ~0U, 0, 0);
+	return r;
+}
+
+_child_ static long set_oom_score_adj(int value)
+{
+	char text[12], *p = text + sizeof(text);
+	unsigned rest = value < 0 ? 0U - (unsigned)value : (unsigned)value;
+	long fd, r;
+
+	do {
+		*--p = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest > 0);
+	if (value < 0)
+		*--p = '-';
+	fd = CALL(openat, AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return fd;
+	r = CALL(write, fd, p, text + sizeof(text) - p, 0);
+	CALL(close, fd, 0, 0, 0);
+	return r;
+}
+
+_child_ static void set_limits(const struct child *c)
+{
+	const struct plan_head *h = c->plan.head;
+	long r;
+
+	CALL(prlimit64, 0, RLIMIT_NOFILE, c->nofile, 0); /* lowering it cannot fail */
+	CALL(umask, h->umask, 0, 0, 0);
+	if (h->flags & PLAN_SET_NICE) {
+		r = CALL(setpriority, PRIO_PROCESS, 0, h->nice, 0);
+		if (r < 0)
+			fail(CHILD_ERROR_FD, LINK_STAGE_LIMITS, r);
+	}
+	if (h->flags & PLAN_SET_OOM) {
+		r = set_oom_score_adj(h->oom_score_adj);
+		if (r < 0)
+			fail(CHILD_ERROR_FD, LINK_STAGE_LIMITS, r);
+	}
+}
+
+_child_ static void set_ids(const struct child *c)
+{
+	const struct plan_head *h = c->plan.head;
+	long r;
+
+	r = SETGROUPS(h->n_groups, c->plan.groups);
+	if (r >= 0)
+		r = SETRESGID(h->gid);
+	if (r < 0)
+		fail(CHILD_ERROR_FD, LINK_STAGE_GROUP, r);
+	r = SETRESUID(h->uid);
+	if (r < 0)
+		fail(CHILD_ERROR_FD, LINK_STAGE_USER, r);
+}
+
+_child_ void child_run(const struct child *c)
+{
+	long r;
+
+	if (c->shares_files) {
+		r = CALL(close_range, c->private_fd, ~0U, CLOSE_RANGE_UNSHARE, 0);
+		if (r < 0)
+			fail(c->error_fd, LINK_STAGE_RESOURCES, r);
+		report(c->error_fd, LINK_STAGE_NONE, 0);
+	}
+	CALL(setsid, 0, 0, 0, 0);
+	r = arrange_fds(c);
+	if (r < 0)
+		fail(c->error_fd, LINK_STAGE_STDIO, r);
+	reset_dispositions();
+	set_limits(c);
+	if (c->plan.head->flags & PLAN_SET_IDS)
+		set_ids(c);
+	if (c->plan.directory[0]) {
+		r = CALL(chdir, c->plan.directory, 0, 0, 0);
+		if (r < 0)
+			fail(CHILD_ERROR_FD, LINK_STAGE_DIRECTORY, r);
+	}
+	CALL(rt_sigprocmask, SIG_SETMASK, no_signals, 0, 8);
+	r = CALL(execve, c->plan.path, c->plan.argv, c->plan.envp, 0);
+	fail(CHILD_ERROR_FD, LINK_STAGE_EXEC, r);
+}

@@ -1,0 +1,293 @@
+/*
+ * One handler per message. None of them waits, none trusts that what it is asked about
+ * still exists, and none answers at once: they change the table, and the outbox tells.
+ */
+#include "launcher/orders.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "launcher/outbox.h"
+
+/* What came with a message. Handlers take the descriptor, or it is closed after them. */
+struct order {
+	struct link_message m;
+	int fds[LINK_MAX_FDS];
+	unsigned n_fds;
+	bool lost_fds;
+};
+
+static void fail_spawn(struct launcher *l, struct entry *e, int error, enum link_stage stage)
+{
+	struct link_exit end = {.error = error,
+		.stage = stage,
+		.monotonic_usec = usec_now(CLOCK_MONOTONIC),
+		.realtime_usec = usec_now(CLOCK_REALTIME)};
+
+	table_ended(&l->table, e, &end);
+}
+
+void orders_spawn_over(struct launcher *l, struct entry *e)
+{
+	const struct spawn_report *f = &e->spawn.failure;
+
+	/* On failure the child has written why and ends by itself; its status is no news. */
+	if (f->stage != LINK_STAGE_NONE)
+		fail_spawn(l, e, f->error, (enum link_stage)f->stage);
+	else
+		table_started(&l->table, e);
+}
+
+static bool has_process(const struct service *s)
+{
+	list_foreach (it, &s->entries)
+		if (list_entry(it, struct entry, in_service)->pid != 0)
+			return true;
+	return false;
+}
+
+static void order_spawn(struct launcher *l, struct order *o)
+{
+	struct service *s = table_find_service(&l->table, o->m.id);
+	struct entry *e = table_find(&l->table, o->m.id, o->m.generation);
+	enum link_stage stage = LINK_STAGE_RESOURCES;
+	bool busy = s && has_process(s), spare;
+	int r = 0;
+
+	if (e) {
+		table_tell_again(&l->table, e);
+		return;
+	}
+	if (s && o->m.generation <= s->newest) {
+		log_debug("service %" PRIu32 ": generation %" PRIu64 " is over, not started again",
+			o->m.id, o->m.generation);
+		return;
+	}
+	e = table_add(&l->table, o->m.id, o->m.generation, &spare);
+	if (!e) {
+		log_error("service %" PRIu32 ": no memory to start it, nor to say so", o->m.id);
+		return;
+	}
+	if (spare)
+		r = -ENOMEM;
+	else if (busy)
+		r = -EBUSY;
+	else if (o->lost_fds)
+		r = -EMFILE;
+	else
+		r = spawn_begin(
+			&l->spawner, &l->table, e, o->fds[0], l->kept[LINK_KEEP_CGROUP], &stage);
+	if (r < 0)
+		fail_spawn(l, e, -r, stage);
+}
+
+void orders_kill(const struct entry *e, int signo, enum link_scope scope)
+{
+	int r = -ESRCH;
+
+	if (e->pid == 0)
+		return;
+	/* Right after clone it has no group of its own yet. */
+	if (scope == LINK_SCOPE_GROUP)
+		r = sys_kill(-e->pid, signo);
+	if (r == -ESRCH)
+		sys_kill(e->pid, signo);
+}
+
+static void order_kill(struct launcher *l, struct order *o)
+{
+	struct entry *e = table_find(&l->table, o->m.id, o->m.generation);
+
+	if (!e || o->m.op <= e->last_op)
+		return;
+	e->last_op = o->m.op;
+	orders_kill(e, o->m.signo, (enum link_scope)o->m.value);
+}
+
+void orders_kill_tree(struct launcher *l, struct service *s)
+{
+	_cleanup_close_
+	int fd = -1;
+	char path[300];
+	int r = -ENOENT;
+
+	if (!s->cgroup || l->kept[LINK_KEEP_CGROUP] < 0)
+		return;
+	snprintf(path, sizeof(path), "%s/cgroup.kill", s->cgroup);
+	fd = sys_openat(l->kept[LINK_KEEP_CGROUP], path, O_WRONLY | O_NOFOLLOW, 0);
+	r = fd < 0 ? fd : (int)sys_write(fd, "1", 1);
+	if (r < 0 && r != -ENOENT && !l->told_no_cgroup_kill) {
+		l->told_no_cgroup_kill = true;
+		log_warning("cannot kill cgroup '%s': %s", s->cgroup, strerror(-r));
+	}
+}
+
+void orders_remove_cgroup(struct launcher *l, struct service *s)
+{
+	int r;
+
+	if (!s->cgroup || l->kept[LINK_KEEP_CGROUP] < 0)
+		return;
+	r = sys_unlinkat(l->kept[LINK_KEEP_CGROUP], s->cgroup, AT_REMOVEDIR);
+	if (r < 0 && r != -ENOENT)
+		return; /* still in use: again when we end */
+	free(s->cgroup);
+	s->cgroup = NULL;
+}
+
+static void order_kill_tree(struct launcher *l, struct order *o)
+{
+	struct service *s = table_find_service(&l->table, o->m.id);
+
+	if (s)
+		orders_kill_tree(l, s);
+}
+
+static void order_remove(struct launcher *l, struct order *o)
+{
+	struct service *s = table_find_service(&l->table, o->m.id);
+
+	if (!s)
+		return;
+	orders_remove_cgroup(l, s);
+	table_remove_service(&l->table, s);
+}
+
+static void order_kill_pidfd(struct launcher *l _unused_, struct order *o)
+{
+	if (!o->lost_fds)
+		sys_pidfd_send_signal(o->fds[0], o->m.signo);
+}
+
+static void order_ack(struct launcher *l, struct order *o)
+{
+	struct entry *e = table_find(&l->table, o->m.id, o->m.generation);
+
+	if (e && e->ended && !e->acked && e->serial == o->m.serial)
+		table_ack(&l->table, e);
+}
+
+static void order_release(struct launcher *l, struct order *o)
+{
+	struct entry *e = table_find(&l->table, o->m.id, o->m.generation);
+
+	if (e)
+		table_release(&l->table, e);
+}
+
+static void order_refetch(struct launcher *l, struct order *o)
+{
+	struct entry *e = table_find(&l->table, o->m.id, o->m.generation);
+
+	if (e)
+		table_tell_again(&l->table, e);
+}
+
+static void order_keep(struct launcher *l, struct order *o)
+{
+	if (o->lost_fds) {
+		log_error("no descriptor left to keep one for the next engine");
+		return;
+	}
+	close_fd(l->kept[o->m.value]);
+	l->kept[o->m.value] = TAKE_FD(o->fds[0]);
+}
+
+static void order_seen(struct launcher *l, struct order *o)
+{
+	struct pending_signal *p;
+
+	if (o->m.signo >= N_SIGNALS)
+		return;
+	p = &l->signals[o->m.signo];
+	if (p->count > 0 && p->told)
+		p->count--;
+	p->told = false;
+	p->since_usec = usec_now(CLOCK_MONOTONIC);
+}
+
+static void order_hello(struct launcher *l, struct order *o _unused_)
+{
+	l->engine.hello = l->engine.ever_hello = true;
+	outbox_start(l);
+}
+
+static void order_recovered(struct launcher *l, struct order *o _unused_)
+{
+	l->engine.recovered = true;
+	l->engine.n_early_deaths = 0;
+}
+
+static void order_pong(struct launcher *l _unused_, struct order *o _unused_)
+{
+	/* that anything came at all is what counts */
+}
+
+static void order_exit(struct launcher *l, struct order *o)
+{
+	l->exiting = true;
+	l->exit_status = (int)o->m.value;
+	l->exiting_usec = usec_now(CLOCK_MONOTONIC) + ENGINE_EXIT_USEC;
+}
+
+static void (*const handlers[LINK_TYPE_MAX])(struct launcher *, struct order *) = {
+	[LINK_HELLO] = order_hello,
+	[LINK_RECOVERED] = order_recovered,
+	[LINK_SPAWN] = order_spawn,
+	[LINK_KILL] = order_kill,
+	[LINK_KILL_TREE] = order_kill_tree,
+	[LINK_KILL_PIDFD] = order_kill_pidfd,
+	[LINK_ACK] = order_ack,
+	[LINK_RELEASE] = order_release,
+	[LINK_REFETCH] = order_refetch,
+	[LINK_KEEP] = order_keep,
+	[LINK_REMOVE] = order_remove,
+	[LINK_SEEN] = order_seen,
+	[LINK_PONG] = order_pong,
+	[LINK_EXIT] = order_exit,
+};
+
+static void perform(struct launcher *l, struct order *o)
+{
+	if (handlers[o->m.type])
+		handlers[o->m.type](l, o);
+	else
+		log_error("engine sent %s, which is not for us; ignored",
+			link_type_to_string((enum link_type)o->m.type));
+	for (unsigned i = 0; i < LINK_MAX_FDS; i++)
+		close_fd(o->fds[i]);
+}
+
+int orders_read(struct launcher *l, unsigned max)
+{
+	for (unsigned i = 0; i < max; i++) {
+		struct order o;
+		int r = link_recv(l->engine.link, &o.m, o.fds, &o.n_fds, &o.lost_fds);
+
+		if (r == 0 || r == -ECONNRESET)
+			return -EPIPE;
+		if (r == -EAGAIN)
+			return 0;
+		if (r == -EPROTONOSUPPORT)
+			return r;
+		l->engine.heard_usec = usec_now(CLOCK_MONOTONIC);
+		if (l->engine.abort_usec == 0)
+			l->engine.ping_usec = 0;
+		if (r == 1) {
+			perform(l, &o);
+			continue;
+		}
+		log_error("cannot read what the engine sent: %s", strerror(-r));
+		if (r != -EPROTO && r != -EMSGSIZE)
+			return 0; /* for lack of something: it is still there */
+	}
+	return 1;
+}

@@ -1,0 +1,174 @@
+/*
+ * There is no queue: messages are made from the state of the launcher at the moment
+ * when the link takes them. What was told and then lost with an engine is told again
+ * because the next engine's HELLO marks everything.
+ *
+ * The order is part of the contract: kept descriptors, starts, exits by serial,
+ * signals, and SYNCED when nothing else is left.
+ */
+#include "launcher/outbox.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/sys.h"
+
+void outbox_start(struct launcher *l)
+{
+	l->tell_kept = 0;
+	for (int tag = 0; tag < LINK_KEEP_MAX; tag++)
+		if (l->kept[tag] >= 0)
+			l->tell_kept |= UINT32_C(1) << tag;
+	table_tell_all(&l->table);
+	for (int signo = 0; signo < N_SIGNALS; signo++)
+		l->signals[signo].told = false;
+	l->tell_synced = true;
+}
+
+void outbox_close(struct launcher *l)
+{
+	l->engine.link = close_fd(l->engine.link);
+	l->engine.want_out = false;
+	l->retry_usec = USEC_INFINITY;
+}
+
+static int send_kept(struct launcher *l)
+{
+	int tag = __builtin_ctz(l->tell_kept), r;
+	struct link_message m = {.type = LINK_KEPT, .value = (uint32_t)tag};
+
+	r = link_send(l->engine.link, &m, &l->kept[tag], 1);
+	if (r == 0)
+		l->tell_kept &= l->tell_kept - 1;
+	return r;
+}
+
+static int send_start(struct launcher *l, struct entry *e)
+{
+	struct link_message m = {.type = LINK_STARTED,
+		.id = e->service->id,
+		.generation = e->generation,
+		.pid = e->first_pid,
+		.started = e->start};
+	int fds[2], r;
+	unsigned n = 0;
+
+	for (int i = 0; i < 2; i++)
+		if (e->read_fds[i] >= 0)
+			fds[n++] = e->read_fds[i];
+	r = link_send(l->engine.link, &m, fds, n);
+	if (r == 0)
+		table_told_start(e);
+	return r;
+}
+
+static int send_exit(struct launcher *l, struct entry *e)
+{
+	struct link_message m = {.type = LINK_EXITED,
+		.id = e->service->id,
+		.generation = e->generation,
+		.serial = e->serial,
+		.pid = e->exit.error != 0 ? 0 : e->first_pid,
+		.exit = e->exit};
+	int r = link_send(l->engine.link, &m, NULL, 0);
+
+	if (r == 0)
+		table_told_exit(&l->table, e);
+	return r;
+}
+
+static int next_signal(struct launcher *l)
+{
+	for (int signo = 1; signo < N_SIGNALS; signo++)
+		if (l->signals[signo].count > 0 && !l->signals[signo].told)
+			return signo;
+	return 0;
+}
+
+static int send_signal(struct launcher *l, int signo)
+{
+	struct pending_signal *p = &l->signals[signo];
+	struct link_message m = {.type = LINK_SIGNALLED,
+		.signo = signo,
+		.pid = (int32_t)p->pid,
+		.value = (uint32_t)p->uid};
+	int r = link_send(l->engine.link, &m, NULL, 0);
+
+	if (r == 0)
+		p->told = true;
+	return r;
+}
+
+static int send_flag(struct launcher *l, enum link_type type, bool *flag)
+{
+	struct link_message m = {.type = (uint16_t)type};
+	int r = link_send(l->engine.link, &m, NULL, 0);
+
+	if (r == 0)
+		*flag = false;
+	return r;
+}
+
+/* 0: sent one; 1: nothing to send; -errno. */
+static int send_next(struct launcher *l)
+{
+	struct entry *e;
+	int signo;
+
+	if (l->tell_ping)
+		return send_flag(l, LINK_PING, &l->tell_ping);
+	if (!l->engine.hello)
+		return 1;
+	if (l->tell_kept)
+		return send_kept(l);
+	e = table_next_start(&l->table);
+	if (e)
+		return send_start(l, e);
+	e = table_next_exit(&l->table);
+	if (e)
+		return send_exit(l, e);
+	signo = next_signal(l);
+	if (signo > 0)
+		return send_signal(l, signo);
+	if (l->tell_synced)
+		return send_flag(l, LINK_SYNCED, &l->tell_synced);
+	return 1;
+}
+
+static void ask_for_room(struct launcher *l, bool want)
+{
+	struct epoll_event event = {
+		.events = EPOLLIN | (want ? (uint32_t)EPOLLOUT : 0), .data.ptr = &l->engine};
+	int r;
+
+	if (l->engine.want_out == want)
+		return;
+	r = sys_epoll_ctl(l->epoll, EPOLL_CTL_MOD, l->engine.link, &event);
+	if (r == 0)
+		l->engine.want_out = want;
+	else if (want)
+		l->retry_usec = usec_now(CLOCK_MONOTONIC) + SEND_RETRY_USEC;
+}
+
+void outbox_flush(struct launcher *l)
+{
+	bool sent = false;
+	int r;
+
+	if (l->engine.link < 0)
+		return;
+	l->retry_usec = USEC_INFINITY;
+	while ((r = send_next(l)) == 0)
+		sent = true;
+	if (sent)
+		l->engine.told_usec = usec_now(CLOCK_MONOTONIC);
+	ask_for_room(l, r == -EAGAIN);
+	/*
+	 * A peer that is gone shows as the end of what it sent. Anything else (memory,
+	 * too many descriptors on their way) passes.
+	 */
+	if (r < 0 && r != -EAGAIN && r != -EPIPE && r != -ECONNRESET)
+		l->retry_usec = usec_now(CLOCK_MONOTONIC) + SEND_RETRY_USEC;
+}

@@ -1,0 +1,13 @@
+/* Tells the engine what there is to tell, as far as the link takes it. */
+#pragma once
+
+#include "launcher/state.h"
+
+/* A new engine said HELLO: everything known is to be told. */
+void outbox_start(struct launcher *l);
+
+/* Sends until nothing is left or the link is full; never waits. */
+void outbox_flush(struct launcher *l);
+
+/* Closes the link, if there is one. */
+void outbox_close(struct launcher *l);

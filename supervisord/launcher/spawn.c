@@ -1,0 +1,415 @@
+/*
+ * Three ways to clone, by what the plan and the machine allow:
+ *   fast      shares memory and descriptors, on a stack of its own. Not for a change of
+ *             ids (a process of that other user could meddle with our memory's other
+ *             user) nor of oom_score_adj (the kernel applies it to all who share memory);
+ *   safe      shares descriptors until its first act: those need a slot;
+ *   plain     like fork, where no slot is free: any number of these may hang in exec.
+ *
+ * A slot is a few reserved descriptor numbers below SPAWN_PRIVATE_FD, always occupied (by
+ * /dev/null while unused), so that nothing else ever gets such a number. The launcher
+ * gives up its copies in them as soon as the child reports a table of its own; only then
+ * does the error pipe show its end at exec. The slot itself is free when the child has
+ * left our memory: the kernel lets go of memory before it closes descriptors, at exec as
+ * at exit, so the end of the pipe tells that too.
+ */
+#include "launcher/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "base/usec.h"
+
+#define STACK_SIZE  (64u << 10) /* the lowest page of it is the guard */
+#define PIDFS_MAGIC 0x50494446
+#define PLAN_SEALS  (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW)
+
+static bool probe_pidfd_inode(void)
+{
+	_cleanup_close_
+	int fd = sys_pidfd_open(getpid());
+	struct statfs st;
+
+	return fd >= 0 && fstatfs(fd, &st) == 0 && st.f_type == PIDFS_MAGIC;
+}
+
+static void init_stacks(struct spawner *s)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *stacks;
+
+	if (!CHILD_CAN_SHARE_MEMORY ||
+		sys_mmap(SPAWN_SLOTS * STACK_SIZE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0, &stacks) < 0)
+		return;
+	for (int i = 0; i < SPAWN_SLOTS; i++) {
+		char *stack = (char *)stacks + (size_t)i * STACK_SIZE;
+
+		if (mprotect(stack, page, PROT_NONE) == 0)
+			s->slots[i].stack_top = stack + STACK_SIZE;
+	}
+}
+
+void spawner_init(struct spawner *s, const uint64_t nofile[2])
+{
+	memset(s, 0, sizeof(*s));
+	s->epoll = -1;
+	s->nofile[0] = nofile[0];
+	s->nofile[1] = nofile[1];
+	s->max_fd = nofile[1] > SPAWN_SPARE_FDS ? nofile[1] - SPAWN_SPARE_FDS : 0;
+	s->have_pidfd_inode = probe_pidfd_inode();
+	init_stacks(s);
+	/* The call must exist before a child depends on it; this closes nothing. */
+	if (syscall(SYS_close_range, ~0U - 1, ~0U, CLOSE_RANGE_UNSHARE) < 0)
+		return;
+	for (int fd = SPAWN_NULL_FD + 1; fd < SPAWN_PRIVATE_FD; fd++) {
+		if (sys_dup3(SPAWN_NULL_FD, fd, O_CLOEXEC) < 0)
+			break;
+		s->n_slots = (fd - SPAWN_NULL_FD) / SPAWN_SLOT_FDS;
+	}
+}
+
+static int slot_fd(int slot, int i)
+{
+	return SPAWN_NULL_FD + 1 + slot * SPAWN_SLOT_FDS + i;
+}
+
+/* dup3 onto a descriptor that is open cannot fail but for EBUSY, which is a race with open(). */
+static void vacate_slot_fds(int slot)
+{
+	for (int i = 0; i < SPAWN_SLOT_FDS; i++)
+		sys_dup3(SPAWN_NULL_FD, slot_fd(slot, i), O_CLOEXEC);
+}
+
+static void free_slot(struct spawner *s, int slot)
+{
+	struct slot *l = &s->slots[slot];
+
+	if (l->plan)
+		sys_munmap(l->plan, l->plan_size);
+	l->plan = NULL;
+	l->busy = false;
+}
+
+static int take_slot(struct spawner *s)
+{
+	for (int i = 0; i < s->n_slots; i++) {
+		if (!s->slots[i].busy) {
+			s->slots[i].busy = true;
+			return i;
+		}
+	}
+	return -1;
+}
+
+static int map_plan(int fd, void **ret_plan, size_t *ret_size, struct plan_view *ret_view)
+{
+	struct stat st;
+	void *plan;
+	int r;
+
+	r = sys_fcntl(fd, F_GET_SEALS, 0);
+	if (r < 0 || (r & PLAN_SEALS) != PLAN_SEALS)
+		return -EBADMSG; /* it could change or shrink under us */
+	r = sys_fstat(fd, &st);
+	if (r < 0)
+		return r;
+	if (st.st_size <= 0 || st.st_size > PLAN_MAX_SIZE)
+		return -EBADMSG;
+	r = sys_mmap((size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0, &plan);
+	if (r < 0)
+		return r;
+	r = plan_open(plan, (size_t)st.st_size, ret_view);
+	if (r < 0) {
+		sys_munmap(plan, (size_t)st.st_size);
+		return r;
+	}
+	*ret_plan = plan;
+	*ret_size = (size_t)st.st_size;
+	return 0;
+}
+
+/* A pipe of which we keep the read end, which does not block; the write end does. */
+static int make_pipe(const struct spawner *s, int *ret_read, int *ret_write)
+{
+	int fds[2], r;
+
+	r = sys_pipe2(fds, 0);
+	if (r < 0)
+		return r;
+	if ((uint64_t)MAX_OF(fds[0], fds[1]) >= s->max_fd)
+		r = -EMFILE;
+	else
+		r = sys_fcntl(fds[0], F_SETFL, O_NONBLOCK);
+	if (r < 0) {
+		close_fd(fds[0]);
+		close_fd(fds[1]);
+		return r;
+	}
+	*ret_read = fds[0];
+	*ret_write = fds[1];
+	return 0;
+}
+
+/* A directory for the cgroup, or -1: no service stays down for want of one. */
+static int open_cgroup(struct spawner *s, struct service *service, int dir, const char *name)
+{
+	int r;
+
+	if (dir < 0 || !name[0])
+		return -1;
+	if (!service->cgroup || strcmp(service->cgroup, name) != 0) {
+		char *copy = strdup(name);
+
+		if (!copy)
+			return -1;
+		free(service->cgroup);
+		service->cgroup = copy;
+	}
+	r = sys_mkdirat(dir, name, 0755);
+	if (r >= 0 || r == -EEXIST)
+		r = sys_openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (r < 0 && !s->told_no_cgroup) {
+		s->told_no_cgroup = true;
+		log_warning(
+			"cannot make cgroup '%s': %s; services run without", name, strerror(-r));
+	}
+	return r < 0 ? -1 : r;
+}
+
+static long clone_once(struct clone_args *args, const struct child *c)
+{
+	long r;
+
+	if (args->stack)
+		return child_clone_vm(args, c);
+	r = syscall(SYS_clone3, args, sizeof(*args));
+	if (r == 0)
+		child_run(c);
+	return r < 0 ? -errno : r;
+}
+
+/* Without a cgroup, where it can't be entered; the old way, where clone3 is filtered out. */
+static long clone_child(struct spawner *s, struct clone_args *args, const struct child *c)
+{
+	long r = clone_once(args, c);
+
+	if (r < 0 && (args->flags & CLONE_INTO_CGROUP) && r != -EAGAIN && r != -ENOMEM) {
+		if (!s->told_no_cgroup)
+			log_warning("cannot start processes in their cgroup: %s; they run without",
+				strerror((int)-r));
+		s->told_no_cgroup = true;
+		args->flags &= ~(uint64_t)CLONE_INTO_CGROUP;
+		args->cgroup = 0;
+		r = clone_once(args, c);
+	}
+	if (r == -ENOSYS || r == -EPERM) {
+		if (!s->told_no_clone3)
+			log_warning("clone3: %s; falling back to clone", strerror((int)-r));
+		s->told_no_clone3 = true;
+		r = syscall(SYS_clone, (args->flags & CLONE_FILES) | SIGCHLD, 0, 0, 0, 0);
+		if (r == 0)
+			child_run(c);
+		r = r < 0 ? -errno : r;
+	}
+	return r;
+}
+
+/* The descriptors that a spawn takes and that must not stay behind when it fails. */
+struct ends {
+	int read[3], write[3]; /* stdout, stderr, error pipe */
+};
+
+static void close_ends(struct ends *p)
+{
+	for (int i = 0; i < 3; i++) {
+		p->read[i] = close_fd(p->read[i]);
+		p->write[i] = close_fd(p->write[i]);
+	}
+}
+
+static int make_pipes(const struct spawner *s, uint32_t flags, struct ends *p)
+{
+	int r = make_pipe(s, &p->read[2], &p->write[2]);
+
+	if (r == 0 && !(flags & PLAN_NO_PIPE))
+		r = make_pipe(s, &p->read[0], &p->write[0]);
+	if (r == 0 && (flags & PLAN_SPLIT_STDERR) && !(flags & PLAN_NO_PIPE))
+		r = make_pipe(s, &p->read[1], &p->write[1]);
+	return r;
+}
+
+static int move_into_slot(int slot, const struct ends *p)
+{
+	for (int i = 0; i < 3; i++) {
+		int r = 0;
+
+		if (p->write[i] >= 0)
+			r = sys_dup3(p->write[i], slot_fd(slot, i), O_CLOEXEC);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void fill_child(const struct spawner *s, struct child *c, int slot, const struct ends *p)
+{
+	int fds[3];
+
+	for (int i = 0; i < 3; i++)
+		fds[i] = slot >= 0 && p->write[i] >= 0 ? slot_fd(slot, i) : p->write[i];
+	c->null_fd = SPAWN_NULL_FD;
+	c->stdout_fd = fds[0] >= 0 ? fds[0] : SPAWN_NULL_FD;
+	c->stderr_fd = fds[1] >= 0 ? fds[1] : c->stdout_fd;
+	c->error_fd = fds[2];
+	c->shares_files = slot >= 0;
+	c->private_fd = SPAWN_PRIVATE_FD;
+	c->nofile[0] = s->nofile[0];
+	c->nofile[1] = s->nofile[1];
+}
+
+static void note_start(const struct spawner *s, struct entry *e, pid_t pid)
+{
+	struct stat st;
+
+	e->start.monotonic_usec = usec_now(CLOCK_MONOTONIC);
+	e->start.realtime_usec = usec_now(CLOCK_REALTIME);
+	if (s->have_pidfd_inode) {
+		/* Not reaped by anyone but us: the pid is still that process. */
+		_cleanup_close_
+		int pidfd = sys_pidfd_open(pid);
+
+		if (pidfd >= 0 && sys_fstat(pidfd, &st) == 0)
+			e->start.pidfd_inode = st.st_ino;
+	}
+}
+
+static int start(struct spawner *s, struct table *t, struct entry *e, const struct child *c,
+	struct slot *slot, int cgroup)
+{
+	struct clone_args args = {.exit_signal = SIGCHLD};
+	long pid;
+
+	if (slot)
+		args.flags |= CLONE_FILES;
+	if (slot && slot->stack_top && !(c->plan.head->flags & (PLAN_SET_IDS | PLAN_SET_OOM))) {
+		args.flags |= CLONE_VM;
+		args.stack = (uint64_t)(uintptr_t)(slot->stack_top - STACK_SIZE);
+		args.stack_size = STACK_SIZE;
+	}
+	if (cgroup >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)cgroup;
+	}
+	pid = clone_child(s, &args, c);
+	if (pid < 0)
+		return (int)pid;
+	table_set_pid(t, e, (pid_t)pid);
+	note_start(s, e, (pid_t)pid);
+	return 0;
+}
+
+static void drop_plan(struct slot *plain)
+{
+	if (plain->plan)
+		sys_munmap(plain->plan, plain->plan_size);
+}
+
+int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int plan_fd, int cgroup_dir,
+	enum link_stage *ret_stage)
+{
+	_cleanup_(close_ends) struct ends p = {{-1, -1, -1}, {-1, -1, -1}};
+	_cleanup_(drop_plan) struct slot plain = {0};
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = e};
+	_cleanup_close_
+	int cgroup = -1;
+	struct slot *slot;
+	int r, n;
+
+	*ret_stage = LINK_STAGE_PLAN;
+	r = map_plan(plan_fd, &plain.plan, &plain.plan_size, &plain.child.plan);
+	if (r < 0)
+		return r;
+	*ret_stage = LINK_STAGE_RESOURCES;
+	r = make_pipes(s, plain.child.plan.head->flags, &p);
+	if (r == 0)
+		r = sys_epoll_ctl(s->epoll, EPOLL_CTL_ADD, p.read[2], &event);
+	if (r < 0)
+		return r;
+	cgroup = open_cgroup(s, e->service, cgroup_dir, plain.child.plan.cgroup);
+
+	n = take_slot(s);
+	if (n >= 0 && move_into_slot(n, &p) < 0) {
+		vacate_slot_fds(n);
+		free_slot(s, n);
+		n = -1;
+	}
+	slot = n >= 0 ? &s->slots[n] : NULL;
+	if (slot) {
+		slot->child = plain.child;
+		slot->plan_size = plain.plan_size;
+		slot->plan = TAKE_PTR(plain.plan);
+	}
+	fill_child(s, slot ? &slot->child : &plain.child, n, &p);
+	*ret_stage = LINK_STAGE_FORK;
+	r = start(s, t, e, slot ? &slot->child : &plain.child, slot, cgroup);
+	if (r < 0) {
+		sys_epoll_ctl(s->epoll, EPOLL_CTL_DEL, p.read[2], NULL);
+		if (slot) {
+			vacate_slot_fds(n);
+			free_slot(s, n);
+		}
+		return r;
+	}
+	e->spawn.slot = n;
+	e->spawn.error_fd = TAKE_FD(p.read[2]);
+	e->read_fds[0] = TAKE_FD(p.read[0]);
+	e->read_fds[1] = TAKE_FD(p.read[1]);
+	return 0;
+}
+
+static void finish(struct spawner *s, struct entry *e)
+{
+	/* Explicitly: a child that has not run yet may hold a copy, and keep it alive. */
+	sys_epoll_ctl(s->epoll, EPOLL_CTL_DEL, e->spawn.error_fd, NULL);
+	e->spawn.error_fd = close_fd(e->spawn.error_fd);
+	if (e->spawn.slot < 0)
+		return;
+	if (!e->spawn.unshared)
+		vacate_slot_fds(e->spawn.slot);
+	free_slot(s, e->spawn.slot);
+	e->spawn.slot = -1;
+}
+
+bool spawn_progress(struct spawner *s, struct entry *e, bool reaped)
+{
+	struct spawn_report report;
+	ssize_t n;
+
+	if (e->spawn.error_fd < 0)
+		return false;
+	while ((n = sys_read(e->spawn.error_fd, &report, sizeof(report))) == sizeof(report)) {
+		if (report.stage != LINK_STAGE_NONE) {
+			e->spawn.failure = report;
+		} else if (e->spawn.slot >= 0) {
+			e->spawn.unshared = true;
+			vacate_slot_fds(e->spawn.slot);
+		}
+	}
+	if (n != 0 && !reaped)
+		return false; /* nothing more yet */
+	finish(s, e);
+	return true;
+}

@@ -1,0 +1,64 @@
+/*
+ * The launcher's side of starting a process: pipes, cgroup, clone, and the error pipe
+ * that tells how it went. Any number may be in flight; none is ever waited for.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "launcher/child.h"
+#include "launcher/table.h"
+
+#define SPAWN_SLOTS    16
+#define SPAWN_SLOT_FDS 3 /* stdout, stderr, error pipe */
+
+/* Descriptors 3 to here are reserved: /dev/null at 3, then those of the slots. */
+#define SPAWN_NULL_FD	 3
+#define SPAWN_PRIVATE_FD (SPAWN_NULL_FD + 1 + SPAWN_SLOTS * SPAWN_SLOT_FDS)
+
+/* The launcher's own: kept free of services' pipes, so that it can start an engine. */
+#define SPAWN_SPARE_FDS 24
+
+/*
+ * What a child that shares descriptors (and memory) uses while it does. Busy until the
+ * child is known to have left both.
+ */
+struct slot {
+	bool busy;
+	struct child child;
+	void *plan;
+	size_t plan_size;
+	char *stack_top; /* NULL: the child gets a copy of the memory */
+};
+
+struct spawner {
+	int epoll;
+	struct slot slots[SPAWN_SLOTS];
+	int n_slots;
+	uint64_t nofile[2]; /* for children */
+	uint64_t max_fd; /* no pipe of a service at or above */
+	bool have_pidfd_inode;
+	bool told_no_cgroup, told_no_clone3;
+};
+
+/*
+ * Reserves the low descriptors (/dev/null must be at SPAWN_NULL_FD), so that everything
+ * opened later is above them. nofile: the limit that children get back, and the hard one.
+ * The caller sets s->epoll afterwards.
+ */
+void spawner_init(struct spawner *s, const uint64_t nofile[static 2]);
+
+/*
+ * Starts what the plan says; the plan's descriptor stays the caller's. cgroup_dir may be
+ * -1. 0: in flight, epoll reports the error pipe with the entry as data; or -errno with
+ * *ret_stage, and nothing is left behind.
+ */
+int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int plan_fd, int cgroup_dir,
+	enum link_stage *ret_stage);
+
+/*
+ * Reads the error pipe. reaped: the child is gone, whatever the pipe says. True where the
+ * spawn is over now; e->spawn.failure then tells how (stage 0: exec has happened).
+ */
+bool spawn_progress(struct spawner *s, struct entry *e, bool reaped);

@@ -1,0 +1,76 @@
+/* The one struct that owns everything the launcher has, and its times. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/usec.h"
+#include "launcher/spawn.h"
+#include "launcher/table.h"
+#include "wire/link.h"
+
+/* Tests build with a divisor, to see in a second what takes a minute. */
+#ifndef LAUNCHER_TIME_DIVISOR
+#define LAUNCHER_TIME_DIVISOR 1
+#endif
+#define LAUNCHER_SECONDS(n) ((n)*USEC_PER_SEC / LAUNCHER_TIME_DIVISOR)
+
+#define ENGINE_RESTART_MIN_USEC (10 * USEC_PER_MSEC)
+#define ENGINE_RESTART_MAX_USEC (1 * USEC_PER_SEC)
+#define ENGINE_QUIET_USEC	LAUNCHER_SECONDS(15) /* then it is pinged */
+#define ENGINE_PING_USEC	LAUNCHER_SECONDS(30) /* then it gets ABRT */
+#define ENGINE_ABORT_USEC	LAUNCHER_SECONDS(5) /* then it gets KILL */
+#define ENGINE_EXIT_USEC	LAUNCHER_SECONDS(5) /* to end after EXIT */
+#define SIGNAL_SEEN_USEC	LAUNCHER_SECONDS(5) /* to see TERM, INT or QUIT */
+#define ENDING_TERM_USEC	LAUNCHER_SECONDS(10) /* from TERM to KILL */
+#define ENDING_KILL_USEC	LAUNCHER_SECONDS(5) /* for what KILL does not end */
+#define SEND_RETRY_USEC		(10 * USEC_PER_MSEC)
+
+struct engine_process {
+	char *const *argv; /* of the launcher */
+	int image_fd; /* O_PATH */
+	pid_t pid; /* 0: none */
+	int link; /* -1: none */
+	bool ever_hello; /* any engine has said HELLO */
+	bool hello, recovered;
+	bool want_out; /* EPOLLOUT is asked for */
+	unsigned n_early_deaths;
+	usec_t start_usec; /* when the next is due; USEC_INFINITY: not */
+	usec_t heard_usec, told_usec;
+	usec_t ping_usec, abort_usec; /* 0: not yet */
+	bool killed;
+};
+
+/* A signal that the engine has not seen yet. */
+struct pending_signal {
+	unsigned count;
+	bool told;
+	pid_t pid;
+	uid_t uid;
+	usec_t since_usec;
+};
+#define N_SIGNALS 32
+
+enum ending_stage { ENDING_NOT, ENDING_TERM, ENDING_KILL };
+
+struct launcher {
+	int epoll, signal_fd;
+	bool reap;
+	struct table table;
+	struct spawner spawner;
+	struct engine_process engine;
+	int kept[LINK_KEEP_MAX];
+	struct pending_signal signals[N_SIGNALS];
+	/* outbox: what is to be told besides the table */
+	uint32_t tell_kept; /* bit per tag */
+	bool tell_synced, tell_ping;
+	usec_t retry_usec; /* USEC_INFINITY: the link is not in trouble */
+	/* the end */
+	enum ending_stage ending; /* of the table, by ourselves */
+	usec_t ending_usec;
+	bool exiting; /* the engine said EXIT */
+	usec_t exiting_usec;
+	int exit_status;
+	bool told_no_cgroup_kill;
+};

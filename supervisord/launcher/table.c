@@ -1,0 +1,308 @@
+/*
+ * Two hash tables of fixed size (by pid, by service) with chains, and lists through the
+ * entries. Invariants:
+ *   - an entry is found by pid exactly while its process is not reaped;
+ *   - table.exits is sorted by serial, since serials are given on appending;
+ *   - an entry goes when its exit is acknowledged and its read ends are released.
+ */
+#include "launcher/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+#define POOL_CHUNK   64
+#define POOL_RESERVE 16
+
+struct pool_item {
+	struct pool_item *next;
+};
+
+static void pool_put(struct pool *p, void *item)
+{
+	struct pool_item *i = item;
+
+	i->next = p->free;
+	p->free = i;
+	p->n_free++;
+}
+
+static void *pool_get(struct pool *p, bool *spare)
+{
+	struct pool_item *item;
+
+	if (p->n_free <= POOL_RESERVE) {
+		char *chunk = calloc(POOL_CHUNK, p->item_size);
+
+		for (size_t i = 0; chunk && i < POOL_CHUNK; i++)
+			pool_put(p, chunk + i * p->item_size);
+		if (!chunk)
+			*spare = true;
+	}
+	item = p->free;
+	if (!item)
+		return NULL;
+	p->free = item->next;
+	p->n_free--;
+	return memset(item, 0, p->item_size);
+}
+
+void table_init(struct table *t)
+{
+	bool spare = false;
+
+	memset(t, 0, sizeof(*t));
+	t->entries.item_size = sizeof(struct entry);
+	t->services.item_size = sizeof(struct service);
+	list_init(&t->starts);
+	list_init(&t->exits);
+	t->next_exit = &t->exits;
+	/* fill the reserves */
+	pool_put(&t->entries, pool_get(&t->entries, &spare));
+	pool_put(&t->services, pool_get(&t->services, &spare));
+}
+
+static struct entry **pid_bucket(struct table *t, pid_t pid)
+{
+	return &t->by_pid[(uint32_t)pid % TABLE_BUCKETS];
+}
+
+static struct service **id_bucket(struct table *t, uint32_t id)
+{
+	return &t->by_id[id % TABLE_BUCKETS];
+}
+
+struct service *table_find_service(struct table *t, uint32_t id)
+{
+	for (struct service *s = *id_bucket(t, id); s; s = s->next)
+		if (s->id == id)
+			return s;
+	return NULL;
+}
+
+struct entry *table_find(struct table *t, uint32_t id, uint64_t generation)
+{
+	struct service *s = table_find_service(t, id);
+
+	if (!s)
+		return NULL;
+	list_foreach (it, &s->entries) {
+		struct entry *e = list_entry(it, struct entry, in_service);
+
+		if (e->generation == generation)
+			return e;
+	}
+	return NULL;
+}
+
+struct entry *table_find_pid(struct table *t, pid_t pid)
+{
+	for (struct entry *e = *pid_bucket(t, pid); e; e = e->next)
+		if (e->pid == pid)
+			return e;
+	return NULL;
+}
+
+static struct service *add_service(struct table *t, uint32_t id, bool *spare)
+{
+	struct service *s = pool_get(&t->services, spare), **bucket = id_bucket(t, id);
+
+	if (!s)
+		return NULL;
+	s->id = id;
+	list_init(&s->entries);
+	s->next = *bucket;
+	*bucket = s;
+	return s;
+}
+
+static void drop_service_if_done(struct table *t, struct service *s)
+{
+	struct service **at = id_bucket(t, s->id);
+
+	if (s->newest != 0 || s->cgroup || !list_empty(&s->entries))
+		return;
+	while (*at != s)
+		at = &(*at)->next;
+	*at = s->next;
+	pool_put(&t->services, s);
+}
+
+struct entry *table_add(struct table *t, uint32_t id, uint64_t generation, bool *ret_spare)
+{
+	struct service *s = table_find_service(t, id);
+	bool spare = false;
+	struct entry *e;
+
+	if (!s)
+		s = add_service(t, id, &spare);
+	if (!s)
+		return NULL;
+	e = pool_get(&t->entries, &spare);
+	if (!e) {
+		drop_service_if_done(t, s);
+		return NULL;
+	}
+	e->service = s;
+	e->generation = generation;
+	s->newest = generation;
+	e->read_fds[0] = e->read_fds[1] = -1;
+	e->spawn.error_fd = e->spawn.slot = -1;
+	list_append(&s->entries, &e->in_service);
+	list_init(&e->starts);
+	list_init(&e->exits);
+	*ret_spare = spare;
+	return e;
+}
+
+void table_set_pid(struct table *t, struct entry *e, pid_t pid)
+{
+	struct entry **bucket = pid_bucket(t, pid);
+
+	e->pid = e->first_pid = pid;
+	e->next = *bucket;
+	*bucket = e;
+	t->n_alive++;
+}
+
+void table_clear_pid(struct table *t, struct entry *e)
+{
+	struct entry **at = pid_bucket(t, e->pid);
+
+	if (e->pid == 0)
+		return;
+	while (*at != e)
+		at = &(*at)->next;
+	*at = e->next;
+	e->pid = 0;
+	t->n_alive--;
+}
+
+static void drop_read_fds(struct entry *e)
+{
+	for (int i = 0; i < 2; i++)
+		e->read_fds[i] = close_fd(e->read_fds[i]);
+	e->released = true;
+}
+
+static void drop_if_done(struct table *t, struct entry *e)
+{
+	struct service *s = e->service;
+
+	if (!e->acked || !e->released)
+		return;
+	list_remove(&e->in_service);
+	list_remove(&e->starts);
+	pool_put(&t->entries, e);
+	drop_service_if_done(t, s);
+}
+
+static void tell_start(struct table *t, struct entry *e)
+{
+	if (list_empty(&e->starts))
+		list_append(&t->starts, &e->starts);
+}
+
+void table_started(struct table *t, struct entry *e)
+{
+	e->started = true;
+	tell_start(t, e);
+}
+
+void table_ended(struct table *t, struct entry *e, const struct link_exit *end)
+{
+	table_clear_pid(t, e);
+	e->exit = *end;
+	e->ended = true;
+	e->serial = ++t->last_serial;
+	/* Of a process that never ran nobody wants the output, and it has no STARTED. */
+	if (!e->started)
+		drop_read_fds(e);
+	else if (e->read_fds[0] < 0 && e->read_fds[1] < 0)
+		e->released = true;
+	list_append(&t->exits, &e->exits);
+	if (t->next_exit == &t->exits)
+		t->next_exit = &e->exits;
+}
+
+void table_tell_again(struct table *t, struct entry *e)
+{
+	if (e->started)
+		tell_start(t, e);
+	if (!e->ended || e->acked)
+		return;
+	if (t->next_exit == &t->exits ||
+		list_entry(t->next_exit, struct entry, exits)->serial > e->serial)
+		t->next_exit = &e->exits;
+}
+
+static void tell_start_of(struct service *s _unused_, struct entry *e, void *table)
+{
+	if (e->started)
+		tell_start(table, e);
+}
+
+void table_tell_all(struct table *t)
+{
+	table_each(t, tell_start_of, t);
+	t->next_exit = t->exits.next;
+}
+
+struct entry *table_next_start(struct table *t)
+{
+	return list_first(&t->starts, struct entry, starts);
+}
+
+struct entry *table_next_exit(struct table *t)
+{
+	return t->next_exit == &t->exits ? NULL : list_entry(t->next_exit, struct entry, exits);
+}
+
+void table_told_start(struct entry *e)
+{
+	list_remove(&e->starts);
+}
+
+void table_told_exit(struct table *t, struct entry *e)
+{
+	t->next_exit = e->exits.next;
+}
+
+void table_ack(struct table *t, struct entry *e)
+{
+	if (t->next_exit == &e->exits)
+		t->next_exit = e->exits.next;
+	list_remove(&e->exits);
+	e->acked = true;
+	drop_if_done(t, e);
+}
+
+void table_release(struct table *t, struct entry *e)
+{
+	drop_read_fds(e);
+	drop_if_done(t, e);
+}
+
+void table_remove_service(struct table *t, struct service *s)
+{
+	s->newest = 0;
+	list_foreach (it, &s->entries)
+		s->newest = MAX_OF(s->newest, list_entry(it, struct entry, in_service)->generation);
+	drop_service_if_done(t, s);
+}
+
+void table_each(struct table *t, void (*f)(struct service *, struct entry *, void *), void *context)
+{
+	for (size_t i = 0; i < TABLE_BUCKETS; i++)
+		for (struct service *s = t->by_id[i]; s; s = s->next)
+			list_foreach (it, &s->entries)
+				f(s, list_entry(it, struct entry, in_service), context);
+}
+
+void table_each_service(struct table *t, void (*f)(struct service *, void *), void *context)
+{
+	for (size_t i = 0; i < TABLE_BUCKETS; i++)
+		for (struct service *s = t->by_id[i]; s; s = s->next)
+			f(s, context);
+}

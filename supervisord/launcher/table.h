@@ -1,0 +1,120 @@
+/*
+ * What the launcher knows: one entry per spawned generation that the engine has not
+ * done with yet. The table is also the outbox: "to tell" is a place on a list of it.
+ *
+ * Memory only grows when a SPAWN arrives, and a small reserve is kept so that a spawn
+ * for which there is none can still be answered. Nothing here makes a system call but
+ * to close descriptors.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/list.h"
+#include "wire/link.h"
+
+struct service {
+	struct service *next; /* in its bucket */
+	uint32_t id;
+	uint64_t newest; /* generation; older ones are refused */
+	char *cgroup; /* owned; name of the cgroup made for it, NULL for none */
+	struct list entries;
+};
+
+/* What a child writes to its error pipe before exec. All zero: it has its own descriptors now. */
+struct spawn_report {
+	int32_t stage, error;
+};
+
+/* A spawn in flight, from clone until the error pipe says that exec has happened or not. */
+struct spawn {
+	int error_fd; /* read end of the error pipe; -1: over */
+	int slot; /* -1: none */
+	bool unshared;
+	struct spawn_report failure;
+};
+
+struct entry {
+	struct service *service;
+	uint64_t generation, serial;
+	pid_t pid; /* the main process; 0 once it is reaped, or where exec failed */
+	pid_t first_pid; /* the same, for telling */
+	int read_fds[2]; /* owned: stdout and stderr, -1 where there is none */
+	uint32_t last_op;
+	bool started; /* exec has happened, as far as anyone can know */
+	bool ended; /* exit and serial are valid */
+	bool acked, released;
+	struct spawn spawn;
+	struct link_started start;
+	struct link_exit exit;
+	struct entry *next; /* in its bucket by pid */
+	struct list in_service;
+	struct list starts; /* on table.starts while STARTED is to be told */
+	struct list exits; /* on table.exits from its end until ACK */
+};
+
+struct pool {
+	struct pool_item *free;
+	unsigned n_free;
+	size_t item_size;
+};
+
+#define TABLE_BUCKETS 8192
+
+struct table {
+	struct entry *by_pid[TABLE_BUCKETS];
+	struct service *by_id[TABLE_BUCKETS];
+	struct pool entries, services;
+	struct list starts; /* STARTED to tell */
+	/*
+	 * Ends that are not acknowledged, by serial. The engine remembers only the last
+	 * serial it has counted, so they are told in this order and no other: those from
+	 * next_exit on are to be told.
+	 */
+	struct list exits, *next_exit;
+	uint64_t last_serial;
+	unsigned n_alive; /* entries with a pid */
+};
+
+void table_init(struct table *t);
+
+struct service *table_find_service(struct table *t, uint32_t id);
+struct entry *table_find(struct table *t, uint32_t id, uint64_t generation);
+struct entry *table_find_pid(struct table *t, pid_t pid);
+
+/*
+ * Adds an entry for a newer generation than any before. NULL where not even the reserve
+ * has room. *ret_spare: it was taken from the reserve and must not be started.
+ */
+struct entry *table_add(struct table *t, uint32_t id, uint64_t generation, bool *ret_spare);
+
+void table_set_pid(struct table *t, struct entry *e, pid_t pid);
+void table_clear_pid(struct table *t, struct entry *e);
+
+/* The start is known to have worked, and is to be told. */
+void table_started(struct table *t, struct entry *e);
+/* It has ended as `end` says: gives it a serial, to be told. */
+void table_ended(struct table *t, struct entry *e, const struct link_exit *end);
+/* Tell again what was told already (and, to keep the order, all ends after it). */
+void table_tell_again(struct table *t, struct entry *e);
+/* Tell everything again: a new engine. */
+void table_tell_all(struct table *t);
+
+/* The entry to be told about next, or NULL; table_told_…() when that went out. */
+struct entry *table_next_start(struct table *t);
+struct entry *table_next_exit(struct table *t);
+void table_told_start(struct entry *e);
+void table_told_exit(struct table *t, struct entry *e);
+
+/* These may free the entry. */
+void table_ack(struct table *t, struct entry *e);
+void table_release(struct table *t, struct entry *e);
+
+/* The service is no more: forgets what is known of it beyond its entries. */
+void table_remove_service(struct table *t, struct service *s);
+
+void table_each(
+	struct table *t, void (*f)(struct service *, struct entry *, void *), void *context);
+void table_each_service(struct table *t, void (*f)(struct service *, void *), void *context);

@@ -1,0 +1,112 @@
+"""supervisord --check, and a start with a bad configuration."""
+
+import os
+import re
+import subprocess
+
+import harness
+from harness import SLEEP, service
+
+BAD = {
+    "an unknown key": ('service "web" {\n\tcommand = {"/bin/true"}\n\tcolour = "red"\n}\n', 3),
+    "an empty command": ('\nservice "web" {\n\tcommand = {}\n}\n', 3),
+    "no command": ('\n\nservice "web" {\n}\n', 3),
+    "a bad duration": ('service "web" {\n\tcommand = {"/bin/true"}\n'
+                       "\trestart-delay = 5parsecs\n}\n", 3),
+    "a bad word": ('service "web" {\n\tcommand = {"/bin/true"}\n\n\n'
+                   '\trestart = "sometimes"\n}\n', 5),
+    "an unknown signal": ('service "web" {\n\tcommand = {"/bin/true"}\n'
+                          '\tstop {\n\t\tsignal = "NOSUCH"\n\t}\n}\n', 4),
+    "an unknown user": ('service "web" {\n\tcommand = {"/bin/true"}\n'
+                        '\tuser = "no-such-user-here"\n}\n', 3),
+    "a key given twice": ('service "web" {\n\tcommand = {"/bin/true"}\n'
+                          "\trestart-limit = 1\n\trestart-limit = 2\n}\n", 4),
+    "a service given twice": ('service "web" {\n\tcommand = {"/bin/true"}\n}\n'
+                              'service "web" {\n\tcommand = {"/bin/true"}\n}\n', 4),
+    "a bad name": ('service "-web/" {\n\tcommand = {"/bin/true"}\n}\n', 1),
+    "two services with one log": ('service "a" {\n\tcommand = {"/bin/true"}\n}\n'
+                                  'service "b" {\n\tcommand = {"/bin/true"}\n'
+                                  '\tlog {\n\t\tfile = "a.log"\n\t}\n}\n', None),
+    "a missing brace": ('service "web" {\n\tcommand = {"/bin/true"}\n', None),
+    "an unclosed comment": ('service "web" {\n\tcommand = {"/bin/true"}\n}\n/* and so on\n', 4),
+    "an unclosed string": ('service "web" {\n\tcommand = {"/bin/true}\n}\n', None),
+    "a line after a long comment": ('# one\n/* two\nthree\nfour */\n// five\n'
+                                    'service "web" {\n\tcommand = {"/bin/true"}\n'
+                                    '\tcolour = "red"\n}\n', 8),
+}
+
+
+class Check(harness.SystemTest):
+    def check(self, text, *more):
+        s = self.supervisor(text, start=False, own_dirs=False)
+        done = subprocess.run([s.supervisord, "--check", "-c", s.config_path, *more], text=True,
+                              capture_output=True, timeout=30, check=False, env=s.env, cwd=s.dir)
+        return s, done
+
+    def test_a_good_configuration_is_zero_and_starts_nothing(self):
+        s, done = self.check('runtime-dir = "@DIR@/run"\nstate-dir = "@DIR@/state"\n'
+                             'log-dir = "@DIR@/log"\n'
+                             + service("web", ["/usr/bin/touch", "@DIR@/touched"]))
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertEqual(["supervisord.conf"], os.listdir(s.dir))
+
+    def test_bad_ones_are_two_and_name_file_and_line(self):
+        for what, (text, line) in BAD.items():
+            with self.subTest(what):
+                s, done = self.check(text)
+                self.assertEqual(2, done.returncode, done.stderr)
+                place = f"{re.escape(s.config_path)}:{line if line else '[0-9]+'}: \\S"
+                self.assertRegex(done.stderr, place)
+
+    def test_the_service_is_named_in_the_message(self):
+        _, done = self.check(BAD["a bad word"][0])
+        self.assertIn("web", done.stderr)
+        self.assertIn("on-failure", done.stderr, "it says what is allowed")
+
+    def test_all_errors_are_told_at_once(self):
+        _, done = self.check('service "a" {\n\tcommand = {"/bin/true"}\n\trestart = "x"\n}\n'
+                             'service "b" {\n\tcommand = {"/bin/true"}\n\tumask = "9"\n}\n')
+        self.assertEqual(2, done.returncode)
+        self.assertRegex(done.stderr, r"supervisord\.conf:3: ")
+        self.assertRegex(done.stderr, r"supervisord\.conf:7: ")
+
+    def test_errors_in_included_files_name_those(self):
+        s = self.supervisor('include("services.d/*.conf")\n', start=False, own_dirs=False)
+        os.mkdir(f"{s.dir}/services.d")
+        for name, text in (("a.conf", service("a", SLEEP)), ("b.conf", "\n\nnonsense = 1\n")):
+            with open(f"{s.dir}/services.d/{name}", "w", encoding="utf-8") as f:
+                f.write(text)
+        done = subprocess.run([s.supervisord, "--check", "-c", s.config_path], text=True,
+                              capture_output=True, timeout=30, check=False, env=s.env)
+        self.assertEqual(2, done.returncode)
+        self.assertRegex(done.stderr, r"services\.d/b\.conf:3: ")
+
+    def test_a_missing_file_is_two(self):
+        s = self.supervisor("", start=False)
+        done = subprocess.run([s.supervisord, "--check", "-c", f"{s.dir}/nothing.conf"], text=True,
+                              capture_output=True, timeout=30, check=False, env=s.env)
+        self.assertEqual(2, done.returncode)
+        self.assertIn("No such file or directory", done.stderr)
+
+    def test_a_start_with_a_bad_configuration_is_two_and_starts_nothing(self):
+        s = self.supervisor(service("web", ["/usr/bin/touch", "@DIR@/touched"])
+                            + 'service "bad" {\n}\n', start=False)
+        s.start(ready=False)
+        self.assertEqual(2, s.wait_exit())
+        self.assertRegex(s.stderr(), r"supervisord\.conf:\d+: ")
+        self.assertFalse(os.path.exists(f"{s.dir}/touched"))
+
+    def test_environment_of_supervisord_is_not_expanded(self):
+        s = self.supervisor(service("web", ["/bin/echo", "${HOME} $HOME %d 100%"]))
+        s.wait_log("web", "${HOME} $HOME %d 100%\n")
+
+    def test_wrong_options_are_two(self):
+        s = self.supervisor("", start=False)
+        for args in (["--nosuch"], ["-c"], ["extra"]):
+            done = subprocess.run([s.supervisord, *args], capture_output=True, timeout=30,
+                                  check=False, env=s.env)
+            self.assertEqual(2, done.returncode)
+
+
+if __name__ == "__main__":
+    harness.main()

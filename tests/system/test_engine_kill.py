@@ -1,0 +1,175 @@
+"""kill -9 of the engine, and nothing happens: to pids, states, counters, exits, logs, clients."""
+
+import os
+import signal
+import time
+
+import harness
+from harness import SLEEP, is_alive, py, service, sh, wait_until
+
+QUICK = ("restart-delay = 10ms", "restart-max-delay = 10ms", "restart-jitter = 0")
+
+
+class EngineKill(harness.SystemTest):
+    def frozen(self, s):
+        """Stops the engine so that things happen which it can't see; returns its pid."""
+        pid = s.wait_engine()
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: harness.stat_of(pid)[0] == b"T", "the engine is stopped")
+        return pid
+
+    def replace(self, s, frozen):
+        os.kill(frozen, signal.SIGKILL)
+        s.wait_engine(other_than=frozen)
+        wait_until(s.answers, "the next engine answers")
+
+    def test_services_keep_pids_states_and_counters(self):
+        s = self.supervisor(
+            service("web", SLEEP, "instances = 3")
+            + service("idle", SLEEP, "autostart = false")
+            + service("done", sh("exit 0"))
+            + service("bad", sh("exit 7"), "restart-limit = 2", *QUICK)
+            + service("later", sh("exit 1"), "restart-delay = 1h", "restart-max-delay = 1h",
+                      "restart-jitter = 0"))
+        for name, state in (("web@1", "running"), ("web@2", "running"), ("web@3", "running"),
+                            ("done", "exited"), ("bad", "failed"), ("later", "backoff")):
+            s.wait_state(name, state)
+        before = s.services()
+        s.kill_engine()
+        after = s.services()
+        changing = ("uptime_ms", "next_start_ms")
+        for rows in (before, after):
+            for row in rows.values():
+                for key in changing:
+                    row.pop(key)
+        self.assertEqual(before, after)
+        for i in (1, 2, 3):
+            self.assertTrue(is_alive(before[f"web@{i}"]["pid"]))
+
+    def test_the_deadline_of_a_backoff_goes_on(self):
+        s = self.supervisor(service("bad", sh("exit 1"), "restart-delay = 4s",
+                                    "restart-max-delay = 4s", "restart-jitter = 0",
+                                    "restart-limit = 1"))
+        begin = time.monotonic()
+        s.wait_state("bad", "backoff")
+        s.kill_engine()
+        left = s.wait_state("bad", "backoff")["next_start_ms"]
+        self.assertLess(left, 4000 - 1000 * (time.monotonic() - begin) + 1500)
+        s.wait_state("bad", "failed")
+        self.assertLess(time.monotonic() - begin, 7.5, "the delay was not begun anew")
+
+    def test_an_exit_in_between_is_learned_with_its_status(self):
+        s = self.supervisor(
+            service("code", sh('while [ ! -e "$0" ]; do sleep 0.02; done; exit 42') + ["@DIR@/gate"],
+                    'restart = "never"')
+            + service("killed", SLEEP, 'restart = "never"')
+            + service("again", SLEEP, *QUICK))
+        pids = {n: s.wait_state(n, "running")["pid"] for n in ("code", "killed", "again")}
+        engine = self.frozen(s)
+        s.flag("gate")
+        os.kill(pids["killed"], signal.SIGKILL)
+        os.kill(pids["again"], signal.SIGKILL)
+        wait_until(lambda: not any(is_alive(p) for p in pids.values()), "all have ended")
+        self.replace(s, engine)
+        self.assertEqual(42, s.wait_state("code", "failed")["exit_code"])
+        self.assertEqual("KILL", s.wait_state("killed", "failed")["exit_signal"])
+        again = s.wait_service("again", lambda r: r["state"] == "running"
+                               and r["pid"] != pids["again"], "it runs anew")
+        self.assertEqual(1, again["restarts"], "counted exactly once")
+
+    def test_a_stop_under_way_is_finished_by_the_next_engine(self):
+        s = self.supervisor(service("web", py(
+            "import signal,time\nsignal.signal(15, signal.SIG_IGN)\nprint('ready')\n"
+            "while True: time.sleep(1000)\n"), "stop { timeout = 2s }"))
+        pid = s.wait_state("web", "running")["pid"]
+        s.wait_log("web", "ready")
+        s.ok("stop", "--no-wait", "web")
+        s.wait_state("web", "stopping")
+        s.kill_engine()
+        web = s.wait_state("web", "stopped")
+        self.assertEqual("KILL", web["exit_signal"])
+        self.assertFalse(is_alive(pid))
+
+    def test_supctl_bridges_the_gap(self):
+        s = self.supervisor(service("web", py(
+            "import signal,time\nsignal.signal(15, signal.SIG_IGN)\nprint('ready')\n"
+            "while True: time.sleep(1000)\n"), "stop { timeout = 2s }"))
+        pid = s.wait_state("web", "running")["pid"]
+        s.wait_log("web", "ready")
+        waiting = s.ctl_start("restart", "web")
+        s.wait_state("web", "stopping")
+        s.kill_engine()
+        out, err = waiting.communicate(timeout=30)
+        self.assertEqual(0, waiting.returncode, out + err)
+        web = s.status("web")
+        self.assertEqual("running", web["state"])
+        self.assertNotEqual(pid, web["pid"])
+        self.assertEqual(1, len([p for p in harness.descendants(s.pid)
+                                 if p != s.engine_pid()]), "one instance, started once")
+
+    def test_supctl_is_answered_within_a_second(self):
+        s = self.supervisor(service("web", SLEEP))
+        s.wait_state("web", "running")
+        os.kill(s.wait_engine(), signal.SIGKILL)
+        begin = time.monotonic()
+        self.assertEqual(0, s.ctl("status", "web")[0])
+        self.assertLess(time.monotonic() - begin, 1.0 * float(os.environ.get("HARNESS_SLOW", "1")))
+
+    def test_no_line_of_a_log_is_lost_or_doubled(self):
+        n = 200000
+        s = self.supervisor(service("web", py(
+            f"import sys\nfor i in range({n}): sys.stdout.write(f'line {{i:07d}}\\n')\n"),
+            "log { max-size = 1G }"))
+        for _ in range(5):
+            before = os.path.getsize(s.log_path("web")) if s.read_log("web") else 0
+            s.kill_engine()
+            wait_until(lambda b=before: s.status("web")["state"] == "exited"
+                       or os.path.getsize(s.log_path("web")) > b, "the log grows")
+        s.wait_state("web", "exited")
+        s.wait_log("web", f"line {n - 1:07d}\n")
+        self.assertEqual([f"line {i:07d}" for i in range(n)], s.read_log("web").splitlines())
+
+    def test_twenty_kills_in_a_row(self):
+        s = self.supervisor(service("web", SLEEP)
+                            + service("loop", sh("exit 1"), "restart-limit = 0",
+                                      "restart-delay = 50ms", "restart-max-delay = 50ms"))
+        pid = s.wait_state("web", "running")["pid"]
+        restarts = 0
+        for i in range(20):
+            os.kill(s.wait_engine(), signal.SIGKILL)
+            begin = time.monotonic()
+            rows = wait_until(s.services, f"an answer after kill {i + 1}", interval=0.005)
+            self.assertLess(time.monotonic() - begin, 10)
+            self.assertEqual(("running", pid), (rows["web"]["state"], rows["web"]["pid"]))
+            self.assertGreaterEqual(rows["loop"]["restarts"], restarts, "never forgotten")
+            restarts = rows["loop"]["restarts"]
+        s.wait_service("loop", lambda r: r["restarts"] > restarts, "restarts go on")
+
+    def test_descriptors_do_not_pile_up_in_the_launcher(self):
+        s = self.supervisor(service("web", SLEEP, "instances = 5"))
+        for i in range(5):
+            s.wait_state(f"web@{i + 1}", "running")
+        s.kill_engine()
+        before = len(os.listdir(f"/proc/{s.pid}/fd"))
+        for _ in range(5):
+            s.kill_engine()
+        self.assertLessEqual(len(os.listdir(f"/proc/{s.pid}/fd")), before)
+
+    def test_term_after_a_kill_leaves_nothing(self):
+        s = self.supervisor(service("web", SLEEP, "instances = 5"))
+        pids = [s.wait_state(f"web@{i + 1}", "running")["pid"] for i in range(5)]
+        os.kill(s.wait_engine(), signal.SIGKILL)
+        s.stop()
+        self.assertEqual([], [p for p in pids if is_alive(p)])
+
+    def test_the_next_engine_works_from_the_configuration_in_force(self):
+        s = self.supervisor(service("web", SLEEP))
+        pid = s.wait_state("web", "running")["pid"]
+        s.write_config("this is { no configuration")
+        s.kill_engine()
+        self.assertEqual(pid, s.wait_state("web", "running")["pid"])
+        s.ok("restart", "web")
+
+
+if __name__ == "__main__":
+    harness.main()

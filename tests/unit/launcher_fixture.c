@@ -1,0 +1,310 @@
+/*
+ * See the header. The launcher gets PR_SET_PDEATHSIG, and its children are found and
+ * killed in the end through its process group or their own sessions, so that nothing
+ * outlives a failed test for long.
+ */
+#include "launcher_fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/usec.h"
+
+static const char *launcher_path, *engine_path;
+
+void fixture_programs(const char *launcher, const char *engine)
+{
+	launcher_path = realpath(launcher, NULL);
+	engine_path = realpath(engine, NULL);
+	assert_non_null(launcher_path);
+	assert_non_null(engine_path);
+}
+
+static void copy_program(const char *from, const char *dir, const char *name)
+{
+	char to[128], data[65536];
+	_cleanup_close_
+	int in = open(from, O_RDONLY | O_CLOEXEC), out = -1;
+	ssize_t n;
+
+	snprintf(to, sizeof(to), "%s/%s", dir, name);
+	if (link(from, to) == 0)
+		return;
+	out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+	assert_true(in >= 0 && out >= 0);
+	while ((n = read(in, data, sizeof(data))) > 0)
+		assert_int_equal(write(out, data, (size_t)n), n);
+}
+
+static void wait_readable(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	assert_int_equal(poll(&p, 1, FIXTURE_DEADLINE_MSEC), 1);
+}
+
+void fixture_start_with(struct fixture *f, const char *argument, bool new_session)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char path[128];
+
+	*f = (struct fixture){.listen_fd = -1, .link = -1, .fds = {-1, -1, -1}};
+	snprintf(f->dir, sizeof(f->dir), "/tmp/test-launcher-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	assert_int_equal(chmod(f->dir, 0755), 0);
+	copy_program(launcher_path, f->dir, "supervisord");
+	copy_program(engine_path, f->dir, "supervisord-engine");
+	snprintf(f->socket, sizeof(f->socket), "%s/socket", f->dir);
+	strcpy(address.sun_path, f->socket);
+	f->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(f->listen_fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(f->listen_fd, 8), 0);
+	snprintf(path, sizeof(path), "%s/supervisord", f->dir);
+	f->launcher = fork();
+	assert_true(f->launcher >= 0);
+	if (f->launcher == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (new_session)
+			setsid();
+		execl(path, "supervisord", f->socket, argument, NULL);
+		_exit(126);
+	}
+}
+
+void fixture_start(struct fixture *f)
+{
+	fixture_start_with(f, NULL, false);
+	fixture_accept(f);
+}
+
+void fixture_accept(struct fixture *f)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	pid_t engine[2];
+	struct iovec iov = {.iov_base = engine, .iov_len = sizeof(engine)};
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes)};
+	_cleanup_close_
+	int fd = -1;
+
+	wait_readable(f->listen_fd);
+	fd = accept4(f->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(fd >= 0);
+	wait_readable(fd);
+	assert_int_equal(recvmsg(fd, &msg, MSG_CMSG_CLOEXEC), sizeof(engine));
+	close_fd(f->link);
+	memcpy(&f->link, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
+	f->engine = engine[0];
+	f->engine_session = engine[1];
+}
+
+void fixture_next_engine(struct fixture *f)
+{
+	assert_int_equal(kill(f->engine, SIGKILL), 0);
+	f->link = close_fd(f->link);
+	fixture_accept(f);
+}
+
+static void drop_fds(struct fixture *f)
+{
+	for (unsigned i = 0; i < LINK_MAX_FDS; i++)
+		f->fds[i] = close_fd(f->fds[i]);
+}
+
+void fixture_stop(struct fixture *f)
+{
+	char path[128];
+
+	if (f->launcher > 0) {
+		kill(f->launcher, SIGKILL);
+		waitpid(f->launcher, NULL, 0);
+	}
+	if (f->engine > 0)
+		kill(f->engine, SIGKILL);
+	close_fd(f->link);
+	close_fd(f->listen_fd);
+	drop_fds(f);
+	unlink(f->socket);
+	snprintf(path, sizeof(path), "%s/supervisord", f->dir);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/supervisord-engine", f->dir);
+	unlink(path);
+	rmdir(f->dir);
+}
+
+void fixture_send(struct fixture *f, struct link_message m, int fd)
+{
+	struct pollfd p = {.fd = f->link, .events = POLLOUT};
+	int r;
+
+	while ((r = link_send(f->link, &m, &fd, fd >= 0)) == -EAGAIN)
+		assert_int_equal(poll(&p, 1, FIXTURE_DEADLINE_MSEC), 1);
+	assert_int_equal(r, 0);
+}
+
+void fixture_simple(struct fixture *f, enum link_type type)
+{
+	fixture_send(f, (struct link_message){.type = (uint16_t)type}, -1);
+}
+
+void fixture_expect(struct fixture *f, enum link_type type)
+{
+	usec_t deadline = usec_now(CLOCK_MONOTONIC) + FIXTURE_DEADLINE_MSEC * USEC_PER_MSEC;
+	bool lost;
+	int r;
+
+	drop_fds(f);
+	while (usec_now(CLOCK_MONOTONIC) < deadline) {
+		while ((r = link_recv(f->link, &f->m, f->fds, &f->n_fds, &lost)) == -EAGAIN)
+			wait_readable(f->link);
+		assert_int_equal(r, 1);
+		if (f->m.type != LINK_PING || type == LINK_PING)
+			break;
+		fixture_simple(f, LINK_PONG);
+	}
+	if (f->m.type != type)
+		fail_msg("expected %s, got %s", link_type_to_string(type),
+			link_type_to_string((enum link_type)f->m.type));
+	assert_false(lost);
+}
+
+void fixture_expect_silence(struct fixture *f, int msec)
+{
+	struct pollfd p = {.fd = f->link, .events = POLLIN};
+
+	assert_int_equal(poll(&p, 1, msec), 0);
+}
+
+void fixture_hello(struct fixture *f)
+{
+	fixture_simple(f, LINK_HELLO);
+	fixture_expect(f, LINK_SYNCED);
+	fixture_simple(f, LINK_RECOVERED);
+}
+
+int fixture_wait(struct fixture *f)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, f->launcher, 0), status;
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+	assert_true(pidfd >= 0);
+	assert_int_equal(poll(&p, 1, FIXTURE_DEADLINE_MSEC), 1);
+	close(pidfd);
+	assert_int_equal(waitpid(f->launcher, &status, 0), f->launcher);
+	f->launcher = 0;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+int fixture_plan(const struct plan *p)
+{
+	_cleanup_free_
+	void *data = NULL;
+	size_t size;
+	int fd = memfd_create("plan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	assert_true(fd >= 0);
+	assert_int_equal(plan_encode(p, &data, &size), 0);
+	assert_int_equal(write(fd, data, size), size);
+	assert_int_equal(
+		fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL),
+		0);
+	return fd;
+}
+
+struct plan fixture_shell(const char *script)
+{
+	static const char *argv[4] = {"sh", "-c", NULL, NULL};
+	static const char *const envp[] = {"PATH=/usr/bin:/bin", "MARK=here", NULL};
+
+	argv[2] = script;
+	return (struct plan){
+		.path = "/bin/sh", .directory = "/", .umask = 022, .argv = argv, .envp = envp};
+}
+
+void fixture_spawn(struct fixture *f, uint32_t id, uint64_t generation, const struct plan *p)
+{
+	_cleanup_close_
+	int fd = fixture_plan(p);
+
+	fixture_send(f,
+		(struct link_message){.type = LINK_SPAWN, .id = id, .generation = generation}, fd);
+}
+
+void fixture_shell_spawn(struct fixture *f, uint32_t id, uint64_t generation, const char *script)
+{
+	struct plan p = fixture_shell(script);
+
+	fixture_spawn(f, id, generation, &p);
+}
+
+void fixture_ack(struct fixture *f, uint32_t id, uint64_t generation, uint64_t serial)
+{
+	fixture_send(f,
+		(struct link_message){
+			.type = LINK_ACK, .id = id, .generation = generation, .serial = serial},
+		-1);
+}
+
+void fixture_release(struct fixture *f, uint32_t id, uint64_t generation)
+{
+	fixture_send(f,
+		(struct link_message){.type = LINK_RELEASE, .id = id, .generation = generation},
+		-1);
+}
+
+void fixture_kill(struct fixture *f, uint32_t id, uint64_t generation, uint32_t op, int signo)
+{
+	fixture_send(f,
+		(struct link_message){.type = LINK_KILL,
+			.id = id,
+			.generation = generation,
+			.op = op,
+			.signo = signo,
+			.value = LINK_SCOPE_GROUP},
+		-1);
+}
+
+size_t fixture_read(int fd, char *data, size_t n)
+{
+	size_t at = 0;
+
+	while (at + 1 < n) {
+		ssize_t r = read(fd, data + at, n - 1 - at);
+
+		if (r == 0)
+			break;
+		if (r < 0) {
+			assert_int_equal(errno, EAGAIN);
+			wait_readable(fd);
+			continue;
+		}
+		at += (size_t)r;
+	}
+	data[at] = '\0';
+	return at;
+}

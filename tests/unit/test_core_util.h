@@ -1,0 +1,213 @@
+/*
+ * A rig for the core: a few services with a policy each, a clock that only the test moves,
+ * and the changes of the last step. Services are brought into a state by events only.
+ */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/macro.h"
+#include "core/core.h"
+
+#define RIG_SERVICES 8
+#define RIG_START    (1000 * USEC_PER_SEC)
+#define RIG_AGAIN    (5 * USEC_PER_SEC) /* KILL is repeated that often */
+
+struct rig {
+	struct core *core;
+	struct spec_policy policies[RIG_SERVICES];
+	uint32_t n;
+	usec_t now;
+	uint64_t random;
+	struct core_change changes[RIG_SERVICES];
+	unsigned n_changes;
+};
+
+static inline struct spec_policy rig_policy(void)
+{
+	return (struct spec_policy){
+		.type = SPEC_TYPE_SIMPLE,
+		.restart = SPEC_RESTART_ON_FAILURE,
+		.success_codes = {1},
+		.restart_delay_usec = 100 * USEC_PER_MSEC,
+		.restart_max_delay_usec = 30 * USEC_PER_SEC,
+		.restart_limit = 5,
+		.restart_window_usec = 60 * USEC_PER_SEC,
+		.stable_after_usec = 10 * USEC_PER_SEC,
+		.stop_signal = SIGTERM,
+		.stop_timeout_usec = 10 * USEC_PER_SEC,
+		.stop_kill = SPEC_KILL_GROUP,
+	};
+}
+
+static inline void rig_init(struct rig *g, uint32_t n, unsigned max_starting)
+{
+	*g = (struct rig){.n = n, .now = RIG_START};
+	g->core = core_new(n, max_starting);
+	assert_non_null(g->core);
+	for (uint32_t i = 0; i < n; i++) {
+		g->policies[i] = rig_policy();
+		core_add(g->core, i, &g->policies[i], NULL, g->now);
+	}
+}
+
+static inline void rig_fini(struct rig *g)
+{
+	core_free(g->core);
+	g->core = NULL;
+}
+
+#define _cleanup_rig_ _cleanup_(rig_fini)
+
+static inline const struct core_record *rig_record(const struct rig *g, uint32_t i)
+{
+	return core_record(g->core, i);
+}
+
+static inline void rig_take_changes(struct rig *g)
+{
+	struct core_change c;
+
+	g->n_changes = 0;
+	while (core_next_change(g->core, &c)) {
+		assert_true(g->n_changes < RIG_SERVICES);
+		assert_true(c.todo & CORE_DO_COMMIT);
+		g->changes[g->n_changes++] = c;
+	}
+}
+
+/* The change of one service in the last step; all zero where there was none. */
+static inline struct core_change rig_change(const struct rig *g, uint32_t i)
+{
+	for (unsigned k = 0; k < g->n_changes; k++) {
+		if (g->changes[k].service == i)
+			return g->changes[k];
+	}
+	return (struct core_change){.service = i};
+}
+
+static inline void rig_step(struct rig *g, const struct core_event *e)
+{
+	assert_true(core_step(g->core, e, g->now, g->random));
+	rig_take_changes(g);
+}
+
+static inline void rig_ask(struct rig *g, uint32_t i, enum core_event_type type)
+{
+	struct core_event e = {.type = type, .service = i, .op = 7};
+
+	rig_step(g, &e);
+}
+
+static inline void rig_started(struct rig *g, uint32_t i)
+{
+	struct core_event e = {.type = CORE_EVENT_STARTED,
+		.service = i,
+		.generation = rig_record(g, i)->generation,
+		.pid = (int32_t)(100 + i),
+		.at_usec = g->now};
+
+	rig_step(g, &e);
+}
+
+static inline void rig_end(
+	struct rig *g, uint32_t i, enum core_end end, int status, bool survivors)
+{
+	struct core_event e = {.type = CORE_EVENT_ENDED,
+		.service = i,
+		.generation = rig_record(g, i)->generation,
+		.end = end,
+		.status = status,
+		.survivors = survivors,
+		.at_usec = g->now};
+
+	rig_step(g, &e);
+}
+
+static inline void rig_exit(struct rig *g, uint32_t i, int code)
+{
+	rig_end(g, i, CORE_END_EXITED, code, false);
+}
+
+static inline void rig_gone(struct rig *g, uint32_t i)
+{
+	struct core_event e = {.type = CORE_EVENT_GONE,
+		.service = i,
+		.generation = rig_record(g, i)->generation};
+
+	rig_step(g, &e);
+}
+
+/* Moves the clock to a service's deadline and tells it so. */
+static inline void rig_deadline(struct rig *g, uint32_t i)
+{
+	assert_true(core_deadline(g->core, i) != USEC_INFINITY);
+	if (core_deadline(g->core, i) > g->now)
+		g->now = core_deadline(g->core, i);
+	rig_ask(g, i, CORE_EVENT_DEADLINE);
+}
+
+static inline void rig_run(struct rig *g, uint32_t i)
+{
+	rig_ask(g, i, CORE_EVENT_START);
+	rig_started(g, i);
+	assert_int_equal(rig_record(g, i)->state, CORE_RUNNING);
+}
+
+/* A new core out of the records of another, as after an engine's death. */
+static inline void rig_restore(struct rig *g, const struct rig *from, unsigned max_starting)
+{
+	*g = *from;
+	g->core = core_new(g->n, max_starting);
+	assert_non_null(g->core);
+	for (uint32_t i = 0; i < g->n; i++) {
+		assert_true(core_record_is_valid(rig_record(from, i)));
+		core_add(g->core, i, &g->policies[i], rig_record(from, i), g->now);
+	}
+	if (core_is_shutting_down(from->core)) {
+		core_shutdown(g->core, false, g->now);
+		rig_take_changes(g);
+	}
+}
+
+static inline void rig_same_record(const struct core_record *a, const struct core_record *b)
+{
+#define SAME(field) assert_int_equal(a->field, b->field)
+	SAME(state);
+	SAME(why);
+	SAME(then);
+	SAME(end);
+	SAME(desired_up);
+	SAME(ready);
+	SAME(killed);
+	SAME(main_ended);
+	SAME(signo);
+	SAME(stage);
+	SAME(n_starts);
+	SAME(pid);
+	SAME(end_status);
+	SAME(restarts);
+	SAME(streak);
+	SAME(signal_op);
+	SAME(generation);
+	SAME(start_order);
+	SAME(op);
+	SAME(since_usec);
+	SAME(started_usec);
+	SAME(ended_usec);
+	SAME(deadline_usec);
+#undef SAME
+	assert_memory_equal(a->starts_msec, b->starts_msec, a->n_starts * sizeof(uint32_t));
+}

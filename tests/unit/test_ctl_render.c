@@ -1,0 +1,189 @@
+/*
+ * Tables, pages and lines, as they go to a terminal and to a pipe.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <jansson.h>
+#include <string.h>
+
+#include "ctl/queue.h"
+#include "ctl/render.h"
+#include "ctl/show.h"
+#include "ctl/status.h"
+
+static const struct term to_pipe = {.is_utf8 = true};
+
+static const char services_text[] =
+	"[{\"name\":\"web\",\"state\":\"running\",\"pid\":1234,\"uptime_ms\":65000,\"restarts\":0,"
+	"\"reason\":\"\"},"
+	"{\"name\":\"worker@12\",\"state\":\"backoff\",\"pid\":null,\"uptime_ms\":null,"
+	"\"restarts\":12,\"reason\":\"exited with code 1\",\"next_start_ms\":3200}]";
+
+static char *finish(struct buf *out)
+{
+	assert_int_equal(0, buf_append(out, SIZE_MAX, "", 1));
+	return out->data;
+}
+
+static char *status_of(const char *services, const struct term *term, struct buf *out)
+{
+	json_t *array = json_loads(services, 0, NULL);
+
+	assert_non_null(array);
+	assert_int_equal(0, status_render(array, term, out));
+	json_decref(array);
+	return finish(out);
+}
+
+static void status_is_an_aligned_table_with_the_next_start(void **state)
+{
+	_cleanup_buf_ struct buf out = {0};
+
+	(void)state;
+	assert_string_equal("NAME       STATE     PID  UPTIME   RESTARTS  REASON\n"
+			    "web        running  1234  1min 5s         0\n"
+			    "worker@12  backoff     -  -              12  exited with code 1; "
+			    "starts again in 4s\n",
+		status_of(services_text, &to_pipe, &out));
+}
+
+static void a_terminal_gets_lines_that_fit(void **state)
+{
+	static const struct term narrow = {.is_terminal = true, .is_utf8 = true, .width = 52};
+	_cleanup_buf_ struct buf out = {0};
+
+	(void)state;
+	assert_non_null(strstr(status_of(services_text, &narrow, &out),
+		"worker@12  backoff     -  -              12  exited\xe2\x80\xa6\n"));
+	/* Whatever the width, no line is longer. */
+	for (size_t width = 1; width < 80; width++) {
+		struct term t = {.is_terminal = true, .width = width};
+		_cleanup_buf_ struct buf text = {0};
+
+		for (char *line = strtok(status_of(services_text, &t, &text), "\n"); line;
+			line = strtok(NULL, "\n"))
+			assert_true(strlen(line) <= width);
+	}
+}
+
+static void colours_are_for_terminals_and_change_no_column(void **state)
+{
+	static const struct term coloured = {
+		.is_terminal = true, .is_utf8 = true, .colours = true, .width = 200};
+	_cleanup_buf_ struct buf out = {0};
+	const char *text = status_of(services_text, &coloured, &out);
+
+	(void)state;
+	assert_non_null(strstr(text, "web        \033[32mrunning\033[0m  1234"));
+	assert_non_null(strstr(text, "worker@12  \033[33mbackoff\033[0m     -"));
+}
+
+static void what_a_service_says_cannot_command_the_terminal(void **state)
+{
+	static const struct term dumb = {.is_terminal = true, .width = 200};
+	_cleanup_buf_ struct buf out = {0};
+	const char *text = status_of("[{\"name\":\"a\\u001b[2J\",\"state\":\"x\\u009b\","
+				     "\"reason\":\"\\r\\u0007\\n\\u202e\xc3\xa9\"}]",
+		&dumb, &out);
+
+	(void)state;
+	for (const char *p = text; *p != '\0'; p++)
+		assert_true(*p == '\n' || (*p >= 0x20 && *p < 0x7f));
+}
+
+static void missing_and_wrong_fields_are_survived(void **state)
+{
+	_cleanup_buf_ struct buf out = {0};
+
+	(void)state;
+	assert_string_equal("NAME  STATE  PID  UPTIME  RESTARTS  REASON\n"
+			    "               -  -              0\n",
+		status_of("[{\"name\":7,\"pid\":\"x\",\"reason\":[]}]", &to_pipe, &out));
+}
+
+static void show_tells_all_in_blocks(void **state)
+{
+	json_t *reply = json_loads(
+		"{\"service\":{\"name\":\"web\",\"state\":\"failed\",\"desired\":\"up\",\"ready\":"
+		"false,"
+		"\"pid\":null,\"restarts\":5,\"exit_signal\":\"KILL\",\"reason\":\"gave up\"},"
+		"\"definition\":{\"file\":\"/etc/s.conf\",\"line\":12},\"type\":\"simple\","
+		"\"command\":[\"/bin/sh\",\"-c\",\"echo \\u001b; exit 1\"],\"generation\":6,"
+		"\"environment\":[\"A=1\",\"B=2\"],\"processes\":[{\"pid\":9,\"command\":\"left\"}]"
+		","
+		"\"logs\":[{\"stream\":\"output\",\"sink\":\"file\",\"path\":\"/l/web.log\","
+		"\"bytes\":2048,\"lines\":3,\"dropped_bytes\":10,\"dropped_lines\":1}]}",
+		0, NULL);
+	static const char *const parts[] = {
+		"name         web\n",
+		"state        failed\n",
+		"reason       gave up\n",
+		"last end     by signal KILL\n",
+		"defined in   /etc/s.conf:12\n",
+		"command      /bin/sh -c 'echo ?; exit 1'\n",
+		"log          /l/web.log; 2.0K in 3 lines; dropped 10 in 1 lines\n",
+		"processes    9 left\n",
+		"environment  A=1\n             B=2\n",
+	};
+	_cleanup_buf_ struct buf out = {0};
+	const char *text;
+
+	(void)state;
+	assert_non_null(reply);
+	assert_int_equal(0, show_render(reply, &to_pipe, &out));
+	text = finish(&out);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (!strstr(text, parts[i]))
+			fail_msg("'%s' is not in:\n%s", parts[i], text);
+	}
+	json_decref(reply);
+}
+
+static void a_queue_message_is_one_line(void **state)
+{
+	json_t *message = json_loads("{\"v\":1,\"seq\":12,\"time\":\"2026-11-23T06:36:53.123456Z\","
+				     "\"service\":\"web\",\"state\":\"failed\",\"previous\":"
+				     "\"running\",\"pid\":null,\"reason\":\"exited\\nwith 1\"}",
+		0, NULL);
+	_cleanup_buf_ struct buf out = {0};
+
+	(void)state;
+	assert_int_equal(0, queue_render(QUEUE_ALERT, message, 0, &out));
+	assert_string_equal("2026-11-23T06:36:53.123456Z 12 alert web running -> failed exited "
+			    "with 1\n",
+		finish(&out));
+	json_decref(message);
+}
+
+static void bytes_are_rounded_down_with_a_unit(void **state)
+{
+	char text[RENDER_BYTES_SIZE];
+
+	(void)state;
+	assert_string_equal("0", render_bytes(0, text));
+	assert_string_equal("1023", render_bytes(1023, text));
+	assert_string_equal("1.0K", render_bytes(1024, text));
+	assert_string_equal("1.5M", render_bytes(3 << 19, text));
+	assert_string_equal("15.9E", render_bytes(UINT64_MAX, text));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(status_is_an_aligned_table_with_the_next_start),
+		cmocka_unit_test(a_terminal_gets_lines_that_fit),
+		cmocka_unit_test(colours_are_for_terminals_and_change_no_column),
+		cmocka_unit_test(what_a_service_says_cannot_command_the_terminal),
+		cmocka_unit_test(missing_and_wrong_fields_are_survived),
+		cmocka_unit_test(show_tells_all_in_blocks),
+		cmocka_unit_test(a_queue_message_is_one_line),
+		cmocka_unit_test(bytes_are_rounded_down_with_a_unit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,457 @@
+/*
+ * The launcher as an engine sees it: spawns, exits, orders. The real program runs; the
+ * test holds the other end of the link.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/macro.h"
+#include "launcher_fixture.h"
+
+static struct fixture f;
+
+static int setup(void **state _unused_)
+{
+	fixture_start(&f);
+	fixture_hello(&f);
+	return 0;
+}
+
+static int teardown(void **state _unused_)
+{
+	fixture_stop(&f);
+	return 0;
+}
+
+static void expect_exited(uint32_t id, uint64_t generation, int code, int status)
+{
+	fixture_expect(&f, LINK_EXITED);
+	assert_int_equal(f.m.id, id);
+	assert_int_equal(f.m.generation, generation);
+	assert_int_equal(f.m.exit.error, 0);
+	assert_int_equal(f.m.exit.code, code);
+	assert_int_equal(f.m.exit.status, status);
+}
+
+static void expect_failed(uint32_t id, int error, enum link_stage stage)
+{
+	fixture_expect(&f, LINK_EXITED);
+	assert_int_equal(f.m.id, id);
+	assert_int_equal(f.m.pid, 0);
+	assert_int_equal(f.m.exit.error, error);
+	assert_int_equal(f.m.exit.stage, stage);
+}
+
+/* Starts a shell script as generation 1 and gives what it writes to stdout. */
+static void output_of(uint32_t id, struct plan *p, char *text, size_t n)
+{
+	fixture_spawn(&f, id, 1, p);
+	fixture_expect(&f, LINK_STARTED);
+	assert_int_equal(f.m.id, id);
+	assert_int_equal(f.n_fds, p->flags & PLAN_SPLIT_STDERR ? 2 : 1);
+	fixture_read(f.fds[0], text, n);
+}
+
+static void a_spawn_is_started_then_exited_with_status_and_usage(void **state _unused_)
+{
+	pid_t pid;
+
+	fixture_shell_spawn(&f, 1, 1, "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; exit 7");
+	fixture_expect(&f, LINK_STARTED);
+	pid = f.m.pid;
+	assert_true(pid > 0);
+	assert_true(f.m.started.monotonic_usec > 0 && f.m.started.realtime_usec > 0);
+	assert_int_equal(f.n_fds, 1);
+	assert_true(fcntl(f.fds[0], F_GETFL) & O_NONBLOCK);
+	expect_exited(1, 1, CLD_EXITED, 7);
+	assert_int_equal(f.m.pid, pid);
+	assert_int_equal(f.m.serial, 1);
+	assert_true(f.m.exit.user_usec + f.m.exit.system_usec > 0);
+	assert_true(f.m.exit.max_rss_kib > 0);
+	fixture_shell_spawn(&f, 2, 1, "kill -9 $$");
+	fixture_expect(&f, LINK_STARTED);
+	expect_exited(2, 1, CLD_KILLED, SIGKILL);
+	assert_int_equal(f.m.serial, 2);
+}
+
+static void a_child_gets_a_clean_process(void **state _unused_)
+{
+	static const char script[] =
+		"cat /proc/self/status | grep '^Sig[BIC]'; umask; pwd; echo $MARK;"
+		"ls /proc/self/fd | tr '\\n' ' '; ulimit -Sn; cat; readlink /proc/self/fd/0";
+	struct plan p = fixture_shell(script);
+	char text[1024], limit[32], *line;
+	struct rlimit nofile;
+
+	p.directory = "/usr";
+	p.umask = 027;
+	output_of(1, &p, text, sizeof(text));
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &nofile), 0);
+	snprintf(limit, sizeof(limit), " %lu\n", (unsigned long)nofile.rlim_cur);
+	for (line = text; strncmp(line, "Sig", 3) == 0; line = strchr(line, '\n') + 1)
+		assert_non_null(strstr(line, "0000000000000000"));
+	assert_ptr_not_equal(line, text);
+	/* 3 is the directory that ls reads */
+	assert_int_equal(strncmp(line, "0027\n/usr\nhere\n0 1 2 3 ", 23), 0);
+	assert_non_null(strstr(line, limit));
+	assert_non_null(strstr(line, "\n/dev/null\n"));
+}
+
+static void a_child_leads_its_own_session_and_group(void **state _unused_)
+{
+	fixture_shell_spawn(&f, 1, 1, "exec sleep 100");
+	fixture_expect(&f, LINK_STARTED);
+	assert_int_equal(getsid(f.m.pid), f.m.pid);
+	assert_int_equal(getpgid(f.m.pid), f.m.pid);
+}
+
+static void stderr_shares_the_pipe_or_has_its_own(void **state _unused_)
+{
+	struct plan p = fixture_shell("echo out; echo err >&2");
+	char text[64];
+
+	output_of(1, &p, text, sizeof(text));
+	assert_string_equal(text, "out\nerr\n");
+	expect_exited(1, 1, CLD_EXITED, 0);
+	p.flags = PLAN_SPLIT_STDERR;
+	output_of(2, &p, text, sizeof(text));
+	assert_string_equal(text, "out\n");
+	fixture_read(f.fds[1], text, sizeof(text));
+	assert_string_equal(text, "err\n");
+	expect_exited(2, 1, CLD_EXITED, 0);
+	p = fixture_shell(
+		"test /proc/self/fd/1 -ef /dev/null && test /proc/self/fd/2 -ef /dev/null");
+	p.flags = PLAN_NO_PIPE;
+	fixture_spawn(&f, 3, 1, &p);
+	fixture_expect(&f, LINK_STARTED);
+	assert_int_equal(f.n_fds, 0);
+	expect_exited(3, 1, CLD_EXITED, 0);
+}
+
+static void a_failed_exec_is_told_once_with_its_stage(void **state _unused_)
+{
+	struct plan p = fixture_shell("true");
+
+	p.path = "/nowhere/at/all";
+	fixture_spawn(&f, 1, 1, &p);
+	expect_failed(1, ENOENT, LINK_STAGE_EXEC);
+	p.path = "/etc/passwd";
+	fixture_spawn(&f, 2, 1, &p);
+	expect_failed(2, EACCES, LINK_STAGE_EXEC);
+	p = fixture_shell("true");
+	p.directory = "/nowhere";
+	fixture_spawn(&f, 3, 1, &p);
+	expect_failed(3, ENOENT, LINK_STAGE_DIRECTORY);
+	/* in a copy of the memory too */
+	p.flags = PLAN_SET_OOM;
+	fixture_spawn(&f, 4, 1, &p);
+	expect_failed(4, ENOENT, LINK_STAGE_DIRECTORY);
+	fixture_expect_silence(&f, 100);
+}
+
+static void a_plan_that_is_none_is_refused(void **state _unused_)
+{
+	struct link_message m = {.type = LINK_SPAWN, .id = 1, .generation = 1};
+	_cleanup_close_
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct plan p = fixture_shell("true");
+
+	fixture_send(&f, m, null);
+	expect_failed(1, EBADMSG, LINK_STAGE_PLAN);
+	p.cgroup = "../escape";
+	fixture_spawn(&f, 2, 1, &p);
+	expect_failed(2, EBADMSG, LINK_STAGE_PLAN);
+}
+
+static void a_repeated_spawn_is_answered_with_the_child_that_exists(void **state _unused_)
+{
+	pid_t pid;
+
+	fixture_shell_spawn(&f, 1, 5, "exec sleep 100");
+	fixture_expect(&f, LINK_STARTED);
+	pid = f.m.pid;
+	fixture_shell_spawn(&f, 1, 5, "exec sleep 100");
+	fixture_expect(&f, LINK_STARTED);
+	assert_int_equal(f.m.pid, pid);
+	assert_int_equal(f.n_fds, 1);
+	fixture_kill(&f, 1, 5, 1, SIGKILL);
+	expect_exited(1, 5, CLD_KILLED, SIGKILL);
+	fixture_shell_spawn(&f, 1, 5, "exec sleep 100");
+	fixture_expect(&f, LINK_STARTED);
+	assert_int_equal(f.m.pid, pid);
+	expect_exited(1, 5, CLD_KILLED, SIGKILL);
+	assert_int_equal(f.m.serial, 1);
+}
+
+static void older_generations_and_a_second_process_are_refused(void **state _unused_)
+{
+	fixture_shell_spawn(&f, 1, 5, "exec sleep 100");
+	fixture_expect(&f, LINK_STARTED);
+	fixture_shell_spawn(&f, 1, 4, "true");
+	fixture_expect_silence(&f, 100);
+	fixture_shell_spawn(&f, 1, 6, "true");
+	expect_failed(1, EBUSY, LINK_STAGE_RESOURCES);
+	assert_int_equal(f.m.generation, 6);
+	fixture_kill(&f, 1, 5, 1, SIGTERM);
+	expect_exited(1, 5, CLD_KILLED, SIGTERM);
+	fixture_ack(&f, 1, 5, f.m.serial);
+	fixture_release(&f, 1, 5);
+	fixture_shell_spawn(&f, 1, 5, "true"); /* over and forgotten, but not done again */
+	fixture_expect_silence(&f, 100);
+	fixture_shell_spawn(&f, 1, 7, "exit 3");
+	fixture_expect(&f, LINK_STARTED);
+	expect_exited(1, 7, CLD_EXITED, 3);
+}
+
+static void a_signal_is_sent_once_per_op(void **state _unused_)
+{
+	char text[8] = {0};
+
+	fixture_shell_spawn(&f, 1, 1, "trap 'echo u' USR1; echo r; while :; do sleep 0.01; done");
+	fixture_expect(&f, LINK_STARTED);
+	fixture_read(f.fds[0], text, 3);
+	assert_string_equal(text, "r\n");
+	for (int i = 0; i < 2; i++)
+		fixture_send(&f,
+			(struct link_message){.type = LINK_KILL,
+				.id = 1,
+				.generation = 1,
+				.op = 1,
+				.signo = SIGUSR1},
+			-1);
+	fixture_read(f.fds[0], text, 3);
+	assert_string_equal(text, "u\n");
+	assert_int_equal(poll(&(struct pollfd){.fd = f.fds[0], .events = POLLIN}, 1, 100), 0);
+	fixture_kill(&f, 1, 1, 2, SIGKILL);
+	expect_exited(1, 1, CLD_KILLED, SIGKILL);
+}
+
+static void kept_read_ends_live_until_release(void **state _unused_)
+{
+	char text[32];
+
+	fixture_shell_spawn(&f, 1, 1, "echo last words");
+	fixture_expect(&f, LINK_STARTED);
+	expect_exited(1, 1, CLD_EXITED, 0); /* has closed our copy of the pipe */
+	fixture_ack(&f, 1, 1, f.m.serial);
+	fixture_send(&f, (struct link_message){.type = LINK_REFETCH, .id = 1, .generation = 1}, -1);
+	fixture_expect(&f, LINK_STARTED);
+	fixture_read(f.fds[0], text, sizeof(text));
+	assert_string_equal(text, "last words\n");
+	fixture_release(&f, 1, 1);
+	fixture_send(&f, (struct link_message){.type = LINK_REFETCH, .id = 1, .generation = 1}, -1);
+	fixture_expect_silence(&f, 100);
+}
+
+static void two_hundred_spawns_at_once_all_start_and_end(void **state _unused_)
+{
+	static bool started[200], exited[200];
+	uint64_t serial = 0;
+
+	memset(started, 0, sizeof(started));
+	memset(exited, 0, sizeof(exited));
+	for (uint32_t i = 0; i < 200; i++) {
+		struct plan p = fixture_shell(i % 3 ? "exit 3" : "read x; exit 3");
+
+		if (i % 4 == 1)
+			p.flags = PLAN_SET_OOM;
+		fixture_spawn(&f, i, 1, &p);
+	}
+	for (unsigned n = 0; n < 400; n++) {
+		struct pollfd p = {.fd = f.link, .events = POLLIN};
+		bool lost;
+
+		assert_int_equal(poll(&p, 1, FIXTURE_DEADLINE_MSEC), 1);
+		assert_int_equal(link_recv(f.link, &f.m, f.fds, &f.n_fds, &lost), 1);
+		assert_true(f.m.id < 200);
+		if (f.m.type == LINK_STARTED) {
+			assert_false(started[f.m.id]);
+			started[f.m.id] = true;
+		} else {
+			assert_int_equal(f.m.type, LINK_EXITED);
+			assert_true(started[f.m.id]);
+			assert_false(exited[f.m.id]);
+			exited[f.m.id] = true;
+			assert_int_equal(f.m.exit.error, 0);
+			assert_int_equal(f.m.exit.status, 3);
+			assert_int_equal(f.m.serial, ++serial);
+		}
+		for (int i = 0; i < LINK_MAX_FDS; i++)
+			f.fds[i] = close_fd(f.fds[i]);
+	}
+	fixture_expect_silence(&f, 50);
+}
+
+/*
+ * A file system whose server never answers: FUSE, mounted by hand. Everything that looks
+ * into it hangs until the descriptor is closed.
+ */
+static void hanging_execs_stop_nothing_else(void **state _unused_)
+{
+	_cleanup_close_
+	int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	char dir[] = "/tmp/test-launcher-fuse-XXXXXX", options[96], path[64];
+	struct plan p = fixture_shell("true");
+	const uint32_t n = 40; /* more than there are slots */
+
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fuse);
+	if (fuse < 0 || geteuid() != 0)
+		skip();
+	assert_non_null(mkdtemp(dir));
+	if (mount("test", dir, "fuse", MS_NODEV | MS_NOSUID, options) < 0) {
+		rmdir(dir);
+		skip();
+	}
+	p.path = path;
+	for (uint32_t i = 0; i < n; i++) {
+		/* one name each: whoever waits for another's lookup can't be killed */
+		snprintf(path, sizeof(path), "%s/program%u", dir, i);
+		fixture_spawn(&f, i, 1, &p);
+	}
+	/* others start and end meanwhile, fast and safe */
+	for (uint32_t i = n; i < n + 20; i++) {
+		struct plan other = fixture_shell("exit 4");
+
+		other.flags = i % 2 ? PLAN_SET_OOM : 0;
+		fixture_spawn(&f, i, 1, &other);
+		fixture_expect(&f, LINK_STARTED);
+		expect_exited(i, 1, CLD_EXITED, 4);
+	}
+	/* one that hangs can be killed */
+	for (uint32_t i = 0; i < n; i += n - 1) {
+		fixture_kill(&f, i, 1, 1, SIGKILL);
+		fixture_expect(&f, LINK_STARTED);
+		expect_exited(i, 1, CLD_KILLED, SIGKILL);
+	}
+	/* the server dies: the rest fails, each once */
+	umount2(dir, MNT_DETACH);
+	fuse = close_fd(fuse);
+	rmdir(dir);
+	for (uint32_t i = 1; i < n - 1; i++) {
+		fixture_expect(&f, LINK_EXITED);
+		assert_int_not_equal(f.m.exit.error, 0);
+		assert_int_equal(f.m.exit.stage, LINK_STAGE_EXEC);
+	}
+	/* and all slots are free again */
+	fixture_shell_spawn(&f, 900, 1, "exit 5");
+	fixture_expect(&f, LINK_STARTED);
+	expect_exited(900, 1, CLD_EXITED, 5);
+	fixture_expect_silence(&f, 50);
+}
+
+static void a_child_changes_its_ids_wholly(void **state _unused_)
+{
+	static const uint32_t groups[] = {7, 9};
+	struct plan p = fixture_shell("grep -E '^(Uid|Gid|Groups)' /proc/self/status");
+	char text[256];
+
+	if (geteuid() != 0)
+		skip();
+	p.flags = PLAN_SET_IDS | PLAN_SET_NICE | PLAN_SET_OOM;
+	p.uid = 65534;
+	p.gid = 65533;
+	p.groups = groups;
+	p.n_groups = 2;
+	p.nice = 3;
+	p.oom_score_adj = 321;
+	output_of(1, &p, text, sizeof(text));
+	assert_string_equal(text,
+		"Uid:\t65534\t65534\t65534\t65534\nGid:\t65533\t65533\t65533\t65533\n"
+		"Groups:\t7 9 \n");
+	expect_exited(1, 1, CLD_EXITED, 0);
+	p = fixture_shell("cat /proc/self/oom_score_adj; nice");
+	p.flags = PLAN_SET_NICE | PLAN_SET_OOM;
+	p.nice = 3;
+	p.oom_score_adj = 321;
+	output_of(2, &p, text, sizeof(text));
+	assert_string_equal(text, "321\n3\n");
+	expect_exited(2, 1, CLD_EXITED, 0);
+	/* ours were not touched by any of that */
+	p = fixture_shell("cat /proc/$PPID/oom_score_adj; id -u; nice");
+	output_of(3, &p, text, sizeof(text));
+	assert_string_equal(text, "0\n0\n0\n");
+}
+
+static void a_cgroup_is_made_entered_killed_and_removed(void **state _unused_)
+{
+	char dir[] = "/sys/fs/cgroup/unified/test-launcher-XXXXXX", text[256], path[128];
+	struct plan p = fixture_shell("grep ^0:: /proc/self/cgroup; sleep 100 & wait");
+	_cleanup_close_
+	int fd = -1;
+	struct stat st;
+
+	if (!mkdtemp(dir) && (strcpy(dir, "/sys/fs/cgroup/test-launcher-XXXXXX"), !mkdtemp(dir)))
+		skip();
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fixture_send(&f, (struct link_message){.type = LINK_KEEP, .value = LINK_KEEP_CGROUP}, fd);
+	p.cgroup = "web@1";
+	fixture_spawn(&f, 1, 1, &p);
+	fixture_expect(&f, LINK_STARTED);
+	for (size_t n = 0; !memchr(text, '\n', n);) {
+		ssize_t r = read(f.fds[0], text + n, sizeof(text) - n - 1);
+
+		if (r > 0)
+			n += (size_t)r;
+		else
+			assert_int_equal(poll(&(struct pollfd){.fd = f.fds[0], .events = POLLIN}, 1,
+						 FIXTURE_DEADLINE_MSEC),
+				1);
+		text[n] = '\0';
+	}
+	assert_non_null(strstr(text, "/web@1\n"));
+	fixture_send(&f, (struct link_message){.type = LINK_KILL_TREE, .id = 1}, -1);
+	expect_exited(1, 1, CLD_KILLED, SIGKILL);
+	fixture_ack(&f, 1, 1, f.m.serial);
+	fixture_release(&f, 1, 1);
+	/* the sleep is an orphan, and the cgroup is free once that is reaped */
+	snprintf(path, sizeof(path), "%s/web@1", dir);
+	for (int i = 0; i < 500 && stat(path, &st) == 0; i++) {
+		fixture_send(&f, (struct link_message){.type = LINK_REMOVE, .id = 1}, -1);
+		poll(NULL, 0, 10);
+	}
+	assert_int_equal(stat(path, &st), -1);
+	rmdir(dir);
+}
+
+int main(int argc, char *argv[])
+{
+	const struct CMUnitTest tests[] = {
+#define LAUNCHER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		LAUNCHER_TEST(a_spawn_is_started_then_exited_with_status_and_usage),
+		LAUNCHER_TEST(a_child_gets_a_clean_process),
+		LAUNCHER_TEST(a_child_leads_its_own_session_and_group),
+		LAUNCHER_TEST(stderr_shares_the_pipe_or_has_its_own),
+		LAUNCHER_TEST(a_failed_exec_is_told_once_with_its_stage),
+		LAUNCHER_TEST(a_plan_that_is_none_is_refused),
+		LAUNCHER_TEST(a_repeated_spawn_is_answered_with_the_child_that_exists),
+		LAUNCHER_TEST(older_generations_and_a_second_process_are_refused),
+		LAUNCHER_TEST(a_signal_is_sent_once_per_op),
+		LAUNCHER_TEST(kept_read_ends_live_until_release),
+		LAUNCHER_TEST(two_hundred_spawns_at_once_all_start_and_end),
+		LAUNCHER_TEST(hanging_execs_stop_nothing_else),
+		LAUNCHER_TEST(a_child_changes_its_ids_wholly),
+		LAUNCHER_TEST(a_cgroup_is_made_entered_killed_and_removed),
+	};
+
+	if (argc != 3)
+		return 2;
+	fixture_programs(argv[1], argv[2]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
