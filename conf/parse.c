@@ -237,7 +237,10 @@ int parse_statement(struct guard *g, size_t i, const char *file, struct conf_err
 		cfg_free(cfg);
 	}
 	free_options(options);
-	/* a failed parse leaves the lexer in the middle of a string, for the next one */
+	/*
+	 * A failed parse leaves the lexer in the middle of a string for the next one.
+	 * cfg_free() mends that too in 3.3, but its manual doesn't promise it.
+	 */
 	cfg_yylex_destroy();
 	if (r < 0) {
 		section_fini(&s);

@@ -88,7 +88,8 @@ static void add_state(struct page *p, json_t *service)
 	add_value(p, "state", render_state_colour(state));
 	if (p->error == 0)
 		p->error = render_reason(service, &p->text);
-	add_value(p, "reason", "");
+	if (p->text.len > 0)
+		add_value(p, "reason", "");
 	add_text(p, "since", render_string(service, "since"));
 	value_printf(p, "%s%s", desired,
 		json_is_true(json_object_get(service, "ready")) ? ", ready" : "");

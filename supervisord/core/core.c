@@ -213,6 +213,30 @@ static void give_slots(struct core *c, usec_t now)
 		move(c, c->waiting.first, NULL, IN_SLOT, now);
 }
 
+/* Was it up when the newest live service was started, so that this one may rely on it? */
+static bool is_relied_on(const struct core *c, uint32_t i)
+{
+	const struct core_record *r = &c->slots[i].record;
+
+	return r->ready && r->ready_order < c->slots[c->live.last].record.start_order;
+}
+
+/*
+ * Shutting down: stops all that nobody started later may rely on. There is more to stop
+ * only when the newest live service has gone, so that all waves cost little together.
+ */
+static void stop_wave(struct core *c, usec_t now)
+{
+	if (!c->shutting_down || c->live.last == c->wave_last)
+		return;
+	c->wave_last = c->live.last;
+	for (uint32_t i = c->live.last, prev; i != NO_SERVICE; i = prev) {
+		prev = c->slots[i].node.prev;
+		if (!is_relied_on(c, i) && c->slots[i].record.state != CORE_STOPPING)
+			move(c, i, NULL, IN_STOP, now);
+	}
+}
+
 bool core_step(struct core *c, const struct core_event *event, usec_t now, uint64_t random)
 {
 	struct step s = {
@@ -226,6 +250,7 @@ bool core_step(struct core *c, const struct core_event *event, usec_t now, uint6
 	if (in != IN_MAX && !act(&s, in))
 		return false;
 	give_slots(c, now);
+	stop_wave(c, now);
 	return true;
 }
 
@@ -246,14 +271,20 @@ bool core_next_change(struct core *c, struct core_change *ret_change)
 	return true;
 }
 
-void core_shutdown(struct core *c, bool hurry, usec_t now)
+static void kill_live(struct core *c, usec_t now)
 {
-	enum input in = hurry ? IN_KILL : IN_STOP;
-
-	c->shutting_down = true;
 	for (uint32_t i = c->live.last, prev; i != NO_SERVICE; i = prev) {
 		prev = c->slots[i].node.prev;
-		move(c, i, NULL, in, now);
+		move(c, i, NULL, IN_KILL, now);
+	}
+}
+
+/* What is alive is not wanted any more, also where its turn to be stopped has not come. */
+static void want_all_down(struct core *c, usec_t now)
+{
+	for (uint32_t i = c->live.last; i != NO_SERVICE; i = c->slots[i].node.prev) {
+		if (c->slots[i].record.state == CORE_STOPPING)
+			move(c, i, NULL, IN_STOP, now);
 	}
 	while (c->waiting.first != NO_SERVICE)
 		move(c, c->waiting.first, NULL, IN_STOP, now);
@@ -261,6 +292,17 @@ void core_shutdown(struct core *c, bool hurry, usec_t now)
 		if (c->slots[i].policy && c->slots[i].record.state == CORE_BACKOFF)
 			move(c, i, NULL, IN_STOP, now);
 	}
+}
+
+void core_shutdown(struct core *c, bool hurry, usec_t now)
+{
+	c->shutting_down = true;
+	c->wave_last = NO_SERVICE;
+	want_all_down(c, now);
+	if (hurry)
+		kill_live(c, now);
+	else
+		stop_wave(c, now);
 }
 
 bool core_is_down(const struct core *c)

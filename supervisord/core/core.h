@@ -118,6 +118,7 @@ struct core_record {
 	uint64_t generation; /* of the current or last process; 0: never started */
 	uint64_t start_order; /* grows with every start: shutdown goes backwards; in
 				 CORE_WAITING: the place in line */
+	uint64_t ready_order; /* the newest start_order of all when it became ready */
 	uint64_t op; /* id of the last acting request that took effect */
 	usec_t since_usec; /* monotonic: when the state was entered */
 	usec_t started_usec; /* monotonic: start of this or the last generation */
@@ -172,7 +173,9 @@ bool core_step(struct core *c, const struct core_event *event, usec_t now, uint6
 bool core_next_change(struct core *c, struct core_change *ret_change);
 
 /*
- * Stop everything, in reverse order of start; with hurry by KILL. No service starts any
+ * Stop everything, in reverse order of start: what was ready before another one was started
+ * may be of use to that one, so it is stopped only when that one is gone. What was started
+ * side by side is stopped side by side. With hurry all at once, by KILL. No service starts any
  * more. Changes follow as after a step. Calling it again with hurry hurries.
  */
 void core_shutdown(struct core *c, bool hurry, usec_t now);

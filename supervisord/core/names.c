@@ -168,8 +168,8 @@ const char *core_reason(const struct core *c, uint32_t service, const char *stag
 	case CORE_FAILED:
 		put_end(r, stage_text, error_text, ret_text);
 		if (why == CORE_WHY_GAVE_UP)
-			put(ret_text, "; gave up after %u automatic restarts in %s",
-				s->policy->restart_limit,
+			put(ret_text, "; gave up after %u automatic restart%s in %s",
+				s->policy->restart_limit, s->policy->restart_limit == 1 ? "" : "s",
 				usec_span(s->policy->restart_window_usec, span));
 		break;
 	case CORE_STATE_MAX:

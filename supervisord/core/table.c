@@ -103,6 +103,8 @@ static void enter(struct step *s, enum core_state state, enum core_why why)
 	r->state = (uint8_t)state;
 	r->why = (uint8_t)why;
 	r->ready = state == CORE_RUNNING;
+	if (r->ready)
+		r->ready_order = s->core->order;
 	r->since_usec = s->now;
 	r->deadline_usec = USEC_INFINITY;
 }
@@ -369,8 +371,10 @@ static bool wait_for_tree(struct step *s)
 	return true;
 }
 
+/* Also reached by what ends by itself while a shutdown has not got to it yet. */
 static bool done_stopped(struct step *s)
 {
+	s->slot->record.desired_up = false;
 	enter(s, CORE_STOPPED, stop_why(s));
 	return true;
 }
@@ -468,7 +472,7 @@ const struct cell core_table[CORE_STATE_MAX][IN_MAX] =
 				[IN_KILL] = {kill_now},
 				[IN_STARTED] = {started},
 				[IN_LEFTOVERS] = {end_leftovers},
-				[IN_DONE_STOPPED] = {bug},
+				[IN_DONE_STOPPED] = {done_stopped},
 				[IN_DONE_START] = {bug},
 				[IN_DONE_BACKOFF] = {done_backoff},
 				[IN_DONE_EXITED] = {done_exited},
@@ -486,7 +490,7 @@ const struct cell core_table[CORE_STATE_MAX][IN_MAX] =
 				[IN_KILL] = {kill_now},
 				[IN_STARTED] = {ignore},
 				[IN_LEFTOVERS] = {end_leftovers},
-				[IN_DONE_STOPPED] = {bug},
+				[IN_DONE_STOPPED] = {done_stopped},
 				[IN_DONE_START] = {bug},
 				[IN_DONE_BACKOFF] = {done_backoff},
 				[IN_DONE_EXITED] = {done_exited},

@@ -1,7 +1,7 @@
 /*
- * They are told by SUPERVISOR_INVOCATION in their environment, and by the session of a
- * main process that still carries it: nobody else's process has either. This happens before
- * anything is started, so waiting here blocks nobody.
+ * They are told by their cgroup, which had its name from this runtime directory, and by
+ * SUPERVISOR_INVOCATION in their environment: nobody else's process has either. This happens
+ * before anything is started, so waiting here blocks nobody.
  */
 #include "engine/orphans.h"
 
@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "base/usec.h"
+#include "engine/cgroup.h"
 #include "engine/proc.h"
 
 #define TERM_WAIT_USEC (10 * USEC_PER_SEC)
@@ -47,44 +48,65 @@ static const struct recovery_record *owner_of(const struct store *left, pid_t pi
 	return NULL;
 }
 
-/* Signals all that are left (signo 0 only counts them); how many there are. */
-static int signal_all(const struct store *left, int signo, bool tell)
+#define MAX_IN_CGROUPS 4096 /* looked at in one round; the next one sees the rest */
+
+struct search {
+	const struct store *left;
+	pid_t in_cgroups[MAX_IN_CGROUPS];
+	int n_in_cgroups;
+};
+
+static bool is_in_cgroups(const struct search *s, pid_t pid)
 {
-	_cleanup_free_
-	struct proc_stat *stats = NULL;
+	for (int i = 0; i < s->n_in_cgroups; i++) {
+		if (s->in_cgroups[i] == pid)
+			return true;
+	}
+	return false;
+}
+
+/* Signals one that is left; false where it is none of ours. */
+static bool signal_one(const struct search *s, pid_t pid, int signo, bool tell)
+{
+	_cleanup_close_ int pidfd = sys_pidfd_open(pid);
+	const struct recovery_record *owner = pidfd >= 0 ? owner_of(s->left, pid) : NULL;
+
+	if (pidfd < 0 || (!owner && !is_in_cgroups(s, pid)))
+		return false;
+	if (tell)
+		log_warning("service '%s': ending pid %d, left by a supervisord that was killed",
+			owner ? owner->name : "?", (int)pid);
+	if (signo)
+		sys_pidfd_send_signal(pidfd, signo);
+	return true;
+}
+
+/* Signals all that are left (signo 0 only counts them); how many there are. */
+static int signal_all(const struct store *left, int cgroup_fd, int signo, bool tell)
+{
+	_cleanup_free_ struct proc_stat *stats = NULL;
+	_cleanup_free_ struct search *s = calloc(1, sizeof(*s));
 	size_t n = 0;
 	int found = 0;
 
-	if (proc_list(&stats, &n) < 0)
+	if (!s || proc_list(&stats, &n) < 0)
 		return 0;
+	s->left = left;
+	if (cgroup_fd >= 0)
+		s->n_in_cgroups = cgroup_list(cgroup_fd, ".", s->in_cgroups, MAX_IN_CGROUPS);
 	for (size_t i = 0; i < n; i++) {
-		const struct recovery_record *r;
-		_cleanup_close_
-		int pidfd = -1;
-
-		if (proc_is_dead(&stats[i]) || stats[i].pid == getpid() ||
-			stats[i].pid == getppid())
+		if (proc_is_dead(&stats[i]) || stats[i].pid == getpid() || stats[i].pid == getppid())
 			continue;
-		pidfd = sys_pidfd_open(stats[i].pid);
-		r = pidfd >= 0 ? owner_of(left, stats[i].pid) : NULL;
-		if (!r)
-			continue;
-		found++;
-		if (tell)
-			log_warning("service '%s': ending pid %d, left by a supervisord that was "
-				    "killed",
-				r->name, (int)stats[i].pid);
-		if (signo)
-			sys_pidfd_send_signal(pidfd, signo);
+		found += signal_one(s, stats[i].pid, signo, tell);
 	}
 	return found;
 }
 
-static bool wait_for_end(const struct store *left, usec_t wait)
+static bool wait_for_end(const struct store *left, int cgroup_fd, usec_t wait)
 {
 	usec_t deadline = usec_add(usec_now(CLOCK_MONOTONIC), wait);
 
-	while (signal_all(left, 0, false) > 0) {
+	while (signal_all(left, cgroup_fd, 0, false) > 0) {
 		if (usec_now(CLOCK_MONOTONIC) >= deadline)
 			return false;
 		poll(NULL, 0, LOOK_MSEC);
@@ -92,10 +114,11 @@ static bool wait_for_end(const struct store *left, usec_t wait)
 	return true;
 }
 
-int orphans_end(const struct store *left)
+int orphans_end(const struct store *left, int cgroup_fd)
 {
-	if (signal_all(left, SIGTERM, true) == 0 || wait_for_end(left, TERM_WAIT_USEC))
+	if (signal_all(left, cgroup_fd, SIGTERM, true) == 0 ||
+		wait_for_end(left, cgroup_fd, TERM_WAIT_USEC))
 		return 0;
-	signal_all(left, SIGKILL, false);
-	return wait_for_end(left, KILL_WAIT_USEC) ? 0 : -EBUSY;
+	signal_all(left, cgroup_fd, SIGKILL, false);
+	return wait_for_end(left, cgroup_fd, KILL_WAIT_USEC) ? 0 : -EBUSY;
 }

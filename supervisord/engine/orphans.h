@@ -6,7 +6,8 @@
 #include "engine/store.h"
 
 /*
- * Ends every process of the services that the dead instance's area knows: TERM, and KILL
- * after a while. Waits for them, bounded. 0; -EBUSY where some are still there.
+ * Ends every process of the services that the dead instance's area knows, and whatever is
+ * in the cgroups below cgroup_fd (-1: none): TERM, and KILL after a while. Waits for them,
+ * bounded. 0; -EBUSY where some are still there.
  */
-int orphans_end(const struct store *left);
+int orphans_end(const struct store *left, int cgroup_fd);

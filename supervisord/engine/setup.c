@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "engine/cgroup.h"
 #include "engine/engine.h"
 #include "engine/methods.h"
 #include "engine/orphans.h"
@@ -153,7 +154,10 @@ static int clear_up(struct engine *e, int *ret_queue_id, uint64_t *ret_queue_seq
 	}
 	*ret_queue_id = left.area.head->queue_id;
 	*ret_queue_seq = left.area.head->queue_seq;
-	r = orphans_end(&left);
+	r = orphans_end(&left, e->tree.cgroup_fd);
+	/* Cgroups that were killed as a whole take no new process: all start anew. */
+	if (e->tree.cgroup_fd >= 0)
+		cgroup_remove_below(e->tree.cgroup_fd);
 	store_fini(&left, NULL);
 	if (r < 0) {
 		log_error("processes of an earlier supervisord can't be ended; not starting second "
@@ -178,6 +182,7 @@ static int take_runtime(struct engine *e, int *ret_queue_id)
 	}
 	if (r < 0)
 		return fail_path("cannot lock", e->spec->runtime_dir, r);
+	tree_init(e, -1);
 	r = clear_up(e, ret_queue_id, &seq);
 	if (r != 0)
 		return r;
@@ -300,7 +305,6 @@ static int init_first(struct engine *e)
 		r = open_control(e, &control);
 	if (r != 0)
 		return r;
-	tree_init(e, -1);
 	r = keep_sources(e);
 	if (r == 0)
 		r = uplink_keep(e, LINK_KEEP_LOCK, e->store.lock_fd);

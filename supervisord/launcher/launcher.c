@@ -13,13 +13,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "launcher/engine_process.h"
@@ -184,8 +182,9 @@ static int reap(struct launcher *l)
 		struct entry *e;
 		int r = sys_waitid(P_ALL, 0, &info, WEXITED | WNOHANG, &usage);
 
+		l->reap_failed = r < 0 && r != -ECHILD;
 		if (r < 0 || info.si_pid == 0) {
-			l->reap = false;
+			l->reap = l->reap_failed;
 			return 0;
 		}
 		if (info.si_pid == l->engine.pid) {
@@ -246,7 +245,7 @@ static int timeout_msec(const struct launcher *l, usec_t due)
 	usec_t wait = usec_sub(due, usec_now(CLOCK_MONOTONIC));
 
 	if (l->reap)
-		return 0;
+		return l->reap_failed ? 10 : 0;
 	if (wait == USEC_INFINITY)
 		return -1;
 	return (int)MIN_OF((wait + 999) / 1000, (usec_t)60000);
@@ -379,12 +378,12 @@ static int init(struct launcher *l)
 
 int launcher_run(const struct launcher_options *options)
 {
-	_cleanup_free_
-	struct launcher *l = calloc(1, sizeof(*l));
+	static struct launcher launcher; /* lives as long as the process: nothing is freed */
+	struct launcher *l = &launcher;
 	int r;
 
 	sys_faults_init("launcher");
-	r = l ? init(l) : -ENOMEM;
+	r = init(l);
 	if (r < 0) {
 		log_error("cannot start: %s", strerror(-r));
 		return 1;

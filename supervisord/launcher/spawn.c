@@ -101,6 +101,8 @@ static void free_slot(struct spawner *s, int slot)
 		sys_munmap(l->plan, l->plan_size);
 	l->plan = NULL;
 	l->busy = false;
+	s->n_busy--;
+	s->stuck = false;
 }
 
 static int take_slot(struct spawner *s)
@@ -108,10 +110,16 @@ static int take_slot(struct spawner *s)
 	for (int i = 0; i < s->n_slots; i++) {
 		if (!s->slots[i].busy) {
 			s->slots[i].busy = true;
+			s->n_busy++;
 			return i;
 		}
 	}
 	return -1;
+}
+
+bool spawner_is_full(const struct spawner *s)
+{
+	return s->n_slots > 0 && s->n_busy == s->n_slots && !s->stuck;
 }
 
 static int map_plan(int fd, void **ret_plan, size_t *ret_size, struct plan_view *ret_view)

@@ -35,7 +35,8 @@ struct slot {
 struct spawner {
 	int epoll;
 	struct slot slots[SPAWN_SLOTS];
-	int n_slots;
+	int n_slots, n_busy;
+	bool stuck; /* no slot came free for long: what hangs in them must not delay others */
 	uint64_t nofile[2]; /* for children */
 	uint64_t max_fd; /* no pipe of a service at or above */
 	bool have_pidfd_inode;
@@ -48,6 +49,12 @@ struct spawner {
  * The caller sets s->epoll afterwards.
  */
 void spawner_init(struct spawner *s, const uint64_t nofile[static 2]);
+
+/*
+ * No slot is free, which is not for long unless stuck: better to wait a moment than to
+ * copy a large table of descriptors.
+ */
+bool spawner_is_full(const struct spawner *s);
 
 /*
  * Starts what the plan says; the plan's descriptor stays the caller's. cgroup_dir may be

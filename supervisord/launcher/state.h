@@ -56,7 +56,8 @@ enum ending_stage { ENDING_NOT, ENDING_TERM, ENDING_KILL };
 
 struct launcher {
 	int epoll, signal_fd;
-	bool reap;
+	bool reap; /* there may be children to reap */
+	bool reap_failed; /* though the last attempt could not: not so fast */
 	struct table table;
 	struct spawner spawner;
 	struct engine_process engine;

@@ -33,7 +33,7 @@ struct recovery_record {
 	int32_t pid, end_status;
 	uint32_t restarts, streak, signal_op;
 	int32_t main_pid; /* stays after its end, until its tree is gone */
-	uint64_t generation, start_order, op;
+	uint64_t generation, start_order, ready_order, op;
 	uint64_t since_usec, started_usec, ended_usec, deadline_usec;
 	uint64_t since_realtime_usec, started_realtime_usec;
 	uint64_t last_serial; /* the last exit of this service that was counted */

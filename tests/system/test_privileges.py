@@ -68,8 +68,8 @@ class Privileges(harness.SystemTest):
         s = self.supervisor('defaults { environment = {"D=default", "E=default"} }\n'
                             + service("web", py(TELL), 'env-file = "@DIR@/env"',
                                       'environment = {"E=service", "BOTH=service"}'), prepare=write)
-        s.wait_state(name, "exited")
-        env = json.loads(s.wait_log(name, "}\n"))["env"]
+        s.wait_state("web", "exited")
+        env = json.loads(s.wait_log("web", "}\n"))["env"]
         self.assertEqual(("yes", "service", "default", "service", "two words"),
                          tuple(env[k] for k in ("FROM_FILE", "BOTH", "D", "E", "QUOTED")))
 

@@ -114,6 +114,22 @@ class Queue(harness.SystemTest):
         told = s.varlink("Queue")
         self.assertEqual(int(row["msqid"]), told["id"])
 
+    def test_a_shutdown_stops_in_reverse_order_of_start(self):
+        names = ["first", "second", "third"]
+        s = self.with_queue("".join(
+            service(n, sh("trap '' TERM; echo ready; while :; do sleep 0.05; done"),
+                    "autostart = false", "stop { timeout = 1h }") for n in names))
+        for name in names:
+            s.ok("start", name)
+            s.wait_log(name, "ready")
+        s.signal(signal.SIGTERM)
+        taken = self.take_until(lambda m: (m["service"], m["state"]) == ("first", "stopping"),
+                                "the last stop is published")
+        stopping = [m["service"] for m in taken if m["state"] == "stopping"]
+        self.assertEqual(names[::-1], stopping)
+        s.signal(signal.SIGTERM)
+        self.assertEqual(0, s.wait_exit())
+
     def test_it_is_removed_at_the_end(self):
         s = self.with_queue(service("web", SLEEP))
         self.assertIsNotNone(queue_with_key(s.key))

@@ -12,16 +12,6 @@ STUBBORN = py("import signal,time\n"
               "print('ready')\n"
               "while True: time.sleep(1000)\n")
 
-# Notes its name in a file when it is told to stop.
-NOTES = ("import os,signal,sys,time\n"
-         "def caught(*_):\n"
-         "    fd = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND)\n"
-         "    os.write(fd, (sys.argv[2] + '\\n').encode())\n"
-         "    os._exit(0)\n"
-         "signal.signal(signal.SIGTERM, caught)\n"
-         "print('ready')\n"
-         "while True: time.sleep(1000)\n")
-
 
 class Signals(harness.SystemTest):
     def ends_on(self, signo):
@@ -35,17 +25,6 @@ class Signals(harness.SystemTest):
 
     def test_int_stops_all_and_exits_with_zero(self):
         self.ends_on(signal.SIGINT)
-
-    def test_term_stops_in_reverse_order_of_start(self):
-        names = ["first", "second", "third"]
-        s = self.supervisor(
-            "".join(service(n, py(NOTES) + ["@DIR@/order", n], "autostart = false") for n in names),
-            prepare=lambda s: s.flag("order"))
-        for name in names:
-            s.ok("start", name)
-            s.wait_log(name, "ready")
-        s.stop()
-        self.assertEqual(names[::-1], s.read(f"{s.dir}/order").split())
 
     def test_quit_kills_all_at_once(self):
         s = self.supervisor(service("web", STUBBORN, "stop { timeout = 1h }"))
@@ -104,7 +83,7 @@ class Signals(harness.SystemTest):
         # What only an engine can remove is taken over, and in the end removed, by the next one.
         s.start()
         s.wait_state("web", "running")
-        self.assertEqual(0, s.stop())
+        s.stop()
 
 
 if __name__ == "__main__":

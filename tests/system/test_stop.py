@@ -107,22 +107,21 @@ class Stop(harness.SystemTest):
                   "        os.write(fd, f'{name}\\n'.encode())\n"
                   "        os._exit(0)\n"
                   "    signal.signal(signal.SIGTERM, caught)\n"
-                  "    print(name, 'ready')\n"
+                  "    os.write(1, f'{name} ready\\n'.encode())\n"
                   "    while True: time.sleep(1000)\n"
                   "if os.fork() == 0: run('group')\n"
                   "if os.fork() == 0: os.setsid(); run('session')\n"
                   "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
-                  "print('main ready')\n"
                   "def caught(*_):\n"
                   "    fd = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND)\n"
                   "    os.write(fd, b'main\\n')\n"
                   "signal.signal(signal.SIGTERM, caught)\n"
-                  "print('main caught')\n"
+                  "os.write(1, b'main ready\\n')\n"
                   "while True: time.sleep(1000)\n")
         s = self.supervisor(service("web", py(script) + ["@DIR@/caught"],
                                     f'stop {{ kill = "{kill}" timeout = 1s }}'),
                             prepare=lambda s: s.flag("caught"))
-        for text in ("main caught", "group ready", "session ready"):
+        for text in ("main ready", "group ready", "session ready"):
             s.wait_log("web", text)
         pids = [p for p in harness.descendants(s.pid) if p != s.engine_pid()]
         s.ok("stop", "web")

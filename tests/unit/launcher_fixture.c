@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -63,9 +64,10 @@ static void wait_readable(int fd)
 	assert_int_equal(poll(&p, 1, FIXTURE_DEADLINE_MSEC), 1);
 }
 
-void fixture_start_with(struct fixture *f, const char *argument, bool new_session)
+void fixture_start_with(struct fixture *f, const struct fixture_options *options)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct rlimit limit = {.rlim_cur = options->nofile, .rlim_max = options->nofile};
 	char path[128];
 
 	*f = (struct fixture){.listen_fd = -1, .link = -1, .fds = {-1, -1, -1}};
@@ -84,16 +86,18 @@ void fixture_start_with(struct fixture *f, const char *argument, bool new_sessio
 	assert_true(f->launcher >= 0);
 	if (f->launcher == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (new_session)
+		if (options->new_session)
 			setsid();
-		execl(path, "supervisord", f->socket, argument, NULL);
+		if (options->nofile > 0)
+			setrlimit(RLIMIT_NOFILE, &limit);
+		execl(path, "supervisord", f->socket, options->argument, NULL);
 		_exit(126);
 	}
 }
 
 void fixture_start(struct fixture *f)
 {
-	fixture_start_with(f, NULL, false);
+	fixture_start_with(f, &(struct fixture_options){0});
 	fixture_accept(f);
 }
 
@@ -172,7 +176,7 @@ void fixture_simple(struct fixture *f, enum link_type type)
 	fixture_send(f, (struct link_message){.type = (uint16_t)type}, -1);
 }
 
-void fixture_expect(struct fixture *f, enum link_type type)
+static void next_message(struct fixture *f, bool want_ping)
 {
 	usec_t deadline = usec_now(CLOCK_MONOTONIC) + FIXTURE_DEADLINE_MSEC * USEC_PER_MSEC;
 	bool lost;
@@ -183,14 +187,25 @@ void fixture_expect(struct fixture *f, enum link_type type)
 		while ((r = link_recv(f->link, &f->m, f->fds, &f->n_fds, &lost)) == -EAGAIN)
 			wait_readable(f->link);
 		assert_int_equal(r, 1);
-		if (f->m.type != LINK_PING || type == LINK_PING)
-			break;
+		assert_false(lost);
+		if (f->m.type != LINK_PING || want_ping)
+			return;
 		fixture_simple(f, LINK_PONG);
 	}
+	fail_msg("nothing but PING for %d ms", FIXTURE_DEADLINE_MSEC);
+}
+
+void fixture_expect_any(struct fixture *f)
+{
+	next_message(f, false);
+}
+
+void fixture_expect(struct fixture *f, enum link_type type)
+{
+	next_message(f, type == LINK_PING);
 	if (f->m.type != type)
 		fail_msg("expected %s, got %s", link_type_to_string(type),
 			link_type_to_string((enum link_type)f->m.type));
-	assert_false(lost);
 }
 
 void fixture_expect_silence(struct fixture *f, int msec)

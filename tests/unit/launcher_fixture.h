@@ -30,8 +30,13 @@ void fixture_programs(const char *launcher, const char *engine);
 
 /* Starts a launcher and takes its first engine's link; HELLO is not sent yet. */
 void fixture_start(struct fixture *f);
-/* The same with an argument for the engine, which then does not connect. */
-void fixture_start_with(struct fixture *f, const char *argument, bool new_session);
+struct fixture_options {
+	const char *argument; /* for the engine, which then does not connect */
+	bool new_session;
+	unsigned long nofile; /* hard limit; 0: as it is */
+};
+/* Starts a launcher, but takes no link yet. */
+void fixture_start_with(struct fixture *f, const struct fixture_options *options);
 /* KILLs what is left and removes the directory. */
 void fixture_stop(struct fixture *f);
 
@@ -46,6 +51,8 @@ void fixture_send(struct fixture *f, struct link_message m, int fd);
 void fixture_simple(struct fixture *f, enum link_type type);
 /* The next message must be of that type; a PING is answered unless it is what is wanted. */
 void fixture_expect(struct fixture *f, enum link_type type);
+/* The next message, whatever it is but a PING. */
+void fixture_expect_any(struct fixture *f);
 /* No message within that time. */
 void fixture_expect_silence(struct fixture *f, int msec);
 

@@ -1,6 +1,8 @@
 /* What is refused, by which words, and who may be whom. */
 #include "test_conf_util.h"
 
+#include "conf/source.h"
+
 static void what_this_version_lacks_is_refused_by_name(void **state)
 {
 	static const char *const keys[] = {
@@ -317,6 +319,62 @@ static void root_gives_a_service_all_of_its_user(void **state)
 		"uid 54321 has no passwd entry, so 'group' must be given too");
 }
 
+/* Sources of one text in which user 1000 is a member of these groups, as uid 1000. */
+static int parse_as_member(struct fixture *f, const char *text, const gid_t *groups, size_t n)
+{
+	struct source_user *u = calloc(1, sizeof(*u));
+
+	fixture_reset(f);
+	assert_non_null(u);
+	*u = (struct source_user){
+		.key = strdup("ann"),
+		.found = true,
+		.has_entry = true,
+		.uid = 1000,
+		.gid = 1001,
+		.groups = calloc(n, sizeof(*groups)),
+		.n_groups = n,
+		.name = strdup("ann"),
+		.home = strdup("/a"),
+		.shell = strdup("/b"),
+	};
+	assert_non_null(u->groups);
+	memcpy(u->groups, groups, n * sizeof(*groups));
+	assert_int_equal(source_from_text("x", text, strlen(text), &f->sources), 0);
+	f->sources->uid = 1000;
+	f->sources->gid = 1001;
+	assert_int_equal(source_add_user(f->sources, u), 0);
+	return conf_parse(f->sources, &f->context, &f->spec, &f->errors);
+}
+
+static void all_memberships_are_taken_and_none_twice(void **state)
+{
+	const gid_t groups[] = {7, 1001, 8};
+	struct fixture *f = *state;
+	const struct spec_identity *i;
+
+	f->context.root = true;
+	assert_int_equal(parse_as_member(f, "service a { command = x user = ann }", groups, 3), 0);
+	i = &f->spec->services[0].identity;
+	assert_int_equal(i->uid, 1000);
+	assert_int_equal(i->n_groups, 3);
+	assert_int_equal(i->groups[0], 1001);
+	assert_int_equal(i->groups[1], 7);
+	assert_int_equal(i->groups[2], 8);
+}
+
+static void the_owner_and_members_of_the_socket_group_are_not_shut_out(void **state)
+{
+	const gid_t groups[] = {7};
+	struct fixture *f = *state;
+
+	f->context.root = true;
+	assert_int_equal(
+		parse_as_member(f, "control { mode = 0600 operators = {ann} }", groups, 1), 0);
+	assert_int_equal(parse_as_member(f, "control { mode = 0066 operators = {ann} }", groups, 1),
+		-EINVAL);
+}
+
 static void who_is_not_root_can_only_be_himself(void **state)
 {
 	struct fixture *f = *state;
@@ -381,6 +439,8 @@ int main(void)
 		TEST(too_many_services_are_refused),
 		TEST(unknown_users_and_groups_are_refused),
 		TEST(root_gives_a_service_all_of_its_user),
+		TEST(all_memberships_are_taken_and_none_twice),
+		TEST(the_owner_and_members_of_the_socket_group_are_not_shut_out),
 		TEST(who_is_not_root_can_only_be_himself),
 		TEST(names_in_user_and_env_file_depend_on_instances),
 		TEST(a_mode_that_shuts_out_a_listed_role_is_refused),

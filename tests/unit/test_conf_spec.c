@@ -16,7 +16,7 @@ static void assert_expands(const struct spec_service *s, const char *text, const
 
 static void name_and_instance_are_replaced_and_nothing_else(void **state)
 {
-	struct spec_service s = {.name = "web", .has_instances = true};
+	struct spec_service s = {.name = (char *)"web", .has_instances = true};
 
 	(void)state;
 	assert_expands(&s, "%{name}.log", "web@3.log");
@@ -29,7 +29,7 @@ static void name_and_instance_are_replaced_and_nothing_else(void **state)
 
 static void without_instances_the_instance_is_empty(void **state)
 {
-	struct spec_service s = {.name = "web"};
+	struct spec_service s = {.name = (char *)"web"};
 
 	(void)state;
 	assert_expands(&s, "%{name}-%{instance}.", "web-.");

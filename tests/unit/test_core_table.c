@@ -33,16 +33,16 @@ struct expected {
 	bool desired_up;
 };
 
-#define B \
-	{ \
+#define B                  \
+	{                  \
 		.how = BUG \
 	}
-#define I \
-	{ \
+#define I                      \
+	{                      \
 		.how = IGNORED \
 	}
-#define E(...) \
-	{ \
+#define E(...)                            \
+	{                                 \
 		.how = EVENT, __VA_ARGS__ \
 	}
 #define DOWN(...) E(__VA_ARGS__, .desired_up = false)
@@ -52,117 +52,126 @@ struct expected {
 #define KILL	  .signo = SIGKILL, .scope = SPEC_KILL_TREE, .deadline = RIG_AGAIN
 #define REST	  .signo = SIGTERM, .scope = SPEC_KILL_TREE, .deadline = TEN
 
-#define NOTHING_ALIVE                                                                      \
+#define NOTHING_ALIVE                                                                     \
 	[IN_STARTED] = B, [IN_LEFTOVERS] = B, [IN_DONE_STOPPED] = B, [IN_DONE_START] = B, \
 	[IN_DONE_BACKOFF] = B, [IN_DONE_EXITED] = B, [IN_DONE_FAILED] = B
 
-static const struct expected expected[CORE_STATE_MAX][IN_MAX] = {
-	[CORE_STOPPED] = {
-		[IN_START] = SPAWNS,
-		[IN_AUTOSTART] = SPAWNS,
-		[IN_STOP] = DOWN(CORE_STOPPED, 0, .deadline = NEVER),
-		[IN_RESTART] = SPAWNS,
-		[IN_RESET] = DOWN(CORE_STOPPED, 0, .deadline = NEVER),
-		[IN_KILL] = DOWN(CORE_STOPPED, 0, .deadline = NEVER),
-		NOTHING_ALIVE,
-		[IN_DEADLINE] = I,
-		[IN_SLOT] = B,
-	},
-	[CORE_WAITING] = {
-		[IN_START] = UP(CORE_WAITING, 0, .deadline = NEVER),
-		[IN_AUTOSTART] = UP(CORE_WAITING, 0, .deadline = NEVER),
-		[IN_STOP] = DOWN(CORE_STOPPED, PUB, .deadline = NEVER),
-		[IN_RESTART] = UP(CORE_WAITING, 0, .deadline = NEVER),
-		[IN_RESET] = UP(CORE_WAITING, 0, .deadline = NEVER),
-		[IN_KILL] = DOWN(CORE_STOPPED, PUB, .deadline = NEVER),
-		NOTHING_ALIVE,
-		[IN_DEADLINE] = I,
-		[IN_SLOT] = SPAWNS,
-	},
-	[CORE_STARTING] = {
-		[IN_START] = UP(CORE_STARTING, 0, .deadline = NEVER),
-		[IN_AUTOSTART] = UP(CORE_STARTING, 0, .deadline = NEVER),
-		[IN_STOP] = DOWN(CORE_STOPPING, PUB | SIG, TERM),
-		[IN_RESTART] = UP(CORE_STOPPING, PUB | SIG, TERM),
-		[IN_RESET] = UP(CORE_STARTING, 0, .deadline = NEVER),
-		[IN_KILL] = DOWN(CORE_STOPPING, PUB | SIG, KILL),
-		[IN_STARTED] = UP(CORE_RUNNING, PUB, .deadline = NEVER),
-		[IN_LEFTOVERS] = UP(CORE_STOPPING, PUB | SIG | TREE, REST),
-		[IN_DONE_STOPPED] = B,
-		[IN_DONE_START] = B,
-		[IN_DONE_BACKOFF] = UP(CORE_BACKOFF, PUB, .deadline = BACKOFF),
-		[IN_DONE_EXITED] = UP(CORE_EXITED, PUB, .deadline = NEVER),
-		[IN_DONE_FAILED] = UP(CORE_FAILED, PUB, .deadline = NEVER),
-		[IN_DEADLINE] = I,
-		[IN_SLOT] = B,
-	},
-	[CORE_RUNNING] = {
-		[IN_START] = UP(CORE_RUNNING, 0, .deadline = NEVER),
-		[IN_AUTOSTART] = UP(CORE_RUNNING, 0, .deadline = NEVER),
-		[IN_STOP] = DOWN(CORE_STOPPING, PUB | SIG, TERM),
-		[IN_RESTART] = UP(CORE_STOPPING, PUB | SIG, TERM),
-		[IN_RESET] = UP(CORE_RUNNING, 0, .deadline = NEVER),
-		[IN_KILL] = DOWN(CORE_STOPPING, PUB | SIG, KILL),
-		[IN_STARTED] = I,
-		[IN_LEFTOVERS] = UP(CORE_STOPPING, PUB | SIG | TREE, REST),
-		[IN_DONE_STOPPED] = B,
-		[IN_DONE_START] = B,
-		[IN_DONE_BACKOFF] = UP(CORE_BACKOFF, PUB, .deadline = BACKOFF),
-		[IN_DONE_EXITED] = UP(CORE_EXITED, PUB, .deadline = NEVER),
-		[IN_DONE_FAILED] = UP(CORE_FAILED, PUB, .deadline = NEVER),
-		[IN_DEADLINE] = I,
-		[IN_SLOT] = B,
-	},
-	[CORE_STOPPING] = {
-		[IN_START] = UP(CORE_STOPPING, 0, .deadline = KEEPS),
-		[IN_AUTOSTART] = UP(CORE_STOPPING, 0, .deadline = KEEPS),
-		[IN_STOP] = DOWN(CORE_STOPPING, 0, .deadline = KEEPS),
-		[IN_RESTART] = UP(CORE_STOPPING, 0, .deadline = KEEPS),
-		[IN_RESET] = DOWN(CORE_STOPPING, 0, .deadline = KEEPS),
-		[IN_KILL] = DOWN(CORE_STOPPING, SIG, KILL),
-		[IN_STARTED] = DOWN(CORE_STOPPING, 0, .deadline = KEEPS),
-		[IN_LEFTOVERS] = DOWN(CORE_STOPPING, TREE, .deadline = KEEPS),
-		[IN_DONE_STOPPED] = DOWN(CORE_STOPPED, PUB, .deadline = NEVER),
-		[IN_DONE_START] = SPAWNS,
-		[IN_DONE_BACKOFF] = UP(CORE_BACKOFF, PUB, .deadline = BACKOFF),
-		[IN_DONE_EXITED] = UP(CORE_EXITED, PUB, .deadline = NEVER),
-		[IN_DONE_FAILED] = UP(CORE_FAILED, PUB, .deadline = NEVER),
-		[IN_DEADLINE] = DOWN(CORE_STOPPING, SIG, KILL),
-		[IN_SLOT] = B,
-	},
-	[CORE_BACKOFF] = {
-		[IN_START] = SPAWNS,
-		[IN_AUTOSTART] = UP(CORE_BACKOFF, 0, .deadline = KEEPS),
-		[IN_STOP] = DOWN(CORE_STOPPED, PUB, .deadline = NEVER),
-		[IN_RESTART] = SPAWNS,
-		[IN_RESET] = UP(CORE_BACKOFF, 0, .deadline = KEEPS),
-		[IN_KILL] = DOWN(CORE_STOPPED, PUB, .deadline = NEVER),
-		NOTHING_ALIVE,
-		[IN_DEADLINE] = SPAWNS,
-		[IN_SLOT] = B,
-	},
-	[CORE_EXITED] = {
-		[IN_START] = SPAWNS,
-		[IN_AUTOSTART] = SPAWNS,
-		[IN_STOP] = DOWN(CORE_STOPPED, PUB, .deadline = NEVER),
-		[IN_RESTART] = SPAWNS,
-		[IN_RESET] = UP(CORE_EXITED, 0, .deadline = NEVER),
-		[IN_KILL] = DOWN(CORE_STOPPED, PUB, .deadline = NEVER),
-		NOTHING_ALIVE,
-		[IN_DEADLINE] = I,
-		[IN_SLOT] = B,
-	},
-	[CORE_FAILED] = {
-		[IN_START] = SPAWNS,
-		[IN_AUTOSTART] = SPAWNS,
-		[IN_STOP] = DOWN(CORE_STOPPED, PUB, .deadline = NEVER),
-		[IN_RESTART] = SPAWNS,
-		[IN_RESET] = DOWN(CORE_STOPPED, PUB, .deadline = NEVER),
-		[IN_KILL] = DOWN(CORE_STOPPED, PUB, .deadline = NEVER),
-		NOTHING_ALIVE,
-		[IN_DEADLINE] = I,
-		[IN_SLOT] = B,
-	},
+static const struct expected expected[CORE_STATE_MAX][IN_MAX] =
+	{
+		[CORE_STOPPED] =
+			{
+				[IN_START] = SPAWNS,
+				[IN_AUTOSTART] = SPAWNS,
+				[IN_STOP] = DOWN(CORE_STOPPED, 0, .deadline = NEVER),
+				[IN_RESTART] = SPAWNS,
+				[IN_RESET] = DOWN(CORE_STOPPED, 0, .deadline = NEVER),
+				[IN_KILL] = DOWN(CORE_STOPPED, 0, .deadline = NEVER),
+				NOTHING_ALIVE,
+				[IN_DEADLINE] = I,
+				[IN_SLOT] = B,
+			},
+		[CORE_WAITING] =
+			{
+				[IN_START] = UP(CORE_WAITING, 0, .deadline = NEVER),
+				[IN_AUTOSTART] = UP(CORE_WAITING, 0, .deadline = NEVER),
+				[IN_STOP] = DOWN(CORE_STOPPED, PUB, .deadline = NEVER),
+				[IN_RESTART] = UP(CORE_WAITING, 0, .deadline = NEVER),
+				[IN_RESET] = UP(CORE_WAITING, 0, .deadline = NEVER),
+				[IN_KILL] = DOWN(CORE_STOPPED, PUB, .deadline = NEVER),
+				NOTHING_ALIVE,
+				[IN_DEADLINE] = I,
+				[IN_SLOT] = SPAWNS,
+			},
+		[CORE_STARTING] =
+			{
+				[IN_START] = UP(CORE_STARTING, 0, .deadline = NEVER),
+				[IN_AUTOSTART] = UP(CORE_STARTING, 0, .deadline = NEVER),
+				[IN_STOP] = DOWN(CORE_STOPPING, PUB | SIG, TERM),
+				[IN_RESTART] = UP(CORE_STOPPING, PUB | SIG, TERM),
+				[IN_RESET] = UP(CORE_STARTING, 0, .deadline = NEVER),
+				[IN_KILL] = DOWN(CORE_STOPPING, PUB | SIG, KILL),
+				[IN_STARTED] = UP(CORE_RUNNING, PUB, .deadline = NEVER),
+				[IN_LEFTOVERS] = UP(CORE_STOPPING, PUB | SIG | TREE, REST),
+				[IN_DONE_STOPPED] = B,
+				[IN_DONE_START] = B,
+				[IN_DONE_BACKOFF] = UP(CORE_BACKOFF, PUB, .deadline = BACKOFF),
+				[IN_DONE_EXITED] = UP(CORE_EXITED, PUB, .deadline = NEVER),
+				[IN_DONE_FAILED] = UP(CORE_FAILED, PUB, .deadline = NEVER),
+				[IN_DEADLINE] = I,
+				[IN_SLOT] = B,
+			},
+		[CORE_RUNNING] =
+			{
+				[IN_START] = UP(CORE_RUNNING, 0, .deadline = NEVER),
+				[IN_AUTOSTART] = UP(CORE_RUNNING, 0, .deadline = NEVER),
+				[IN_STOP] = DOWN(CORE_STOPPING, PUB | SIG, TERM),
+				[IN_RESTART] = UP(CORE_STOPPING, PUB | SIG, TERM),
+				[IN_RESET] = UP(CORE_RUNNING, 0, .deadline = NEVER),
+				[IN_KILL] = DOWN(CORE_STOPPING, PUB | SIG, KILL),
+				[IN_STARTED] = I,
+				[IN_LEFTOVERS] = UP(CORE_STOPPING, PUB | SIG | TREE, REST),
+				[IN_DONE_STOPPED] = B,
+				[IN_DONE_START] = B,
+				[IN_DONE_BACKOFF] = UP(CORE_BACKOFF, PUB, .deadline = BACKOFF),
+				[IN_DONE_EXITED] = UP(CORE_EXITED, PUB, .deadline = NEVER),
+				[IN_DONE_FAILED] = UP(CORE_FAILED, PUB, .deadline = NEVER),
+				[IN_DEADLINE] = I,
+				[IN_SLOT] = B,
+			},
+		[CORE_STOPPING] =
+			{
+				[IN_START] = UP(CORE_STOPPING, 0, .deadline = KEEPS),
+				[IN_AUTOSTART] = UP(CORE_STOPPING, 0, .deadline = KEEPS),
+				[IN_STOP] = DOWN(CORE_STOPPING, 0, .deadline = KEEPS),
+				[IN_RESTART] = UP(CORE_STOPPING, 0, .deadline = KEEPS),
+				[IN_RESET] = DOWN(CORE_STOPPING, 0, .deadline = KEEPS),
+				[IN_KILL] = DOWN(CORE_STOPPING, SIG, KILL),
+				[IN_STARTED] = DOWN(CORE_STOPPING, 0, .deadline = KEEPS),
+				[IN_LEFTOVERS] = DOWN(CORE_STOPPING, TREE, .deadline = KEEPS),
+				[IN_DONE_STOPPED] = DOWN(CORE_STOPPED, PUB, .deadline = NEVER),
+				[IN_DONE_START] = SPAWNS,
+				[IN_DONE_BACKOFF] = UP(CORE_BACKOFF, PUB, .deadline = BACKOFF),
+				[IN_DONE_EXITED] = UP(CORE_EXITED, PUB, .deadline = NEVER),
+				[IN_DONE_FAILED] = UP(CORE_FAILED, PUB, .deadline = NEVER),
+				[IN_DEADLINE] = DOWN(CORE_STOPPING, SIG, KILL),
+				[IN_SLOT] = B,
+			},
+		[CORE_BACKOFF] =
+			{
+				[IN_START] = SPAWNS,
+				[IN_AUTOSTART] = UP(CORE_BACKOFF, 0, .deadline = KEEPS),
+				[IN_STOP] = DOWN(CORE_STOPPED, PUB, .deadline = NEVER),
+				[IN_RESTART] = SPAWNS,
+				[IN_RESET] = UP(CORE_BACKOFF, 0, .deadline = KEEPS),
+				[IN_KILL] = DOWN(CORE_STOPPED, PUB, .deadline = NEVER),
+				NOTHING_ALIVE,
+				[IN_DEADLINE] = SPAWNS,
+				[IN_SLOT] = B,
+			},
+		[CORE_EXITED] =
+			{
+				[IN_START] = SPAWNS,
+				[IN_AUTOSTART] = SPAWNS,
+				[IN_STOP] = DOWN(CORE_STOPPED, PUB, .deadline = NEVER),
+				[IN_RESTART] = SPAWNS,
+				[IN_RESET] = UP(CORE_EXITED, 0, .deadline = NEVER),
+				[IN_KILL] = DOWN(CORE_STOPPED, PUB, .deadline = NEVER),
+				NOTHING_ALIVE,
+				[IN_DEADLINE] = I,
+				[IN_SLOT] = B,
+			},
+		[CORE_FAILED] =
+			{
+				[IN_START] = SPAWNS,
+				[IN_AUTOSTART] = SPAWNS,
+				[IN_STOP] = DOWN(CORE_STOPPED, PUB, .deadline = NEVER),
+				[IN_RESTART] = SPAWNS,
+				[IN_RESET] = DOWN(CORE_STOPPED, PUB, .deadline = NEVER),
+				[IN_KILL] = DOWN(CORE_STOPPED, PUB, .deadline = NEVER),
+				NOTHING_ALIVE,
+				[IN_DEADLINE] = I,
+				[IN_SLOT] = B,
+			},
 };
 
 static const enum core_event_type event_of[IN_MAX] = {
@@ -337,8 +346,8 @@ static void check(enum core_state state, enum input in)
 	assert_int_equal(r->desired_up, x->desired_up);
 	assert_int_equal(r->ready, r->state == CORE_RUNNING);
 	assert_int_equal(r->since_usec, x->next == state ? before.since_usec : g.now);
-	assert_int_equal(r->deadline_usec, x->deadline == KEEPS ? before.deadline_usec
-								: usec_add(g.now, x->deadline));
+	assert_int_equal(r->deadline_usec,
+		x->deadline == KEEPS ? before.deadline_usec : usec_add(g.now, x->deadline));
 	assert_int_equal(r->generation, before.generation + (x->todo & SPAWN ? 1 : 0));
 	if (x->signo)
 		assert_int_equal(r->signo, x->signo);
@@ -348,7 +357,8 @@ static void every_cell_does_what_it_should(void **state _unused_)
 {
 	for (int s = 0; s < CORE_STATE_MAX; s++) {
 		for (int in = 0; in < IN_MAX; in++) {
-			print_message("%s, input %d\n", core_state_to_string((enum core_state)s), in);
+			print_message(
+				"%s, input %d\n", core_state_to_string((enum core_state)s), in);
 			check((enum core_state)s, (enum input)in);
 		}
 	}

@@ -122,8 +122,7 @@ static inline void rig_started(struct rig *g, uint32_t i)
 	rig_step(g, &e);
 }
 
-static inline void rig_end(
-	struct rig *g, uint32_t i, enum core_end end, int status, bool survivors)
+static inline void rig_end(struct rig *g, uint32_t i, enum core_end end, int status, bool survivors)
 {
 	struct core_event e = {.type = CORE_EVENT_ENDED,
 		.service = i,
@@ -143,9 +142,8 @@ static inline void rig_exit(struct rig *g, uint32_t i, int code)
 
 static inline void rig_gone(struct rig *g, uint32_t i)
 {
-	struct core_event e = {.type = CORE_EVENT_GONE,
-		.service = i,
-		.generation = rig_record(g, i)->generation};
+	struct core_event e = {
+		.type = CORE_EVENT_GONE, .service = i, .generation = rig_record(g, i)->generation};
 
 	rig_step(g, &e);
 }
@@ -170,6 +168,7 @@ static inline void rig_run(struct rig *g, uint32_t i)
 static inline void rig_restore(struct rig *g, const struct rig *from, unsigned max_starting)
 {
 	*g = *from;
+	g->n_changes = 0;
 	g->core = core_new(g->n, max_starting);
 	assert_non_null(g->core);
 	for (uint32_t i = 0; i < g->n; i++) {

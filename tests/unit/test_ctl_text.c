@@ -78,6 +78,8 @@ static void invalid_utf8_is_caught_byte_by_byte(void **state)
 	assert_safe_literal("\xc3\xa9", TEXT_ASCII, "?");
 	assert_safe_literal("\xc3", 0, "?");
 	assert_safe_literal("\xc0\x9b", 0, "??"); /* overlong */
+	assert_safe_literal("\xe0\x82\x9b", 0, "???");
+	assert_safe_literal("\xf0\x80\x80\x9b", 0, "????");
 	assert_safe_literal("\xed\xa0\x80", 0, "???"); /* a surrogate */
 	assert_safe_literal("\xf4\x90\x80\x80", 0, "????"); /* past the last character */
 	assert_safe_literal("\xe2\x82x", 0, "??x");
