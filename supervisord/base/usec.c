@@ -67,11 +67,10 @@ const char *usec_span(usec_t duration, char ret_text[static USEC_SPAN_SIZE])
 		if (whole == 0)
 			continue;
 		if (rest == 0)
-			snprintf(ret_text, USEC_SPAN_SIZE, "%u%s", whole,
-				spans[i].unit_name);
+			snprintf(ret_text, USEC_SPAN_SIZE, "%u%s", whole, spans[i].unit_name);
 		else
-			snprintf(ret_text, USEC_SPAN_SIZE, "%u%s %u%s", whole,
-				spans[i].unit_name, rest, spans[i].part_name);
+			snprintf(ret_text, USEC_SPAN_SIZE, "%u%s %u%s", whole, spans[i].unit_name,
+				rest, spans[i].part_name);
 		return ret_text;
 	}
 	if (duration >= USEC_PER_SEC && duration / 100000 % 10 != 0)

@@ -68,7 +68,8 @@ static bool is_in_cgroups(const struct search *s, pid_t pid)
 /* Signals one that is left; false where it is none of ours. */
 static bool signal_one(const struct search *s, pid_t pid, int signo, bool tell)
 {
-	_cleanup_close_ int pidfd = sys_pidfd_open(pid);
+	_cleanup_close_
+	int pidfd = sys_pidfd_open(pid);
 	const struct recovery_record *owner = pidfd >= 0 ? owner_of(s->left, pid) : NULL;
 
 	if (pidfd < 0 || (!owner && !is_in_cgroups(s, pid)))
@@ -84,8 +85,10 @@ static bool signal_one(const struct search *s, pid_t pid, int signo, bool tell)
 /* Signals all that are left (signo 0 only counts them); how many there are. */
 static int signal_all(const struct store *left, int cgroup_fd, int signo, bool tell)
 {
-	_cleanup_free_ struct proc_stat *stats = NULL;
-	_cleanup_free_ struct search *s = calloc(1, sizeof(*s));
+	_cleanup_free_
+	struct proc_stat *stats = NULL;
+	_cleanup_free_
+	struct search *s = calloc(1, sizeof(*s));
 	size_t n = 0;
 	int found = 0;
 
@@ -95,7 +98,8 @@ static int signal_all(const struct store *left, int cgroup_fd, int signo, bool t
 	if (cgroup_fd >= 0)
 		s->n_in_cgroups = cgroup_list(cgroup_fd, ".", s->in_cgroups, MAX_IN_CGROUPS);
 	for (size_t i = 0; i < n; i++) {
-		if (proc_is_dead(&stats[i]) || stats[i].pid == getpid() || stats[i].pid == getppid())
+		if (proc_is_dead(&stats[i]) || stats[i].pid == getpid() ||
+			stats[i].pid == getppid())
 			continue;
 		found += signal_one(s, stats[i].pid, signo, tell);
 	}

@@ -114,7 +114,8 @@ int engine_process_start(struct launcher *l)
 	e->pid = pid;
 	e->link = TAKE_FD(ours);
 	e->start_usec = USEC_INFINITY;
-	e->hello = e->recovered = e->want_out = e->killed = false;
+	e->hello = e->recovered = e->killed = false;
+	e->interest = EPOLLIN;
 	e->heard_usec = e->told_usec = usec_now(CLOCK_MONOTONIC);
 	e->ping_usec = e->abort_usec = 0;
 	l->tell_ping = l->tell_synced = false;

@@ -206,11 +206,12 @@ static int reap(struct launcher *l)
 
 static void read_link(struct launcher *l)
 {
-	int r;
+	int r = 1;
 
 	if (l->engine.link < 0)
 		return;
-	r = orders_read(l, MAX_ORDERS);
+	for (int i = 0; i < MAX_ORDERS && r == 1 && !spawner_is_full(&l->spawner); i++)
+		r = orders_read(l, 1);
 	if (r == -EPIPE)
 		engine_process_lost_link(l, "closed the link");
 	else if (r == -EPROTONOSUPPORT) {
@@ -225,6 +226,21 @@ static void read_link(struct launcher *l)
 	}
 }
 
+/* Slots come free within a millisecond, unless execs hang. */
+static usec_t slots_tick(struct launcher *l, usec_t now)
+{
+	if (!spawner_is_full(&l->spawner)) {
+		l->full_usec = 0;
+		return USEC_INFINITY;
+	}
+	if (l->full_usec == 0)
+		l->full_usec = now;
+	if (now < l->full_usec + SLOT_WAIT_USEC)
+		return l->full_usec + SLOT_WAIT_USEC;
+	l->spawner.stuck = true;
+	return USEC_INFINITY;
+}
+
 static usec_t tick(struct launcher *l, usec_t now)
 {
 	usec_t due = MIN_OF(engine_process_tick(l, now), signals_tick(l, now));
@@ -236,7 +252,7 @@ static usec_t tick(struct launcher *l, usec_t now)
 		}
 		due = MIN_OF(due, l->exiting_usec);
 	}
-	due = MIN_OF(due, l->retry_usec);
+	due = MIN_OF(due, slots_tick(l, now));
 	return MIN_OF(due, ending_tick(l, now));
 }
 

@@ -30,7 +30,6 @@ void outbox_start(struct launcher *l)
 void outbox_close(struct launcher *l)
 {
 	l->engine.link = close_fd(l->engine.link);
-	l->engine.want_out = false;
 	l->retry_usec = USEC_INFINITY;
 }
 
@@ -137,18 +136,21 @@ static int send_next(struct launcher *l)
 	return 1;
 }
 
-static void ask_for_room(struct launcher *l, bool want)
+/*
+ * Room to send is only watched for while something is to be sent, and orders only while
+ * there is a slot for the next spawn.
+ */
+static void watch_link(struct launcher *l, bool want_room)
 {
-	struct epoll_event event = {
-		.events = EPOLLIN | (want ? (uint32_t)EPOLLOUT : 0), .data.ptr = &l->engine};
-	int r;
+	uint32_t interest = (want_room ? (uint32_t)EPOLLOUT : 0) |
+			    (spawner_is_full(&l->spawner) ? 0 : (uint32_t)EPOLLIN);
+	struct epoll_event event = {.events = interest, .data.ptr = &l->engine};
 
-	if (l->engine.want_out == want)
+	if (l->engine.interest == interest)
 		return;
-	r = sys_epoll_ctl(l->epoll, EPOLL_CTL_MOD, l->engine.link, &event);
-	if (r == 0)
-		l->engine.want_out = want;
-	else if (want)
+	if (sys_epoll_ctl(l->epoll, EPOLL_CTL_MOD, l->engine.link, &event) == 0)
+		l->engine.interest = interest;
+	else
 		l->retry_usec = usec_now(CLOCK_MONOTONIC) + SEND_RETRY_USEC;
 }
 
@@ -164,7 +166,7 @@ void outbox_flush(struct launcher *l)
 		sent = true;
 	if (sent)
 		l->engine.told_usec = usec_now(CLOCK_MONOTONIC);
-	ask_for_room(l, r == -EAGAIN);
+	watch_link(l, r == -EAGAIN);
 	/*
 	 * A peer that is gone shows as the end of what it sent. Anything else (memory,
 	 * too many descriptors on their way) passes.

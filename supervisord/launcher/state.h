@@ -25,6 +25,7 @@
 #define SIGNAL_SEEN_USEC	LAUNCHER_SECONDS(5) /* to see TERM, INT or QUIT */
 #define ENDING_TERM_USEC	LAUNCHER_SECONDS(10) /* from TERM to KILL */
 #define ENDING_KILL_USEC	LAUNCHER_SECONDS(5) /* for what KILL does not end */
+#define SLOT_WAIT_USEC		(20 * USEC_PER_MSEC) /* for a slot to come free */
 #define SEND_RETRY_USEC		(10 * USEC_PER_MSEC)
 
 struct engine_process {
@@ -34,7 +35,7 @@ struct engine_process {
 	int link; /* -1: none */
 	bool ever_hello; /* any engine has said HELLO */
 	bool hello, recovered;
-	bool want_out; /* EPOLLOUT is asked for */
+	uint32_t interest; /* what epoll watches the link for */
 	unsigned n_early_deaths;
 	usec_t start_usec; /* when the next is due; USEC_INFINITY: not */
 	usec_t heard_usec, told_usec;
@@ -66,6 +67,7 @@ struct launcher {
 	/* outbox: what is to be told besides the table */
 	uint32_t tell_kept; /* bit per tag */
 	bool tell_synced, tell_ping;
+	usec_t full_usec; /* since when no slot is free; 0: one is */
 	usec_t retry_usec; /* USEC_INFINITY: the link is not in trouble */
 	/* the end */
 	enum ending_stage ending; /* of the table, by ourselves */

@@ -29,7 +29,7 @@ struct recovery_record {
 	uint8_t desired_up, killed, main_ended, signo, n_starts;
 	uint8_t publish_pending; /* publish_seq is being published */
 	uint8_t publish_previous; /* state before */
-	uint8_t cgroup_spent;	  /* its cgroup was killed: the next generation needs another */
+	uint8_t cgroup_spent; /* its cgroup was killed: the next generation needs another */
 	int32_t pid, end_status;
 	uint32_t restarts, streak, signal_op;
 	int32_t main_pid; /* stays after its end, until its tree is gone */

@@ -114,19 +114,19 @@ class Queue(harness.SystemTest):
         told = s.varlink("Queue")
         self.assertEqual(int(row["msqid"]), told["id"])
 
-    def test_a_shutdown_stops_in_reverse_order_of_start(self):
+    def test_a_shutdown_stops_each_before_what_was_there_when_it_was_started(self):
         names = ["first", "second", "third"]
-        s = self.with_queue("".join(
-            service(n, sh("trap '' TERM; echo ready; while :; do sleep 0.05; done"),
-                    "autostart = false", "stop { timeout = 1h }") for n in names))
+        s = self.with_queue("".join(service(n, SLEEP, "autostart = false") for n in names)
+                            + service("last", sh("trap '' TERM; echo ready; exec sleep 1000"),
+                                      "stop { timeout = 1h }"))
+        s.wait_log("last", "ready")
         for name in names:
             s.ok("start", name)
-            s.wait_log(name, "ready")
+        # The last to go, for it was there before all others; it keeps the queue in being.
         s.signal(signal.SIGTERM)
-        taken = self.take_until(lambda m: (m["service"], m["state"]) == ("first", "stopping"),
+        taken = self.take_until(lambda m: (m["service"], m["state"]) == ("last", "stopping"),
                                 "the last stop is published")
-        stopping = [m["service"] for m in taken if m["state"] == "stopping"]
-        self.assertEqual(names[::-1], stopping)
+        self.assertEqual(names[::-1], [m["service"] for m in taken if m["state"] == "stopped"])
         s.signal(signal.SIGTERM)
         self.assertEqual(0, s.wait_exit())
 
