@@ -279,8 +279,8 @@ static void kill_live(struct core *c, usec_t now)
 	}
 }
 
-/* What is alive is not wanted any more, also where its turn to be stopped has not come. */
-static void want_all_down(struct core *c, usec_t now)
+/* Nothing follows a stop that is under way, and what is not alive has no turn to wait for. */
+static void forget_starts(struct core *c, usec_t now)
 {
 	for (uint32_t i = c->live.last; i != NO_SERVICE; i = c->slots[i].node.prev) {
 		if (c->slots[i].record.state == CORE_STOPPING)
@@ -298,7 +298,7 @@ void core_shutdown(struct core *c, bool hurry, usec_t now)
 {
 	c->shutting_down = true;
 	c->wave_last = NO_SERVICE;
-	want_all_down(c, now);
+	forget_starts(c, now);
 	if (hurry)
 		kill_live(c, now);
 	else

@@ -90,7 +90,8 @@ static void enter(struct step *s, enum core_state state, enum core_why why)
 	struct core_list *to = list_of(s->core, state);
 
 	change(s, CORE_DO_PUBLISH);
-	if (from != to) {
+	/* what starts again is the newest, also straight from its stop */
+	if (from != to || state == CORE_STARTING) {
 		if (from)
 			list_drop(s->core, from, s->index);
 		if (to)
@@ -472,7 +473,7 @@ const struct cell core_table[CORE_STATE_MAX][IN_MAX] =
 				[IN_KILL] = {kill_now},
 				[IN_STARTED] = {started},
 				[IN_LEFTOVERS] = {end_leftovers},
-				[IN_DONE_STOPPED] = {done_stopped},
+				[IN_DONE_STOPPED] = {bug},
 				[IN_DONE_START] = {bug},
 				[IN_DONE_BACKOFF] = {done_backoff},
 				[IN_DONE_EXITED] = {done_exited},

@@ -21,6 +21,7 @@
 #include "engine/publish.h"
 #include "engine/request.h"
 #include "engine/service.h"
+#include "engine/systemd.h"
 
 #define FAREWELL_WAIT_USEC (5 * USEC_PER_MSEC)
 #define FAREWELL_TRIES	   40 /* a cgroup stays busy for a moment after its last process */
@@ -169,6 +170,8 @@ void engine_synced(struct engine *e)
 		autostart(e);
 	e->store.area.head->flags |= RECOVERY_STARTED;
 	uplink_send_plain(e, LINK_RECOVERED, 0, 0);
+	systemd_notify("READY=1\nMAINPID=%d\nSTATUS=Looking after %u services", (int)getppid(),
+		e->n_services);
 	log_info("%s %u services, supervisord " SUPERVISORD_VERSION ", pid %d",
 		e->recovering ? "recovered:" : "looking after", e->n_services, (int)getppid());
 }
@@ -221,6 +224,7 @@ void engine_leave(struct engine *e)
 void engine_shutdown(struct engine *e, bool hurry)
 {
 	e->store.area.head->flags |= RECOVERY_SHUTTING_DOWN | (hurry ? RECOVERY_HURRY : 0u);
+	systemd_notify("STOPPING=1\nSTATUS=Stopping every service");
 	core_shutdown(e->core, hurry, e->loop.now_usec);
 	engine_perform(e);
 }

@@ -53,7 +53,7 @@ void fixture_simple(struct fixture *f, enum link_type type);
 void fixture_expect(struct fixture *f, enum link_type type);
 /* The next message, whatever it is but a PING. */
 void fixture_expect_any(struct fixture *f);
-/* No message within that time. */
+/* No message but PING within that time. */
 void fixture_expect_silence(struct fixture *f, int msec);
 
 /* The launcher's exit status, or -signal. */

@@ -392,9 +392,15 @@ static void the_last_request_is_remembered_by_its_id(void **state _unused_)
 
 /* --- shutdown --- */
 
+static void shut_down(struct rig *g, bool hurry)
+{
+	core_shutdown(g->core, hurry, g->now);
+	rig_take_changes(g);
+}
+
 static void a_shutdown_goes_backwards_and_takes_all_along(void **state _unused_)
 {
-	static const uint32_t order[] = {2, 4, 0, 1, 3}; /* 1 waits, 3 is in backoff */
+	static const uint32_t first[] = {1, 3, 2}; /* 1 waits, 3 is in backoff, 2 is the newest */
 	_cleanup_rig_ struct rig g;
 
 	rig_init(&g, 6, 1);
@@ -406,29 +412,86 @@ static void a_shutdown_goes_backwards_and_takes_all_along(void **state _unused_)
 	rig_exit(&g, 5, 0);
 	rig_ask(&g, 2, CORE_EVENT_START);
 	rig_ask(&g, 1, CORE_EVENT_START);
-	core_shutdown(g.core, false, g.now);
-	rig_take_changes(&g);
-	assert_int_equal(g.n_changes, ELEMENTSOF(order));
-	for (size_t i = 0; i < ELEMENTSOF(order); i++)
-		assert_int_equal(g.changes[i].service, order[i]);
-	for (size_t i = 0; i < 3; i++) {
-		has_state(&g, order[i], CORE_STOPPING);
-		signalled(&g, order[i], SIGTERM, SPEC_KILL_GROUP);
-		has_reason(&g, order[i], "supervisord is shutting down; TERM sent, KILL after 10s");
-	}
+	shut_down(&g, false);
+	assert_int_equal(g.n_changes, ELEMENTSOF(first));
+	for (size_t i = 0; i < ELEMENTSOF(first); i++)
+		assert_int_equal(g.changes[i].service, first[i]);
+	signalled(&g, 2, SIGTERM, SPEC_KILL_GROUP);
+	has_reason(&g, 2, "supervisord is shutting down; TERM sent, KILL after 10s");
 	has_state(&g, 1, CORE_STOPPED);
 	has_state(&g, 3, CORE_STOPPED);
 	has_state(&g, 5, CORE_EXITED);
 	assert_true(core_is_shutting_down(g.core));
-	rig_end(&g, 2, CORE_END_SPAWN_FAILED, ENOENT, false);
+	has_state(&g, 4, CORE_RUNNING); /* 2 may need it to the last */
+	rig_end(&g, 2, CORE_END_EXITED, 1, true);
+	has_state(&g, 4, CORE_RUNNING);
+	rig_gone(&g, 2);
+	signalled(&g, 4, SIGTERM, SPEC_KILL_GROUP);
+	has_state(&g, 0, CORE_RUNNING);
 	rig_exit(&g, 4, 1);
-	assert_false(core_is_down(g.core));
+	signalled(&g, 0, SIGTERM, SPEC_KILL_GROUP);
 	rig_end(&g, 0, CORE_END_EXITED, 1, true);
 	assert_false(core_is_down(g.core));
 	rig_gone(&g, 0);
 	assert_true(core_is_down(g.core));
 	for (uint32_t i = 0; i < 5; i++)
 		has_state(&g, i, CORE_STOPPED);
+}
+
+static void what_was_started_side_by_side_is_stopped_side_by_side(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 4, 0);
+	for (uint32_t i = 0; i < 4; i++)
+		rig_ask(&g, i, CORE_EVENT_AUTOSTART);
+	for (uint32_t i = 0; i < 4; i++)
+		rig_started(&g, i);
+	shut_down(&g, false);
+	assert_int_equal(g.n_changes, 4);
+	for (uint32_t i = 0; i < 4; i++)
+		assert_int_equal(g.changes[i].service, 3 - i);
+}
+
+static void a_service_that_was_restarted_is_the_newest(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 3, 0);
+	for (uint32_t i = 0; i < 3; i++)
+		rig_run(&g, i);
+	rig_ask(&g, 0, CORE_EVENT_RESTART);
+	rig_exit(&g, 0, 0);
+	rig_started(&g, 0);
+	shut_down(&g, false);
+	has_state(&g, 0, CORE_STOPPING);
+	has_state(&g, 1, CORE_RUNNING);
+	has_state(&g, 2, CORE_RUNNING);
+	rig_exit(&g, 0, 0);
+	has_state(&g, 1, CORE_RUNNING);
+	has_state(&g, 2, CORE_STOPPING);
+}
+
+static void what_ends_before_its_turn_stays_down(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 4, 0);
+	for (uint32_t i = 0; i < 4; i++)
+		rig_run(&g, i);
+	shut_down(&g, false);
+	rig_exit(&g, 0, 1);
+	has_state(&g, 0, CORE_STOPPED);
+	assert_false(rig_record(&g, 0)->desired_up);
+	rig_end(&g, 1, CORE_END_EXITED, 1, true);
+	has_state(&g, 1, CORE_STOPPING);
+	rig_gone(&g, 1);
+	has_state(&g, 1, CORE_STOPPED);
+	rig_ask(&g, 2, CORE_EVENT_STOP); /* by an operator, out of turn */
+	has_state(&g, 2, CORE_STOPPING);
+	rig_exit(&g, 2, 0);
+	rig_exit(&g, 3, 0);
+	assert_true(core_is_down(g.core));
 }
 
 static void nothing_starts_during_a_shutdown(void **state _unused_)
@@ -445,8 +508,7 @@ static void nothing_starts_during_a_shutdown(void **state _unused_)
 	rig_ask(&g, 2, CORE_EVENT_RESTART); /* under way */
 	rig_run(&g, 3);
 	rig_end(&g, 3, CORE_END_EXITED, 1, true); /* a backoff was to follow */
-	core_shutdown(g.core, false, g.now);
-	rig_take_changes(&g);
+	shut_down(&g, false);
 	for (uint32_t i = 0; i < 4; i++) {
 		for (size_t k = 0; k < ELEMENTSOF(requests); k++) {
 			rig_ask(&g, i, requests[k]);
@@ -455,9 +517,9 @@ static void nothing_starts_during_a_shutdown(void **state _unused_)
 		assert_int_equal(core_judge(g.core, i, CORE_EVENT_START, 1), CORE_NOT_DONE);
 		assert_int_equal(core_judge(g.core, i, CORE_EVENT_RESTART, 1), CORE_NOT_DONE);
 	}
-	rig_exit(&g, 0, 0);
 	rig_exit(&g, 2, 0);
 	rig_gone(&g, 3);
+	rig_exit(&g, 0, 0);
 	assert_true(core_is_down(g.core));
 	has_state(&g, 2, CORE_STOPPED);
 	has_state(&g, 3, CORE_STOPPED);
@@ -472,14 +534,11 @@ static void a_second_shutdown_can_hurry(void **state _unused_)
 	rig_init(&g, 3, 0);
 	rig_run(&g, 0);
 	rig_run(&g, 1);
-	core_shutdown(g.core, false, g.now);
-	rig_take_changes(&g);
+	shut_down(&g, false);
 	rig_exit(&g, 1, 0);
-	core_shutdown(g.core, false, g.now); /* patience changes nothing */
-	rig_take_changes(&g);
+	shut_down(&g, false); /* patience changes nothing */
 	assert_false(rig_change(&g, 0).todo & (CORE_DO_SIGNAL | CORE_DO_PUBLISH));
-	core_shutdown(g.core, true, g.now);
-	rig_take_changes(&g);
+	shut_down(&g, true);
 	assert_int_equal(g.n_changes, 1);
 	signalled(&g, 0, SIGKILL, SPEC_KILL_TREE);
 	rig_end(&g, 0, CORE_END_SIGNALLED, SIGKILL, false);
@@ -493,8 +552,7 @@ static void a_shutdown_in_a_hurry_kills_at_once(void **state _unused_)
 	rig_init(&g, 2, 0);
 	rig_run(&g, 0);
 	rig_ask(&g, 1, CORE_EVENT_START);
-	core_shutdown(g.core, true, g.now);
-	rig_take_changes(&g);
+	shut_down(&g, true);
 	signalled(&g, 1, SIGKILL, SPEC_KILL_TREE);
 	signalled(&g, 0, SIGKILL, SPEC_KILL_TREE);
 	assert_int_equal(g.changes[0].service, 1);
@@ -544,6 +602,9 @@ int main(void)
 		cmocka_unit_test(requests_are_judged_by_state_and_wish),
 		cmocka_unit_test(the_last_request_is_remembered_by_its_id),
 		cmocka_unit_test(a_shutdown_goes_backwards_and_takes_all_along),
+		cmocka_unit_test(what_was_started_side_by_side_is_stopped_side_by_side),
+		cmocka_unit_test(a_service_that_was_restarted_is_the_newest),
+		cmocka_unit_test(what_ends_before_its_turn_stays_down),
 		cmocka_unit_test(nothing_starts_during_a_shutdown),
 		cmocka_unit_test(a_second_shutdown_can_hurry),
 		cmocka_unit_test(a_shutdown_in_a_hurry_kills_at_once),

@@ -279,9 +279,9 @@ static void play(struct rig *g, const struct line *l)
 	}
 }
 
-static void script_init(struct rig *g)
+static void script_init(struct rig *g, unsigned max_starting)
 {
-	rig_init(g, 4, 1);
+	rig_init(g, 4, max_starting);
 	for (uint32_t i = 0; i < 4; i++)
 		g->policies[i].restart_jitter_percent = 50;
 	g->policies[2].restart_limit = 1;
@@ -305,7 +305,7 @@ static void the_script_gets_into_every_state(void **state _unused_)
 	_cleanup_rig_ struct rig g;
 	unsigned seen = 0;
 
-	script_init(&g);
+	script_init(&g, 1);
 	for (size_t i = 0; i < ELEMENTSOF(script); i++) {
 		play(&g, &script[i]);
 		for (uint32_t k = 0; k < g.n; k++)
@@ -317,32 +317,35 @@ static void the_script_gets_into_every_state(void **state _unused_)
 
 static void a_core_made_of_records_goes_on_like_the_one_before(void **state _unused_)
 {
-	_cleanup_rig_ struct rig old;
+	for (unsigned max_starting = 0; max_starting < 4; max_starting++) {
+		_cleanup_rig_ struct rig old;
 
-	script_init(&old);
-	for (size_t i = 0; i < ELEMENTSOF(script); i++) {
-		_cleanup_rig_ struct rig g;
+		script_init(&old, max_starting);
+		for (size_t i = 0; i < ELEMENTSOF(script); i++) {
+			_cleanup_rig_ struct rig g;
 
-		rig_restore(&g, &old, 1);
-		play(&old, &script[i]);
-		play(&g, &script[i]);
-		same_changes(&old, &g);
-		for (uint32_t k = 0; k < g.n; k++)
-			rig_same_record(rig_record(&old, k), rig_record(&g, k));
+			rig_restore(&g, &old, max_starting);
+			play(&old, &script[i]);
+			play(&g, &script[i]);
+			same_changes(&old, &g);
+			for (uint32_t k = 0; k < g.n; k++)
+				rig_same_record(rig_record(&old, k), rig_record(&g, k));
+		}
 	}
 }
 
 /* Not only the next step: from each point on, all that follows is the same. */
 static void a_core_made_of_records_ends_like_the_one_before(void **state _unused_)
 {
-	for (size_t cut = 0; cut < ELEMENTSOF(script); cut++) {
+	for (size_t cut = 0; cut < 4 * ELEMENTSOF(script); cut++) {
 		_cleanup_rig_ struct rig old, g;
+		unsigned max_starting = cut % 4;
 
-		script_init(&old);
-		for (size_t i = 0; i < cut; i++)
+		script_init(&old, max_starting);
+		for (size_t i = 0; i < cut / 4; i++)
 			play(&old, &script[i]);
-		rig_restore(&g, &old, 1);
-		for (size_t i = cut; i < ELEMENTSOF(script); i++) {
+		rig_restore(&g, &old, max_starting);
+		for (size_t i = cut / 4; i < ELEMENTSOF(script); i++) {
 			play(&old, &script[i]);
 			play(&g, &script[i]);
 			same_changes(&old, &g);
@@ -367,7 +370,7 @@ static void the_origin_of_the_clock_does_not_matter(void **state _unused_)
 		_cleanup_rig_ struct rig a, b;
 		usec_t by = shifts[s];
 
-		script_init(&a);
+		script_init(&a, 1);
 		rig_init(&b, 4, 1);
 		core_free(b.core);
 		b = a;

@@ -110,7 +110,7 @@ static const struct expected expected[CORE_STATE_MAX][IN_MAX] =
 				[IN_KILL] = DOWN(CORE_STOPPING, PUB | SIG, KILL),
 				[IN_STARTED] = I,
 				[IN_LEFTOVERS] = UP(CORE_STOPPING, PUB | SIG | TREE, REST),
-				[IN_DONE_STOPPED] = B,
+				[IN_DONE_STOPPED] = DOWN(CORE_STOPPED, PUB, .deadline = NEVER),
 				[IN_DONE_START] = B,
 				[IN_DONE_BACKOFF] = UP(CORE_BACKOFF, PUB, .deadline = BACKOFF),
 				[IN_DONE_EXITED] = UP(CORE_EXITED, PUB, .deadline = NEVER),
@@ -238,6 +238,11 @@ static void reach(struct rig *g, enum core_state state, enum input in)
 		break;
 	case CORE_RUNNING:
 		rig_run(g, 0);
+		if (in == IN_DONE_STOPPED) { /* a shutdown waits for what was started later */
+			rig_ask(g, 1, CORE_EVENT_START);
+			core_shutdown(g->core, false, g->now);
+			rig_take_changes(g);
+		}
 		break;
 	case CORE_STOPPING:
 		reach_stopping(g, in);
@@ -282,6 +287,7 @@ static void send(struct rig *g, enum input in)
 		g->policies[0].restart = SPEC_RESTART_NEVER;
 		e.status = 1;
 		break;
+	case IN_DONE_STOPPED:
 	case IN_DONE_BACKOFF:
 		e.status = 1;
 		break;

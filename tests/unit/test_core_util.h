@@ -202,6 +202,7 @@ static inline void rig_same_record(const struct core_record *a, const struct cor
 	SAME(signal_op);
 	SAME(generation);
 	SAME(start_order);
+	SAME(ready_order);
 	SAME(op);
 	SAME(since_usec);
 	SAME(started_usec);

@@ -1,0 +1,194 @@
+/*
+ * The table alone: what is found, in which order ends are told, when entries go, and
+ * what happens where memory runs out.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static bool memory_is_gone;
+
+static void *table_calloc(size_t n, size_t size)
+{
+	return memory_is_gone ? NULL : calloc(n, size);
+}
+
+/* The source itself, so that its memory can run out. */
+#define calloc table_calloc
+#include "launcher/table.c"
+#undef calloc
+
+static struct table t;
+static const struct link_exit some_end = {.code = 1, .status = 3};
+
+static int setup(void **state _unused_)
+{
+	table_init(&t);
+	return 0;
+}
+
+static struct entry *add(uint32_t id, uint64_t generation, pid_t pid)
+{
+	bool spare = true;
+	struct entry *e = table_add(&t, id, generation, &spare);
+
+	assert_non_null(e);
+	assert_false(spare);
+	table_set_pid(&t, e, pid);
+	return e;
+}
+
+static struct entry *running(uint32_t id, pid_t pid)
+{
+	struct entry *e = add(id, 1, pid);
+
+	e->read_fds[0] = dup(STDIN_FILENO);
+	table_started(&t, e);
+	table_told_start(e);
+	return e;
+}
+
+static uint64_t told_next(void)
+{
+	struct entry *e = table_next_exit(&t);
+
+	if (!e)
+		return 0;
+	table_told_exit(&t, e);
+	return e->serial;
+}
+
+static void ten_thousand_entries_are_found_by_both_keys(void **state _unused_)
+{
+	for (uint32_t i = 0; i < 10000; i++)
+		add(i * 3, i + 1, (pid_t)(100 + i * 7));
+	assert_int_equal(t.n_alive, 10000);
+	for (uint32_t i = 0; i < 10000; i++) {
+		struct entry *e = table_find(&t, i * 3, i + 1);
+
+		assert_non_null(e);
+		assert_ptr_equal(table_find_pid(&t, (pid_t)(100 + i * 7)), e);
+		assert_null(table_find(&t, i * 3, i + 2));
+		assert_null(table_find(&t, i * 3 + 1, i + 1));
+		assert_int_equal(table_find_service(&t, i * 3)->newest, i + 1);
+	}
+	assert_null(table_find_pid(&t, 99));
+}
+
+static void a_pid_is_found_only_until_it_is_reaped(void **state _unused_)
+{
+	struct entry *first = add(1, 1, 500), *second = add(2, 1, 500 + TABLE_BUCKETS);
+
+	table_ended(&t, first, &some_end);
+	assert_null(table_find_pid(&t, 500));
+	assert_ptr_equal(table_find_pid(&t, 500 + TABLE_BUCKETS), second);
+	assert_int_equal(t.n_alive, 1);
+	assert_int_equal(first->first_pid, 500);
+}
+
+static void ends_are_told_by_serial_whatever_the_order_of_starts(void **state _unused_)
+{
+	struct entry *a = running(1, 10), *b = running(2, 11), *c = running(3, 12);
+
+	table_ended(&t, c, &some_end);
+	table_ended(&t, a, &some_end);
+	assert_int_equal(told_next(), 1);
+	assert_int_equal(told_next(), 2);
+	assert_int_equal(told_next(), 0);
+	table_ended(&t, b, &some_end);
+	table_tell_again(&t, a); /* and so all after it */
+	assert_int_equal(told_next(), 2);
+	table_tell_again(&t, b); /* not told yet: changes nothing */
+	assert_int_equal(told_next(), 3);
+	table_tell_all(&t);
+	for (uint64_t serial = 1; serial <= 3; serial++)
+		assert_int_equal(told_next(), serial);
+	assert_int_equal(told_next(), 0);
+}
+
+static void an_acknowledgement_moves_what_is_told_next(void **state _unused_)
+{
+	struct entry *a = running(1, 10), *b = running(2, 11);
+
+	table_ended(&t, a, &some_end);
+	table_ended(&t, b, &some_end);
+	table_ack(&t, a); /* it was told by an engine before this one */
+	assert_int_equal(told_next(), 2);
+	table_ack(&t, b);
+	assert_int_equal(told_next(), 0);
+	table_tell_again(&t, a);
+	assert_int_equal(told_next(), 0);
+}
+
+static void an_entry_goes_when_acknowledged_and_released(void **state _unused_)
+{
+	for (int order = 0; order < 2; order++) {
+		uint32_t id = 1 + (uint32_t)order;
+		struct entry *e = running(id, 10);
+
+		table_ended(&t, e, &some_end);
+		if (order)
+			table_release(&t, e);
+		else
+			table_ack(&t, e);
+		assert_ptr_equal(table_find(&t, id, 1), e);
+		if (order)
+			table_ack(&t, e);
+		else
+			table_release(&t, e);
+		assert_null(table_find(&t, id, 1));
+		/* but a generation that is over stays refused */
+		assert_int_equal(table_find_service(&t, id)->newest, 1);
+		table_remove_service(&t, table_find_service(&t, id));
+		assert_null(table_find_service(&t, id));
+	}
+}
+
+static void a_removed_service_stays_while_it_has_entries(void **state _unused_)
+{
+	struct entry *e = running(1, 10);
+
+	table_remove_service(&t, e->service);
+	assert_ptr_equal(table_find(&t, 1, 1), e);
+	assert_int_equal(e->service->newest, 1);
+}
+
+static void without_memory_spawns_can_still_be_refused(void **state _unused_)
+{
+	unsigned n_good = 0, n_spare = 0;
+	bool spare = false;
+
+	memory_is_gone = true;
+	while (table_add(&t, n_good + n_spare, 1, &spare)) {
+		n_good += !spare;
+		n_spare += spare;
+		assert_true(spare || n_spare == 0);
+	}
+	memory_is_gone = false;
+	assert_int_equal(n_spare, 16);
+	assert_true(n_good > 0);
+	/* a service made for nothing does not stay */
+	assert_null(table_find_service(&t, n_good + n_spare));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TABLE_TEST(name) cmocka_unit_test_setup(name, setup)
+		TABLE_TEST(ten_thousand_entries_are_found_by_both_keys),
+		TABLE_TEST(a_pid_is_found_only_until_it_is_reaped),
+		TABLE_TEST(ends_are_told_by_serial_whatever_the_order_of_starts),
+		TABLE_TEST(an_acknowledgement_moves_what_is_told_next),
+		TABLE_TEST(an_entry_goes_when_acknowledged_and_released),
+		TABLE_TEST(a_removed_service_stays_while_it_has_entries),
+		TABLE_TEST(without_memory_spawns_can_still_be_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
