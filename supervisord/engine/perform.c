@@ -111,8 +111,7 @@ static void perform(struct engine *e, const struct core_change *c)
 		s->outbox.signo = c->signo;
 		s->outbox.scope = (uint8_t)c->scope;
 		if (c->signo == SIGKILL && r->killed)
-			log_warning("service '%s': still there after the stop signal; sending KILL",
-				s->name);
+			log_warning("service '%s': sending KILL to what is left of it", s->name);
 		uplink_tell(s, UPLINK_SIGNAL);
 	}
 	if (c->todo & CORE_DO_WATCH_TREE)

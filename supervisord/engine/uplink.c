@@ -20,6 +20,7 @@
 
 #define HELLO_WAIT_MSEC 10000
 #define SEND_WAIT_MSEC	1000
+#define REFETCH_USEC	USEC_PER_SEC
 #define MAX_PER_ROUND	256 /* messages, so that clients get their turn in a storm of exits */
 
 /* Sends, and waits a moment where the link is full: for what has no mark to be sent later. */
@@ -186,6 +187,31 @@ static void close_fds(int *fds, unsigned n)
 		fds[i] = close_fd(fds[i]);
 }
 
+/* Out of descriptors: the pipes are asked for once a second until they arrive. */
+static void on_refetch(struct loop_timer *t)
+{
+	struct engine *e = CONTAINER_OF(t, struct engine, uplink.refetch);
+
+	for (uint32_t i = 0; i < e->n_services; i++) {
+		if (e->services[i].lacks_pipes)
+			uplink_tell(&e->services[i], UPLINK_REFETCH);
+		e->services[i].lacks_pipes = false;
+	}
+}
+
+static void ask_again_later(struct service *s)
+{
+	struct engine *e = s->engine;
+
+	if (!e->uplink.told_lack)
+		log_warning("service '%s': no descriptor left for its output; trying again every "
+			    "second",
+			s->name);
+	e->uplink.told_lack = true;
+	s->lacks_pipes = true;
+	loop_timer_set(&e->loop, &e->uplink.refetch, usec_add(e->loop.now_usec, REFETCH_USEC));
+}
+
 static void on_started(
 	struct engine *e, const struct link_message *m, int *fds, unsigned n_fds, bool lost)
 {
@@ -207,7 +233,7 @@ static void on_started(
 	s->started_realtime_usec = m->started.realtime_usec;
 	s->told_generation = m->generation;
 	if (lost)
-		uplink_tell(s, UPLINK_REFETCH);
+		ask_again_later(s);
 	tree_verify(s, m->pid);
 	service_take_pipes(s, fds, n_fds);
 	engine_event(e, &event);
@@ -332,7 +358,11 @@ int uplink_init(struct engine *e)
 int uplink_listen(struct engine *e)
 {
 	struct uplink *u = &e->uplink;
-	int r = loop_add(&e->loop, &u->source, LINK_FD, EPOLLIN);
+	int r = loop_timer_add(&e->loop, &u->refetch);
+
+	u->refetch.dispatch = on_refetch;
+	if (r == 0)
+		r = loop_add(&e->loop, &u->source, LINK_FD, EPOLLIN);
 
 	if (r < 0)
 		return r;

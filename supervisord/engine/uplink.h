@@ -35,6 +35,8 @@ struct uplink_outbox {
 
 struct uplink {
 	struct loop_source source;
+	struct loop_timer refetch;
+	bool told_lack; /* of descriptors */
 	struct list outbox;
 	int kept[LINK_KEEP_MAX]; /* from the launcher, until taken; -1 */
 	struct link_message first; /* the first message that is no KEPT */

@@ -18,7 +18,7 @@ def walked_files():
     found = []
     for directory, below, names in os.walk(ROOT):
         below[:] = [d for d in below
-                    if d not in (".git", "__pycache__")
+                    if d not in (".git", "__pycache__") and not d.startswith("build")
                     and not os.path.isdir(os.path.join(directory, d, "meson-private"))]
         found += [os.path.relpath(os.path.join(directory, n), ROOT) for n in names]
     return found

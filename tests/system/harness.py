@@ -28,7 +28,8 @@ INTERFACE = "io.supctl.Control"
 SLEEP = ["/bin/sleep", "100000"]
 NOBODY = 65534
 
-PR_SET_CHILD_SUBREAPER = 36
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 _TERM = signal.SIGTERM  # where a method called signal hides the module
 
 # What must never be on supervisord's stderr: reports of sanitizers, and an engine that ended
@@ -281,11 +282,14 @@ class Supervisor:
 
     def __init__(self, config, *, env=None, user=None, own_dirs=True, log_dir=None, prepare=None,
                  executable=None, key=None):
+        self.supervisord = executable or program("SUPERVISORD")
+        self.supctl = program("SUPCTL")
         base = tempfile.gettempdir()
         self.dir = tempfile.mkdtemp(prefix="sv-", dir=base if len(base) < 60 else "/tmp")
         os.chmod(self.dir, 0o755)
         self.user = user
-        self.programs(executable)
+        if user is not None:
+            self.copy_programs()
         self.runtime_dir = f"{self.dir}/run"
         self.state_dir = f"{self.dir}/state"
         self.log_dir = log_dir or f"{self.dir}/log"
@@ -321,11 +325,8 @@ class Supervisor:
             raise
         living.append(self)
 
-    def programs(self, executable):
-        self.supervisord = executable or program("SUPERVISORD")
-        self.supctl = program("SUPCTL")
-        if self.user is None:
-            return
+    def copy_programs(self):
+        """The build directory may be closed to others."""
         bin_dir = f"{self.dir}/bin"
         os.mkdir(bin_dir)
         os.chmod(bin_dir, 0o755)
@@ -351,7 +352,7 @@ class Supervisor:
             self.process = subprocess.Popen(
                 [self.supervisord] + (["-c", self.config_path] if args is None else args),
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=self.env, cwd=self.dir,
-                start_new_session=True, preexec_fn=self.preexec, **ids)
+                start_new_session=True, preexec_fn=self.before_exec, **ids)
         if ready:
             wait_until(self.answers, "supervisord answers on its control socket")
             self.sample()
@@ -362,6 +363,12 @@ class Supervisor:
                                  + self.stderr())
         with self.connect() as v:
             return v.call("Version")
+
+    def before_exec(self):
+        # Should the test itself be killed, nothing stays behind either.
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if self.preexec:
+            self.preexec()
 
     @property
     def pid(self):
@@ -641,7 +648,7 @@ class SystemTest(unittest.TestCase):
 
 
 def main():
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     sys.exit(run())
 
 

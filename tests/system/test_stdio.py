@@ -174,9 +174,11 @@ class FullDisk(harness.SystemTest):
     def tearDown(self):
         # Before the supervisor's own cleanup: nothing of it is on the small file system then.
         for s in list(self.supervisors):
-            if s.process and s.process.poll() is None:
-                s.stop()
-            subprocess.run(["umount", "-l", s.log_dir], check=False, capture_output=True)
+            try:
+                if s.process and s.process.poll() is None:
+                    s.stop()
+            finally:
+                subprocess.run(["umount", "-l", s.log_dir], check=False, capture_output=True)
 
     def test_a_service_runs_on_and_what_is_lost_is_counted_and_told_until_there_is_room(self):
         self.config = (

@@ -27,8 +27,10 @@ struct process {
 	struct core_event ended; /* to tell, and to repeat */
 	int32_t pid;
 	/* for the checks */
-	bool wanted_up, kill_allowed, was_running;
+	bool wanted_up, kill_allowed;
+	bool was_running; /* it became ready, so a long run is a stable one */
 	usec_t exec_at, stop_due;
+	unsigned spawned_nth, ready_nth; /* by the world's count; 0: not ready */
 	uint64_t starts_msec[MAX_STARTS]; /* automatic starts that count */
 	unsigned n_starts;
 };
@@ -38,7 +40,9 @@ struct world {
 	struct process p[N];
 	unsigned max_starting;
 	uint64_t seed, state;
-	unsigned n_event;
+	unsigned n_event, nth;
+	uint32_t asked; /* the service that a request was for, in this step */
+	bool hurried;
 	bool calm; /* no more faults */
 	bool told;
 };
@@ -118,6 +122,8 @@ static void do_spawn(struct world *w, uint32_t i, const struct core_change *c)
 	p->generation = r->generation;
 	p->pid = (int32_t)(1000 * (i + 1) + r->generation);
 	p->exec_at = w->rig.now;
+	p->spawned_nth = ++w->nth;
+	p->ready_nth = 0;
 }
 
 static void end_main(struct world *w, uint32_t i, enum core_end end, int status)
@@ -134,6 +140,18 @@ static void end_main(struct world *w, uint32_t i, enum core_end end, int status)
 		.at_usec = w->rig.now};
 }
 
+/* In a shutdown nobody is stopped while something is alive that found it ready. */
+static void check_turn(struct world *w, uint32_t i)
+{
+	unsigned ready_nth = w->p[i].ready_nth;
+
+	if (!core_is_shutting_down(w->rig.core) || w->hurried || w->asked == i || ready_nth == 0 ||
+		rig_record(&w->rig, i)->main_ended)
+		return;
+	for (uint32_t k = 0; k < N; k++)
+		CHECK(w, i, !is_live(rig_record(&w->rig, k)) || w->p[k].spawned_nth < ready_nth);
+}
+
 static void do_signal(struct world *w, uint32_t i, const struct core_change *c)
 {
 	const struct core_record *r = rig_record(&w->rig, i);
@@ -143,6 +161,8 @@ static void do_signal(struct world *w, uint32_t i, const struct core_change *c)
 	CHECK(w, i, r->state == CORE_STOPPING);
 	CHECK(w, i, !kills || p->kill_allowed || w->rig.now >= p->stop_due);
 	CHECK(w, i, !kills || c->scope == SPEC_KILL_TREE);
+	if (!kills)
+		check_turn(w, i);
 	if (!kills)
 		p->stop_due = w->rig.now + w->rig.policies[i].stop_timeout_usec;
 	if (p->stubborn && (!kills || (!w->calm && below(w, 4) == 0)))
@@ -280,7 +300,9 @@ static void ask(struct world *w, uint32_t i, enum core_event_type type)
 	struct core_event e = {.type = type, .service = i, .op = draw(w)};
 
 	note_request(w, i, type);
+	w->asked = i;
 	step(w, &e);
+	w->asked = N;
 }
 
 static void tell_started(struct world *w, uint32_t i)
@@ -295,9 +317,10 @@ static void tell_started(struct world *w, uint32_t i)
 	p->asked = false;
 	p->main_alive = true;
 	p->exec_at = w->rig.now;
-	/* was_running: it is ready, so a long run is a stable one */
 	p->was_running = w->rig.policies[i].type == SPEC_TYPE_SIMPLE &&
 			 rig_record(&w->rig, i)->state == CORE_STARTING;
+	if (p->was_running)
+		p->ready_nth = ++w->nth;
 	step(w, &e);
 }
 
@@ -412,6 +435,7 @@ static void shut_down(struct world *w, bool hurry)
 		w->p[i].wanted_up = false;
 		w->p[i].kill_allowed |= hurry;
 	}
+	w->hurried |= hurry;
 	core_shutdown(w->rig.core, hurry, w->rig.now);
 	rig_take_changes(&w->rig);
 	perform(w);
@@ -517,7 +541,10 @@ static void choose_policy(struct world *w, struct spec_policy *p)
 
 static void run_history(uint64_t seed, bool told)
 {
-	struct world w = {.seed = seed, .state = seed * UINT64_C(0x2545F4914F6CDD1D), .told = told};
+	struct world w = {.seed = seed,
+		.state = seed * UINT64_C(0x2545F4914F6CDD1D),
+		.asked = N,
+		.told = told};
 	bool ends_with_shutdown;
 
 	w.max_starting = below(&w, 4);

@@ -229,7 +229,13 @@ static void a_signal_is_sent_once_per_op(void **state _unused_)
 	fixture_read(f.fds[0], text, 3);
 	assert_string_equal(text, "r\n");
 	for (int i = 0; i < 2; i++)
-		fixture_kill(&f, 1, 1, 1, i == 0 ? SIGUSR1 : SIGKILL); /* the same op */
+		fixture_send(&f,
+			(struct link_message){.type = LINK_KILL,
+				.id = 1,
+				.generation = 1,
+				.op = 1,
+				.signo = i == 0 ? SIGUSR1 : SIGKILL},
+			-1);
 	fixture_read(f.fds[0], text, 3);
 	assert_string_equal(text, "u\n");
 	assert_int_equal(poll(&(struct pollfd){.fd = f.fds[0], .events = POLLIN}, 1, 100), 0);
