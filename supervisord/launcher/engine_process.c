@@ -175,14 +175,23 @@ static void log_end(const struct engine_process *e, const siginfo_t *info)
 		info->si_code == CLD_DUMPED ? " (core dumped)" : "", next);
 }
 
+/* What it had sent is done before anything is told to the next. */
+static void drain(struct launcher *l)
+{
+	unsigned patience = 1000; /* with reads that fail for a lack of something */
+	int r = 1;
+
+	while (l->engine.link >= 0 && (r == 1 || (r == -EIO && patience-- > 0)))
+		r = orders_read(l, 1024);
+}
+
 int engine_process_ended(struct launcher *l, const siginfo_t *info)
 {
 	struct engine_process *e = &l->engine;
 
 	e->pid = 0;
-	if (e->link >= 0 && l->ending == ENDING_NOT)
-		while (orders_read(l, 1024) == 1)
-			continue;
+	if (l->ending == ENDING_NOT)
+		drain(l);
 	outbox_close(l);
 	if (l->exiting || l->ending != ENDING_NOT)
 		return 0;

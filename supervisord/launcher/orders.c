@@ -287,7 +287,7 @@ int orders_read(struct launcher *l, unsigned max)
 		}
 		log_error("cannot read what the engine sent: %s", strerror(-r));
 		if (r != -EPROTO && r != -EMSGSIZE)
-			return 0; /* for lack of something: it is still there */
+			return -EIO; /* for lack of something: it is still there */
 	}
 	return 1;
 }

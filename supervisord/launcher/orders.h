@@ -4,7 +4,8 @@
 #include "launcher/state.h"
 
 /*
- * Performs up to max messages. 0: nothing more there for now; 1: max was reached;
+ * Performs up to max messages. 0: nothing more there for now; 1: max was reached; -EIO:
+ * the next one could not be read now, but is still there;
  * -EPIPE: the engine's end is closed and all has been read; -EPROTONOSUPPORT: it speaks
  * another version.
  */

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import time
-from datetime import datetime
 
 import harness
 from harness import SLEEP, is_alive, py, service, sh, wait_until
@@ -41,9 +40,6 @@ class EngineKill(harness.SystemTest):
         before = s.services()
         s.kill_engine()
         after = s.services()
-        for name, row in after.items():
-            since = [datetime.fromisoformat(r.pop("since")) for r in (row, before[name])]
-            self.assertLess(abs((since[0] - since[1]).total_seconds()), 0.1)
         for rows in (before, after):
             for row in rows.values():
                 for key in ("uptime_ms", "next_start_ms"):

@@ -1,6 +1,7 @@
 """What services write is in their logs: all of it, in order, whatever happens around it."""
 
 import os
+import resource
 import signal
 import subprocess
 import unittest
@@ -157,6 +158,20 @@ class Stdio(harness.SystemTest):
                             prepare=lambda s: s.flag("in-the-way"))
         s.wait_state("web", "running")
         s.wait_stderr("in-the-way")
+
+    def test_pipes_that_did_not_arrive_for_want_of_descriptors_are_asked_for_again(self):
+        s = self.supervisor(service("web", self.COUNTER, "autostart = false",
+                                    'log { stderr = "web.err" }'))
+        engine = s.engine_pid()
+        hard = resource.prlimit(engine, resource.RLIMIT_NOFILE)[1]
+        # Room for the connection of supctl and for one of the two pipes.
+        taken = set(map(int, os.listdir(f"/proc/{engine}/fd")))
+        free = [fd for fd in range(1000) if fd not in taken]
+        resource.prlimit(engine, resource.RLIMIT_NOFILE, (free[1] + 1, hard))
+        s.ok("start", "web")
+        s.wait_stderr("no descriptor left for its output")
+        resource.prlimit(engine, resource.RLIMIT_NOFILE, (hard, hard))
+        s.wait_log("web", "line 1\nline 2\n")
 
 
 @unittest.skipUnless(os.geteuid() == 0, "needs root to mount a tmpfs")
