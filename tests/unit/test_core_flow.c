@@ -124,6 +124,9 @@ static void a_kill_does_not_wait_for_the_timeout(void **state _unused_)
 	is_done(&g, CORE_EVENT_KILL, 1);
 
 	rig_run(&g, 0);
+	assert_false(rig_record(&g, 0)->killed); /* that was another generation */
+	assert_int_equal(rig_record(&g, 0)->signo, 0);
+	assert_int_equal(rig_record(&g, 0)->signal_op, 0);
 	rig_ask(&g, 0, CORE_EVENT_RESTART);
 	rig_ask(&g, 0, CORE_EVENT_KILL);
 	signalled(&g, 0, SIGKILL, SPEC_KILL_TREE);
@@ -516,7 +519,10 @@ static void nothing_starts_during_a_shutdown(void **state _unused_)
 		}
 		assert_int_equal(core_judge(g.core, i, CORE_EVENT_START, 1), CORE_NOT_DONE);
 		assert_int_equal(core_judge(g.core, i, CORE_EVENT_RESTART, 1), CORE_NOT_DONE);
+		assert_int_equal(core_judge(g.core, i, CORE_EVENT_RESTART, 0), CORE_NOT_DONE);
 	}
+	assert_false(rig_record(&g, 2)->desired_up);
+	has_reason(&g, 2, "supervisord is shutting down; TERM sent, KILL after 10s");
 	rig_exit(&g, 2, 0);
 	rig_gone(&g, 3);
 	rig_exit(&g, 0, 0);
