@@ -224,17 +224,37 @@ static bool is_relied_on(const struct core *c, uint32_t i)
 /*
  * Shutting down: stops all that nobody started later may rely on. There is more to stop
  * only when the newest live service has gone, so that all waves cost little together.
+ *
+ * Patience has an end: once the longest stop timeout has passed since the beginning, all
+ * the rest is stopped at once. So a shutdown takes at most two such timeouts, however many
+ * services ignore their stop signal one after the other. No timer is needed for it: it is
+ * looked at when the one that is waited for reaches its own timeout.
  */
 static void stop_wave(struct core *c, usec_t now)
 {
-	if (!c->shutting_down || c->live.last == c->wave_last)
+	bool impatient = now >= c->patience_usec;
+
+	if (!c->shutting_down || (c->live.last == c->wave_last && !impatient))
 		return;
 	c->wave_last = c->live.last;
 	for (uint32_t i = c->live.last, prev; i != NO_SERVICE; i = prev) {
 		prev = c->slots[i].node.prev;
-		if (!is_relied_on(c, i) && c->slots[i].record.state != CORE_STOPPING)
+		if ((impatient || !is_relied_on(c, i)) && c->slots[i].record.state != CORE_STOPPING)
 			move(c, i, NULL, IN_STOP, now);
 	}
+	if (impatient)
+		c->patience_usec = USEC_INFINITY; /* there is nothing left to be told */
+}
+
+static usec_t longest_stop(const struct core *c)
+{
+	usec_t longest = 0;
+
+	for (uint32_t i = c->live.last; i != NO_SERVICE; i = c->slots[i].node.prev) {
+		if (c->slots[i].policy->stop_timeout_usec > longest)
+			longest = c->slots[i].policy->stop_timeout_usec;
+	}
+	return longest;
 }
 
 bool core_step(struct core *c, const struct core_event *event, usec_t now, uint64_t random)
@@ -298,6 +318,7 @@ void core_shutdown(struct core *c, bool hurry, usec_t now)
 {
 	c->shutting_down = true;
 	c->wave_last = NO_SERVICE;
+	c->patience_usec = usec_add(now, longest_stop(c));
 	forget_starts(c, now);
 	if (hurry)
 		kill_live(c, now);

@@ -175,6 +175,9 @@ void engine_synced(struct engine *e)
 		engine_shutdown(e, (head->flags & RECOVERY_HURRY) != 0);
 	else if (!(head->flags & RECOVERY_STARTED))
 		autostart(e);
+	/* A place to start may have become free just when the last engine died. */
+	if (e->n_services > 0)
+		engine_event(e, &(struct core_event){.type = CORE_EVENT_SLOT});
 	e->store.area.head->flags |= RECOVERY_STARTED;
 	uplink_send_plain(e, LINK_RECOVERED, 0, 0);
 	systemd_notify("READY=1\nMAINPID=%d\nSTATUS=Looking after %u services", (int)getppid(),

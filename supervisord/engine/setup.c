@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -366,6 +367,7 @@ int engine_init(struct engine *e, int argc, char **argv)
 	int recovery_fd, r;
 
 	prctl(PR_SET_NAME, "supervisord-eng");
+	umask(022); /* the modes of directories and logs are a contract, whoever starts us */
 	memset(e, 0, sizeof(*e));
 	e->store = (struct store)STORE_INIT;
 	e->tree.cgroup_fd = -1;

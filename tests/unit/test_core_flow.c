@@ -497,6 +497,24 @@ static void what_ends_before_its_turn_stays_down(void **state _unused_)
 	assert_true(core_is_down(g.core));
 }
 
+static void a_shutdown_loses_patience_after_the_longest_stop_timeout(void **state _unused_)
+{
+	struct rig g;
+
+	rig_init(&g, 3, 0);
+	for (uint32_t i = 0; i < 3; i++)
+		rig_run(&g, i);
+	shut_down(&g, false);
+	assert_int_equal(rig_record(&g, 2)->state, CORE_STOPPING);
+	assert_int_equal(rig_record(&g, 1)->state, CORE_RUNNING);
+	rig_deadline(&g, 2); /* it ignores the signal, and is killed */
+	assert_int_equal(rig_record(&g, 2)->killed, true);
+	assert_int_equal(rig_record(&g, 1)->state, CORE_STOPPING);
+	assert_int_equal(rig_record(&g, 0)->state, CORE_STOPPING);
+	assert_int_equal(rig_change(&g, 0).signo, SIGTERM);
+	rig_fini(&g);
+}
+
 static void nothing_starts_during_a_shutdown(void **state _unused_)
 {
 	static const enum core_event_type requests[] = {
@@ -611,6 +629,7 @@ int main(void)
 		cmocka_unit_test(what_was_started_side_by_side_is_stopped_side_by_side),
 		cmocka_unit_test(a_service_that_was_restarted_is_the_newest),
 		cmocka_unit_test(what_ends_before_its_turn_stays_down),
+		cmocka_unit_test(a_shutdown_loses_patience_after_the_longest_stop_timeout),
 		cmocka_unit_test(nothing_starts_during_a_shutdown),
 		cmocka_unit_test(a_second_shutdown_can_hurry),
 		cmocka_unit_test(a_shutdown_in_a_hurry_kills_at_once),

@@ -43,6 +43,7 @@ struct world {
 	unsigned n_event, nth;
 	uint32_t asked; /* the service that a request was for, in this step */
 	bool hurried;
+	usec_t patience; /* in a shutdown: when nobody is waited for any more */
 	bool calm; /* no more faults */
 	bool told;
 };
@@ -140,13 +141,16 @@ static void end_main(struct world *w, uint32_t i, enum core_end end, int status)
 		.at_usec = w->rig.now};
 }
 
-/* In a shutdown nobody is stopped while something is alive that found it ready. */
+/*
+ * In a shutdown nobody is stopped while something is alive that found it ready, until the
+ * longest stop timeout of those then alive has passed.
+ */
 static void check_turn(struct world *w, uint32_t i)
 {
 	unsigned ready_nth = w->p[i].ready_nth;
 
 	if (!core_is_shutting_down(w->rig.core) || w->hurried || w->asked == i || ready_nth == 0 ||
-		rig_record(&w->rig, i)->main_ended)
+		w->rig.now >= w->patience || rig_record(&w->rig, i)->main_ended)
 		return;
 	for (uint32_t k = 0; k < N; k++)
 		CHECK(w, i, !is_live(rig_record(&w->rig, k)) || w->p[k].spawned_nth < ready_nth);
@@ -414,6 +418,19 @@ static void repeat(struct world *w, uint32_t i)
 }
 
 /* The engine dies between two events; the next one works from the records. */
+static usec_t longest_stop(const struct world *w)
+{
+	usec_t longest = 0;
+
+	for (uint32_t i = 0; i < N; i++) {
+		usec_t timeout = w->rig.policies[i].stop_timeout_usec;
+
+		if (is_live(rig_record(&w->rig, i)) && timeout > longest)
+			longest = timeout;
+	}
+	return longest;
+}
+
 static void restart_engine(struct world *w)
 {
 	struct core *old = w->rig.core;
@@ -422,6 +439,7 @@ static void restart_engine(struct world *w)
 	if (w->told)
 		print_message("%u: the engine dies\n", w->n_event);
 	rig_restore(&w->rig, &from, w->max_starting);
+	w->patience = w->rig.now + longest_stop(w); /* it starts anew with the engine */
 	core_free(old);
 	perform(w);
 	check(w);
@@ -436,6 +454,7 @@ static void shut_down(struct world *w, bool hurry)
 		w->p[i].kill_allowed |= hurry;
 	}
 	w->hurried |= hurry;
+	w->patience = w->rig.now + longest_stop(w);
 	core_shutdown(w->rig.core, hurry, w->rig.now);
 	rig_take_changes(&w->rig);
 	perform(w);

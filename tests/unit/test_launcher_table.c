@@ -12,11 +12,23 @@
 
 #include <cmocka.h>
 
+#include "base/macro.h"
+
 static bool memory_is_gone;
+
+/* The launcher's table lives as long as the launcher; here each test gives its memory back. */
+static void *allocated[1024];
+static size_t n_allocated;
 
 static void *table_calloc(size_t n, size_t size)
 {
-	return memory_is_gone ? NULL : calloc(n, size);
+	void *p = memory_is_gone ? NULL : calloc(n, size);
+
+	if (p) {
+		assert_true(n_allocated < ELEMENTSOF(allocated));
+		allocated[n_allocated++] = p;
+	}
+	return p;
 }
 
 /* The source itself, so that its memory can run out. */
@@ -30,6 +42,13 @@ static const struct link_exit some_end = {.code = 1, .status = 3};
 static int setup(void **state _unused_)
 {
 	table_init(&t);
+	return 0;
+}
+
+static int teardown(void **state _unused_)
+{
+	while (n_allocated > 0)
+		free(allocated[--n_allocated]);
 	return 0;
 }
 
@@ -180,7 +199,7 @@ static void without_memory_spawns_can_still_be_refused(void **state _unused_)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TABLE_TEST(name) cmocka_unit_test_setup(name, setup)
+#define TABLE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TABLE_TEST(ten_thousand_entries_are_found_by_both_keys),
 		TABLE_TEST(a_pid_is_found_only_until_it_is_reaped),
 		TABLE_TEST(ends_are_told_by_serial_whatever_the_order_of_starts),
