@@ -228,11 +228,11 @@ static bool is_relied_on(const struct core *c, uint32_t i)
  * Patience has an end: once the longest stop timeout has passed since the beginning, all
  * the rest is stopped at once. So a shutdown takes at most two such timeouts, however many
  * services ignore their stop signal one after the other. No timer is needed for it: it is
- * looked at when the one that is waited for reaches its own timeout.
+ * looked at when the one that is waited for was killed at its own timeout.
  */
 static void stop_wave(struct core *c, usec_t now)
 {
-	bool impatient = now >= c->patience_usec;
+	bool impatient = now > c->patience_usec;
 
 	if (!c->shutting_down || (c->live.last == c->wave_last && !impatient))
 		return;

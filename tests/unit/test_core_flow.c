@@ -509,6 +509,9 @@ static void a_shutdown_loses_patience_after_the_longest_stop_timeout(void **stat
 	assert_int_equal(rig_record(&g, 1)->state, CORE_RUNNING);
 	rig_deadline(&g, 2); /* it ignores the signal, and is killed */
 	assert_int_equal(rig_record(&g, 2)->killed, true);
+	assert_int_equal(rig_record(&g, 1)->state, CORE_RUNNING);
+	g.now++;
+	rig_end(&g, 2, CORE_END_SIGNALLED, SIGKILL, true); /* and still others of it are left */
 	assert_int_equal(rig_record(&g, 1)->state, CORE_STOPPING);
 	assert_int_equal(rig_record(&g, 0)->state, CORE_STOPPING);
 	assert_int_equal(rig_change(&g, 0).signo, SIGTERM);

@@ -150,7 +150,7 @@ static void check_turn(struct world *w, uint32_t i)
 	unsigned ready_nth = w->p[i].ready_nth;
 
 	if (!core_is_shutting_down(w->rig.core) || w->hurried || w->asked == i || ready_nth == 0 ||
-		w->rig.now >= w->patience || rig_record(&w->rig, i)->main_ended)
+		w->rig.now > w->patience || rig_record(&w->rig, i)->main_ended)
 		return;
 	for (uint32_t k = 0; k < N; k++)
 		CHECK(w, i, !is_live(rig_record(&w->rig, k)) || w->p[k].spawned_nth < ready_nth);
@@ -413,11 +413,13 @@ static void repeat(struct world *w, uint32_t i)
 	if (e.type == CORE_EVENT_STARTED && age == 0 && before.pid == 0 && is_live(&before) &&
 		!before.main_ended)
 		return; /* STARTED was overtaken by the end: told in the right order only */
+	/* Whatever makes the core look at the clock may end its patience in a shutdown. */
+	if (core_is_shutting_down(w->rig.core) && w->rig.now > w->patience)
+		return;
 	step(w, &e);
 	rig_same_record(&before, rig_record(&w->rig, i));
 }
 
-/* The engine dies between two events; the next one works from the records. */
 static usec_t longest_stop(const struct world *w)
 {
 	usec_t longest = 0;
@@ -431,6 +433,7 @@ static usec_t longest_stop(const struct world *w)
 	return longest;
 }
 
+/* The engine dies between two events; the next one works from the records. */
 static void restart_engine(struct world *w)
 {
 	struct core *old = w->rig.core;
