@@ -131,16 +131,13 @@ static void redo(struct engine *e, struct service *s)
 		tree_watch(s);
 		return;
 	}
-	if (!is_accounted(s) && state == CORE_STARTING) {
-		/* A spawn on its way: it was not sent, or the launcher would have told of it. */
+	/*
+	 * A spawn on its way: the launcher takes it as the one it has (maybe still in exec, and
+	 * so not told of yet), or starts it now. Also where a stop has been asked for since:
+	 * only what the launcher says has ended is known not to run.
+	 */
+	if (!is_accounted(s))
 		uplink_tell(s, UPLINK_SPAWN);
-		return;
-	}
-	if (!is_accounted(s)) {
-		/* Stopped before it was spawned: there is nothing left to stop. */
-		service_spawn_failed(s, -ECANCELED);
-		return;
-	}
 	if (state == CORE_STOPPING && r->signal_op > 0) {
 		s->outbox.signo = r->signo;
 		s->outbox.scope = (uint8_t)(r->killed ? SPEC_KILL_TREE : s->spec->policy.stop_kill);

@@ -176,6 +176,20 @@ class EngineKill(harness.SystemTest):
         self.assertEqual(pid, s.wait_state("web", "running")["pid"])
         s.ok("restart", "web")
 
+    def test_what_was_stopped_while_its_spawn_was_on_its_way_does_not_run(self):
+        s = self.supervisor(service("web", SLEEP, "autostart = false"))
+        for _ in range(20):
+            engine = s.engine_pid()
+            # Both orders wait in the link when the engine dies.
+            os.kill(s.pid, signal.SIGSTOP)
+            s.ok("start", "web", "--no-wait")
+            s.ok("stop", "web", "--no-wait")
+            os.kill(engine, signal.SIGKILL)
+            os.kill(s.pid, signal.SIGCONT)
+            s.wait_engine(other_than=engine)
+            s.wait_state("web", "stopped")
+            self.assertEqual([s.engine_pid()], harness.descendants(s.pid))
+
 
 if __name__ == "__main__":
     harness.main()
