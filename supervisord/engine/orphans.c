@@ -24,25 +24,18 @@
 #define KILL_WAIT_USEC (5 * USEC_PER_SEC)
 #define LOOK_MSEC      20
 
-static bool was_alive(const struct recovery_record *r)
-{
-	return r->name[0] != '\0' && r->generation > 0;
-}
-
-/* The service whose variable a process carries, or NULL. */
+/* The service whose invocation a process carries, or NULL. */
 static const struct recovery_record *owner_of(const struct store *left, pid_t pid)
 {
+	uint8_t invocation[PROC_INVOCATION_SIZE];
+
+	if (!proc_invocation(pid, invocation))
+		return NULL;
 	for (uint32_t i = 0; i < left->area.head->capacity; i++) {
 		const struct recovery_record *r = &recovery_slot(&left->area, i)->record;
-		char variable[64] = "SUPERVISOR_INVOCATION=";
-		size_t n = strlen(variable);
 
-		if (!was_alive(r))
-			continue;
-		for (size_t k = 0; k < sizeof(r->invocation); k++)
-			n += (size_t)snprintf(
-				variable + n, sizeof(variable) - n, "%02x", r->invocation[k]);
-		if (proc_has_variable(pid, variable))
+		if (r->name[0] != '\0' && r->generation > 0 &&
+			memcmp(r->invocation, invocation, sizeof(invocation)) == 0)
 			return r;
 	}
 	return NULL;

@@ -1,7 +1,6 @@
 /*
  * /proc/PID/stat holds the name in brackets, which may hold anything: fields are counted
- * from the last bracket. An environment can be larger than what is read here (64 KiB);
- * our variable stands among the last that we set, so the tail is what gets read.
+ * from the last bracket. An environment is read up to a bound that lies far above what is usual.
  */
 #include "engine/proc.h"
 
@@ -85,13 +84,29 @@ void proc_command(pid_t pid, char *ret_text, size_t n)
 	ret_text[strcspn(ret_text, "\n")] = '\0';
 }
 
-bool proc_has_variable(pid_t pid, const char *variable)
+static bool parse_hex(const char *text, size_t n, uint8_t ret_bytes[static PROC_INVOCATION_SIZE])
 {
+	if (n != 2 * PROC_INVOCATION_SIZE)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		static const char digits[] = "0123456789abcdef";
+		const char *d = text[i] ? strchr(digits, text[i]) : NULL;
+
+		if (!d)
+			return false;
+		ret_bytes[i / 2] = (uint8_t)(ret_bytes[i / 2] << 4 | (d - digits));
+	}
+	return true;
+}
+
+bool proc_invocation(pid_t pid, uint8_t ret_invocation[static PROC_INVOCATION_SIZE])
+{
+	static const char name[] = "SUPERVISOR_INVOCATION=";
 	_cleanup_close_
 	int fd = open_proc(pid, "environ");
 	_cleanup_free_
 	char *text = NULL;
-	size_t length = strlen(variable), n = 0;
+	size_t n = 0;
 
 	if (fd < 0)
 		return false;
@@ -109,8 +124,8 @@ bool proc_has_variable(pid_t pid, const char *variable)
 		const char *end = memchr(p, '\0', (size_t)(text + n - p));
 		size_t k = end ? (size_t)(end - p) : (size_t)(text + n - p);
 
-		if (k == length && memcmp(p, variable, k) == 0)
-			return true;
+		if (k >= strlen(name) && memcmp(p, name, strlen(name)) == 0)
+			return parse_hex(p + strlen(name), k - strlen(name), ret_invocation);
 		p += k + 1;
 	}
 	return false;

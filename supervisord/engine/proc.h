@@ -25,8 +25,12 @@ static inline bool proc_is_dead(const struct proc_stat *s)
 /* The command line with blanks between, or the name where there is none. Unsafe text. */
 void proc_command(pid_t pid, char *ret_text, size_t n);
 
-/* True if its environment, as it was at exec, has exactly this "NAME=VALUE". */
-bool proc_has_variable(pid_t pid, const char *variable);
+/*
+ * The SUPERVISOR_INVOCATION in its environment, as it was at exec. False where it has none,
+ * or none of our form.
+ */
+#define PROC_INVOCATION_SIZE 16
+bool proc_invocation(pid_t pid, uint8_t ret_invocation[static PROC_INVOCATION_SIZE]);
 
 /* All processes, dead ones included: an array to be freed. 0 or -errno. */
 int proc_list(struct proc_stat **ret_stats, size_t *ret_n);

@@ -29,7 +29,6 @@
 #define LOOK_AGAIN_USEC USEC_PER_SEC
 #define LOOK_SOON_USEC	USEC_PER_MSEC /* doubles: a dead process that is not reaped yet */
 #define MAX_ANCESTORS	256 /* deeper than any real tree; a bound for the walk */
-#define VARIABLE_SIZE	64
 
 void tree_init(struct engine *e, int kept_fd)
 {
@@ -166,19 +165,16 @@ static uint32_t find_leader(const struct leader *leaders, size_t n, pid_t pid)
 	return l ? l->service : TREE_NOBODY;
 }
 
-/* An orphan: whose variable does it carry? */
+/* An orphan: whose invocation does it carry? */
 static uint32_t judge_by_environment(const struct engine *e, pid_t pid)
 {
-	char variable[VARIABLE_SIZE], invocation[SERVICE_INVOCATION_SIZE];
+	uint8_t invocation[PROC_INVOCATION_SIZE];
 
+	if (!proc_invocation(pid, invocation))
+		return TREE_NOBODY;
 	for (uint32_t i = 0; i < e->n_services; i++) {
-		const struct service *s = &e->services[i];
-
-		if (core_record(e->core, i)->generation == 0)
-			continue;
-		service_invocation(s, invocation);
-		snprintf(variable, sizeof(variable), "SUPERVISOR_INVOCATION=%s", invocation);
-		if (proc_has_variable(pid, variable))
+		if (core_record(e->core, i)->generation > 0 &&
+			memcmp(e->services[i].invocation, invocation, sizeof(invocation)) == 0)
 			return i;
 	}
 	return TREE_NOBODY;

@@ -19,7 +19,7 @@ class Orphans(harness.SystemTest):
         s = self.supervisor(
             service("web", SLEEP)
             + service("stubborn", sh("trap '' TERM; setsid sleep 1000 & echo ready; "
-                                     "while :; do sleep 0.1; done")))
+                                     "while :; do sleep 0.1; done"), "stop { timeout = 1s }"))
         s.wait_log("stubborn", "ready")
         old = [s.wait_state(name, "running")["pid"] for name in ("web", "stubborn")]
         family = [p for p in harness.descendants(s.pid) if p != s.engine_pid()]
