@@ -229,13 +229,16 @@ int cgroup_holds(pid_t pid, const char *name)
 {
 	_cleanup_free_
 	char *path = NULL;
-	const char *last;
+	size_t n = strlen(name);
 	int r = find_cgroup(pid, &path);
 
 	if (r < 0)
 		return r;
-	last = strrchr(path, '/');
-	return last && strcmp(last + 1, name) == 0;
+	for (const char *p = path; (p = strchr(p, '/')); p++) {
+		if (strncmp(p + 1, name, n) == 0 && (p[n + 1] == '/' || p[n + 1] == '\0'))
+			return 1;
+	}
+	return 0;
 }
 
 int cgroup_remove(int base_fd, const char *name)

@@ -21,7 +21,7 @@ int cgroup_make_base(const char *name, int *ret_fd, char **ret_path);
  */
 int cgroup_list(int base_fd, const char *name, pid_t *ret_pids, int n);
 
-/* 1: this process is in a cgroup whose last component is name; 0: in another; -errno. */
+/* 1: this process is in a cgroup called name, or below one; 0: elsewhere; -errno. */
 int cgroup_holds(pid_t pid, const char *name);
 
 /* Removes all cgroups below base that no process is in. */

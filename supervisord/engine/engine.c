@@ -233,7 +233,9 @@ void engine_shutdown(struct engine *e, bool hurry)
 	e->store.area.head->flags |= RECOVERY_SHUTTING_DOWN | (hurry ? RECOVERY_HURRY : 0u);
 	systemd_notify("STOPPING=1\nSTATUS=Stopping every service");
 	core_shutdown(e->core, hurry, e->loop.now_usec);
+	tree_hold(e);
 	engine_perform(e);
+	tree_release(e);
 }
 
 void engine_run(struct engine *e)

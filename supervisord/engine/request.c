@@ -129,6 +129,7 @@ void request_begin(struct engine *e, struct server_call *call, enum core_event_t
 		list_init(&item->node);
 	}
 	/* First all events, so that services stop and start side by side; then the answers. */
+	tree_hold(e);
 	for (uint32_t i = 0; i < n; i++) {
 		struct item *item = &q->items[i];
 		struct core_event ev = {.type = event, .service = services[i]->id, .op = op};
@@ -137,6 +138,7 @@ void request_begin(struct engine *e, struct server_call *call, enum core_event_t
 		if (!joins(services[i], event, op, &item->before))
 			engine_event(e, &ev);
 	}
+	tree_release(e);
 	call->userdata = q;
 	call->cancelled = on_cancelled;
 	for (uint32_t i = 0; i < n; i++) {

@@ -256,22 +256,20 @@ static int look(struct engine *e)
 
 void tree_hold(struct engine *e)
 {
-	if (e->tree.cgroup_fd < 0 && !e->tree.held)
-		e->tree.held = look(e) == 0;
+	e->tree.held++;
 }
 
 void tree_release(struct engine *e)
 {
-	e->tree.held = false;
-	forget(&e->tree);
+	if (--e->tree.held == 0)
+		forget(&e->tree);
 }
 
 static int list_seen(struct engine *e, const struct service *s, pid_t *ret_pids, int n)
 {
-	bool held = e->tree.held;
 	int found = 0, r;
 
-	if (!held) {
+	if (!e->tree.seen) {
 		r = look(e);
 		if (r < 0)
 			return r;
@@ -282,7 +280,7 @@ static int list_seen(struct engine *e, const struct service *s, pid_t *ret_pids,
 		if (p->service == s->id && !proc_is_dead(&p->stat))
 			ret_pids[found++] = p->stat.pid;
 	}
-	if (!held)
+	if (e->tree.held == 0)
 		forget(&e->tree);
 	return found;
 }
@@ -306,40 +304,45 @@ bool tree_has_any(struct engine *e, const struct service *s)
 
 /* --- signalling --- */
 
-static bool contains(const pid_t *pids, int n, pid_t pid)
+/* In the cgroup still, or the process that was looked at: so a pidfd opened in between is its own.
+ */
+static bool is_the_same(struct engine *e, const struct service *s, pid_t pid)
 {
-	for (int i = 0; i < n; i++) {
-		if (pids[i] == pid)
-			return true;
-	}
-	return false;
+	char name[TREE_CGROUP_NAME_SIZE];
+	const struct tree_seen *seen;
+	struct proc_stat stat;
+
+	if (e->tree.cgroup_fd >= 0)
+		return cgroup_holds(pid, tree_cgroup_name(s, name)) > 0;
+	seen = find_seen(&e->tree, pid);
+	return seen && proc_stat_get(pid, &stat) == 0 && stat.start_ticks == seen->stat.start_ticks;
 }
 
 void tree_signal(struct engine *e, struct service *s, int signo)
 {
 	const struct core_record *r = core_record(e->core, s->id);
-	static const int at_most = TREE_MAX_PROCESSES;
 	_cleanup_free_
-	pid_t *before = calloc((size_t)at_most * 2, sizeof(pid_t));
-	_cleanup_free_
-	int *pidfds = calloc((size_t)at_most, sizeof(int));
-	pid_t *after = before + at_most;
-	int n, n_after;
+	pid_t *pids = calloc(TREE_MAX_PROCESSES, sizeof(pid_t));
+	int n;
 
 	/* The kernel ends a whole cgroup at once, forks in flight included. */
 	if (signo == SIGKILL && e->tree.cgroup_fd >= 0 && uplink_kill_cgroup(e, s) == 0)
 		return;
-	if (!before || !pidfds)
+	if (!pids)
 		return; /* looked at again when the timeout has passed */
-	n = tree_list(e, s, before, at_most);
-	for (int i = 0; i < n; i++)
-		pidfds[i] = before[i] == r->pid && !r->main_ended ? -1 : sys_pidfd_open(before[i]);
-	n_after = n > 0 ? tree_list(e, s, after, at_most) : 0;
+	tree_hold(e);
+	n = tree_list(e, s, pids, TREE_MAX_PROCESSES);
 	for (int i = 0; i < n; i++) {
-		if (pidfds[i] >= 0 && contains(after, n_after, before[i]))
-			uplink_kill_pidfd(e, pidfds[i], signo);
-		close_fd(pidfds[i]);
+		_cleanup_close_
+		int pidfd = -1;
+
+		if (pids[i] == r->pid && !r->main_ended)
+			continue;
+		pidfd = sys_pidfd_open(pids[i]);
+		if (pidfd >= 0 && is_the_same(e, s, pids[i]))
+			uplink_kill_pidfd(e, pidfd, signo);
 	}
+	tree_release(e);
 }
 
 /* --- waiting for the end of a tree --- */

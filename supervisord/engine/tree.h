@@ -30,7 +30,7 @@ struct tree {
 	char *cgroup_path;
 	struct tree_seen *seen; /* sorted by pid, while a look is held */
 	size_t n_seen;
-	bool held;
+	unsigned held; /* how many want the look to be kept */
 	bool verified; /* a service was seen in its cgroup */
 };
 
@@ -79,8 +79,8 @@ int tree_list(struct engine *e, const struct service *s, pid_t *ret_pids, int n)
 bool tree_has_any(struct engine *e, const struct service *s);
 
 /*
- * Holds one look at /proc for tree_list() calls about many services, where there are no
- * cgroups; to be let go of at once after.
+ * Where there are no cgroups, the next look at /proc is kept and serves all that follows,
+ * until it is let go of: for many services in one go. Calls may be nested.
  */
 void tree_hold(struct engine *e);
 void tree_release(struct engine *e);
