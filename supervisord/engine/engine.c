@@ -46,7 +46,6 @@ void engine_signal(struct engine *e, int signo, int pid, unsigned uid)
 	case SIGINT:
 		log_info("signal %s from pid %d, uid %u: stopping everything%s",
 			sigabbrev_np(signo), pid, uid, again ? " at once" : "");
-		e->store.area.head->flags |= RECOVERY_SIGNALLED;
 		engine_shutdown(e, again);
 		break;
 	case SIGQUIT:
@@ -67,6 +66,12 @@ void engine_signal(struct engine *e, int signo, int pid, unsigned uid)
 	default:
 		break;
 	}
+}
+
+void engine_signal_seen(struct engine *e, int signo)
+{
+	if (signo == SIGTERM || signo == SIGINT)
+		e->store.area.head->flags |= RECOVERY_SIGNALLED;
 }
 
 /*
@@ -127,20 +132,20 @@ static void redo(struct engine *e, struct service *s)
 
 	if (state != CORE_STARTING && state != CORE_RUNNING && state != CORE_STOPPING)
 		return;
-	if (r->main_ended) {
-		tree_watch(s);
-		return;
-	}
 	/*
 	 * A spawn on its way: the launcher takes it as the one it has (maybe still in exec, and
 	 * so not told of yet), or starts it now. Also where a stop has been asked for since:
 	 * only what the launcher says has ended is known not to run.
 	 */
-	if (!is_accounted(s))
+	if (r->main_ended)
+		tree_watch(s);
+	else if (!is_accounted(s))
 		uplink_tell(s, UPLINK_SPAWN);
 	if (state == CORE_STOPPING && r->signal_op > 0) {
+		bool tree = r->killed || r->why == CORE_WHY_LEFTOVERS;
+
 		s->outbox.signo = r->signo;
-		s->outbox.scope = (uint8_t)(r->killed ? SPEC_KILL_TREE : s->spec->policy.stop_kill);
+		s->outbox.scope = (uint8_t)(tree ? SPEC_KILL_TREE : s->spec->policy.stop_kill);
 		uplink_tell(s, UPLINK_SIGNAL);
 	}
 }
@@ -246,7 +251,9 @@ void engine_run(struct engine *e)
 		r = uplink_listen(e);
 	while (r == 0 && !e->loop.quit) {
 		r = loop_once(&e->loop);
-		engine_judge_ended(e);
+		/* What is started by that may fail before it is sent: no event would tell. */
+		while (e->n_ended > 0 && !e->loop.quit)
+			engine_judge_ended(e);
 	}
 	if (r < 0)
 		log_error("event loop: %s", strerror(-r));

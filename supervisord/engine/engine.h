@@ -114,6 +114,8 @@ void engine_perform(struct engine *e);
 void engine_leave(struct engine *e);
 /* A signal to supervisord, told by the launcher. */
 void engine_signal(struct engine *e, int signo, int pid, unsigned uid);
+/* The launcher will not tell that one again: the next is another one. */
+void engine_signal_seen(struct engine *e, int signo);
 /* The launcher has told everything: mends what the last engine left half done. */
 void engine_synced(struct engine *e);
 /* Stops everything and then ends; a second time it hurries. */

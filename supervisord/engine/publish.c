@@ -6,6 +6,7 @@
 #include "engine/publish.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -42,9 +43,11 @@ void publish_change(struct service *s, enum core_state previous, uint64_t seq)
 
 	send(s, r->state == CORE_FAILED ? QUEUE_ALERT : QUEUE_CHANGE,
 		core_state_to_string(previous), seq);
-	recovery_slot(&s->engine->store.area, s->id)->record.publish_pending = 0;
 	if (s->engine->store.area.head->queue_seq < seq)
 		s->engine->store.area.head->queue_seq = seq;
+	/* Only then: a number that neither of the two remembers would be given out again. */
+	atomic_signal_fence(memory_order_seq_cst);
+	recovery_slot(&s->engine->store.area, s->id)->record.publish_pending = 0;
 }
 
 void publish_snapshot(struct engine *e)

@@ -217,7 +217,10 @@ void service_close_pipes(struct service *s)
 		if (s->streams[i].fd >= 0)
 			on_pipe_ended(&s->streams[i].pump);
 	}
-	s->outbox.release_generation = core_record(s->engine->core, s->id)->generation;
+	if (s->told_generation == 0)
+		return; /* its spawn never got to the launcher */
+	/* Not the core's: a restart has gone on to the next generation already. */
+	s->outbox.release_generation = s->told_generation;
 	uplink_tell(s, UPLINK_RELEASE);
 }
 

@@ -329,7 +329,6 @@ static int init_again(struct engine *e, int recovery_fd)
 	int config = uplink_take_kept(e, LINK_KEEP_CONFIG);
 	int r = store_take(&e->store, recovery_fd);
 
-	e->recovering = true;
 	if (r < 0)
 		return fail("cannot use the recovery area", r);
 	e->store.lock_fd = uplink_take_kept(e, LINK_KEEP_LOCK);
@@ -377,6 +376,9 @@ int engine_init(struct engine *e, int argc, char **argv)
 			strerror(-r));
 		exit(EXIT_FAILURE); /* there is nobody to tell an exit status to */
 	}
+	/* Before anything fails: only a first engine may end supervisord by that. */
+	recovery_fd = uplink_take_kept(e, LINK_KEEP_RECOVERY);
+	e->recovering = recovery_fd >= 0;
 	conf_context_init(&e->context);
 	if (options_parse(&e->options, argc, argv) < 0)
 		return EXIT_CONFIGURATION;
@@ -388,6 +390,5 @@ int engine_init(struct engine *e, int argc, char **argv)
 	r = loop_init(&e->loop);
 	if (r < 0)
 		return fail("cannot set up the event loop", r);
-	recovery_fd = uplink_take_kept(e, LINK_KEEP_RECOVERY);
 	return recovery_fd >= 0 ? init_again(e, recovery_fd) : init_first(e);
 }

@@ -212,17 +212,23 @@ static void ask_again_later(struct service *s)
 	loop_timer_set(&e->loop, &e->uplink.refetch, usec_add(e->loop.now_usec, REFETCH_USEC));
 }
 
+static bool is_live(const struct core_record *r)
+{
+	return r->state == CORE_STARTING || r->state == CORE_RUNNING || r->state == CORE_STOPPING;
+}
+
 static void on_started(
 	struct engine *e, const struct link_message *m, int *fds, unsigned n_fds, bool lost)
 {
 	struct service *s = &e->services[m->id];
+	const struct core_record *r = core_record(e->core, m->id);
 	struct core_event event = {.type = CORE_EVENT_STARTED,
 		.service = m->id,
 		.generation = m->generation,
 		.pid = m->pid,
 		.at_usec = m->started.monotonic_usec};
 
-	if (m->generation != core_record(e->core, m->id)->generation) {
+	if (m->generation != r->generation || !is_live(r)) {
 		close_fds(fds, n_fds);
 		s->outbox.release_generation = m->generation;
 		uplink_tell(s, UPLINK_RELEASE);
@@ -255,8 +261,10 @@ static void on_message(
 		engine_note_ended(e, &e->services[m->id], m);
 		return;
 	case LINK_SIGNALLED:
-		uplink_send_plain(e, LINK_SEEN, 0, m->signo);
+		/* Heard twice by two engines it does no harm, and lost between them it would. */
 		engine_signal(e, m->signo, m->pid, m->value);
+		uplink_send_plain(e, LINK_SEEN, 0, m->signo);
+		engine_signal_seen(e, m->signo);
 		return;
 	case LINK_SYNCED:
 		engine_synced(e);
@@ -312,17 +320,16 @@ static int take_kept(struct uplink *u)
 	struct pollfd p = {.fd = LINK_FD, .events = POLLIN};
 
 	while (!u->has_first) {
-		bool lost = false;
 		int r;
 
 		if (poll(&p, 1, HELLO_WAIT_MSEC) <= 0)
 			return -ETIMEDOUT;
-		r = link_recv(LINK_FD, &u->first, u->first_fds, &u->n_first_fds, &lost);
+		r = link_recv(LINK_FD, &u->first, u->first_fds, &u->n_first_fds, &u->first_lost);
 		if (r == -EAGAIN)
 			continue;
 		if (r <= 0)
 			return r == 0 ? -ECONNRESET : r;
-		if (u->first.type == LINK_KEPT && lost)
+		if (u->first.type == LINK_KEPT && u->first_lost)
 			return -EMFILE;
 		if (u->first.type == LINK_KEPT)
 			u->kept[u->first.value] = u->first_fds[0];
@@ -367,7 +374,7 @@ int uplink_listen(struct engine *e)
 	if (r < 0)
 		return r;
 	if (u->has_first)
-		on_message(e, &u->first, u->first_fds, u->n_first_fds, false);
+		on_message(e, &u->first, u->first_fds, u->n_first_fds, u->first_lost);
 	u->has_first = false;
 	return 0;
 }

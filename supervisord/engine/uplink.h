@@ -42,7 +42,7 @@ struct uplink {
 	struct link_message first; /* the first message that is no KEPT */
 	int first_fds[LINK_MAX_FDS];
 	unsigned n_first_fds;
-	bool has_first;
+	bool has_first, first_lost;
 };
 
 /*
