@@ -119,6 +119,18 @@ class Hygiene(harness.SystemTest):
             pipes.append(os.readlink(f"/proc/{pid}/fd/1"))
         self.assertNotEqual(*pipes)
 
+    def test_restarts_leave_no_descriptor_behind_in_launcher_or_engine(self):
+        s = self.supervisor(service("web", SLEEP))
+
+        def count():
+            return [len(os.listdir(f"/proc/{pid}/fd")) for pid in (s.pid, s.engine_pid())]
+
+        s.ok("restart", "web")
+        before = count()
+        for _ in range(20):
+            s.ok("restart", "web")
+        wait_until(lambda: all(n <= b for n, b in zip(count(), before)), "no more are open")
+
 
 if __name__ == "__main__":
     harness.main()
