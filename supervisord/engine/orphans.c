@@ -75,7 +75,10 @@ static bool signal_one(const struct search *s, pid_t pid, int signo, bool tell)
 	return true;
 }
 
-/* Signals all that are left (signo 0 only counts them); how many there are. */
+/*
+ * Signals all that are left (signo 0 only counts them); how many there are, or -errno: not
+ * to be able to look is not to have found nothing.
+ */
 static int signal_all(const struct store *left, int cgroup_fd, int signo, bool tell)
 {
 	_cleanup_free_
@@ -83,13 +86,19 @@ static int signal_all(const struct store *left, int cgroup_fd, int signo, bool t
 	_cleanup_free_
 	struct search *s = calloc(1, sizeof(*s));
 	size_t n = 0;
-	int found = 0;
+	int found = 0, r;
 
-	if (!s || proc_list(&stats, &n) < 0)
-		return 0;
+	if (!s)
+		return -ENOMEM;
+	r = proc_list(&stats, &n);
+	if (r < 0)
+		return r;
 	s->left = left;
-	if (cgroup_fd >= 0)
+	if (cgroup_fd >= 0) {
 		s->n_in_cgroups = cgroup_list(cgroup_fd, ".", s->in_cgroups, MAX_IN_CGROUPS);
+		if (s->n_in_cgroups < 0)
+			return s->n_in_cgroups;
+	}
 	for (size_t i = 0; i < n; i++) {
 		if (proc_is_dead(&stats[i]) || stats[i].pid == getpid() ||
 			stats[i].pid == getppid())
@@ -99,23 +108,28 @@ static int signal_all(const struct store *left, int cgroup_fd, int signo, bool t
 	return found;
 }
 
-static bool wait_for_end(const struct store *left, int cgroup_fd, usec_t wait)
+/* 0 once none is left; -EBUSY where some are at the end of the wait; -errno. */
+static int wait_for_end(const struct store *left, int cgroup_fd, usec_t wait)
 {
 	usec_t deadline = usec_add(usec_now(CLOCK_MONOTONIC), wait);
+	int r;
 
-	while (signal_all(left, cgroup_fd, 0, false) > 0) {
+	while ((r = signal_all(left, cgroup_fd, 0, false)) > 0) {
 		if (usec_now(CLOCK_MONOTONIC) >= deadline)
-			return false;
+			return -EBUSY;
 		poll(NULL, 0, LOOK_MSEC);
 	}
-	return true;
+	return r;
 }
 
 int orphans_end(const struct store *left, int cgroup_fd)
 {
-	if (signal_all(left, cgroup_fd, SIGTERM, true) == 0 ||
-		wait_for_end(left, cgroup_fd, TERM_WAIT_USEC))
-		return 0;
-	signal_all(left, cgroup_fd, SIGKILL, false);
-	return wait_for_end(left, cgroup_fd, KILL_WAIT_USEC) ? 0 : -EBUSY;
+	int r = signal_all(left, cgroup_fd, SIGTERM, true);
+
+	if (r > 0)
+		r = wait_for_end(left, cgroup_fd, TERM_WAIT_USEC);
+	if (r != -EBUSY)
+		return r;
+	r = signal_all(left, cgroup_fd, SIGKILL, false);
+	return r < 0 ? r : wait_for_end(left, cgroup_fd, KILL_WAIT_USEC);
 }

@@ -161,8 +161,9 @@ static int clear_up(struct engine *e, int *ret_queue_id, uint64_t *ret_queue_seq
 		cgroup_remove_below(e->tree.cgroup_fd);
 	store_fini(&left, NULL);
 	if (r < 0) {
-		log_error("processes of an earlier supervisord can't be ended; not starting second "
-			  "instances beside them");
+		log_error("processes of an earlier supervisord can't be ended (%s); not starting "
+			  "second instances beside them",
+			strerror(-r));
 		return EXIT_FAILURE;
 	}
 	return 0;
