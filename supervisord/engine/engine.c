@@ -184,8 +184,9 @@ void engine_synced(struct engine *e)
 	uplink_send_plain(e, LINK_RECOVERED, 0, 0);
 	systemd_notify("READY=1\nMAINPID=%d\nSTATUS=Looking after %u services", (int)getppid(),
 		e->n_services);
-	log_info("%s %u services, supervisord " SUPERVISORD_VERSION ", pid %d",
-		e->recovering ? "recovered:" : "looking after", e->n_services, (int)getppid());
+	log_info("%s %u service%s, supervisord " SUPERVISORD_VERSION ", pid %d",
+		e->recovering ? "recovered:" : "looking after", e->n_services,
+		e->n_services == 1 ? "" : "s", (int)getppid());
 }
 
 /* --- the end --- */
