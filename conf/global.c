@@ -13,6 +13,7 @@
 #include "conf/build.h"
 #include "conf/convert.h"
 #include "conf/errors.h"
+#include "conf/strv.h"
 
 /* sun_path has 108 bytes; the names of sockets come after the directory. */
 #define MAX_RUNTIME_DIR	 90
@@ -260,26 +261,33 @@ static int add_group(
 
 static int set_role(struct build *b, const struct value *v, struct spec_role *role)
 {
+	size_t n = 0;
 	int r = 0;
 
 	if (v->n > MAX_ROLE_MEMBERS) {
 		value_error(b->errors, v, "more than %d users and groups", MAX_ROLE_MEMBERS);
 		return 0;
 	}
-	for (size_t i = 0; i < v->n && r == 0; i++)
-		r = v->strings[i][0] == '@' ? add_group(b, v, v->strings[i], role)
-					    : add_user(b, v, v->strings[i], role);
+	for (size_t i = 0; i < v->n && r == 0; i++) {
+		r = strv_take(&role->names, &n, strdup(v->strings[i]));
+		if (r == 0)
+			r = v->strings[i][0] == '@' ? add_group(b, v, v->strings[i], role)
+						    : add_user(b, v, v->strings[i], role);
+	}
 	return r;
 }
 
 /* "" is the value that the default has: not set. */
-static int set_group(struct build *b, const struct value *v, bool *has, gid_t *gid)
+static int set_group(struct build *b, const struct value *v, bool *has, char **name, gid_t *gid)
 {
 	const struct source_group *g;
 	int r;
 
 	if (v->strings[0][0] == '\0')
 		return 0;
+	*name = strdup(v->strings[0]);
+	if (!*name)
+		return -ENOMEM;
 	r = identity_group(b, v, v->strings[0], &g);
 	if (r == 0 && g) {
 		*has = true;
@@ -298,7 +306,8 @@ static int apply_control(struct build *b, const struct section *s)
 		spec->has_control_mode = convert_mode(b->errors, v, 0777, &spec->control_mode);
 	v = section_find(s, GLOBAL_CONTROL_GROUP);
 	if (v)
-		r = set_group(b, v, &spec->has_control_group, &spec->control_group);
+		r = set_group(b, v, &spec->has_control_group, &spec->control_group_name,
+			&spec->control_group);
 	v = section_find(s, GLOBAL_CONTROL_OPERATORS);
 	if (r == 0 && v)
 		r = set_role(b, v, &spec->operators);
@@ -344,7 +353,9 @@ static int apply_queue(struct build *b, const struct section *s)
 	if (v)
 		convert_mode(b->errors, v, 0666, &b->spec->queue_mode);
 	v = section_find(s, GLOBAL_QUEUE_GROUP);
-	return v ? set_group(b, v, &b->spec->has_queue_group, &b->spec->queue_group) : 0;
+	return v ? set_group(b, v, &b->spec->has_queue_group, &b->spec->queue_group_name,
+			   &b->spec->queue_group)
+		 : 0;
 }
 
 int global_finish(struct build *b)

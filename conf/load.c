@@ -145,10 +145,26 @@ static int take_include(
 	return repeat_includes(w, parent, include, depth);
 }
 
+/* Keeps where the keys outside of services stand. */
+static int note_origins(struct spec *spec, const struct section *s)
+{
+	struct spec_origin *bigger =
+		reallocarray(spec->origins, spec->n_origins + s->n_values + 1, sizeof(*bigger));
+
+	if (!bigger)
+		return -ENOMEM;
+	spec->origins = bigger;
+	for (size_t i = 0; i < s->n_values; i++)
+		bigger[spec->n_origins++] =
+			(struct spec_origin){s->values[i].key->path, s->values[i].place};
+	return 0;
+}
+
 /* What a statement of the top level means, apart from include. May take it over. */
 static int take_statement(struct walk *w, struct section *s)
 {
 	struct build *b = &w->build;
+	int r;
 
 	if (s->key->id == GLOBAL_SERVICE)
 		return keep_section(&b->services, &b->n_services, &w->n_services_room, s);
@@ -159,6 +175,9 @@ static int take_statement(struct walk *w, struct section *s)
 		*s = (struct section){0};
 		return 0;
 	}
+	r = note_origins(b->spec, s);
+	if (r < 0)
+		return r;
 	if (s->key->id == GLOBAL_CONTROL || s->key->id == GLOBAL_QUEUE)
 		return keep_section(&b->globals, &b->n_globals, &w->n_globals_room, s);
 	return global_apply(b, s);

@@ -31,9 +31,9 @@
 	{                                               \
 		key, section key, SCHEMA_LATER, 0, NULL \
 	}
-#define SCHEMA_OF(table)                 \
-	{                                \
-		table, ELEMENTSOF(table) \
+#define SCHEMA_OF(prefix, table)                 \
+	{                                        \
+		prefix, table, ELEMENTSOF(table) \
 	}
 
 static const struct schema_key stop_keys[] = {
@@ -42,7 +42,13 @@ static const struct schema_key stop_keys[] = {
 	VALUE("stop.", "kill", SERVICE_STOP_KILL),
 	LATER("stop.", "command"),
 };
-static const struct schema stop_schema = SCHEMA_OF(stop_keys);
+static const struct schema stop_schema = SCHEMA_OF("stop.", stop_keys);
+
+static const struct schema_key reload_keys[] = {
+	VALUE("reload.", "signal", SERVICE_RELOAD_SIGNAL),
+	LIST("reload.", "command", SERVICE_RELOAD_COMMAND),
+};
+static const struct schema reload_schema = SCHEMA_OF("reload.", reload_keys);
 
 static const struct schema_key log_keys[] = {
 	VALUE("log.", "file", SERVICE_LOG_FILE),
@@ -53,7 +59,7 @@ static const struct schema_key log_keys[] = {
 	LATER("log.", "compress"),
 	LATER("log.", "overflow"),
 };
-static const struct schema log_schema = SCHEMA_OF(log_keys);
+static const struct schema log_schema = SCHEMA_OF("log.", log_keys);
 
 static const struct schema_key service_keys[] = {
 	LIST("", "command", SERVICE_COMMAND),
@@ -79,6 +85,7 @@ static const struct schema_key service_keys[] = {
 	VALUE("", "restart-window", SERVICE_RESTART_WINDOW),
 	VALUE("", "stable-after", SERVICE_STABLE_AFTER),
 	SECTION("stop", SERVICE_STOP, &stop_schema),
+	SECTION("reload", SERVICE_RELOAD, &reload_schema),
 	SECTION("log", SERVICE_LOG, &log_schema),
 	LATER("", "pid-file"),
 	LATER("", "essential"),
@@ -91,7 +98,6 @@ static const struct schema_key service_keys[] = {
 	LATER("", "ready"),
 	LATER("", "health"),
 	LATER("", "watchdog"),
-	LATER("", "reload"),
 	LATER("", "hooks"),
 	LATER("", "stdin"),
 	LATER("", "listen"),
@@ -100,7 +106,7 @@ static const struct schema_key service_keys[] = {
 	LATER("", "limits"),
 	LATER("", "sandbox"),
 };
-static const struct schema service_schema = SCHEMA_OF(service_keys);
+static const struct schema service_schema = SCHEMA_OF("", service_keys);
 
 static const struct schema_key control_keys[] = {
 	VALUE("control.", "mode", GLOBAL_CONTROL_MODE),
@@ -108,14 +114,14 @@ static const struct schema_key control_keys[] = {
 	LIST("control.", "operators", GLOBAL_CONTROL_OPERATORS),
 	LIST("control.", "observers", GLOBAL_CONTROL_OBSERVERS),
 };
-static const struct schema control_schema = SCHEMA_OF(control_keys);
+static const struct schema control_schema = SCHEMA_OF("", control_keys);
 
 static const struct schema_key queue_keys[] = {
 	VALUE("queue.", "key", GLOBAL_QUEUE_KEY),
 	VALUE("queue.", "mode", GLOBAL_QUEUE_MODE),
 	VALUE("queue.", "group", GLOBAL_QUEUE_GROUP),
 };
-static const struct schema queue_schema = SCHEMA_OF(queue_keys);
+static const struct schema queue_schema = SCHEMA_OF("", queue_keys);
 
 static const struct schema_key global_keys[] = {
 	VALUE("", "runtime-dir", GLOBAL_RUNTIME_DIR),
@@ -131,7 +137,12 @@ static const struct schema_key global_keys[] = {
 	{"service", "service", SCHEMA_TITLED, GLOBAL_SERVICE, &service_schema},
 	LATER("", "pool"),
 };
-static const struct schema global_schema = SCHEMA_OF(global_keys);
+static const struct schema global_schema = SCHEMA_OF("", global_keys);
+
+const struct schema *schema_all(void)
+{
+	return &global_schema;
+}
 
 _Static_assert(ELEMENTSOF(service_keys) <= SCHEMA_MAX_KEYS, "fits struct check");
 
@@ -280,7 +291,7 @@ static void check_section(
 		e->key = key;
 		if (!key->below)
 			continue;
-		below.prefix = key->below == &stop_schema ? "stop." : "log.";
+		below.prefix = key->below->prefix;
 		check_section(&below, key->below, i + 1, i + 1 + e->n_below);
 	}
 }

@@ -55,6 +55,9 @@ enum service_key {
 	SERVICE_STOP_SIGNAL,
 	SERVICE_STOP_TIMEOUT,
 	SERVICE_STOP_KILL,
+	SERVICE_RELOAD,
+	SERVICE_RELOAD_SIGNAL,
+	SERVICE_RELOAD_COMMAND,
 	SERVICE_LOG,
 	SERVICE_LOG_FILE,
 	SERVICE_LOG_STDERR,
@@ -73,6 +76,7 @@ enum schema_shape {
 };
 
 struct schema {
+	const char *prefix; /* "stop." within a section of a service, else "" */
 	const struct schema_key *keys;
 	size_t n_keys;
 };
@@ -86,6 +90,9 @@ struct schema_key {
 	unsigned id; /* enum global_key, or enum service_key inside of a service */
 	const struct schema *below; /* keys of a section */
 };
+
+/* All keys there are; those of a service are below its `service`. */
+const struct schema *schema_all(void);
 
 /*
  * Checks the statement at index i of the top level and all inside of it: tells in errors

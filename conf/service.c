@@ -26,6 +26,7 @@ static int init_service(struct spec_service *s)
 {
 	s->n_instances = 1;
 	s->umask = 022;
+	s->reload_signal = SIGHUP;
 	s->policy = (struct spec_policy){
 		.type = SPEC_TYPE_SIMPLE,
 		.restart = SPEC_RESTART_ON_FAILURE,
@@ -64,6 +65,20 @@ static int load_time_text(struct making *m, const struct value *v, char **ret_te
 	return *ret_text ? 0 : -ENOMEM;
 }
 
+/* "" is the value that the default has. */
+static bool is_given(const struct value *v)
+{
+	return v && v->strings[0][0] != '\0';
+}
+
+static int keep_text(const struct value *v, char **ret_text)
+{
+	if (!is_given(v))
+		return 0;
+	*ret_text = strdup(v->strings[0]);
+	return *ret_text ? 0 : -ENOMEM;
+}
+
 static int set_identity(struct making *m)
 {
 	const struct value *user_value = find(m, SERVICE_USER);
@@ -72,10 +87,14 @@ static int set_identity(struct making *m)
 	char *user = NULL, *group = NULL;
 	int r = 0;
 
-	if (user_value && user_value->strings[0][0] != '\0')
+	if (is_given(user_value))
 		r = load_time_text(m, user_value, &user);
-	if (r == 0 && group_value && group_value->strings[0][0] != '\0')
+	if (r == 0 && is_given(group_value))
 		r = load_time_text(m, group_value, &group);
+	if (r == 0)
+		r = keep_text(user_value, &m->s->identity.user);
+	if (r == 0)
+		r = keep_text(group_value, &m->s->identity.group);
 	if (r < 0)
 		return r;
 	return identity_fill(m->b, user_value, user, group_value, group, &m->s->identity);
@@ -256,9 +275,9 @@ static int make(struct making *m)
 		r = set_identity(m);
 	if (r == 0)
 		check_service(m);
-	if (r == 0 &&
-		(strv_ensure(&s->command) < 0 || strv_ensure(&s->groups) < 0 ||
-			strv_ensure(&s->environment) < 0 || strv_ensure(&s->file_environment) < 0))
+	if (r == 0 && (strv_ensure(&s->command) < 0 || strv_ensure(&s->reload_command) < 0 ||
+			      strv_ensure(&s->groups) < 0 || strv_ensure(&s->environment) < 0 ||
+			      strv_ensure(&s->file_environment) < 0))
 		r = -ENOMEM;
 	return r;
 }

@@ -13,22 +13,35 @@
 #include "conf/strv.h"
 #include "conf/text.h"
 
-static int set_command(struct making *m, const struct value *v)
+/* A command line; one that is not given as a list is split. *ret_n 0: an empty one. */
+static int set_words(struct making *m, const struct value *v, char ***words, size_t *ret_n)
 {
 	const char *what;
 	size_t n = 0;
 	int r = 0;
 
 	if (v->n == 1)
-		r = split_words(v->strings[0], &m->s->command, &n, &what);
+		r = split_words(v->strings[0], words, &n, &what);
 	else
 		for (size_t i = 0; i < v->n && r == 0; i++)
-			r = strv_take(&m->s->command, &n, strdup(v->strings[i]));
+			r = strv_take(words, &n, strdup(v->strings[i]));
 	if (r == -EINVAL) {
 		value_error(m->b->errors, v, "cannot be split into words: %s", what);
-		return 0;
+		n = 1; /* told */
+		r = 0;
+	} else if (r == 0 && n > 0 && (*words)[0][0] == '\0') {
+		value_error(m->b->errors, v, "is empty; allowed: a program and its arguments");
 	}
-	if (r == 0 && (n == 0 || m->s->command[0][0] == '\0'))
+	*ret_n = n;
+	return r;
+}
+
+static int set_command(struct making *m, const struct value *v)
+{
+	size_t n;
+	int r = set_words(m, v, &m->s->command, &n);
+
+	if (r == 0 && n == 0)
 		value_error(m->b->errors, v, "is empty; allowed: a program and its arguments");
 	return r;
 }
@@ -227,6 +240,20 @@ static int set_stop_kill(struct making *m, const struct value *v)
 	return 0;
 }
 
+static int set_reload_signal(struct making *m, const struct value *v)
+{
+	convert_signal(m->b->errors, v, &m->s->reload_signal);
+	return 0;
+}
+
+/* An empty one takes back that of defaults. */
+static int set_reload_command(struct making *m, const struct value *v)
+{
+	size_t n;
+
+	return set_words(m, v, &m->s->reload_command, &n);
+}
+
 static int set_sink(struct making *m, const struct value *v, struct spec_log *log)
 {
 	const char *text = v->strings[0];
@@ -305,6 +332,8 @@ static int (*const setters[SERVICE_KEY_MAX])(struct making *m, const struct valu
 	[SERVICE_STOP_SIGNAL] = set_stop_signal,
 	[SERVICE_STOP_TIMEOUT] = set_stop_timeout,
 	[SERVICE_STOP_KILL] = set_stop_kill,
+	[SERVICE_RELOAD_SIGNAL] = set_reload_signal,
+	[SERVICE_RELOAD_COMMAND] = set_reload_command,
 	[SERVICE_LOG_FILE] = set_log_file,
 	[SERVICE_LOG_STDERR] = set_log_stderr,
 	[SERVICE_LOG_MAX_SIZE] = set_log_max_size,

@@ -21,6 +21,8 @@ static void log_fini(struct spec_log *l)
 
 static void identity_fini(struct spec_identity *i)
 {
+	free(i->user);
+	free(i->group);
 	free(i->groups);
 	free(i->user_name);
 	free(i->home);
@@ -31,6 +33,7 @@ static void service_fini(struct spec_service *s)
 {
 	free(s->name);
 	free(s->origins);
+	strv_free(s->reload_command);
 	strv_free(s->command);
 	free(s->directory);
 	identity_fini(&s->identity);
@@ -43,6 +46,7 @@ static void service_fini(struct spec_service *s)
 
 static void role_fini(struct spec_role *r)
 {
+	strv_free(r->names);
 	free(r->uids);
 	free(r->gids);
 }
@@ -54,6 +58,9 @@ void spec_free(struct spec *s)
 	for (size_t i = 0; i < s->n_services; i++)
 		service_fini(&s->services[i]);
 	free(s->services);
+	free(s->origins);
+	free(s->control_group_name);
+	free(s->queue_group_name);
 	free(s->runtime_dir);
 	free(s->state_dir);
 	free(s->log_dir);
@@ -63,13 +70,24 @@ void spec_free(struct spec *s)
 	free(s);
 }
 
+static struct spec_place find_origin(
+	const struct spec_origin *origins, size_t n, const char *key, struct spec_place otherwise)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(origins[i].key, key) == 0)
+			return origins[i].place;
+	}
+	return otherwise;
+}
+
+struct spec_place spec_global_place_of(const struct spec *s, const char *key)
+{
+	return find_origin(s->origins, s->n_origins, key, (struct spec_place){s->files[0], 0});
+}
+
 struct spec_place spec_place_of(const struct spec_service *s, const char *key)
 {
-	for (size_t i = 0; i < s->n_origins; i++) {
-		if (strcmp(s->origins[i].key, key) == 0)
-			return s->origins[i].place;
-	}
-	return s->place;
+	return find_origin(s->origins, s->n_origins, key, s->place);
 }
 
 const char *spec_instance_name(const struct spec_service *s, unsigned instance,

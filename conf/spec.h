@@ -69,6 +69,7 @@ struct spec_origin {
 
 /* A user or group, looked up when the configuration is loaded. */
 struct spec_identity {
+	char *user, *group; /* as given; NULL: not given */
 	bool set; /* false: stay who supervisord is */
 	uid_t uid;
 	gid_t gid;
@@ -95,6 +96,9 @@ struct spec_service {
 
 	struct spec_policy policy;
 
+	int reload_signal;
+	char **reload_command; /* in place of the signal; no element: none */
+
 	char **command; /* at least one element, already split */
 	char *directory;
 	mode_t umask;
@@ -114,6 +118,7 @@ struct spec_service {
 
 /* Who may use the control socket beside root and the owner. */
 struct spec_role {
+	char **names; /* as given; NULL: nobody */
 	uid_t *uids;
 	size_t n_uids;
 	gid_t *gids;
@@ -121,6 +126,9 @@ struct spec_role {
 };
 
 struct spec {
+	struct spec_origin *origins; /* of the keys outside of services */
+	size_t n_origins;
+
 	char *runtime_dir, *state_dir, *log_dir; /* absolute */
 	int log_level; /* enum log_level of base/log.h */
 	unsigned max_starting; /* 0: no limit */
@@ -129,12 +137,14 @@ struct spec {
 	bool has_control_mode;
 	mode_t control_mode;
 	bool has_control_group;
+	char *control_group_name; /* as given; NULL: not given */
 	gid_t control_group;
 	struct spec_role operators, observers;
 
 	int64_t queue_key; /* 0: ftok(runtime-dir, 'S') */
 	mode_t queue_mode;
 	bool has_queue_group;
+	char *queue_group_name; /* as given; NULL: not given */
 	gid_t queue_group;
 
 	struct spec_service *services;
@@ -144,6 +154,9 @@ struct spec {
 };
 
 void spec_free(struct spec *s);
+
+/* The origin of a key outside of services, or line 0 of the main file. */
+struct spec_place spec_global_place_of(const struct spec *s, const char *key);
 
 /* The origin of a key of a service, or the service's own place where it was not given. */
 struct spec_place spec_place_of(const struct spec_service *s, const char *key);

@@ -16,7 +16,6 @@ static void what_this_version_lacks_is_refused_by_name(void **state)
 		"ready { on = exec }",
 		"health { tcp = \"x\" interval = 1s }",
 		"watchdog = 0s",
-		"reload { signal = HUP }",
 		"hooks { pre-start = {a} }",
 		"stdin = null",
 		"listen \"http\" { stream = \"127.0.0.1:80\" }",

@@ -49,6 +49,8 @@ static void a_service_of_one_key_has_the_defaults_of_the_manual(void **state)
 	assert_int_equal(s->policy.stop_signal, SIGTERM);
 	assert_int_equal(s->policy.stop_timeout_usec, 10 * USEC_PER_SEC);
 	assert_int_equal(s->policy.stop_kill, SPEC_KILL_TREE);
+	assert_int_equal(s->reload_signal, SIGHUP);
+	ASSERT_LIST(s->reload_command);
 	assert_true(s->policy.autostart);
 	assert_string_equal(s->directory, "/");
 	assert_int_equal(s->umask, 022);
@@ -80,6 +82,7 @@ static void every_key_of_a_service_is_taken_over(void **state)
 		" restart-delay = 1s restart-max-delay = 2min restart-jitter = 0\n"
 		" restart-limit = 32 restart-window = 1h stable-after = 2d\n"
 		" stop { signal = \"SIGINT\" timeout = 500ms kill = process }\n"
+		" reload { signal = USR1 command = \"/bin/r 'a b'\" }\n"
 		" log { file = \"/x/%{name}\" stderr = none max-size = 64K keep = 0 }\n}\n");
 	s = service(f, 0);
 	ASSERT_LIST(s->command, "/bin/x", "a b");
@@ -109,11 +112,30 @@ static void every_key_of_a_service_is_taken_over(void **state)
 	assert_int_equal(s->policy.stop_signal, SIGINT);
 	assert_int_equal(s->policy.stop_timeout_usec, 500 * USEC_PER_MSEC);
 	assert_int_equal(s->policy.stop_kill, SPEC_KILL_PROCESS);
+	assert_int_equal(s->reload_signal, SIGUSR1);
+	ASSERT_LIST(s->reload_command, "/bin/r", "a b");
 	assert_string_equal(s->log.file, "/x/%{name}");
 	assert_true(s->split_stderr);
 	assert_int_equal(s->log_stderr.sink, SPEC_SINK_NONE);
 	assert_int_equal(s->log.max_size_bytes, 65536);
 	assert_int_equal(s->log.keep, 0);
+}
+
+static void reload_of_a_service_replaces_that_of_defaults_key_by_key(void **state)
+{
+	struct fixture *f = *state;
+
+	good(f, "defaults { reload { signal = USR1 command = {\"/bin/r\", \"a b\"} } }\n"
+		"service a { command = \"/bin/x\" reload { signal = 12 } }\n"
+		"service b { command = \"/bin/x\" reload { command = {} } }\n");
+	assert_int_equal(service(f, 0)->reload_signal, SIGUSR2);
+	ASSERT_LIST(service(f, 0)->reload_command, "/bin/r", "a b");
+	assert_int_equal(service(f, 1)->reload_signal, SIGUSR1);
+	ASSERT_LIST(service(f, 1)->reload_command);
+	bad_key(f, "reload { signal = NOSUCH }", 2, "'reload.signal' in service 'web': unknown");
+	bad_key(f, "reload { command = {\"\", \"a\"} }", 2, "is empty");
+	bad_key(f, "reload { command = \"/bin/r 'a\" }", 2, "a ' is not closed");
+	bad_key(f, "reload { comand = x }", 2, "unknown key 'reload.comand' in service 'web'");
 }
 
 static void every_global_key_is_taken_over(void **state)
@@ -520,6 +542,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_service_of_one_key_has_the_defaults_of_the_manual),
 		TEST(every_key_of_a_service_is_taken_over),
+		TEST(reload_of_a_service_replaces_that_of_defaults_key_by_key),
 		TEST(every_global_key_is_taken_over),
 		TEST(an_empty_file_is_a_configuration),
 		TEST(directories_depend_on_who_runs),
