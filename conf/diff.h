@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/cleanup.h"
 #include "conf/spec.h"
 
 /* What it takes until a change is in force; a later one outweighs those before it. */
