@@ -341,8 +341,9 @@ int conf_load(const char *path, const struct conf_context *context,
 
 	*errors = (struct conf_errors){0};
 	if (sources && w.build.spec && copy) {
-		sources->uid = geteuid();
-		sources->gid = getegid();
+		/* who checks a file for root need not be root */
+		sources->uid = context->root ? 0 : geteuid();
+		sources->gid = context->root && geteuid() != 0 ? 0 : getegid();
 		r = read_file(
 			&w, TAKE_PTR(copy), (struct spec_place){path, 0}, SOURCE_NO_PARENT, 0);
 		r = r > 0 ? -EINVAL : r;

@@ -8,22 +8,29 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "ctl/act.h"
 #include "ctl/render.h"
 #include "ctl/text.h"
 #include "ctl/verbs.h"
 #include "wire/control.h"
 
-struct act {
-	struct ctl *ctl;
-	const char *sent; /* the signal's name, or NULL */
-	json_t *told; /* names -> true */
-	json_t *results; /* with --json: an array for the end */
-	usec_t start;
-	bool failed;
-	bool has_line; /* the progress line is on the screen */
-};
+void act_init(struct act *act, struct ctl *ctl)
+{
+	*act = (struct act){
+		.ctl = ctl,
+		.told = json_object(),
+		.results = ctl->json ? json_array() : NULL,
+		.start = usec_now(CLOCK_MONOTONIC),
+	};
+}
 
-static void clear_line(struct act *act)
+void act_fini(struct act *act)
+{
+	json_decref(act->told);
+	json_decref(act->results);
+}
+
+void act_clear_line(struct act *act)
 {
 	if (act->has_line)
 		fputs("\r\033[K", act->ctl->err);
@@ -87,14 +94,13 @@ static void tell_failure(struct act *act, json_t *result)
 			render_string(result, "state"));
 }
 
-static int on_results(json_t *parameters, void *userdata)
+int act_take(struct act *act, json_t *parameters)
 {
-	struct act *act = userdata;
 	json_t *result;
 	size_t i;
 	int r = 0;
 
-	clear_line(act);
+	act_clear_line(act);
 	json_array_foreach(json_object_get(parameters, "results"), i, result)
 	{
 		const char *name = render_string(result, "name");
@@ -114,59 +120,78 @@ static int on_results(json_t *parameters, void *userdata)
 	return r;
 }
 
-/* parameters are stolen. */
-static int run(struct ctl *ctl, json_t *parameters, unsigned flags, const char *sent)
+int act_call(struct act *act, json_t *parameters, unsigned flags, client_reply_fn *on_reply,
+	void *userdata)
 {
-	struct act act = {
-		.ctl = ctl,
-		.sent = sent,
-		.told = json_object(),
-		.results = ctl->json ? json_array() : NULL,
-		.start = usec_now(CLOCK_MONOTONIC),
-	};
+	struct ctl *ctl = act->ctl;
 	int status;
 
 	if (ctl->term.progress) {
 		ctl->client.on_tick = show_progress;
-		ctl->client.tick_userdata = &act;
+		ctl->client.tick_userdata = act;
 	}
-	status =
-		ctl_call(ctl, ctl->verb->method, parameters, flags | CLIENT_MORE, on_results, &act);
-	clear_line(&act);
+	status = ctl_call(
+		ctl, ctl->verb->method, parameters, flags | CLIENT_MORE, on_reply, userdata);
+	act_clear_line(act);
 	ctl->client.on_tick = NULL;
+	return status;
+}
+
+int act_add_id(struct act *act, json_t *parameters, unsigned *ret_flags)
+{
+	char id[CLIENT_ID_SIZE];
+
+	if (client_make_id(id) < 0) {
+		ctl_error(act->ctl, "cannot get random bytes");
+		return CTL_FAILED;
+	}
+	json_object_set_new(parameters, "wait", json_boolean(!act->ctl->no_wait));
+	json_object_set_new(parameters, "id", json_string(id));
+	*ret_flags = act->ctl->no_wait ? 0 : CLIENT_WAITS;
+	return 0;
+}
+
+static int on_results(json_t *parameters, void *userdata)
+{
+	return act_take(userdata, parameters);
+}
+
+/* parameters are stolen. */
+static int run(struct act *act, json_t *parameters, unsigned flags)
+{
+	int status = act_call(act, parameters, flags, on_results, act);
+
 	/* What has happened is told even where the rest can't be. */
-	if (ctl->json && (status == 0 || json_array_size(act.results) > 0) &&
-		ctl_write_json(ctl, json_incref(act.results)) < 0)
+	if (act->results && (status == 0 || json_array_size(act->results) > 0) &&
+		ctl_write_json(act->ctl, json_incref(act->results)) < 0)
 		status = CTL_FAILED;
-	json_decref(act.told);
-	json_decref(act.results);
-	return status == 0 && act.failed ? CTL_FAILED : status;
+	return status == 0 && act->failed ? CTL_FAILED : status;
 }
 
 int verb_act(struct ctl *ctl)
 {
 	json_t *names = ctl_names(ctl, 0), *parameters;
-	char id[CLIENT_ID_SIZE];
+	_cleanup_act_ struct act act = {0};
+	unsigned flags = 0;
+	int status = 0;
 
 	if (!names)
 		return CTL_USAGE;
+	act_init(&act, ctl);
 	parameters = json_pack("{s:o}", "names", names);
 	/* reset happens at once and doing it twice is doing it once: no wait, no id */
-	if (!(ctl->verb->options & VERB_NO_WAIT))
-		return run(ctl, parameters, 0, NULL);
-	if (client_make_id(id) < 0) {
-		ctl_error(ctl, "cannot get random bytes");
-		json_decref(parameters);
-		return CTL_FAILED;
-	}
-	json_object_set_new(parameters, "wait", json_boolean(!ctl->no_wait));
-	json_object_set_new(parameters, "id", json_string(id));
-	return run(ctl, parameters, ctl->no_wait ? 0 : CLIENT_WAITS, NULL);
+	if (ctl->verb->options & VERB_NO_WAIT)
+		status = act_add_id(&act, parameters, &flags);
+	if (status == 0)
+		return run(&act, parameters, flags);
+	json_decref(parameters);
+	return status;
 }
 
 int verb_signal(struct ctl *ctl)
 {
 	char text[SIGNAL_NAME_SIZE * 2], name[SIGNAL_NAME_SIZE];
+	_cleanup_act_ struct act act = {0};
 	json_t *names;
 	size_t n = 0;
 	int signo;
@@ -182,7 +207,8 @@ int verb_signal(struct ctl *ctl)
 	names = ctl_names(ctl, 1);
 	if (!names)
 		return CTL_USAGE;
+	act_init(&act, ctl);
+	act.sent = signal_name(signo, name);
 	/* A signal has no id, and sending it twice is not sending it once: never repeated. */
-	return run(ctl, json_pack("{s:o,s:s}", "names", names, "signal", signal_name(signo, name)),
-		CLIENT_ONCE, signal_name(signo, name));
+	return run(&act, json_pack("{s:o,s:s}", "names", names, "signal", act.sent), CLIENT_ONCE);
 }

@@ -24,6 +24,21 @@ static const char *after_colon(const char *text)
 	return *text != '\0' ? ": " : "";
 }
 
+/* Each "FILE:LINE: what", as an editor likes to have it. */
+static void tell_bad_configuration(struct ctl *ctl, json_t *reply)
+{
+	json_t *errors = json_object_get(json_object_get(reply, "parameters"), "errors"), *item;
+	size_t i;
+
+	json_array_foreach(errors, i, item)
+	{
+		const char *text = json_string_value(item);
+
+		ctl_tell(ctl, text ? text : "");
+	}
+	ctl_error(ctl, "nothing was changed");
+}
+
 static int tell_error(struct ctl *ctl, const char *method, json_t *reply)
 {
 	const char *error = json_string_value(json_object_get(reply, "error"));
@@ -42,7 +57,9 @@ static int tell_error(struct ctl *ctl, const char *method, json_t *reply)
 		ctl_error(ctl, "supervisord does not take this: %s", parameter(reply, "parameter"));
 		return CTL_USAGE;
 	}
-	if (strcmp(error, CONTROL_ERROR_SHUTTING_DOWN) == 0)
+	if (strcmp(error, CONTROL_ERROR_BAD_CONFIGURATION) == 0)
+		tell_bad_configuration(ctl, reply);
+	else if (strcmp(error, CONTROL_ERROR_SHUTTING_DOWN) == 0)
 		ctl_error(ctl, "supervisord is shutting down");
 	else if (strcmp(error, CONTROL_ERROR_LIMIT) == 0)
 		ctl_error(ctl, "supervisord is at a limit%s%s", after_colon(message), message);

@@ -48,6 +48,9 @@ int ctl_run(int argc, char **argv, FILE *out, FILE *err);
 /* "supctl: ..." and a newline on stderr, with every control byte made harmless. */
 void ctl_error(struct ctl *ctl, const char *format, ...) _printf_(2, 3);
 
+/* The same without the "supctl: ", for messages that say by themselves what they are about. */
+void ctl_tell(struct ctl *ctl, const char *text);
+
 /* Writes bytes as they are to the output. */
 void ctl_write(struct ctl *ctl, const struct buf *text);
 

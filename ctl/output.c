@@ -11,9 +11,19 @@
 #include "ctl/ctl.h"
 #include "ctl/text.h"
 
-void ctl_error(struct ctl *ctl, const char *format, ...)
+static void tell_line(struct ctl *ctl, const char *before, const char *text, size_t n)
 {
 	_cleanup_buf_ struct buf safe = {0};
+
+	if (text_append_safe(&safe, text, n, term_text_flags(&ctl->term)) < 0)
+		return;
+	fflush(ctl->out); /* keeps the order where both go to one place */
+	fprintf(ctl->err, "%s%.*s\n", before, (int)safe.len, safe.data ? safe.data : "");
+	fflush(ctl->err);
+}
+
+void ctl_error(struct ctl *ctl, const char *format, ...)
+{
 	_cleanup_free_
 	char *text = NULL;
 	va_list args;
@@ -22,15 +32,15 @@ void ctl_error(struct ctl *ctl, const char *format, ...)
 	va_start(args, format);
 	n = vasprintf(&text, format, args);
 	va_end(args);
-	if (n < 0) {
+	if (n < 0)
 		text = NULL;
-		return;
-	}
-	if (text_append_safe(&safe, text, (size_t)n, term_text_flags(&ctl->term)) < 0)
-		return;
-	fflush(ctl->out); /* keeps the order where both go to one place */
-	fprintf(ctl->err, "supctl: %.*s\n", (int)safe.len, safe.data ? safe.data : "");
-	fflush(ctl->err);
+	else
+		tell_line(ctl, "supctl: ", text, (size_t)n);
+}
+
+void ctl_tell(struct ctl *ctl, const char *text)
+{
+	tell_line(ctl, "", text, strlen(text));
 }
 
 /* stdio keeps a mark of an error, but not which it was. */

@@ -35,6 +35,21 @@ static const char queue_text[] =
 	"      --peek       look only, and leave them there\n"
 	"  -f, --follow     wait for more; Ctrl-C ends it\n";
 
+static const char plan_text[] =
+	"Reads the configuration again and shows what apply would do, without doing it:\n"
+	"~ changed, + added, - removed, > renamed. A service is restarted only where a key has\n"
+	"changed that a running process can't take over.\n";
+
+static const char apply_text[] =
+	"Reads the configuration again and puts it in force: services whose definition has not\n"
+	"changed are not touched. If anything is wrong in it, nothing changes. Waits until every\n"
+	"service has got there; one line tells about each.\n"
+	"\n"
+	"  --no-wait    return as soon as supervisord has accepted the request\n";
+
+static const char check_text[] =
+	"Asks no supervisord. A file of somebody else is checked as root would run it.\n";
+
 const struct verb verbs[] = {
 	{
 		.name = "status",
@@ -123,6 +138,32 @@ const struct verb verbs[] = {
 		.details = queue_text,
 		.options = VERB_PEEK | VERB_FOLLOW,
 		.run = verb_queue,
+	},
+	{
+		.name = "plan",
+		.usage = "",
+		.summary = "show what a changed configuration would do",
+		.details = plan_text,
+		.method = METHOD("Plan"),
+		.run = verb_plan,
+	},
+	{
+		.name = "apply",
+		.usage = "[--no-wait]",
+		.summary = "put a changed configuration in force",
+		.details = apply_text,
+		.method = METHOD("Apply"),
+		.options = VERB_NO_WAIT,
+		.run = verb_apply,
+	},
+	{
+		.name = "check",
+		.usage = "FILE",
+		.summary = "check a configuration file",
+		.details = check_text,
+		.min_args = 1,
+		.max_args = 1,
+		.run = verb_check,
 	},
 	{
 		.name = "version",

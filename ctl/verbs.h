@@ -39,6 +39,9 @@ const struct verb *verb_find(const char *name);
 const struct verb *verb_guess(const char *name);
 
 int verb_act(struct ctl *ctl);
+int verb_plan(struct ctl *ctl);
+int verb_apply(struct ctl *ctl);
+int verb_check(struct ctl *ctl);
 int verb_signal(struct ctl *ctl);
 int verb_status(struct ctl *ctl);
 int verb_show(struct ctl *ctl);

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import unittest
 
 import harness
 from harness import SLEEP, service
@@ -95,6 +96,35 @@ class Check(harness.SystemTest):
         self.assertEqual(2, s.wait_exit())
         self.assertRegex(s.stderr(), r"supervisord\.conf:\d+: ")
         self.assertFalse(os.path.exists(f"{s.dir}/touched"))
+
+    def supctl_check(self, s, **more):
+        return subprocess.run([s.supctl, "check", s.config_path], text=True, capture_output=True,
+                              timeout=30, check=False, **more)
+
+    def test_supctl_checks_a_file_as_its_owner_would_run_it(self):
+        s = self.supervisor('service "web" {\n\tcommand = {"/bin/true"}\n}\n', start=False)
+        done = self.supctl_check(s, env=s.env)
+        self.assertEqual((0, f"{s.config_path}: 1 service, no errors\n", ""),
+                         (done.returncode, done.stdout, done.stderr))
+        with open(s.config_path, "a", encoding="utf-8") as f:
+            f.write("nonsense = 1\n")
+        done = self.supctl_check(s, env=s.env)
+        self.assertEqual(1, done.returncode)
+        self.assertRegex(done.stderr, rf"^{re.escape(s.config_path)}:\d+: unknown key 'nonsense'\n$")
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to become somebody else")
+    def test_somebody_elses_file_is_checked_without_privileges(self):
+        env = {"PATH": os.environ["PATH"]}
+        user = {"user": harness.NOBODY, "group": harness.NOBODY, "extra_groups": []}
+        s = self.supervisor('service "web" {\n\tcommand = {"/bin/true"}\n\tuser = "daemon"\n}\n',
+                            start=False, own_dirs=False)
+        done = self.supctl_check(s, env=env, **user)
+        self.assertEqual(0, done.returncode, done.stderr)
+        os.chown(s.config_path, harness.NOBODY, harness.NOBODY)
+        done = self.supctl_check(s, env=env, **user)
+        self.assertEqual(1, done.returncode, "only root may name another user")
+        self.assertIn("only root", done.stderr)
+        self.assertEqual(0, self.supctl_check(s, env=env).returncode, "root checks it")
 
     def test_environment_of_supervisord_is_not_expanded(self):
         s = self.supervisor(service("web", ["/bin/echo", "${HOME} $HOME %d 100%"]))
