@@ -218,6 +218,23 @@ int sys_munmap(void *address, size_t n)
 	SYS_RETURN(int, "munmap", munmap(address, n));
 }
 
+int sys_mremap(void *address, size_t n, size_t n_new, void **ret_address)
+{
+	void *p;
+
+	SYS_FAULT("mremap");
+	p = mremap(address, n, n_new, MREMAP_MAYMOVE);
+	if (p == MAP_FAILED)
+		return -errno;
+	*ret_address = p;
+	return 0;
+}
+
+pid_t sys_fork(void)
+{
+	SYS_RETURN(pid_t, "fork", fork());
+}
+
 int sys_epoll_create(void)
 {
 	SYS_RETURN(int, "epoll_create", epoll_create1(EPOLL_CLOEXEC));

@@ -6,7 +6,9 @@
  */
 #include "core/core.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/state.h"
 
@@ -41,30 +43,41 @@ bool core_record_is_valid(const struct core_record *r)
 	       r->end < CORE_END_MAX && r->n_starts <= SPEC_MAX_RESTART_LIMIT;
 }
 
-/* Restored services come in any order; they are mostly in order, so look from the end. */
-static void list_insert(struct core *c, struct core_list *l, uint32_t i)
+int core_grow(struct core *c, uint32_t n_services)
 {
-	struct core_slot *slots = c->slots;
-	uint32_t after = l->last;
+	struct core_slot *slots;
 
-	while (after != NO_SERVICE && slots[after].record.start_order > slots[i].record.start_order)
-		after = slots[after].node.prev;
-	slots[i].node.prev = after;
-	slots[i].node.next = after == NO_SERVICE ? l->first : slots[after].node.next;
-	if (after != NO_SERVICE)
-		slots[after].node.next = i;
-	else
-		l->first = i;
-	if (slots[i].node.next != NO_SERVICE)
-		slots[slots[i].node.next].node.prev = i;
-	else
-		l->last = i;
+	if (n_services <= c->n)
+		return 0;
+	slots = reallocarray(c->slots, n_services, sizeof(*slots));
+	if (!slots)
+		return -ENOMEM;
+	memset(slots + c->n, 0, (n_services - c->n) * sizeof(*slots));
+	c->slots = slots;
+	c->n = n_services;
+	return 0;
+}
+
+void core_set_policy(struct core *c, uint32_t service, const struct spec_policy *policy)
+{
+	c->slots[service].policy = policy;
+}
+
+void core_remove(struct core *c, uint32_t service)
+{
+	c->slots[service] = (struct core_slot){0};
+}
+
+void core_set_max_starting(struct core *c, unsigned max_starting)
+{
+	c->max_starting = max_starting;
 }
 
 void core_add(struct core *c, uint32_t service, const struct spec_policy *policy,
 	const struct core_record *record, usec_t now)
 {
 	struct core_slot *s = &c->slots[service];
+	struct core_list *list;
 
 	s->policy = policy;
 	s->node = (struct core_node){NO_SERVICE, NO_SERVICE};
@@ -80,30 +93,24 @@ void core_add(struct core *c, uint32_t service, const struct spec_policy *policy
 	s->record.ready = record->state == CORE_RUNNING;
 	if (record->start_order > c->order)
 		c->order = record->start_order;
-	switch ((enum core_state)record->state) {
-	case CORE_STARTING:
-		c->n_starting++;
-		list_insert(c, &c->live, service);
-		break;
-	case CORE_RUNNING:
-	case CORE_STOPPING:
-		list_insert(c, &c->live, service);
-		break;
-	case CORE_WAITING:
-		list_insert(c, &c->waiting, service);
-		break;
-	case CORE_STOPPED:
-	case CORE_BACKOFF:
-	case CORE_EXITED:
-	case CORE_FAILED:
-	case CORE_STATE_MAX:
-		break;
-	}
+	c->n_starting += record->state == CORE_STARTING;
+	list = core_list_of(c, (enum core_state)record->state, (enum core_why)record->why);
+	if (list)
+		core_list_insert(c, list, service);
 }
 
 const struct core_record *core_record(const struct core *c, uint32_t service)
 {
 	return &c->slots[service].record;
+}
+
+bool core_remembers(const struct core *c, uint32_t service, uint64_t op)
+{
+	for (unsigned i = 0; i < CORE_MAX_OPS; i++) {
+		if (op != 0 && c->slots[service].record.ops[i] == op)
+			return true;
+	}
+	return false;
 }
 
 usec_t core_deadline(const struct core *c, uint32_t service)
@@ -176,6 +183,11 @@ static enum input guard(struct step *s)
 		return IN_RESET;
 	case CORE_EVENT_KILL:
 		return IN_KILL;
+	case CORE_EVENT_SIGNAL:
+		return r->pid > 0 && is_live(r) ? IN_SIGNAL : IN_MAX;
+	case CORE_EVENT_UNBLOCK:
+		return r->state == CORE_WAITING && r->why == CORE_WHY_PREDECESSOR ? IN_UNBLOCK
+										  : IN_MAX;
 	case CORE_EVENT_STARTED:
 		return mine && r->pid == 0 && !r->main_ended ? IN_STARTED : IN_MAX;
 	case CORE_EVENT_ENDED:
@@ -309,7 +321,9 @@ static void forget_starts(struct core *c, usec_t now)
 	while (c->waiting.first != NO_SERVICE)
 		move(c, c->waiting.first, NULL, IN_STOP, now);
 	for (uint32_t i = 0; i < c->n; i++) {
-		if (c->slots[i].policy && c->slots[i].record.state == CORE_BACKOFF)
+		enum core_state state = (enum core_state)c->slots[i].record.state;
+
+		if (c->slots[i].policy && (state == CORE_BACKOFF || state == CORE_WAITING))
 			move(c, i, NULL, IN_STOP, now);
 	}
 }
@@ -363,6 +377,7 @@ enum core_outcome core_judge(
 
 	switch (request) {
 	case CORE_EVENT_START:
+	case CORE_EVENT_AUTOSTART:
 		return c->shutting_down ? CORE_NOT_DONE : judge_up(r);
 	case CORE_EVENT_RESTART:
 		if (c->shutting_down)
@@ -379,7 +394,8 @@ enum core_outcome core_judge(
 		return is_live(r) ? CORE_PENDING : CORE_DONE;
 	case CORE_EVENT_RESET:
 		return CORE_DONE;
-	case CORE_EVENT_AUTOSTART:
+	case CORE_EVENT_SIGNAL:
+	case CORE_EVENT_UNBLOCK:
 	case CORE_EVENT_STARTED:
 	case CORE_EVENT_ENDED:
 	case CORE_EVENT_GONE:

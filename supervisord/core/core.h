@@ -38,6 +38,8 @@ enum core_event_type {
 	CORE_EVENT_RESTART, /* stop, then start */
 	CORE_EVENT_RESET, /* forget failures; a failed service becomes stopped */
 	CORE_EVENT_KILL, /* wanted down at once: KILL instead of the stop signal */
+	CORE_EVENT_SIGNAL, /* a signal to the main process, which changes no state */
+	CORE_EVENT_UNBLOCK, /* the service that this one takes the place of is gone */
 	/* from the launcher; carry a generation */
 	CORE_EVENT_STARTED, /* exec has succeeded */
 	CORE_EVENT_ENDED, /* main process reaped, or spawn failed; survivors tells of its tree */
@@ -59,19 +61,6 @@ enum core_end {
 	CORE_END_MAX
 };
 
-struct core_event {
-	enum core_event_type type;
-	uint32_t service;
-	uint64_t generation; /* STARTED, ENDED, GONE: events of another one change nothing */
-	int32_t pid; /* STARTED */
-	enum core_end end; /* ENDED */
-	int32_t status; /* ENDED: exit code, signal, or errno of the failed spawn */
-	uint8_t stage; /* ENDED, spawn failed: where; only handed on to core_reason()'s caller */
-	bool survivors; /* ENDED: other processes of the tree may be left */
-	usec_t at_usec; /* STARTED, ENDED: monotonic, when it happened (<= now) */
-	uint64_t op; /* START, STOP, RESTART: the request's id, 0 for none */
-};
-
 /* Why a service is where it is; turned into words by core_reason(). Only append. */
 enum core_why {
 	CORE_WHY_NONE,
@@ -84,7 +73,29 @@ enum core_why {
 	CORE_WHY_GAVE_UP, /* restart-limit reached */
 	CORE_WHY_SLOT, /* max-starting reached */
 	CORE_WHY_RESTART, /* an operator's restart is under way */
+	CORE_WHY_CHANGED, /* restarted because its configuration has changed */
+	CORE_WHY_REMOVED, /* not in the configuration any more */
+	CORE_WHY_PREDECESSOR, /* CORE_WAITING: for the end of the service whose place it takes */
 	CORE_WHY_MAX
+};
+
+struct core_event {
+	enum core_event_type type;
+	uint32_t service;
+	uint64_t generation; /* STARTED, ENDED, GONE: events of another one change nothing */
+	int32_t pid; /* STARTED */
+	enum core_end end; /* ENDED */
+	int32_t status; /* ENDED: exit code, signal, or errno of the failed spawn */
+	uint8_t stage; /* ENDED, spawn failed: where; only handed on to core_reason()'s caller */
+	bool survivors; /* ENDED: other processes of the tree may be left */
+	usec_t at_usec; /* STARTED, ENDED: monotonic, when it happened (<= now) */
+	uint64_t op; /* START, STOP, RESTART, SIGNAL: the request's id, 0 for none */
+	int signo; /* SIGNAL */
+	/*
+	 * AUTOSTART, STOP, RESTART: who wants it; NONE: an operator. AUTOSTART with
+	 * CORE_WHY_PREDECESSOR waits for CORE_EVENT_UNBLOCK.
+	 */
+	enum core_why why;
 };
 
 /* What follows once a stop (or the end of leftovers) is over. */
@@ -95,6 +106,9 @@ enum core_then {
 	CORE_THEN_EXITED,
 	CORE_THEN_FAILED
 };
+
+/* Acting requests remembered per service: so many clients at once can join what they began. */
+#define CORE_MAX_OPS 4
 
 /* Everything about one service that must survive the engine. Plain data. */
 struct core_record {
@@ -108,6 +122,7 @@ struct core_record {
 	bool killed; /* CORE_STOPPING: KILL was sent */
 	bool main_ended; /* CORE_STOPPING: the main process is reaped, its tree is not gone */
 	uint8_t signo; /* the last signal that the core asked for in this generation */
+	uint8_t user_signo; /* the last signal of all was an operator's, and this one; else 0 */
 	uint8_t stage; /* of a spawn that failed */
 	uint8_t n_starts; /* automatic starts remembered in starts_msec */
 	int32_t pid; /* main process of the generation, 0 where there is none */
@@ -119,7 +134,8 @@ struct core_record {
 	uint64_t start_order; /* grows with every start: shutdown goes backwards; in
 				 CORE_WAITING: the place in line */
 	uint64_t ready_order; /* the newest start_order of all when it became ready */
-	uint64_t op; /* id of the last acting request that took effect */
+	uint64_t ops[CORE_MAX_OPS]; /* ids of the last acting requests that took effect, newest
+				       first */
 	usec_t since_usec; /* monotonic: when the state was entered */
 	usec_t started_usec; /* monotonic: start of this or the last generation */
 	usec_t ended_usec; /* monotonic: the last end */
@@ -160,6 +176,20 @@ void core_add(struct core *c, uint32_t service, const struct spec_policy *policy
 bool core_record_is_valid(const struct core_record *r);
 
 const struct core_record *core_record(const struct core *c, uint32_t service);
+
+/* Room for n services, if that is more than there is. 0 or -ENOMEM, and nothing has changed. */
+int core_grow(struct core *c, uint32_t n_services);
+/*
+ * Another policy (borrowed) from now on. What is under way stays: deadlines that are set, a
+ * stop that has begun. It may come while the service is alive.
+ */
+void core_set_policy(struct core *c, uint32_t service, const struct spec_policy *policy);
+/* Gives a slot back. Nothing of the service may be alive, nor a change of it untaken. */
+void core_remove(struct core *c, uint32_t service);
+/* Places that come free by a higher limit are given out by the next step. */
+void core_set_max_starting(struct core *c, unsigned max_starting);
+/* The service remembers a request of this id (never for 0). */
+bool core_remembers(const struct core *c, uint32_t service, uint64_t op);
 
 /*
  * One event. random is 64 fresh random bits (jitter). The changes that follow from it,

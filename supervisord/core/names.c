@@ -28,6 +28,8 @@ static const char *const event_names[CORE_EVENT_MAX] = {
 	[CORE_EVENT_RESTART] = "restart",
 	[CORE_EVENT_RESET] = "reset",
 	[CORE_EVENT_KILL] = "kill",
+	[CORE_EVENT_SIGNAL] = "signal",
+	[CORE_EVENT_UNBLOCK] = "unblock",
 	[CORE_EVENT_STARTED] = "started",
 	[CORE_EVENT_ENDED] = "ended",
 	[CORE_EVENT_GONE] = "gone",
@@ -119,6 +121,12 @@ static const char *asked_for(enum core_why why)
 		return "supervisord is shutting down";
 	case CORE_WHY_RESTART:
 		return "restart by request";
+	case CORE_WHY_CHANGED:
+		return "its configuration has changed";
+	case CORE_WHY_REMOVED:
+		return "removed from the configuration";
+	case CORE_WHY_PREDECESSOR:
+		return "waiting for the end of the service whose place it takes";
 	case CORE_WHY_NEVER_STARTED:
 		return "not started yet";
 	case CORE_WHY_SLOT:

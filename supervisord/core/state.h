@@ -58,6 +58,8 @@ enum input {
 	IN_DONE_FAILED,
 	IN_DEADLINE,
 	IN_SLOT,
+	IN_SIGNAL,
+	IN_UNBLOCK,
 	IN_MAX
 };
 
@@ -79,6 +81,13 @@ extern const struct cell core_table[CORE_STATE_MAX][IN_MAX];
 
 /* True if this cell's action is the one that means "can't happen". */
 bool core_cell_is_bug(enum core_state state, enum input in);
+
+/* lists.c: at the end; by order of start; out of it. */
+void core_list_put(struct core *c, struct core_list *l, uint32_t i);
+void core_list_insert(struct core *c, struct core_list *l, uint32_t i);
+void core_list_drop(struct core *c, struct core_list *l, uint32_t i);
+/* The list that a service in this state, for this reason, is on. */
+struct core_list *core_list_of(struct core *c, enum core_state state, enum core_why why);
 
 /* restart.c: what follows the end that the record tells of. */
 enum core_then restart_decide(const struct spec_policy *p, const struct core_record *r, usec_t now);

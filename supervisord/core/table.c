@@ -16,53 +16,6 @@
 /* How often KILL is repeated and the tree looked at again, for what KILL can't end at once. */
 #define KILL_AGAIN_USEC (5 * USEC_PER_SEC)
 
-static void list_drop(struct core *c, struct core_list *l, uint32_t i)
-{
-	struct core_node *n = &c->slots[i].node;
-
-	if (n->prev != NO_SERVICE)
-		c->slots[n->prev].node.next = n->next;
-	else
-		l->first = n->next;
-	if (n->next != NO_SERVICE)
-		c->slots[n->next].node.prev = n->prev;
-	else
-		l->last = n->prev;
-	n->prev = n->next = NO_SERVICE;
-}
-
-static void list_put(struct core *c, struct core_list *l, uint32_t i)
-{
-	struct core_node *n = &c->slots[i].node;
-
-	n->prev = l->last;
-	n->next = NO_SERVICE;
-	if (l->last != NO_SERVICE)
-		c->slots[l->last].node.next = i;
-	else
-		l->first = i;
-	l->last = i;
-}
-
-static struct core_list *list_of(struct core *c, enum core_state state)
-{
-	switch (state) {
-	case CORE_STARTING:
-	case CORE_RUNNING:
-	case CORE_STOPPING:
-		return &c->live;
-	case CORE_WAITING:
-		return &c->waiting;
-	case CORE_STOPPED:
-	case CORE_BACKOFF:
-	case CORE_EXITED:
-	case CORE_FAILED:
-	case CORE_STATE_MAX:
-		break;
-	}
-	return NULL;
-}
-
 static void change(struct step *s, unsigned todo)
 {
 	struct core *c = s->core;
@@ -86,16 +39,17 @@ static void change(struct step *s, unsigned todo)
 static void enter(struct step *s, enum core_state state, enum core_why why)
 {
 	struct core_record *r = &s->slot->record;
-	struct core_list *from = list_of(s->core, (enum core_state)r->state);
-	struct core_list *to = list_of(s->core, state);
+	struct core_list *from =
+		core_list_of(s->core, (enum core_state)r->state, (enum core_why)r->why);
+	struct core_list *to = core_list_of(s->core, state, why);
 
 	change(s, CORE_DO_PUBLISH);
 	/* what starts again is the newest, also straight from its stop */
 	if (from != to || state == CORE_STARTING) {
 		if (from)
-			list_drop(s->core, from, s->index);
+			core_list_drop(s->core, from, s->index);
 		if (to)
-			list_put(s->core, to, s->index);
+			core_list_put(s->core, to, s->index);
 	}
 	if (r->state == CORE_STARTING)
 		s->core->n_starting--;
@@ -120,7 +74,7 @@ static void spawn(struct step *s, enum core_why why)
 	r->started_usec = s->now;
 	r->pid = 0;
 	r->killed = r->main_ended = false;
-	r->signo = 0;
+	r->signo = r->user_signo = 0;
 	r->signal_op = 0;
 	if (why == CORE_WHY_ENDED)
 		restart_note_start(s->slot->policy, r, s->now);
@@ -149,6 +103,7 @@ static void send_signal(struct step *s, int signo, enum spec_kill scope)
 
 	change(s, CORE_DO_SIGNAL);
 	r->signo = (uint8_t)signo;
+	r->user_signo = 0;
 	r->signal_op++;
 	s->slot->change.signo = signo;
 	s->slot->change.scope = scope;
@@ -174,16 +129,31 @@ static void begin_stop(struct step *s, enum core_then then, enum core_why why)
 	send_signal(s, p->stop_signal, p->stop_kill);
 }
 
+/* Who asked for it; by_operator where that was an operator. */
+static enum core_why asker(const struct step *s, enum core_why by_operator)
+{
+	return s->event && s->event->why != CORE_WHY_NONE ? s->event->why : by_operator;
+}
+
 static enum core_why stop_why(const struct step *s)
 {
-	return s->core->shutting_down ? CORE_WHY_SHUTDOWN : CORE_WHY_OPERATOR;
+	return s->core->shutting_down ? CORE_WHY_SHUTDOWN : asker(s, CORE_WHY_OPERATOR);
+}
+
+static void note_op(struct step *s)
+{
+	uint64_t *ops = s->slot->record.ops;
+
+	if (!s->event || s->event->op == 0 || ops[0] == s->event->op)
+		return;
+	memmove(ops + 1, ops, (CORE_MAX_OPS - 1) * sizeof(ops[0]));
+	ops[0] = s->event->op;
 }
 
 static void want(struct step *s, bool up)
 {
 	s->slot->record.desired_up = up;
-	if (s->event && s->event->op != 0)
-		s->slot->record.op = s->event->op;
+	note_op(s);
 	change(s, 0);
 }
 
@@ -218,6 +188,16 @@ static bool start(struct step *s)
 static bool autostart(struct step *s)
 {
 	want(s, true);
+	if (s->event->why == CORE_WHY_PREDECESSOR) {
+		enter(s, CORE_WAITING, CORE_WHY_PREDECESSOR);
+		s->slot->record.then = CORE_THEN_START;
+		return true;
+	}
+	return start_or_wait(s, CORE_WHY_AUTOSTART);
+}
+
+static bool unblock(struct step *s)
+{
 	return start_or_wait(s, CORE_WHY_AUTOSTART);
 }
 
@@ -242,7 +222,7 @@ static bool start_after_stop(struct step *s)
 	want(s, true);
 	forget_failures(s);
 	s->slot->record.then = CORE_THEN_START;
-	s->slot->record.why = CORE_WHY_RESTART;
+	s->slot->record.why = (uint8_t)asker(s, CORE_WHY_RESTART);
 	return true;
 }
 
@@ -292,7 +272,7 @@ static bool restart(struct step *s)
 	if (restart_is_stable(s->slot->policy, r->ready, usec_sub(s->now, r->started_usec)))
 		restart_forget(r);
 	want(s, true);
-	begin_stop(s, CORE_THEN_START, CORE_WHY_RESTART);
+	begin_stop(s, CORE_THEN_START, asker(s, CORE_WHY_RESTART));
 	return true;
 }
 
@@ -322,6 +302,20 @@ static bool kill_stopping(struct step *s)
 {
 	stop_after_all(s);
 	kill_tree(s);
+	return true;
+}
+
+/* An operator's signal. It shares the counter, so that a repeat is told from a second one. */
+static bool signal_main(struct step *s)
+{
+	struct core_record *r = &s->slot->record;
+
+	note_op(s);
+	r->user_signo = (uint8_t)s->event->signo;
+	r->signal_op++;
+	change(s, CORE_DO_SIGNAL);
+	s->slot->change.signo = s->event->signo;
+	s->slot->change.scope = SPEC_KILL_PROCESS;
 	return true;
 }
 
@@ -375,8 +369,13 @@ static bool wait_for_tree(struct step *s)
 /* Also reached by what ends by itself while a shutdown has not got to it yet. */
 static bool done_stopped(struct step *s)
 {
+	enum core_why why = stop_why(s);
+
+	/* the event that ends it knows nothing of why it began */
+	if (s->slot->record.why == CORE_WHY_REMOVED && !s->core->shutting_down)
+		why = CORE_WHY_REMOVED;
 	s->slot->record.desired_up = false;
-	enter(s, CORE_STOPPED, stop_why(s));
+	enter(s, CORE_STOPPED, why);
 	return true;
 }
 
@@ -435,7 +434,7 @@ static bool slot_free(struct step *s)
 	[IN_DONE_EXITED] = {bug}, [IN_DONE_FAILED] = {bug}
 
 /* No process exists, and none of the past can be heard of: its generation is over. */
-#define NOTHING_ALIVE DONE_NEVER, [IN_STARTED] = {bug}, [IN_LEFTOVERS] = {bug}
+#define NOTHING_ALIVE DONE_NEVER, [IN_STARTED] = {bug}, [IN_LEFTOVERS] = {bug}, [IN_SIGNAL] = {bug}
 
 const struct cell core_table[CORE_STATE_MAX][IN_MAX] =
 	{
@@ -450,6 +449,7 @@ const struct cell core_table[CORE_STATE_MAX][IN_MAX] =
 				NOTHING_ALIVE,
 				[IN_DEADLINE] = {ignore},
 				[IN_SLOT] = {bug},
+				[IN_UNBLOCK] = {bug},
 			},
 		[CORE_WAITING] =
 			{
@@ -462,6 +462,7 @@ const struct cell core_table[CORE_STATE_MAX][IN_MAX] =
 				NOTHING_ALIVE,
 				[IN_DEADLINE] = {ignore},
 				[IN_SLOT] = {slot_free},
+				[IN_UNBLOCK] = {unblock},
 			},
 		[CORE_STARTING] =
 			{
@@ -480,6 +481,8 @@ const struct cell core_table[CORE_STATE_MAX][IN_MAX] =
 				[IN_DONE_FAILED] = {done_failed},
 				[IN_DEADLINE] = {ignore},
 				[IN_SLOT] = {bug},
+				[IN_SIGNAL] = {signal_main},
+				[IN_UNBLOCK] = {bug},
 			},
 		[CORE_RUNNING] =
 			{
@@ -498,6 +501,8 @@ const struct cell core_table[CORE_STATE_MAX][IN_MAX] =
 				[IN_DONE_FAILED] = {done_failed},
 				[IN_DEADLINE] = {ignore},
 				[IN_SLOT] = {bug},
+				[IN_SIGNAL] = {signal_main},
+				[IN_UNBLOCK] = {bug},
 			},
 		[CORE_STOPPING] =
 			{
@@ -516,6 +521,8 @@ const struct cell core_table[CORE_STATE_MAX][IN_MAX] =
 				[IN_DONE_FAILED] = {done_failed},
 				[IN_DEADLINE] = {stop_timeout},
 				[IN_SLOT] = {bug},
+				[IN_SIGNAL] = {signal_main},
+				[IN_UNBLOCK] = {bug},
 			},
 		[CORE_BACKOFF] =
 			{
@@ -528,6 +535,7 @@ const struct cell core_table[CORE_STATE_MAX][IN_MAX] =
 				NOTHING_ALIVE,
 				[IN_DEADLINE] = {backoff_over},
 				[IN_SLOT] = {bug},
+				[IN_UNBLOCK] = {bug},
 			},
 		[CORE_EXITED] =
 			{
@@ -540,6 +548,7 @@ const struct cell core_table[CORE_STATE_MAX][IN_MAX] =
 				NOTHING_ALIVE,
 				[IN_DEADLINE] = {ignore},
 				[IN_SLOT] = {bug},
+				[IN_UNBLOCK] = {bug},
 			},
 		[CORE_FAILED] =
 			{
@@ -552,6 +561,7 @@ const struct cell core_table[CORE_STATE_MAX][IN_MAX] =
 				NOTHING_ALIVE,
 				[IN_DEADLINE] = {ignore},
 				[IN_SLOT] = {bug},
+				[IN_UNBLOCK] = {bug},
 			},
 };
 

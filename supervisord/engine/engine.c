@@ -18,9 +18,12 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "engine/apply.h"
+#include "engine/config.h"
 #include "engine/publish.h"
 #include "engine/request.h"
 #include "engine/service.h"
+#include "engine/services.h"
 #include "engine/systemd.h"
 
 #define FAREWELL_WAIT_USEC (5 * USEC_PER_MSEC)
@@ -31,8 +34,8 @@
 static void reopen_logs(struct engine *e)
 {
 	for (uint32_t i = 0; i < e->n_services; i++) {
-		for (unsigned k = 0; k < e->services[i].n_streams; k++)
-			sink_reopen(&e->services[i].streams[k].sink, e->loop.now_usec);
+		for (unsigned k = 0; k < e->services[i]->n_streams; k++)
+			sink_reopen(&e->services[i]->streams[k].sink, e->loop.now_usec);
 	}
 	log_info("log files reopened");
 }
@@ -59,9 +62,8 @@ void engine_signal(struct engine *e, int signo, int pid, unsigned uid)
 		reopen_logs(e);
 		break;
 	case SIGHUP:
-		log_warning(
-			"signal HUP: reloading the configuration is not available in this version; "
-			"restart supervisord");
+		log_info("signal HUP from pid %d, uid %u: reloading the configuration", pid, uid);
+		reload_apply(e, NULL, false, 0);
 		break;
 	default:
 		break;
@@ -141,7 +143,12 @@ static void redo(struct engine *e, struct service *s)
 		tree_watch(s);
 	else if (!is_accounted(s))
 		uplink_tell(s, UPLINK_SPAWN);
-	if (state == CORE_STOPPING && r->signal_op > 0) {
+	if (r->user_signo > 0) {
+		/* The newest of all; those before it had been sent when it was asked for. */
+		s->outbox.signo = r->user_signo;
+		s->outbox.scope = SPEC_KILL_PROCESS;
+		uplink_tell(s, UPLINK_SIGNAL);
+	} else if (state == CORE_STOPPING && r->signal_op > 0) {
 		bool tree = r->killed || r->why == CORE_WHY_LEFTOVERS;
 
 		s->outbox.signo = r->signo;
@@ -153,15 +160,17 @@ static void redo(struct engine *e, struct service *s)
 static void autostart(struct engine *e)
 {
 	for (uint32_t i = 0; i < e->n_services && !core_is_shutting_down(e->core); i++) {
-		struct core_event event = {.type = CORE_EVENT_AUTOSTART, .service = i};
+		struct service *s = e->services[i];
+		struct core_event event = {.type = CORE_EVENT_AUTOSTART, .service = s->id};
 
+		s->fresh = false;
 		/* An engine that died in the middle of this has started some of them. */
-		if (core_record(e->core, i)->why != CORE_WHY_NEVER_STARTED)
+		if (core_record(e->core, s->id)->why != CORE_WHY_NEVER_STARTED)
 			continue;
-		if (e->services[i].spec->policy.autostart)
+		if (s->spec->policy.autostart)
 			engine_event(e, &event);
 		else
-			service_commit(&e->services[i], false, 0, 0);
+			service_commit(s, false, 0, 0);
 	}
 }
 
@@ -172,14 +181,17 @@ void engine_synced(struct engine *e)
 	engine_judge_ended(e);
 	e->synced = true;
 	for (uint32_t i = 0; i < e->n_services; i++)
-		redo(e, &e->services[i]);
+		redo(e, e->services[i]);
 	if (head->flags & RECOVERY_SHUTTING_DOWN)
 		engine_shutdown(e, (head->flags & RECOVERY_HURRY) != 0);
 	else if (!(head->flags & RECOVERY_STARTED))
 		autostart(e);
+	else
+		apply_finish(e, head->config_op[e->config], NULL);
 	/* A place to start may have become free just when the last engine died. */
 	if (e->n_services > 0)
-		engine_event(e, &(struct core_event){.type = CORE_EVENT_SLOT});
+		engine_event(e, &(struct core_event){
+					.type = CORE_EVENT_SLOT, .service = e->services[0]->id});
 	e->store.area.head->flags |= RECOVERY_STARTED;
 	uplink_send_plain(e, LINK_RECOVERED, 0, 0);
 	systemd_notify("READY=1\nMAINPID=%d\nSTATUS=Looking after %u services", (int)getppid(),
@@ -200,9 +212,11 @@ static void leave(struct engine *e)
 		sys_unlinkat(AT_FDCWD, control, 0);
 	server_fini(&e->server);
 	queue_remove(&e->queue);
-	service_fini_all(e);
+	reload_fini(e);
+	services_fini(e);
 	sink_set_fini(&e->sinks);
 	store_fini(&e->store, e->spec->runtime_dir);
+	config_fini(e);
 	log_info("everything is stopped");
 	uplink_send_plain(e, LINK_EXIT, EXIT_SUCCESS, 0);
 	e->loop.quit = true;

@@ -15,6 +15,7 @@
 #include "engine/options.h"
 #include "engine/pump.h"
 #include "engine/queue.h"
+#include "engine/reload.h"
 #include "engine/server.h"
 #include "engine/sink.h"
 #include "engine/store.h"
@@ -31,10 +32,31 @@ struct stream {
 	int fd; /* the pipe's read end, owned; -1: none open */
 };
 
-/* One service or instance. Its index is its id in core, link and recovery area. */
+/* A configuration that services go by: the one in force, or one that they are leaving. */
+struct config {
+	struct spec *spec; /* owned; NULL: not in use */
+	uint32_t n_users; /* services that go by it, now or from their next generation on */
+};
+
+/* How one of the last generations ended. */
+struct service_exit {
+	uint64_t realtime_msec; /* 0: there was none */
+	uint32_t ran_msec;
+	uint8_t end; /* enum core_end */
+	uint8_t stage;
+	int16_t status;
+};
+#define SERVICE_EXITS RECOVERY_EXITS
+
+/* One service or instance. Its id is that of core, link and recovery area. */
 struct service {
 	struct engine *engine;
-	const struct spec_service *spec; /* borrowed from engine->spec */
+	const struct spec_service *spec; /* what its generation goes by; of configs[config] */
+	const struct spec_service *next; /* what the next one will; NULL: the same */
+	uint8_t config, next_config;
+	bool removed; /* not configured any more: it goes once its processes have gone */
+	struct list successors; /* services that wait for its end, by their node predecessor */
+	struct list predecessor;
 	char *name;
 	uint32_t id;
 	unsigned instance; /* counts from 1; 1 also without instances */
@@ -54,6 +76,9 @@ struct service {
 	struct uplink_outbox outbox; /* what the launcher has yet to be told */
 	struct tree_watch *watch; /* while its tree is waited for */
 	struct list waiters; /* items of requests that wait for it */
+	struct service_exit exits[SERVICE_EXITS]; /* newest first */
+	bool fresh; /* without a record: autostart has not been thought of */
+	uint32_t place; /* while services are put in order */
 };
 
 /* Exits are judged in batches, so that one look at /proc serves them all. */
@@ -68,12 +93,15 @@ struct engine {
 	struct loop loop;
 	struct options options;
 	struct conf_context context;
-	struct conf_sources *sources;
-	struct spec *spec;
+	struct config configs[RECOVERY_CONFIGS];
+	uint8_t config; /* which of them is in force */
+	const struct spec *spec; /* the same, its content */
 
-	struct service *services;
+	struct service **services; /* in the order of the configuration, then removed ones */
+	struct service **by_name; /* the same ones, sorted */
 	uint32_t n_services;
-	uint32_t *by_name; /* ids, sorted by name */
+	struct service **by_id; /* NULL: not in use */
+	uint32_t n_ids;
 	struct core *core;
 
 	struct store store;
@@ -84,6 +112,8 @@ struct engine {
 	struct server server;
 	struct tree tree;
 	struct loop_source signals;
+	struct reload reload;
+	struct loop_timer sweep; /* removed services that have come to their end */
 	struct loop_timer farewell; /* while the last cgroups go */
 	unsigned farewell_tries;
 

@@ -17,6 +17,7 @@
 #include "engine/names.h"
 #include "engine/request.h"
 #include "engine/service.h"
+#include "engine/services.h"
 #include "engine/status.h"
 
 struct selection {
@@ -100,7 +101,7 @@ static void do_show(void *userdata, struct server_call *call)
 {
 	struct engine *e = userdata;
 	const char *name = json_string_value(json_object_get(call->parameters, "name"));
-	struct service *s = service_find(e, name);
+	struct service *s = services_find(e, name);
 
 	if (!s) {
 		server_error(call, CONTROL_ERROR_NO_SUCH_SERVICE, json_pack("{s:s}", "name", name));
@@ -158,38 +159,28 @@ static void do_reset(void *userdata, struct server_call *call)
 	act(userdata, call, CORE_EVENT_RESET);
 }
 
-/* To the main process only, and only while the launcher has not reaped it. */
-static json_t *signal_one(struct engine *e, struct service *s, int signo)
+/*
+ * By way of the core and the launcher: only while the process is not reaped, and once, also
+ * if the engine dies and the request is repeated.
+ */
+static json_t *signal_one(struct service *s, int signo, uint64_t op)
 {
-	const struct core_record *r = core_record(e->core, s->id);
-	_cleanup_close_
-	int pidfd = -1;
+	const struct core_record *r = core_record(s->engine->core, s->id);
+	struct core_event event = {
+		.type = CORE_EVENT_SIGNAL, .service = s->id, .op = op, .signo = signo};
 	char name[SIGNAL_NAME_SIZE], message[128];
-	struct proc_stat stat;
-	int error = -ESRCH;
 
-	if (r->pid > 0) {
-		pidfd = sys_pidfd_open(r->pid);
-		error = pidfd;
-		/* Our child still, or its pid would have been given to somebody else. */
-		if (pidfd >= 0)
-			error = proc_stat_get(r->pid, &stat);
-		if (error == 0 && stat.parent != getppid())
-			error = -ESRCH;
-		if (error == 0)
-			error = uplink_kill_pidfd(e, pidfd, signo);
-	}
 	if (r->pid == 0)
-		snprintf(message, sizeof(message), "not running");
-	else if (error < 0)
-		snprintf(message, sizeof(message), "cannot signal pid %d: %s", (int)r->pid,
-			strerror(-error));
-	else
-		snprintf(message, sizeof(message), "%s sent to pid %d", signal_name(signo, name),
-			(int)r->pid);
-	return json_pack("{s:s,s:b,s:s,s:o,s:s}", "name", s->name, "ok", error >= 0, "state",
-		core_state_to_string((enum core_state)r->state), "pid",
-		r->pid > 0 ? json_integer(r->pid) : json_null(), "message", message);
+		return request_result(s, false, "not running");
+	if (!core_remembers(s->engine->core, s->id, op)) {
+		/* One signal has a place on the link at a time. */
+		if (s->outbox.marks & UPLINK_SIGNAL)
+			return request_result(s, false, "the launcher is busy; try again");
+		engine_event(s->engine, &event);
+	}
+	snprintf(message, sizeof(message), "%s sent to pid %d", signal_name(signo, name),
+		(int)r->pid);
+	return request_result(s, true, message);
 }
 
 static void do_signal(void *userdata, struct server_call *call)
@@ -209,8 +200,26 @@ static void do_signal(void *userdata, struct server_call *call)
 	note(call, (const struct service *const *)sel.services, sel.n);
 	results = json_array();
 	for (uint32_t i = 0; i < sel.n; i++)
-		json_array_append_new(results, signal_one(e, sel.services[i], signo));
+		json_array_append_new(results, signal_one(sel.services[i], signo, op_of(call)));
 	server_reply(call, json_pack("{s:o}", "results", results), false);
+}
+
+static void do_plan(void *userdata, struct server_call *call)
+{
+	reload_plan(userdata, call);
+}
+
+static void do_apply(void *userdata, struct server_call *call)
+{
+	struct engine *e = userdata;
+	const json_t *wait = json_object_get(call->parameters, "wait");
+
+	if (core_is_shutting_down(e->core)) {
+		server_error(call, CONTROL_ERROR_SHUTTING_DOWN, NULL);
+		return;
+	}
+	note(call, NULL, 0);
+	reload_apply(e, call, !json_is_false(wait), op_of(call));
 }
 
 static void do_queue(void *userdata, struct server_call *call)
@@ -289,8 +298,10 @@ static const struct server_method methods[] = {
 	{.name = "Reset", .needs = PEER_RIGHT_ACT, .parameters = {NAMES}, .call = do_reset},
 	{.name = "Signal",
 		.needs = PEER_RIGHT_ACT,
-		.parameters = {NAMES, {"signal", SERVER_STRING, false}},
+		.parameters = {NAMES, {"signal", SERVER_STRING, false}, ID},
 		.call = do_signal},
+	{.name = "Plan", .needs = PEER_RIGHT_OBSERVE, .call = do_plan},
+	{.name = "Apply", .needs = PEER_RIGHT_ACT, .parameters = {WAIT, ID}, .call = do_apply},
 	{.name = "Queue", .needs = PEER_RIGHT_OBSERVE, .call = do_queue},
 	{.name = "Version", .needs = PEER_RIGHT_OBSERVE, .call = do_version},
 	{.name = "Shutdown", .needs = PEER_RIGHT_OWN, .call = do_shutdown},

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "engine/service.h"
+#include "engine/services.h"
 
 #define MAX_PATTERN 256
 
@@ -34,7 +34,7 @@ static bool matches(const struct service *s, const char *pattern)
 
 static bool mark(const struct engine *e, const char *pattern, bool *marks)
 {
-	const struct service *exact = service_find(e, pattern);
+	const struct service *exact = services_find(e, pattern);
 	bool found = false;
 
 	if (exact) {
@@ -44,8 +44,8 @@ static bool mark(const struct engine *e, const char *pattern, bool *marks)
 	if (strlen(pattern) > MAX_PATTERN)
 		return false;
 	for (uint32_t i = 0; i < e->n_services; i++) {
-		if (matches(&e->services[i], pattern))
-			found = marks[i] = true;
+		if (matches(e->services[i], pattern))
+			found = marks[e->services[i]->id] = true;
 	}
 	return found;
 }
@@ -54,7 +54,7 @@ int names_resolve(const struct engine *e, const json_t *patterns, struct service
 	uint32_t *ret_n, const char **ret_unknown)
 {
 	_cleanup_free_
-	bool *marks = calloc(e->n_services + 1, sizeof(*marks));
+	bool *marks = calloc(e->n_ids + 1, sizeof(*marks));
 	_cleanup_free_
 	struct service **found = calloc(e->n_services + 1, sizeof(struct service *));
 	const json_t *pattern;
@@ -71,8 +71,8 @@ int names_resolve(const struct engine *e, const json_t *patterns, struct service
 		}
 	}
 	for (uint32_t i = 0; i < e->n_services; i++) {
-		if (marks[i])
-			found[n++] = &e->services[i];
+		if (marks[e->services[i]->id])
+			found[n++] = e->services[i];
 	}
 	*ret_services = TAKE_PTR(found);
 	*ret_n = n;

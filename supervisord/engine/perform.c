@@ -15,6 +15,7 @@
 #include "engine/publish.h"
 #include "engine/request.h"
 #include "engine/service.h"
+#include "engine/services.h"
 
 static bool is_over(enum core_state state)
 {
@@ -40,6 +41,8 @@ static void end_generation(struct service *s)
 	tree_unwatch(s);
 	service_close_pipes(s);
 	s->main_pid = 0;
+	if (s->next)
+		service_adopt(s, s->next, s->next_config);
 	s->outbox.marks &= ~(unsigned)(UPLINK_SIGNAL | UPLINK_REFETCH);
 }
 
@@ -90,7 +93,7 @@ static void note_change(const struct service *s, const struct core_change *c)
 
 static void perform(struct engine *e, const struct core_change *c)
 {
-	struct service *s = &e->services[c->service];
+	struct service *s = services_by_id(e, c->service);
 	const struct core_record *r = core_record(e->core, s->id);
 	bool publish = (c->todo & CORE_DO_PUBLISH) != 0;
 	uint64_t seq = publish ? ++e->queue_seq : 0;
@@ -122,6 +125,8 @@ static void perform(struct engine *e, const struct core_change *c)
 		publish_change(s, c->previous, seq);
 	}
 	request_judge(s);
+	if (s->removed && is_over((enum core_state)r->state))
+		services_sweep_soon(e);
 }
 
 void engine_perform(struct engine *e)
@@ -144,7 +149,7 @@ void engine_event(struct engine *e, const struct core_event *event)
 		random = 0;
 	if (!core_step(e->core, event, e->loop.now_usec, random))
 		log_error("bug: service '%s': event %s in state %s",
-			e->services[event->service].name, core_event_to_string(event->type),
+			services_by_id(e, event->service)->name, core_event_to_string(event->type),
 			core_state_to_string((enum core_state)r->state));
 	engine_perform(e);
 }
@@ -163,6 +168,24 @@ static enum core_end end_of(const struct link_exit *x)
 	}
 }
 
+/* Remembers how a generation ended, for people. */
+static void note_exit(struct service *s, const struct core_event *event, const struct link_exit *x)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+	usec_t ran = usec_sub(event->at_usec, r->started_usec) / USEC_PER_MSEC;
+
+	if (event->generation != r->generation || r->main_ended)
+		return;
+	memmove(s->exits + 1, s->exits, (SERVICE_EXITS - 1) * sizeof(s->exits[0]));
+	s->exits[0] = (struct service_exit){
+		.realtime_msec = (x->realtime_usec ? x->realtime_usec : usec_now(CLOCK_REALTIME)) /
+				 USEC_PER_MSEC,
+		.ran_msec = (uint32_t)MIN_OF(ran, (usec_t)UINT32_MAX),
+		.end = (uint8_t)event->end,
+		.stage = event->stage,
+		.status = (int16_t)event->status};
+}
+
 static void judge_end(struct engine *e, const struct engine_ended *ended)
 {
 	struct service *s = ended->service;
@@ -178,6 +201,7 @@ static void judge_end(struct engine *e, const struct engine_ended *ended)
 
 	if (m->serial > 0)
 		s->last_serial = m->serial;
+	note_exit(s, &event, &m->exit);
 	engine_event(e, &event);
 	if (m->serial > 0) {
 		/* Counted now, if it was not our generation: then nothing was committed yet. */

@@ -57,7 +57,7 @@ void publish_snapshot(struct engine *e)
 	for (uint32_t i = 0; i < e->n_services; i++) {
 		/* The number is taken first: a crash in between repeats it, and that is allowed. */
 		uint64_t seq = e->queue_seq + 1;
-		int r = send(&e->services[i], QUEUE_SNAPSHOT, NULL, seq);
+		int r = send(e->services[i], QUEUE_SNAPSHOT, NULL, seq);
 
 		if (r == -ENOBUFS || r == -ENXIO)
 			break;
@@ -73,17 +73,17 @@ void publish_snapshot(struct engine *e)
 void publish_pending(struct engine *e)
 {
 	e->queue_seq = e->store.area.head->queue_seq;
-	for (uint32_t i = 0; i < e->n_services; i++) {
+	for (uint32_t i = 0; i < e->store.area.head->capacity; i++) {
 		const struct recovery_record *r = &recovery_slot(&e->store.area, i)->record;
 
 		if (r->name[0] && r->publish_pending && r->publish_seq > e->queue_seq)
 			e->queue_seq = r->publish_seq;
 	}
 	for (uint32_t i = 0; i < e->n_services; i++) {
-		const struct recovery_record *r = &recovery_slot(&e->store.area, i)->record;
+		struct service *s = e->services[i];
+		const struct recovery_record *r = &recovery_slot(&e->store.area, s->id)->record;
 
 		if (r->name[0] && r->publish_pending && r->publish_previous < CORE_STATE_MAX)
-			publish_change(&e->services[i], (enum core_state)r->publish_previous,
-				r->publish_seq);
+			publish_change(s, (enum core_state)r->publish_previous, r->publish_seq);
 	}
 }

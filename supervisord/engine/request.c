@@ -17,14 +17,13 @@ struct request;
 struct item {
 	struct list node; /* in service.waiters */
 	struct request *request;
-	struct service *service;
-	uint64_t before; /* its generation when the request took effect */
+	struct request_wish wish;
 };
 
 struct request {
 	struct server_call *call; /* borrowed from the server */
-	enum core_event_type event;
 	json_t *results; /* owned; without `more` */
+	json_t *first; /* owned; likewise */
 	uint32_t n_pending, n_items;
 	struct item items[];
 };
@@ -34,6 +33,7 @@ static void free_request(struct request *q)
 	for (uint32_t i = 0; i < q->n_items; i++)
 		list_remove(&q->items[i].node);
 	json_decref(q->results);
+	json_decref(q->first);
 	free(q);
 }
 
@@ -42,7 +42,7 @@ static void on_cancelled(struct server_call *call)
 	free_request(call->userdata);
 }
 
-static json_t *make_result(const struct service *s, bool ok)
+json_t *request_result(const struct service *s, bool ok, const char *message)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
 	char reason[CORE_REASON_SIZE];
@@ -50,12 +50,12 @@ static json_t *make_result(const struct service *s, bool ok)
 	return json_pack("{s:s,s:b,s:s,s:o,s:s}", "name", s->name, "ok", ok, "state",
 		core_state_to_string((enum core_state)r->state), "pid",
 		r->pid > 0 ? json_integer(r->pid) : json_null(), "message",
-		service_reason(s, reason));
+		message ? message : service_reason(s, reason));
 }
 
 static void answer(struct request *q, const struct service *s, bool ok)
 {
-	json_t *result = make_result(s, ok);
+	json_t *result = request_result(s, ok, NULL);
 
 	if (q->call->more)
 		server_reply(q->call, json_pack("{s:[o]}", "results", result), true);
@@ -67,16 +67,20 @@ static void answer(struct request *q, const struct service *s, bool ok)
 /* Ends the call once nothing is pending, and the request with it. */
 static void finish(struct request *q)
 {
+	json_t *last;
+
 	if (q->n_pending > 0)
 		return;
+	last = q->first ? json_incref(q->first) : json_object();
+	json_object_set(last, "results", q->results);
 	q->call->cancelled = NULL;
-	server_reply(q->call, json_pack("{s:O}", "results", q->results), false);
+	server_reply(q->call, last, false);
 	free_request(q);
 }
 
-static enum core_outcome judge(const struct item *i)
+static enum core_outcome judge(const struct request_wish *w)
 {
-	return core_judge(i->service->engine->core, i->service->id, i->request->event, i->before);
+	return core_judge(w->service->engine->core, w->service->id, w->event, w->before);
 }
 
 void request_judge(struct service *s)
@@ -84,7 +88,7 @@ void request_judge(struct service *s)
 	list_foreach_safe (node, &s->waiters) {
 		struct item *i = list_entry(node, struct item, node);
 		struct request *q = i->request;
-		enum core_outcome outcome = judge(i);
+		enum core_outcome outcome = judge(&i->wish);
 
 		if (outcome == CORE_PENDING)
 			continue;
@@ -94,60 +98,111 @@ void request_judge(struct service *s)
 	}
 }
 
-/* A repeated request joins the one that has taken effect already. */
-static bool joins(
-	const struct service *s, enum core_event_type event, uint64_t op, uint64_t *ret_before)
+/* --- wishes --- */
+
+void request_wishes_fini(struct request_wishes *w)
+{
+	free(w->wishes);
+	*w = (struct request_wishes){0};
+}
+
+static void add(struct request_wishes *w, const struct request_wish *wish)
+{
+	if (w->n == w->room) {
+		uint32_t room = w->room ? 2 * w->room : 16;
+		struct request_wish *bigger = reallocarray(w->wishes, room, sizeof(*bigger));
+
+		if (!bigger)
+			return;
+		w->wishes = bigger;
+		w->room = room;
+	}
+	w->wishes[w->n++] = *wish;
+}
+
+void request_wish(struct request_wishes *w, struct service *s, enum core_event_type event)
+{
+	struct request_wish wish = {s, event, core_record(s->engine->core, s->id)->generation};
+
+	if (w)
+		add(w, &wish);
+}
+
+void request_wish_again(struct request_wishes *w, struct service *s, enum core_event_type event)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
+	struct request_wish wish = {s, event, r->generation};
 
-	if (op == 0 || r->op != op)
-		return false;
-	*ret_before = r->generation;
+	/* The restart is over the stop already: what runs, or ran, is the new generation. */
 	if (event == CORE_EVENT_RESTART && r->state != CORE_STOPPING && r->generation > 0)
-		*ret_before = r->generation - 1;
-	return true;
+		wish.before = r->generation - 1;
+	add(w, &wish);
+}
+
+/* --- beginning --- */
+
+void request_await(
+	struct server_call *call, json_t *first, const struct request_wishes *wishes, bool wait)
+{
+	uint32_t n = wishes->n;
+	struct request *q = calloc(1, sizeof(*q) + (size_t)n * sizeof(q->items[0]));
+
+	if (q && call->more && first) {
+		server_reply(call, first, true);
+		first = NULL;
+	}
+	if (!q || !(q->results = json_array())) {
+		free(q);
+		json_decref(first);
+		server_error_message(call, CONTROL_ERROR_FAILED,
+			"out of memory; it is under way, but nobody waits for it");
+		return;
+	}
+	q->call = call;
+	q->first = first;
+	q->n_items = q->n_pending = n;
+	call->userdata = q;
+	call->cancelled = on_cancelled;
+	for (uint32_t i = 0; i < n; i++) {
+		struct item *item = &q->items[i];
+		enum core_outcome outcome;
+
+		item->request = q;
+		item->wish = wishes->wishes[i];
+		list_init(&item->node);
+		outcome = judge(&item->wish);
+		if (wait && outcome == CORE_PENDING)
+			list_append(&item->wish.service->waiters, &item->node);
+		else
+			answer(q, item->wish.service, outcome != CORE_NOT_DONE);
+	}
+	finish(q);
+}
+
+/* Nobody starts what the configuration does not have any more. */
+static bool is_allowed(const struct service *s, enum core_event_type event)
+{
+	return !s->removed || (event != CORE_EVENT_START && event != CORE_EVENT_RESTART);
 }
 
 void request_begin(struct engine *e, struct server_call *call, enum core_event_type event,
 	struct service **services, uint32_t n, bool wait, uint64_t op)
 {
-	struct request *q = calloc(1, sizeof(*q) + (size_t)n * sizeof(q->items[0]));
+	_cleanup_wishes_ struct request_wishes wishes = {0};
 
-	if (!q || !(q->results = json_array())) {
-		free(q);
-		server_error_message(call, CONTROL_ERROR_FAILED, "out of memory; nothing was done");
-		return;
-	}
-	q->call = call;
-	q->event = event;
-	q->n_items = q->n_pending = n;
-	for (uint32_t i = 0; i < n; i++) {
-		struct item *item = &q->items[i];
-
-		item->request = q;
-		item->service = services[i];
-		list_init(&item->node);
-	}
 	/* First all events, so that services stop and start side by side; then the answers. */
 	tree_hold(e);
 	for (uint32_t i = 0; i < n; i++) {
-		struct item *item = &q->items[i];
 		struct core_event ev = {.type = event, .service = services[i]->id, .op = op};
 
-		item->before = core_record(e->core, services[i]->id)->generation;
-		if (!joins(services[i], event, op, &item->before))
+		if (core_remembers(e->core, services[i]->id, op)) {
+			request_wish_again(&wishes, services[i], event);
+			continue;
+		}
+		request_wish(&wishes, services[i], event);
+		if (is_allowed(services[i], event))
 			engine_event(e, &ev);
 	}
 	tree_release(e);
-	call->userdata = q;
-	call->cancelled = on_cancelled;
-	for (uint32_t i = 0; i < n; i++) {
-		enum core_outcome outcome = judge(&q->items[i]);
-
-		if (wait && outcome == CORE_PENDING)
-			list_append(&services[i]->waiters, &q->items[i].node);
-		else
-			answer(q, services[i], outcome != CORE_NOT_DONE);
-	}
-	finish(q);
+	request_await(call, NULL, &wishes, wait);
 }

@@ -1,17 +1,48 @@
 /*
- * Acting requests that wait until what they asked for has happened. One item for each
- * service that is asked; after every change of a service its items are judged by the core.
+ * Acting requests that wait until what they asked for has happened. One wish for each
+ * service that is asked; after every change of a service its wishes are judged by the core.
  */
 #pragma once
 
 #include "engine/engine.h"
 
+/* What is to become of a service: as if this event had been asked for. */
+struct request_wish {
+	struct service *service;
+	enum core_event_type event;
+	uint64_t before; /* its generation when that took effect */
+};
+
+struct request_wishes {
+	struct request_wish *wishes; /* owned */
+	uint32_t n, room;
+};
+
+void request_wishes_fini(struct request_wishes *w);
+#define _cleanup_wishes_ _cleanup_(request_wishes_fini)
+
 /*
- * Applies an event to services and answers the call: at once without wait, else when each
- * of them got there or can't any more. op: the request's id, 0 for none.
+ * Adds one, to be called before the event. Where w is NULL or memory lacks, nothing is noted:
+ * the event happens all the same.
  */
+void request_wish(struct request_wishes *w, struct service *s, enum core_event_type event);
+/* Of a request that took effect already, and is repeated. */
+void request_wish_again(struct request_wishes *w, struct service *s, enum core_event_type event);
+
+/*
+ * Answers the call: at once without wait, else when each wish has come true or can't any
+ * more. first (stolen, may be NULL): parameters of a reply of its own before all others, or
+ * without `more` of the only one.
+ */
+void request_await(
+	struct server_call *call, json_t *first, const struct request_wishes *wishes, bool wait);
+
+/* Applies an event to services and awaits it. op: the request's id, 0 for none. */
 void request_begin(struct engine *e, struct server_call *call, enum core_event_type event,
 	struct service **services, uint32_t n, bool wait, uint64_t op);
 
-/* Judges the items that wait for this service. */
+/* Judges the wishes that wait for this service. */
 void request_judge(struct service *s);
+
+/* One Result of the interface. message NULL: the service's reason. */
+json_t *request_result(const struct service *s, bool ok, const char *message);

@@ -1,6 +1,8 @@
 /*
- * Services are made once from the spec and live as long as the engine. Their index is
- * the order of the configuration, which is also that of the recovery area.
+ * One service: made for an instance that the configuration names, given new settings while
+ * it lives, and its pipes. What it goes by is borrowed from a configuration, which is kept
+ * as long as somebody does (config_unref()): a process that still runs is stopped, and its
+ * output logged, as the configuration said that it was started with.
  */
 #include "engine/service.h"
 
@@ -11,9 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-
-_Static_assert(SPEC_INSTANCE_NAME_MAX <= RECOVERY_NAME_SIZE, "names fit into the recovery area");
-_Static_assert(SPEC_MAX_RESTART_LIMIT <= RECOVERY_MAX_STARTS, "so do the automatic starts");
+#include "engine/config.h"
 
 static void on_deadline(struct loop_timer *t)
 {
@@ -23,146 +23,197 @@ static void on_deadline(struct loop_timer *t)
 	engine_event(s->engine, &event);
 }
 
+/* The absolute path that a stream is logged to, for SPEC_SINK_FILE; NULL for lack of memory. */
+static char *log_path(const struct service *s, const struct spec_log *log)
+{
+	_cleanup_free_
+	char *name = spec_expand(log->file, s->spec, s->instance);
+	char *path;
+
+	if (!name || name[0] == '/')
+		return TAKE_PTR(name);
+	return asprintf(&path, "%s/%s", s->engine->spec->log_dir, name) < 0 ? NULL : path;
+}
+
+static const struct spec_log *log_of(const struct service *s, unsigned stream)
+{
+	return stream == 0 ? &s->spec->log : &s->spec->log_stderr;
+}
+
 static int init_sink(struct service *s, struct sink *sink, const struct spec_log *log)
 {
-	struct engine *e = s->engine;
-	_cleanup_free_
-	char *name = NULL;
 	_cleanup_free_
 	char *path = NULL;
 
 	if (log->sink == SPEC_SINK_FILE) {
-		name = spec_expand(log->file, s->spec, s->instance);
-		if (!name)
-			return -ENOMEM;
-		if (name[0] == '/')
-			path = TAKE_PTR(name);
-		else if (asprintf(&path, "%s/%s", e->spec->log_dir, name) < 0)
+		path = log_path(s, log);
+		if (!path)
 			return -ENOMEM;
 	}
-	return sink_init(sink, &e->sinks, s->name, log->sink, path, log->max_size_bytes, log->keep);
+	return sink_init(
+		sink, &s->engine->sinks, s->name, log->sink, path, log->max_size_bytes, log->keep);
+}
+
+static void fini_streams(struct service *s)
+{
+	for (unsigned k = 0; k < s->n_streams; k++) {
+		struct stream *t = &s->streams[k];
+
+		if (t->fd >= 0) {
+			pump_fini(&t->pump);
+			t->fd = close_fd(t->fd);
+		}
+		sink_fini(&t->sink);
+	}
+	free(s->streams);
+	s->streams = NULL;
+	s->n_streams = 0;
 }
 
 static int init_streams(struct service *s)
 {
-	s->n_streams = s->spec->split_stderr ? 2 : 1;
-	s->streams = calloc(s->n_streams, sizeof(*s->streams));
+	unsigned n = s->spec->split_stderr ? 2 : 1;
+
+	s->streams = calloc(n, sizeof(*s->streams));
 	if (!s->streams)
 		return -ENOMEM;
-	for (unsigned i = 0; i < s->n_streams; i++) {
-		struct stream *t = &s->streams[i];
+	for (; s->n_streams < n; s->n_streams++) {
+		struct stream *t = &s->streams[s->n_streams];
 		int r;
 
 		t->service = s;
 		t->fd = -1;
-		r = init_sink(s, &t->sink, i == 0 ? &s->spec->log : &s->spec->log_stderr);
-		if (r < 0) {
-			s->n_streams = (uint8_t)i;
+		r = init_sink(s, &t->sink, log_of(s, s->n_streams));
+		if (r < 0)
 			return r;
-		}
 	}
 	return 0;
 }
 
-static int init_one(
-	struct engine *e, struct service *s, const struct spec_service *spec, unsigned instance)
+/* New settings for the streams that are there. For lack of memory one keeps what it had. */
+static void configure_streams(struct service *s)
+{
+	for (unsigned i = 0; i < s->n_streams; i++) {
+		const struct spec_log *log = log_of(s, i);
+		_cleanup_free_
+		char *path = log->sink == SPEC_SINK_FILE ? log_path(s, log) : NULL;
+		int r = -ENOMEM;
+
+		if (path || log->sink != SPEC_SINK_FILE)
+			r = sink_configure(&s->streams[i].sink, log->sink, path,
+				log->max_size_bytes, log->keep, s->engine->loop.now_usec);
+		if (r < 0)
+			log_error("service '%s': no memory to log elsewhere", s->name);
+	}
+}
+
+/* Another number of pipes: only between two generations, with none open. */
+static void renew_streams(struct service *s)
+{
+	struct stream *old = s->streams;
+	uint8_t n_old = s->n_streams;
+
+	s->streams = NULL;
+	s->n_streams = 0;
+	if (init_streams(s) < 0) {
+		fini_streams(s);
+		s->streams = old; /* what comes through a pipe too many is read by nobody */
+		s->n_streams = n_old;
+		log_error("service '%s': no memory for its logs", s->name);
+		return;
+	}
+	s->streams[0].sink.counters = old[0].sink.counters;
+	for (unsigned i = 0; i < n_old; i++)
+		sink_fini(&old[i].sink);
+	free(old);
+}
+
+void service_adopt(struct service *s, const struct spec_service *spec, uint8_t config)
+{
+	struct engine *e = s->engine;
+	uint8_t old = s->config;
+
+	service_adopt_later(s, spec, config);
+	s->spec = spec;
+	s->config = config;
+	s->next = NULL;
+	core_set_policy(e->core, s->id, &spec->policy);
+	if (s->n_streams != (spec->split_stderr ? 2 : 1))
+		renew_streams(s);
+	else
+		configure_streams(s);
+	config_unref(e, old); /* last: it owns what was in use until here */
+}
+
+void service_adopt_later(struct service *s, const struct spec_service *spec, uint8_t config)
+{
+	struct engine *e = s->engine;
+
+	e->configs[config].n_users++;
+	if (s->next)
+		config_unref(e, s->next_config);
+	s->next = spec;
+	s->next_config = config;
+}
+
+int service_new(struct engine *e, uint32_t id, const struct spec_service *spec, unsigned instance,
+	uint8_t config, struct service **ret_service)
 {
 	char name[SPEC_INSTANCE_NAME_MAX];
+	struct service *s = calloc(1, sizeof(*s));
 	int r;
 
+	if (!s)
+		return -ENOMEM;
 	s->engine = e;
-	s->id = (uint32_t)(s - e->services);
+	s->id = id;
 	s->spec = spec;
 	s->instance = instance;
 	s->timer.dispatch = on_deadline;
 	list_init(&s->outbox.node);
 	list_init(&s->waiters);
+	list_init(&s->successors);
+	list_init(&s->predecessor);
 	s->since_realtime_usec = usec_now(CLOCK_REALTIME);
 	s->name = strdup(spec_instance_name(spec, instance, name));
-	if (!s->name)
-		return -ENOMEM;
-	r = loop_timer_add(&e->loop, &s->timer);
-	if (r < 0)
+	r = s->name ? loop_timer_add(&e->loop, &s->timer) : -ENOMEM;
+	if (r < 0) {
+		free(s->name);
+		free(s);
 		return r;
-	return init_streams(s);
-}
-
-static int compare_names(const void *a, const void *b, void *services)
-{
-	const struct service *s = services;
-
-	return strcmp(s[*(const uint32_t *)a].name, s[*(const uint32_t *)b].name);
-}
-
-int service_init_all(struct engine *e)
-{
-	uint32_t n = 0;
-
-	for (size_t i = 0; i < e->spec->n_services; i++)
-		n += e->spec->services[i].n_instances;
-	e->services = calloc(n ? n : 1, sizeof(*e->services));
-	e->by_name = calloc(n ? n : 1, sizeof(*e->by_name));
-	if (!e->services || !e->by_name)
-		return -ENOMEM;
-	for (size_t i = 0; i < e->spec->n_services; i++) {
-		const struct spec_service *spec = &e->spec->services[i];
-
-		for (unsigned k = 1; k <= spec->n_instances; k++) {
-			struct service *s = &e->services[e->n_services];
-			int r = init_one(e, s, spec, k);
-
-			if (r < 0)
-				return r;
-			e->by_name[e->n_services] = e->n_services;
-			e->n_services++;
-		}
 	}
-	qsort_r(e->by_name, n, sizeof(*e->by_name), compare_names, e->services);
+	s->config = config;
+	e->configs[config].n_users++;
+	r = init_streams(s);
+	if (r < 0) {
+		service_free(s);
+		return r;
+	}
+	*ret_service = s;
 	return 0;
 }
 
-void service_fini_all(struct engine *e)
+void service_free(struct service *s)
 {
-	for (uint32_t i = 0; i < e->n_services; i++) {
-		struct service *s = &e->services[i];
+	struct engine *e = s->engine;
 
-		tree_unwatch(s);
-		for (unsigned k = 0; k < s->n_streams; k++) {
-			struct stream *t = &s->streams[k];
-
-			if (t->fd >= 0) {
-				pump_fini(&t->pump);
-				t->fd = close_fd(t->fd);
-			}
-			sink_fini(&t->sink);
-		}
-		free(s->streams);
-		free(s->name);
-		loop_timer_remove(&e->loop, &s->timer);
-	}
-	free(e->services);
-	free(e->by_name);
-	e->services = NULL;
-	e->n_services = 0;
+	tree_unwatch(s);
+	fini_streams(s);
+	list_remove(&s->outbox.node);
+	list_remove(&s->predecessor);
+	loop_timer_remove(&e->loop, &s->timer);
+	if (s->next)
+		config_unref(e, s->next_config);
+	config_unref(e, s->config);
+	free(s->name);
+	free(s);
 }
 
-struct service *service_find(const struct engine *e, const char *name)
+bool service_has_run(const struct service *s)
 {
-	uint32_t low = 0, high = e->n_services;
+	static const uint8_t none[sizeof(s->invocation)];
 
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-		struct service *s = &e->services[e->by_name[middle]];
-		int c = strcmp(name, s->name);
-
-		if (c == 0)
-			return s;
-		if (c < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return NULL;
+	return memcmp(s->invocation, none, sizeof(none)) != 0;
 }
 
 static void on_pipe_ended(struct pump *p)
@@ -234,119 +285,6 @@ void service_spawn_failed(struct service *s, int error)
 			.monotonic_usec = s->engine->loop.now_usec}};
 
 	engine_note_ended(s->engine, s, &m);
-}
-
-void service_commit(struct service *s, bool publish_pending, uint8_t previous, uint64_t seq)
-{
-	const struct core_record *r = core_record(s->engine->core, s->id);
-	struct recovery_record record = {
-		.state = r->state,
-		.why = r->why,
-		.then = r->then,
-		.end = r->end,
-		.stage = r->stage,
-		.desired_up = r->desired_up,
-		.killed = r->killed,
-		.main_ended = r->main_ended,
-		.signo = r->signo,
-		.n_starts = r->n_starts,
-		.publish_pending = publish_pending,
-		.publish_previous = previous,
-		.pid = r->pid,
-		.end_status = r->end_status,
-		.restarts = r->restarts,
-		.streak = r->streak,
-		.signal_op = r->signal_op,
-		.generation = r->generation,
-		.start_order = r->start_order,
-		.ready_order = r->ready_order,
-		.op = r->op,
-		.since_usec = r->since_usec,
-		.started_usec = r->started_usec,
-		.ended_usec = r->ended_usec,
-		.deadline_usec = r->deadline_usec,
-		.last_serial = s->last_serial,
-		.publish_seq = seq,
-		.pidfd_inode = s->pidfd_inode,
-		.main_pid = s->main_pid,
-		.cgroup_generation = s->cgroup_generation,
-		.cgroup_spent = s->cgroup_spent,
-		.since_realtime_usec = s->since_realtime_usec,
-		.started_realtime_usec = s->started_realtime_usec,
-	};
-
-	snprintf(record.name, sizeof(record.name), "%s", s->name);
-	memcpy(record.invocation, s->invocation, sizeof(record.invocation));
-	memcpy(record.starts_msec, r->starts_msec, sizeof(r->starts_msec));
-	recovery_commit(&s->engine->store.area, s->id, &record);
-}
-
-void service_commit_counters(struct service *s)
-{
-	struct recovery_slot *slot = recovery_slot(&s->engine->store.area, s->id);
-
-	for (unsigned i = 0; i < s->n_streams; i++) {
-		const struct log_counters *c = &s->streams[i].sink.counters;
-
-		slot->counters[i] = (struct recovery_counters){
-			c->bytes, c->lines, c->dropped_bytes, c->dropped_lines};
-	}
-}
-
-bool service_restore(struct service *s, struct core_record *ret_record)
-{
-	const struct recovery *area = &s->engine->store.area;
-	const struct recovery_slot *slot;
-	const struct recovery_record *r;
-
-	if (s->id >= area->head->capacity)
-		return false;
-	slot = recovery_slot(area, s->id);
-	r = &slot->record;
-	if (strcmp(r->name, s->name) != 0)
-		return false;
-	*ret_record = (struct core_record){
-		.state = r->state,
-		.why = r->why,
-		.then = r->then,
-		.end = r->end,
-		.stage = r->stage,
-		.desired_up = r->desired_up,
-		.ready = r->state == CORE_RUNNING,
-		.killed = r->killed,
-		.main_ended = r->main_ended,
-		.signo = r->signo,
-		.n_starts = r->n_starts,
-		.pid = r->pid,
-		.end_status = r->end_status,
-		.restarts = r->restarts,
-		.streak = r->streak,
-		.signal_op = r->signal_op,
-		.generation = r->generation,
-		.start_order = r->start_order,
-		.ready_order = r->ready_order,
-		.op = r->op,
-		.since_usec = r->since_usec,
-		.started_usec = r->started_usec,
-		.ended_usec = r->ended_usec,
-		.deadline_usec = r->deadline_usec,
-	};
-	memcpy(ret_record->starts_msec, r->starts_msec, sizeof(ret_record->starts_msec));
-	s->last_serial = r->last_serial;
-	s->pidfd_inode = r->pidfd_inode;
-	s->main_pid = r->main_pid;
-	s->cgroup_generation = r->cgroup_generation;
-	s->cgroup_spent = r->cgroup_spent;
-	s->since_realtime_usec = r->since_realtime_usec;
-	s->started_realtime_usec = r->started_realtime_usec;
-	memcpy(s->invocation, r->invocation, sizeof(s->invocation));
-	for (unsigned i = 0; i < s->n_streams; i++) {
-		const struct recovery_counters *c = &slot->counters[i];
-
-		s->streams[i].sink.counters = (struct log_counters){
-			c->bytes, c->lines, c->dropped_bytes, c->dropped_lines};
-	}
-	return core_record_is_valid(ret_record);
 }
 
 static const char *error_text(int error)

@@ -6,12 +6,25 @@
 
 #include "engine/engine.h"
 
-/* Makes the services of the spec, with sinks, and an index by name. 0 or -ENOMEM. */
-int service_init_all(struct engine *e);
-void service_fini_all(struct engine *e);
+/*
+ * Makes a service with this id, for an instance of a definition in configs[config]; with its
+ * sinks, and of no state. -ENOMEM.
+ */
+int service_new(struct engine *e, uint32_t id, const struct spec_service *spec, unsigned instance,
+	uint8_t config, struct service **ret_service);
+/* Gives back all that it has; the caller has taken it out of every list but its own. */
+void service_free(struct service *s);
 
-/* The service of exactly this name, or NULL. */
-struct service *service_find(const struct engine *e, const char *name);
+/*
+ * From now on it goes by another definition; what the process was started with stays as it is
+ * until the next one. With another number of pipes: only while none is open.
+ */
+void service_adopt(struct service *s, const struct spec_service *spec, uint8_t config);
+/* The same, as soon as its generation is over: perform.c sees to that. */
+void service_adopt_later(struct service *s, const struct spec_service *spec, uint8_t config);
+
+/* A generation of it was begun; what is told of the last one is not empty. */
+bool service_has_run(const struct service *s);
 
 /* Takes the read ends of a generation's pipes (owned from now on); -1 fds are skipped. */
 void service_take_pipes(struct service *s, int *fds, unsigned n_fds);
@@ -23,12 +36,20 @@ void service_close_pipes(struct service *s);
 /* A spawn that failed before the launcher heard of it; error is a negative errno. */
 void service_spawn_failed(struct service *s, int error);
 
+/* --- record.c --- */
+
 /* Writes the service's record to the recovery area; publish as in wire/recovery.h. */
 void service_commit(struct service *s, bool publish_pending, uint8_t previous, uint64_t seq);
 /* Stores the counters of its logs there. */
 void service_commit_counters(struct service *s);
-/* What the recovery area has of it: false where it holds nothing for this name. */
+/* What the recovery area has under its id. False: nothing that makes sense. */
 bool service_restore(struct service *s, struct core_record *ret_record);
+/* The generation that a slot has come to, whoever has had it. */
+uint64_t service_last_generation(const struct engine *e, uint32_t id);
+/* The slot is nobody's from now on. */
+void service_commit_removal(struct engine *e, uint32_t id, uint64_t generation);
+
+/* --- service.c --- */
 
 /* "service 'web': ..." in words, from the core. */
 const char *service_reason(const struct service *s, char ret_text[static CORE_REASON_SIZE]);

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -18,13 +17,15 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "engine/cgroup.h"
+#include "engine/config.h"
+#include "engine/control.h"
 #include "engine/engine.h"
 #include "engine/methods.h"
 #include "engine/orphans.h"
 #include "engine/publish.h"
-#include "engine/service.h"
+#include "engine/services.h"
 
-#define EXIT_CONFIGURATION 2 /* a contract: bad configuration at the first start */
+#define EXIT_CONFIGURATION 2 /* a contract: also for what is wrong with the command line */
 
 static int fail(const char *what, int error)
 {
@@ -39,83 +40,6 @@ static int fail_path(const char *what, const char *path, int error)
 				  "root nor us"
 				: strerror(-error));
 	return EXIT_FAILURE;
-}
-
-/* --- configuration --- */
-
-static void print_errors(const struct conf_errors *errors)
-{
-	for (size_t i = 0; i < errors->n; i++)
-		fprintf(stderr, "%s\n", errors->messages[i]);
-	if (errors->truncated)
-		fprintf(stderr, "(there are more errors)\n");
-}
-
-static int load_files(struct engine *e)
-{
-	_cleanup_free_
-	char *standard = NULL;
-	const char *path = e->options.config;
-	struct conf_errors errors = {0};
-	int r;
-
-	if (!path)
-		path = standard = conf_default_path(&e->context);
-	if (!path) {
-		fprintf(stderr,
-			"supervisord: no HOME to look for a configuration in; use -c FILE\n");
-		return EXIT_CONFIGURATION;
-	}
-	r = conf_load(path, &e->context, &e->sources, &e->spec, &errors);
-	if (r < 0 && errors.n == 0)
-		fprintf(stderr, "supervisord: cannot read %s: %s\n", path, strerror(-r));
-	print_errors(&errors);
-	conf_errors_fini(&errors);
-	return r < 0 ? EXIT_CONFIGURATION : 0;
-}
-
-/* Gives the launcher the text in force. */
-static int keep_sources(struct engine *e)
-{
-	_cleanup_buf_ struct buf bytes = {0};
-	_cleanup_close_
-	int fd = -1;
-	int r = conf_sources_write(e->sources, &bytes);
-
-	if (r < 0)
-		return r;
-	fd = sys_memfd_create("configuration", MFD_ALLOW_SEALING);
-	if (fd < 0)
-		return fd;
-	for (size_t done = 0; done < bytes.len;) {
-		ssize_t n = sys_pwrite(fd, bytes.data + done, bytes.len - done, (off_t)done);
-
-		if (n <= 0)
-			return n < 0 ? (int)n : -ENOSPC;
-		done += (size_t)n;
-	}
-	r = sys_fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
-	return r < 0 ? r : uplink_keep(e, LINK_KEEP_CONFIG, fd);
-}
-
-static int parse_kept(struct engine *e, int fd)
-{
-	struct conf_errors errors = {0};
-	struct stat st;
-	void *text;
-	int r = sys_fstat(fd, &st);
-
-	if (r == 0)
-		r = sys_mmap((size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0, &text);
-	if (r < 0)
-		return r;
-	r = conf_sources_read(text, (size_t)st.st_size, &e->sources);
-	sys_munmap(text, (size_t)st.st_size);
-	if (r == 0)
-		r = conf_parse(e->sources, &e->context, &e->spec, &errors);
-	print_errors(&errors);
-	conf_errors_fini(&errors);
-	return r;
 }
 
 /* --- what a first engine makes --- */
@@ -199,31 +123,29 @@ static int take_runtime(struct engine *e, int *ret_queue_id)
 	return 0;
 }
 
-static mode_t control_mode(const struct spec *spec)
+/* The first configuration has the first place. */
+static int read_files(struct engine *e, int *ret_text)
 {
-	if (spec->has_control_mode)
-		return spec->control_mode;
-	if (spec->operators.n_uids + spec->operators.n_gids + spec->observers.n_uids +
-			spec->observers.n_gids >
-		0)
-		return 0666;
-	return spec->has_control_group ? 0660 : 0600;
+	struct conf_sources *sources = NULL;
+	int r = config_load_files(e, &sources, &e->configs[0].spec);
+
+	if (r != 0)
+		return r;
+	e->spec = e->configs[0].spec;
+	r = config_write(sources);
+	conf_sources_free(sources);
+	if (r < 0)
+		return fail("cannot keep the configuration", r);
+	*ret_text = r;
+	return 0;
 }
 
-static int open_control(struct engine *e, int *ret_fd)
+static int listen_for_control(struct engine *e, int *fd)
 {
-	_cleanup_free_
-	char *path = NULL;
-	int fd;
-
-	if (asprintf(&path, "%s/%s", e->spec->runtime_dir, CONTROL_SOCKET_NAME) < 0)
-		return fail("control socket", -ENOMEM);
-	fd = server_open(path, control_mode(e->spec),
-		e->spec->has_control_group ? e->spec->control_group : (gid_t)-1);
-	if (fd < 0)
-		return fail_path("cannot listen on", path, fd);
-	*ret_fd = fd;
-	return 0;
+	*fd = control_open(e);
+	return *fd < 0 ? fail_path(
+				 "cannot listen for control requests in", e->spec->runtime_dir, *fd)
+		       : 0;
 }
 
 /* --- what both need --- */
@@ -260,42 +182,30 @@ static int make_services(struct engine *e)
 	sink_set_init(&e->sinks, &e->loop, e->spec->log_dir, max_open_logs(), STDOUT_FILENO);
 	r = pump_set_init(&e->pumps, &e->loop);
 	if (r == 0)
-		r = service_init_all(e);
-	if (r < 0)
-		return fail("cannot set up the services", r);
-	e->core = core_new(e->n_services, e->spec->max_starting);
-	if (!e->core)
-		return fail("cannot set up the services", -ENOMEM);
-	for (uint32_t i = 0; i < e->n_services; i++) {
-		struct service *s = &e->services[i];
-		struct core_record record;
-		bool known = e->recovering && service_restore(s, &record);
-
-		core_add(e->core, i, &s->spec->policy, known ? &record : NULL, e->loop.now_usec);
-		loop_timer_set(&e->loop, &s->timer, core_deadline(e->core, i));
-	}
-	return 0;
+		r = services_init(e);
+	if (r == 0)
+		r = reload_init(e);
+	return r < 0 ? fail("cannot set up the services", r) : 0;
 }
 
 static int start_server(struct engine *e, int fd)
 {
 	static struct server_service service;
-	bool roles = control_mode(e->spec) == 0666 && !e->spec->has_control_mode;
 	int r = server_init(&e->server, &e->loop, methods_service(e, &service), NULL);
 
 	if (r < 0)
 		return fail("cannot set up the control server", r);
-	if (roles || e->spec->operators.n_uids || e->spec->operators.n_gids ||
-		e->spec->observers.n_uids || e->spec->observers.n_gids)
-		server_set_roles(&e->server, &e->spec->operators, &e->spec->observers);
+	control_set_roles(e);
 	r = server_adopt(&e->server, fd);
 	return r < 0 ? fail("cannot accept control connections", r) : 0;
 }
 
 static int init_first(struct engine *e)
 {
+	_cleanup_close_
+	int text = -1;
 	int queue_id = -1, control = uplink_take_kept(e, LINK_KEEP_CONTROL);
-	int r = load_files(e);
+	int r = read_files(e, &text);
 
 	if (r != 0)
 		return r;
@@ -304,10 +214,10 @@ static int init_first(struct engine *e)
 	if (r == 0)
 		r = take_runtime(e, &queue_id);
 	if (r == 0 && control < 0)
-		r = open_control(e, &control);
+		r = listen_for_control(e, &control);
 	if (r != 0)
 		return r;
-	r = keep_sources(e);
+	r = config_keep(e, 0, text);
 	if (r == 0)
 		r = uplink_keep(e, LINK_KEEP_LOCK, e->store.lock_fd);
 	if (r == 0)
@@ -326,16 +236,14 @@ static int init_first(struct engine *e)
 
 static int init_again(struct engine *e, int recovery_fd)
 {
-	_cleanup_close_
-	int config = uplink_take_kept(e, LINK_KEEP_CONFIG);
 	int r = store_take(&e->store, recovery_fd);
 
 	if (r < 0)
 		return fail("cannot use the recovery area", r);
 	e->store.lock_fd = uplink_take_kept(e, LINK_KEEP_LOCK);
-	r = parse_kept(e, config);
+	r = config_take_kept(e);
 	if (r < 0)
-		return fail("cannot read the configuration in force again", r);
+		return EXIT_FAILURE;
 	log_set_level((enum log_level)e->spec->log_level);
 	tree_init(e, uplink_take_kept(e, LINK_KEEP_CGROUP));
 	open_queue(e, e->store.area.head->queue_id);
@@ -358,7 +266,7 @@ static int answer_options(struct engine *e)
 		return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 	}
 	if (e->options.check)
-		return load_files(e);
+		return config_load_files(e, NULL, &e->configs[0].spec);
 	return -1;
 }
 

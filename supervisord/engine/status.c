@@ -25,8 +25,7 @@ static json_t *integer_if(bool condition, uint64_t value)
 	return condition ? json_integer((json_int_t)value) : json_null();
 }
 
-/* Text that may be no valid UTF-8 (a path, a command line), with the bad bytes replaced. */
-static json_t *safe_string(const char *text)
+json_t *status_text(const char *text)
 {
 	json_t *s = json_string(text);
 	char copy[4096];
@@ -56,7 +55,7 @@ json_t *status_service(const struct service *s)
 		(json_int_t)r->restarts, "exit_code",
 		integer_if(r->end == CORE_END_EXITED, (uint64_t)r->end_status), "exit_signal",
 		signalled ? json_string(signal_name(r->end_status, signal)) : json_null(), "reason",
-		safe_string(service_reason(s, reason)), "next_start_ms",
+		status_text(service_reason(s, reason)), "next_start_ms",
 		integer_if(state == CORE_BACKOFF, usec_sub(r->deadline_usec, now) / USEC_PER_MSEC),
 		"health");
 }
@@ -73,7 +72,7 @@ json_t *status_logs(const struct service *s)
 			json_pack("{s:s,s:s,s:o,s:I,s:I,s:I,s:I}", "stream",
 				i == 0 ? "output" : "error", "sink",
 				spec_sink_to_string((enum spec_sink)k->kind), "path",
-				k->kind == SPEC_SINK_FILE ? safe_string(k->file.path) : json_null(),
+				k->kind == SPEC_SINK_FILE ? status_text(k->file.path) : json_null(),
 				"bytes", (json_int_t)c->bytes, "lines", (json_int_t)c->lines,
 				"dropped_bytes", (json_int_t)c->dropped_bytes, "dropped_lines",
 				(json_int_t)c->dropped_lines));
@@ -103,7 +102,7 @@ static json_t *strings(char *const *items)
 	json_t *array = json_array();
 
 	for (; items && *items; items++)
-		json_array_append_new(array, safe_string(*items));
+		json_array_append_new(array, status_text(*items));
 	return array;
 }
 
@@ -124,7 +123,7 @@ static json_t *processes(struct service *s)
 		proc_command(pids[i], command, sizeof(command));
 		json_array_append_new(
 			array, json_pack("{s:i,s:i,s:o}", "pid", (int)pids[i], "parent",
-				       (int)stat.parent, "command", safe_string(command)));
+				       (int)stat.parent, "command", status_text(command)));
 	}
 	return array;
 }
@@ -143,18 +142,18 @@ json_t *status_show(struct service *s, bool with_environment)
 	if (with_environment)
 		spawn_environment(s, &environment);
 	show = json_pack("{s:o,s:{s:o,s:i},s:s,s:o,s:o,s:o,s:o,s:o,s:s,s:I,s:o,s:o,s:o,s:o,s:o}",
-		"service", status_service(s), "definition", "file", safe_string(spec->place.file),
+		"service", status_service(s), "definition", "file", status_text(spec->place.file),
 		"line", (int)spec->place.line, "type", spec_type_to_string(spec->policy.type),
-		"command", strings(argv), "directory", safe_string(directory ? directory : ""),
+		"command", strings(argv), "directory", status_text(directory ? directory : ""),
 		"user",
-		spec->identity.user_name ? safe_string(spec->identity.user_name) : json_null(),
+		spec->identity.user_name ? status_text(spec->identity.user_name) : json_null(),
 		"groups", strings(spec->groups), "environment",
 		environment ? strings(environment) : json_null(), "restart",
 		spec_restart_to_string(spec->policy.restart), "generation",
 		(json_int_t)r->generation, "invocation",
-		r->generation > 0 ? json_string(invocation) : json_null(), "started",
-		r->generation > 0 ? time_of(s->started_realtime_usec) : json_null(), "processes",
-		processes(s), "log", log_sum(s), "logs", status_logs(s));
+		service_has_run(s) ? json_string(invocation) : json_null(), "started",
+		s->started_realtime_usec > 0 ? time_of(s->started_realtime_usec) : json_null(),
+		"processes", processes(s), "log", log_sum(s), "logs", status_logs(s));
 	spawn_environment_free(argv);
 	spawn_environment_free(environment);
 	free(directory);

@@ -7,6 +7,9 @@
 
 #include "engine/engine.h"
 
+/* Text that may be no valid UTF-8 (a path, a command line), with the bad bytes replaced. */
+json_t *status_text(const char *text);
+
 /* Type Service of io.supctl.Control; a new reference, or NULL. */
 json_t *status_service(const struct service *s);
 /* Type Log of each stream, an array; NULL for lack of memory. */

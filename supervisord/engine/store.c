@@ -242,6 +242,22 @@ int store_create(struct store *s, const char *runtime_dir, uint32_t capacity)
 	return 0;
 }
 
+int store_grow(struct store *s, uint32_t capacity)
+{
+	size_t size = recovery_size(capacity);
+	void *memory;
+	int r;
+
+	if (capacity > RECOVERY_MAX_SLOTS)
+		return -ENOSPC;
+	r = sys_fallocate(s->file_fd, (off_t)size);
+	if (r == 0)
+		r = sys_mremap(s->area.head, s->area.size, size, &memory);
+	if (r == 0)
+		recovery_grow(&s->area, memory, capacity);
+	return r;
+}
+
 static void remove_file(const char *directory, const char *name)
 {
 	_cleanup_free_

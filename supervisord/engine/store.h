@@ -34,6 +34,9 @@ int store_open_left(const char *runtime_dir, struct store *ret_store);
 /* Makes a new area for so many services, in place of one that may be there. 0 or -errno. */
 int store_create(struct store *s, const char *runtime_dir, uint32_t capacity);
 
+/* Makes room for so many services (more than there is) and maps it anew. 0 or -errno. */
+int store_grow(struct store *s, uint32_t capacity);
+
 /* Maps the area behind an fd from the launcher (taken on success). 0 or -errno. */
 int store_take(struct store *s, int fd);
 

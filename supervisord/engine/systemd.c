@@ -14,6 +14,7 @@
 #endif
 
 #include "base/log.h"
+#include "base/usec.h"
 
 void systemd_notify(const char *format, ...)
 {
@@ -29,4 +30,15 @@ void systemd_notify(const char *format, ...)
 #endif
 	if (r < 0)
 		log_warning("cannot tell systemd: %s", strerror(-r));
+}
+
+void systemd_reloading(void)
+{
+	systemd_notify(
+		"RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)usec_now(CLOCK_MONOTONIC));
+}
+
+void systemd_reloaded(void)
+{
+	systemd_notify("READY=1");
 }

@@ -82,6 +82,16 @@ void tree_renew_cgroup(struct service *s)
 	s->cgroup_spent = false;
 }
 
+void tree_avoid_cgroup(struct service *s)
+{
+	char name[TREE_CGROUP_NAME_SIZE];
+	struct stat st;
+
+	s->cgroup_spent = s->engine->tree.cgroup_fd >= 0 &&
+			  sys_fstatat(s->engine->tree.cgroup_fd, tree_cgroup_name(s, name), &st,
+				  AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 void tree_verify(struct service *s, pid_t pid)
 {
 	struct tree *t = &s->engine->tree;
@@ -117,7 +127,7 @@ bool tree_remove_cgroups(struct engine *e)
 		return true;
 	/* By name first, which takes no descriptor. */
 	for (uint32_t i = 0; i < e->n_services; i++)
-		remove_empty(e, &e->services[i]);
+		remove_empty(e, e->services[i]);
 	cgroup_remove_below(t->cgroup_fd);
 	return sys_unlinkat(AT_FDCWD, t->cgroup_path, AT_REMOVEDIR) == 0;
 }
@@ -173,9 +183,11 @@ static uint32_t judge_by_environment(const struct engine *e, pid_t pid)
 	if (!proc_invocation(pid, invocation))
 		return TREE_NOBODY;
 	for (uint32_t i = 0; i < e->n_services; i++) {
-		if (core_record(e->core, i)->generation > 0 &&
-			memcmp(e->services[i].invocation, invocation, sizeof(invocation)) == 0)
-			return i;
+		const struct service *s = e->services[i];
+
+		if (service_has_run(s) &&
+			memcmp(s->invocation, invocation, sizeof(invocation)) == 0)
+			return s->id;
 	}
 	return TREE_NOBODY;
 }
@@ -219,8 +231,10 @@ static struct leader *list_leaders(const struct engine *e, size_t *ret_n)
 	if (!leaders)
 		return NULL;
 	for (uint32_t i = 0; i < e->n_services; i++) {
-		if (e->services[i].main_pid > 0)
-			leaders[n++] = (struct leader){e->services[i].main_pid, i};
+		const struct service *s = e->services[i];
+
+		if (s->main_pid > 0)
+			leaders[n++] = (struct leader){s->main_pid, s->id};
 	}
 	qsort(leaders, n, sizeof(*leaders), compare_leaders);
 	*ret_n = n;

@@ -63,6 +63,8 @@ const char *tree_cgroup_name(const struct service *s, char ret_name[static TREE_
  * once whatever is cloned into a cgroup that was killed before.
  */
 void tree_renew_cgroup(struct service *s);
+/* A new service: what is left of another one's cgroup with its name is not for it. */
+void tree_avoid_cgroup(struct service *s);
 /* Makes sure, once, that processes do get into their cgroups; gives cgroups up otherwise. */
 void tree_verify(struct service *s, pid_t pid);
 

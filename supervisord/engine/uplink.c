@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -16,6 +17,7 @@
 #include "base/sys.h"
 #include "engine/engine.h"
 #include "engine/service.h"
+#include "engine/services.h"
 #include "engine/spawn.h"
 
 #define HELLO_WAIT_MSEC 10000
@@ -98,6 +100,11 @@ static int send_kill(struct service *s, enum link_scope scope)
 		.value = scope};
 
 	return link_send(LINK_FD, &m, NULL, 0);
+}
+
+bool uplink_remove(struct service *s)
+{
+	return send_simple(s, LINK_REMOVE, 0, 0) == 0;
 }
 
 static int send_signal(struct service *s)
@@ -193,9 +200,11 @@ static void on_refetch(struct loop_timer *t)
 	struct engine *e = CONTAINER_OF(t, struct engine, uplink.refetch);
 
 	for (uint32_t i = 0; i < e->n_services; i++) {
-		if (e->services[i].lacks_pipes)
-			uplink_tell(&e->services[i], UPLINK_REFETCH);
-		e->services[i].lacks_pipes = false;
+		struct service *s = e->services[i];
+
+		if (s->lacks_pipes)
+			uplink_tell(s, UPLINK_REFETCH);
+		s->lacks_pipes = false;
 	}
 }
 
@@ -218,9 +227,9 @@ static bool is_live(const struct core_record *r)
 }
 
 static void on_started(
-	struct engine *e, const struct link_message *m, int *fds, unsigned n_fds, bool lost)
+	struct service *s, const struct link_message *m, int *fds, unsigned n_fds, bool lost)
 {
-	struct service *s = &e->services[m->id];
+	struct engine *e = s->engine;
 	const struct core_record *r = core_record(e->core, m->id);
 	struct core_event event = {.type = CORE_EVENT_STARTED,
 		.service = m->id,
@@ -245,25 +254,54 @@ static void on_started(
 	engine_event(e, &event);
 }
 
+/*
+ * Nobody's: of a service that was forgotten between the launcher's word and this engine. Its
+ * processes were gone before that, so a living one is none that anybody wants.
+ */
+static void disown(struct engine *e, const struct link_message *m)
+{
+	struct link_message answer = {
+		.version = LINK_VERSION, .id = m->id, .generation = m->generation};
+
+	if (m->type == LINK_EXITED) {
+		answer.type = LINK_ACK;
+		answer.serial = m->serial;
+		send_now(e, &answer, NULL, 0);
+		return;
+	}
+	log_error("the launcher speaks of pid %d of an unknown service %u; killing it", m->pid,
+		m->id);
+	answer.type = LINK_RELEASE;
+	send_now(e, &answer, NULL, 0);
+	answer.type = LINK_KILL;
+	answer.signo = SIGKILL;
+	answer.op = UINT32_MAX;
+	answer.value = LINK_SCOPE_GROUP;
+	send_now(e, &answer, NULL, 0);
+}
+
 static void on_message(
 	struct engine *e, const struct link_message *m, int *fds, unsigned n_fds, bool lost)
 {
-	if ((m->type == LINK_STARTED || m->type == LINK_EXITED) && m->id >= e->n_services) {
-		log_error("the launcher speaks of an unknown service %u", m->id);
+	struct service *s = services_by_id(e, m->id);
+
+	if ((m->type == LINK_STARTED || m->type == LINK_EXITED) && !s) {
+		disown(e, m);
 		close_fds(fds, n_fds);
 		return;
 	}
 	switch (m->type) {
 	case LINK_STARTED:
-		on_started(e, m, fds, n_fds, lost);
+		on_started(s, m, fds, n_fds, lost);
 		return;
 	case LINK_EXITED:
-		engine_note_ended(e, &e->services[m->id], m);
+		engine_note_ended(e, s, m);
 		return;
 	case LINK_SIGNALLED:
 		/* Heard twice by two engines it does no harm, and lost between them it would. */
 		engine_signal(e, m->signo, m->pid, m->value);
-		uplink_send_plain(e, LINK_SEEN, 0, m->signo);
+		if (m->signo != SIGHUP) /* seen when the reload is over */
+			uplink_send_plain(e, LINK_SEEN, 0, m->signo);
 		engine_signal_seen(e, m->signo);
 		return;
 	case LINK_SYNCED:

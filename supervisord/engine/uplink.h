@@ -60,6 +60,8 @@ int uplink_keep(struct engine *e, enum link_keep tag, int fd);
 
 /* Sets marks; they go out at once where they can. */
 void uplink_tell(struct service *s, unsigned marks);
+/* The service is no more; nothing of it may be left to tell. False: not just now. */
+bool uplink_remove(struct service *s);
 /* Small messages that must get through; wait a moment (bounded) if they have to. */
 void uplink_send_plain(struct engine *e, enum link_type type, uint32_t value, int signo);
 /* Signals one process that was identified by the caller. 0 or -errno. */

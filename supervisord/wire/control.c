@@ -93,7 +93,26 @@ const char control_interface_text[] =
 	"method Stop(names: []string, wait: ?bool, id: ?string) -> (results: []Result)\n"
 	"method Restart(names: []string, wait: ?bool, id: ?string) -> (results: []Result)\n"
 	"method Reset(names: []string) -> (results: []Result)\n"
-	"method Signal(names: []string, signal: string) -> (results: []Result)\n"
+	"method Signal(names: []string, signal: string, id: ?string) -> (results: []Result)\n"
+	"\n"
+	"# What the configuration files would change if they were applied now. before and after\n"
+	"# are null where a key is not given, and for values of environment variables where the\n"
+	"# caller may not see them. later names services that go by it from their next start on.\n"
+	"type Key (key: string, before: ?string, after: ?string, effect: (live, restart))\n"
+	"type Change (\n"
+	"  name: string,\n"
+	"  change: (added, removed, changed, renamed),\n"
+	"  was: ?string,         # the name before\n"
+	"  starts: []string, stops: []string, restarts: []string, later: []string,\n"
+	"  keys: []Key\n"
+	")\n"
+	"type Plan (configuration: string, changed: bool, global: []Key, services: []Change)\n"
+	"method Plan() -> (plan: Plan)\n"
+	"\n"
+	"# Puts the files in force, touching only what they change. Called with `more`, the plan\n"
+	"# comes first, in a reply of its own, and then results as above; a request that joins an\n"
+	"# earlier one gets no plan.\n"
+	"method Apply(wait: ?bool, id: ?string) -> (plan: ?Plan, results: ?[]Result)\n"
 	"\n"
 	"# The System V message queue on which states are published. id is null where there is\n"
 	"# none; message says why.\n"
@@ -109,7 +128,9 @@ const char control_interface_text[] =
 	"error PermissionDenied (message: string)\n"
 	"error ShuttingDown ()\n"
 	"error LimitExceeded (message: string)\n"
-	"error Failed (message: string)\n";
+	"error Failed (message: string)\n"
+	"# Nothing was changed. Each is FILE:LINE: what is wrong.\n"
+	"error BadConfiguration (errors: []string)\n";
 
 long control_find_message(const struct buf *b, size_t scanned)
 {

@@ -79,9 +79,11 @@ enum link_type {
 enum link_keep {
 	LINK_KEEP_LOCK,
 	LINK_KEEP_RECOVERY,
-	LINK_KEEP_CONFIG, /* memfd: the configuration text in force */
 	LINK_KEEP_CONTROL, /* the listening control socket */
 	LINK_KEEP_CGROUP, /* directory under which services get their cgroups */
+	/* memfds, up to CONFIG_LAST: the text in force, and those that services still go by */
+	LINK_KEEP_CONFIG,
+	LINK_KEEP_CONFIG_LAST = LINK_KEEP_CONFIG + 3, /* RECOVERY_CONFIGS of them */
 	LINK_KEEP_MAX = 16
 };
 

@@ -65,6 +65,8 @@ int recovery_open(struct recovery *r, void *memory, size_t size, const uint8_t b
 		return -EBADMSG;
 	if (memcmp(h->boot_id, boot_id, sizeof(h->boot_id)) != 0)
 		return -ESTALE;
+	if (h->config >= RECOVERY_CONFIGS)
+		return -EBADMSG;
 	if (h->journal_valid > 1 || (h->journal_valid && h->journal_slot >= h->capacity))
 		return -EBADMSG;
 	r->head = h;
@@ -72,12 +74,20 @@ int recovery_open(struct recovery *r, void *memory, size_t size, const uint8_t b
 	if (h->journal_valid)
 		apply_journal(r);
 	for (uint32_t i = 0; i < h->capacity; i++) {
-		const char *name = recovery_slot(r, i)->record.name;
+		const struct recovery_record *record = &recovery_slot(r, i)->record;
 
-		if (!memchr(name, '\0', RECOVERY_NAME_SIZE))
+		if (!memchr(record->name, '\0', RECOVERY_NAME_SIZE) ||
+			record->config >= RECOVERY_CONFIGS)
 			return -EBADMSG;
 	}
 	return 0;
+}
+
+void recovery_grow(struct recovery *r, void *memory, uint32_t capacity)
+{
+	r->head = memory;
+	r->size = recovery_size(capacity);
+	__atomic_store_n(&r->head->capacity, capacity, __ATOMIC_RELEASE);
 }
 
 void recovery_commit(struct recovery *r, uint32_t slot, const struct recovery_record *record)

@@ -16,24 +16,39 @@
 #include <stdint.h>
 
 #define RECOVERY_MAGIC	    UINT64_C(0x796576636572) /* "rcevry" */
-#define RECOVERY_VERSION    1
+#define RECOVERY_VERSION    2
 #define RECOVERY_HEAD_SIZE  4096
 #define RECOVERY_NAME_SIZE  72
 #define RECOVERY_MAX_STARTS 32
 #define RECOVERY_MAX_SLOTS  (1u << 20)
+#define RECOVERY_OPS	    4 /* ids of requests that a service remembers */
+#define RECOVERY_EXITS	    4 /* ends that a service remembers */
+#define RECOVERY_CONFIGS    4 /* the configuration in force, and those that are being left */
+
+/* One end of a service's main process. */
+struct recovery_exit {
+	uint64_t realtime_msec; /* when; 0: there was none */
+	uint32_t ran_msec;
+	uint8_t end; /* enum core_end */
+	uint8_t stage; /* of a spawn that failed */
+	int16_t status; /* exit code, signal or errno */
+};
 
 /* One service. Times are CLOCK_MONOTONIC unless they say so, in microseconds; UINT64_MAX: never. */
 struct recovery_record {
-	char name[RECOVERY_NAME_SIZE]; /* "" marks a slot that was never used */
+	/* "": nobody's. The generation stays, since the launcher takes only newer ones. */
+	char name[RECOVERY_NAME_SIZE];
 	uint8_t state, why, then, end, stage;
 	uint8_t desired_up, killed, main_ended, signo, n_starts;
 	uint8_t publish_pending; /* publish_seq is being published */
 	uint8_t publish_previous; /* state before */
 	uint8_t cgroup_spent; /* its cgroup was killed: the next generation needs another */
+	uint8_t config; /* below RECOVERY_CONFIGS: which configuration it goes by */
+	uint8_t user_signo;
 	int32_t pid, end_status;
 	uint32_t restarts, streak, signal_op;
 	int32_t main_pid; /* stays after its end, until its tree is gone */
-	uint64_t generation, start_order, ready_order, op;
+	uint64_t generation, start_order, ready_order, ops[RECOVERY_OPS];
 	uint64_t since_usec, started_usec, ended_usec, deadline_usec;
 	uint64_t since_realtime_usec, started_realtime_usec;
 	uint64_t last_serial; /* the last exit of this service that was counted */
@@ -42,6 +57,7 @@ struct recovery_record {
 	uint64_t pidfd_inode; /* of the main process, where pidfds have one */
 	uint8_t invocation[16];
 	uint32_t starts_msec[RECOVERY_MAX_STARTS];
+	struct recovery_exit exits[RECOVERY_EXITS]; /* newest first */
 };
 
 /* Counters of one log stream; each is stored by itself, at once. */
@@ -75,6 +91,8 @@ struct recovery_head {
 	uint64_t queue_seq; /* the last number that was published */
 	uint32_t journal_slot, journal_valid;
 	struct recovery_record journal;
+	uint32_t config; /* below RECOVERY_CONFIGS: the one in force */
+	uint64_t config_op[RECOVERY_CONFIGS]; /* id of the request that brought each; 0: none */
 };
 
 _Static_assert(sizeof(struct recovery_head) <= RECOVERY_HEAD_SIZE, "the head has its room");
@@ -100,6 +118,12 @@ int recovery_open(struct recovery *r, void *memory, size_t size, const uint8_t b
 
 /* slot < head->capacity */
 struct recovery_slot *recovery_slot(const struct recovery *r, uint32_t slot);
+
+/*
+ * Takes the room that the file and the mapping (moved or not) have grown by; the new bytes
+ * are zero.
+ */
+void recovery_grow(struct recovery *r, void *memory, uint32_t capacity);
 
 /* Replaces a record so that whoever comes later sees the old or the new one. */
 void recovery_commit(struct recovery *r, uint32_t slot, const struct recovery_record *record);

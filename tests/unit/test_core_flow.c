@@ -383,14 +383,14 @@ static void the_last_request_is_remembered_by_its_id(void **state _unused_)
 
 	rig_init(&g, 1, 0);
 	rig_step(&g, &e);
-	assert_int_equal(rig_record(&g, 0)->op, 41);
+	assert_int_equal(rig_record(&g, 0)->ops[0], 41);
 	rig_started(&g, 0);
 	e = (struct core_event){.type = CORE_EVENT_STOP, .op = 0};
 	rig_step(&g, &e);
-	assert_int_equal(rig_record(&g, 0)->op, 41);
+	assert_int_equal(rig_record(&g, 0)->ops[0], 41);
 	e = (struct core_event){.type = CORE_EVENT_RESTART, .op = 42};
 	rig_step(&g, &e);
-	assert_int_equal(rig_record(&g, 0)->op, 42);
+	assert_int_equal(rig_record(&g, 0)->ops[0], 42);
 }
 
 /* --- shutdown --- */

@@ -50,11 +50,12 @@ struct expected {
 #define SPAWNS	  UP(CORE_STARTING, PUB | SPAWN, .deadline = NEVER)
 #define TERM	  .signo = SIGTERM, .scope = SPEC_KILL_GROUP, .deadline = TEN
 #define KILL	  .signo = SIGKILL, .scope = SPEC_KILL_TREE, .deadline = RIG_AGAIN
+#define USR1	  .signo = SIGUSR1, .scope = SPEC_KILL_PROCESS
 #define REST	  .signo = SIGTERM, .scope = SPEC_KILL_TREE, .deadline = TEN
 
 #define NOTHING_ALIVE                                                                     \
 	[IN_STARTED] = B, [IN_LEFTOVERS] = B, [IN_DONE_STOPPED] = B, [IN_DONE_START] = B, \
-	[IN_DONE_BACKOFF] = B, [IN_DONE_EXITED] = B, [IN_DONE_FAILED] = B
+	[IN_DONE_BACKOFF] = B, [IN_DONE_EXITED] = B, [IN_DONE_FAILED] = B, [IN_SIGNAL] = B
 
 static const struct expected expected[CORE_STATE_MAX][IN_MAX] =
 	{
@@ -69,6 +70,7 @@ static const struct expected expected[CORE_STATE_MAX][IN_MAX] =
 				NOTHING_ALIVE,
 				[IN_DEADLINE] = I,
 				[IN_SLOT] = B,
+				[IN_UNBLOCK] = B,
 			},
 		[CORE_WAITING] =
 			{
@@ -81,6 +83,7 @@ static const struct expected expected[CORE_STATE_MAX][IN_MAX] =
 				NOTHING_ALIVE,
 				[IN_DEADLINE] = I,
 				[IN_SLOT] = SPAWNS,
+				[IN_UNBLOCK] = SPAWNS,
 			},
 		[CORE_STARTING] =
 			{
@@ -99,6 +102,8 @@ static const struct expected expected[CORE_STATE_MAX][IN_MAX] =
 				[IN_DONE_FAILED] = UP(CORE_FAILED, PUB, .deadline = NEVER),
 				[IN_DEADLINE] = I,
 				[IN_SLOT] = B,
+				[IN_SIGNAL] = UP(CORE_STARTING, SIG, USR1, .deadline = NEVER),
+				[IN_UNBLOCK] = B,
 			},
 		[CORE_RUNNING] =
 			{
@@ -117,6 +122,8 @@ static const struct expected expected[CORE_STATE_MAX][IN_MAX] =
 				[IN_DONE_FAILED] = UP(CORE_FAILED, PUB, .deadline = NEVER),
 				[IN_DEADLINE] = I,
 				[IN_SLOT] = B,
+				[IN_SIGNAL] = UP(CORE_RUNNING, SIG, USR1, .deadline = NEVER),
+				[IN_UNBLOCK] = B,
 			},
 		[CORE_STOPPING] =
 			{
@@ -135,6 +142,8 @@ static const struct expected expected[CORE_STATE_MAX][IN_MAX] =
 				[IN_DONE_FAILED] = UP(CORE_FAILED, PUB, .deadline = NEVER),
 				[IN_DEADLINE] = DOWN(CORE_STOPPING, SIG, KILL),
 				[IN_SLOT] = B,
+				[IN_SIGNAL] = DOWN(CORE_STOPPING, SIG, USR1, .deadline = KEEPS),
+				[IN_UNBLOCK] = B,
 			},
 		[CORE_BACKOFF] =
 			{
@@ -147,6 +156,7 @@ static const struct expected expected[CORE_STATE_MAX][IN_MAX] =
 				NOTHING_ALIVE,
 				[IN_DEADLINE] = SPAWNS,
 				[IN_SLOT] = B,
+				[IN_UNBLOCK] = B,
 			},
 		[CORE_EXITED] =
 			{
@@ -159,6 +169,7 @@ static const struct expected expected[CORE_STATE_MAX][IN_MAX] =
 				NOTHING_ALIVE,
 				[IN_DEADLINE] = I,
 				[IN_SLOT] = B,
+				[IN_UNBLOCK] = B,
 			},
 		[CORE_FAILED] =
 			{
@@ -171,6 +182,7 @@ static const struct expected expected[CORE_STATE_MAX][IN_MAX] =
 				NOTHING_ALIVE,
 				[IN_DEADLINE] = I,
 				[IN_SLOT] = B,
+				[IN_UNBLOCK] = B,
 			},
 };
 
@@ -190,6 +202,8 @@ static const enum core_event_type event_of[IN_MAX] = {
 	[IN_DONE_FAILED] = CORE_EVENT_ENDED,
 	[IN_DEADLINE] = CORE_EVENT_DEADLINE,
 	[IN_SLOT] = CORE_EVENT_SLOT,
+	[IN_SIGNAL] = CORE_EVENT_SIGNAL,
+	[IN_UNBLOCK] = CORE_EVENT_UNBLOCK,
 };
 
 /* STOPPING, such that the end of the stop is this input. */
@@ -230,11 +244,20 @@ static void reach(struct rig *g, enum core_state state, enum input in)
 	case CORE_STOPPED:
 		break;
 	case CORE_WAITING:
+		if (in == IN_UNBLOCK) {
+			rig_step(g, &(struct core_event){.type = CORE_EVENT_AUTOSTART,
+					    .why = CORE_WHY_PREDECESSOR});
+			break;
+		}
 		rig_ask(g, 1, CORE_EVENT_START);
 		rig_ask(g, 0, CORE_EVENT_START);
 		break;
 	case CORE_STARTING:
+		if (in == IN_SIGNAL) /* a oneshot is starting as long as it runs */
+			g->policies[0].type = SPEC_TYPE_ONESHOT;
 		rig_ask(g, 0, CORE_EVENT_START);
+		if (in == IN_SIGNAL)
+			rig_started(g, 0);
 		break;
 	case CORE_RUNNING:
 		rig_run(g, 0);
@@ -276,6 +299,7 @@ static void send(struct rig *g, enum input in)
 		.generation = rig_record(g, 0)->generation,
 		.pid = 100,
 		.at_usec = g->now,
+		.signo = SIGUSR1,
 		.end = CORE_END_EXITED};
 
 	switch (in) {
@@ -356,7 +380,9 @@ static void check(enum core_state state, enum input in)
 		x->deadline == KEEPS ? before.deadline_usec : usec_add(g.now, x->deadline));
 	assert_int_equal(r->generation, before.generation + (x->todo & SPAWN ? 1 : 0));
 	if (x->signo)
-		assert_int_equal(r->signo, x->signo);
+		assert_int_equal(in == IN_SIGNAL ? r->user_signo : r->signo, x->signo);
+	if (x->signo && in != IN_SIGNAL)
+		assert_int_equal(r->user_signo, 0);
 }
 
 static void every_cell_does_what_it_should(void **state _unused_)

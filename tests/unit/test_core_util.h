@@ -203,7 +203,8 @@ static inline void rig_same_record(const struct core_record *a, const struct cor
 	SAME(generation);
 	SAME(start_order);
 	SAME(ready_order);
-	SAME(op);
+	SAME(ops[0]);
+	SAME(user_signo);
 	SAME(since_usec);
 	SAME(started_usec);
 	SAME(ended_usec);

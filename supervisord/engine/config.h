@@ -1,0 +1,29 @@
+/*
+ * Configurations as texts in memfds that the launcher keeps, and as specs. There are
+ * RECOVERY_CONFIGS places: one is in force, in others may be what services still go by that
+ * are being stopped. The recovery area says which is in force: that one store is the moment
+ * when a new one becomes so.
+ */
+#pragma once
+
+#include "engine/engine.h"
+
+/* Reads the files, as the options say where, and tells what is wrong. 0, or the exit status. */
+int config_load_files(struct engine *e, struct conf_sources **ret_sources, struct spec **ret_spec);
+/* Sources in a sealed memfd: the fd, or -errno. */
+int config_write(const struct conf_sources *sources);
+/* The spec that such a memfd means. 0 or -errno; a mistake in it is told in the log. */
+int config_parse(const struct engine *e, int fd, struct spec **ret_spec);
+
+/* A place that nobody uses, or -EBUSY. */
+int config_find_place(const struct engine *e);
+/* Gives the launcher the text for a place. 0 or -errno. */
+int config_keep(struct engine *e, uint8_t place, int fd);
+/* Takes all that the launcher has, and what is in force from the recovery area. 0 or -errno. */
+int config_take_kept(struct engine *e);
+
+/* Puts the place in force, whose spec is there and whose text is kept; op is who asked for it. */
+void config_enforce(struct engine *e, uint8_t place, uint64_t op);
+/* One user of a configuration less; the last one frees it, unless it is in force. */
+void config_unref(struct engine *e, uint8_t place);
+void config_fini(struct engine *e);

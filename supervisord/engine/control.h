@@ -1,0 +1,14 @@
+/*
+ * The control socket as the configuration wants it: where it is, who may connect, and the
+ * roles of those who do.
+ */
+#pragma once
+
+#include "engine/engine.h"
+
+/* Makes the socket and listens. The fd, or -errno. */
+int control_open(const struct engine *e);
+/* Gives the server the roles of the configuration in force. */
+void control_set_roles(struct engine *e);
+/* Takes mode, group and roles from the configuration in force; a failure is told in the log. */
+void control_configure(struct engine *e);
