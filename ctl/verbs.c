@@ -42,6 +42,7 @@ const struct verb verbs[] = {
 		.summary = "show the state of services",
 		.details = names_text,
 		.max_args = VERB_ANY_ARGS,
+		.takes = VERB_TAKES_NAMES,
 		.run = verb_status,
 	},
 	{
@@ -53,6 +54,7 @@ const struct verb verbs[] = {
 		.options = VERB_NO_WAIT,
 		.min_args = 1,
 		.max_args = VERB_ANY_ARGS,
+		.takes = VERB_TAKES_NAMES,
 		.run = verb_act,
 	},
 	{
@@ -64,6 +66,7 @@ const struct verb verbs[] = {
 		.options = VERB_NO_WAIT,
 		.min_args = 1,
 		.max_args = VERB_ANY_ARGS,
+		.takes = VERB_TAKES_NAMES,
 		.run = verb_act,
 	},
 	{
@@ -75,6 +78,7 @@ const struct verb verbs[] = {
 		.options = VERB_NO_WAIT,
 		.min_args = 1,
 		.max_args = VERB_ANY_ARGS,
+		.takes = VERB_TAKES_NAMES,
 		.run = verb_act,
 	},
 	{
@@ -85,6 +89,7 @@ const struct verb verbs[] = {
 		.method = METHOD("Reset"),
 		.min_args = 1,
 		.max_args = VERB_ANY_ARGS,
+		.takes = VERB_TAKES_NAMES,
 		.run = verb_act,
 	},
 	{
@@ -95,6 +100,7 @@ const struct verb verbs[] = {
 		.method = METHOD("Signal"),
 		.min_args = 2,
 		.max_args = VERB_ANY_ARGS,
+		.takes = VERB_TAKES_SIGNAL_NAMES,
 		.run = verb_signal,
 	},
 	{
@@ -104,6 +110,7 @@ const struct verb verbs[] = {
 		.details = "",
 		.min_args = 1,
 		.max_args = 1,
+		.takes = VERB_TAKES_SERVICE,
 		.run = verb_show,
 	},
 	{
@@ -114,6 +121,7 @@ const struct verb verbs[] = {
 		.options = VERB_FOLLOW | VERB_LINES | VERB_RAW,
 		.min_args = 1,
 		.max_args = VERB_ANY_ARGS,
+		.takes = VERB_TAKES_NAMES,
 		.run = verb_logs,
 	},
 	{
@@ -122,6 +130,7 @@ const struct verb verbs[] = {
 		.summary = "read the status message queue",
 		.details = queue_text,
 		.options = VERB_PEEK | VERB_FOLLOW,
+		.takes = VERB_TAKES_NOTHING,
 		.run = verb_queue,
 	},
 	{
@@ -129,6 +138,7 @@ const struct verb verbs[] = {
 		.usage = "",
 		.summary = "show the versions of supctl and of supervisord",
 		.details = "",
+		.takes = VERB_TAKES_NOTHING,
 		.run = verb_version,
 	},
 	{
@@ -140,6 +150,7 @@ const struct verb verbs[] = {
 			"\n"
 			"  --no-wait    return as soon as supervisord has accepted the request\n",
 		.options = VERB_NO_WAIT,
+		.takes = VERB_TAKES_NOTHING,
 		.run = verb_shutdown,
 	},
 	{
@@ -148,6 +159,7 @@ const struct verb verbs[] = {
 		.summary = "show this, or more about a verb",
 		.details = "",
 		.max_args = 1,
+		.takes = VERB_TAKES_VERB,
 		.run = verb_help,
 	},
 };
