@@ -18,8 +18,10 @@ _supctl()
 		line=${line#"$piece"}
 	done
 
-	# Only $2 is replaced: what stands before it in the same word must not come again.
+	# Only $2 is replaced: what stands before it in the same word must not come again. Quotes
+	# go, and nothing is expanded.
 	cut=${words[-1]%"$2"}
+	words=("${words[@]//[\\\"\']/}")
 	COMPREPLY=()
 	while IFS=$'\t' read -r candidate _; do
 		if [[ $candidate == :files ]]; then
