@@ -9,6 +9,8 @@
 
 #include "base/cleanup.h"
 #include "base/parse.h"
+#include "ctl/cli.h"
+#include "ctl/complete.h"
 #include "ctl/ctl.h"
 #include "ctl/verbs.h"
 #include "wire/control.h"
@@ -34,12 +36,15 @@ static const struct option long_options[] = {
 	{0},
 };
 
+/* Which option is whose, and what its value is, where it takes one. */
 static const struct {
-	unsigned option;
+	unsigned option; /* 0: every verb takes it */
 	const char *text;
+	enum verb_takes value;
 } verb_options[] = {
+	{0, "--socket", VERB_TAKES_FILE},
 	{VERB_FOLLOW, "--follow"},
-	{VERB_LINES, "--lines"},
+	{VERB_LINES, "--lines", VERB_TAKES_NOTHING},
 	{VERB_RAW, "--raw"},
 	{VERB_PEEK, "--peek"},
 	{VERB_NO_WAIT, "--no-wait"},
@@ -148,15 +153,31 @@ static int parse(struct ctl *ctl, int argc, char **argv, struct parsed *parsed)
 	return 0;
 }
 
-/* The path of the socket, owned by the caller; NULL for lack of memory. */
-static char *find_socket(const struct parsed *parsed)
+const struct option *cli_options(void)
+{
+	return long_options;
+}
+
+unsigned cli_option_owner(const char *name, enum verb_takes *ret_value)
+{
+	for (size_t i = 0; i < ELEMENTSOF(verb_options); i++) {
+		if (strcmp(verb_options[i].text + 2, name) != 0)
+			continue;
+		*ret_value = verb_options[i].value;
+		return verb_options[i].option;
+	}
+	*ret_value = VERB_TAKES_UNSET;
+	return 0;
+}
+
+char *cli_find_socket(const char *given)
 {
 	const char *environment = getenv("SUPCTL_SOCKET");
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 	char *path = NULL;
 
-	if (parsed->socket)
-		return strdup(parsed->socket);
+	if (given)
+		return strdup(given);
 	if (environment && *environment != '\0')
 		return strdup(environment);
 	if (geteuid() != 0 && runtime && *runtime == '/') {
@@ -227,7 +248,7 @@ static int run_verb(struct ctl *ctl, const struct parsed *parsed)
 	r = check(ctl);
 	if (r != 0)
 		return r;
-	path = find_socket(parsed);
+	path = cli_find_socket(parsed->socket);
 	if (!path || client_init(&ctl->client, path) < 0) {
 		ctl_error(ctl, "out of memory");
 		return CTL_FAILED;
@@ -252,6 +273,9 @@ int ctl_run(int argc, char **argv, FILE *out, FILE *err)
 	struct parsed parsed = {0};
 	int status;
 
+	/* Not among the verbs, nor getopt's business: the words are unfinished. */
+	if (argc > 1 && strcmp(argv[1], COMPLETE_VERB) == 0)
+		return complete(argv + 2, (size_t)argc - 2, COMPLETE_PATIENCE_USEC, out);
 	term_init(&ctl.term, out, err);
 	status = parse(&ctl, argc, argv, &parsed);
 	if (status == 0)

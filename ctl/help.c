@@ -15,6 +15,11 @@ static const char options_text[] =
 	"\nExit status: 0 done; 1 failed; 2 wrong usage; 3 a named service is not up (status);\n"
 	"4 no such service, or no supervisord; 5 not permitted.\n";
 
+const char *help_options(void)
+{
+	return options_text;
+}
+
 static int help_verb(struct ctl *ctl, const struct verb *verb)
 {
 	fprintf(ctl->out, "usage: supctl %s%s%s\n\n%s\n", verb->name,

@@ -57,6 +57,7 @@ const struct verb verbs[] = {
 		.summary = "show the state of services",
 		.details = names_text,
 		.max_args = VERB_ANY_ARGS,
+		.takes = VERB_TAKES_NAMES,
 		.run = verb_status,
 	},
 	{
@@ -68,6 +69,7 @@ const struct verb verbs[] = {
 		.options = VERB_NO_WAIT,
 		.min_args = 1,
 		.max_args = VERB_ANY_ARGS,
+		.takes = VERB_TAKES_NAMES,
 		.run = verb_act,
 	},
 	{
@@ -79,6 +81,7 @@ const struct verb verbs[] = {
 		.options = VERB_NO_WAIT,
 		.min_args = 1,
 		.max_args = VERB_ANY_ARGS,
+		.takes = VERB_TAKES_NAMES,
 		.run = verb_act,
 	},
 	{
@@ -90,6 +93,7 @@ const struct verb verbs[] = {
 		.options = VERB_NO_WAIT,
 		.min_args = 1,
 		.max_args = VERB_ANY_ARGS,
+		.takes = VERB_TAKES_NAMES,
 		.run = verb_act,
 	},
 	{
@@ -100,6 +104,7 @@ const struct verb verbs[] = {
 		.method = METHOD("Reset"),
 		.min_args = 1,
 		.max_args = VERB_ANY_ARGS,
+		.takes = VERB_TAKES_NAMES,
 		.run = verb_act,
 	},
 	{
@@ -110,6 +115,7 @@ const struct verb verbs[] = {
 		.method = METHOD("Signal"),
 		.min_args = 2,
 		.max_args = VERB_ANY_ARGS,
+		.takes = VERB_TAKES_SIGNAL_NAMES,
 		.run = verb_signal,
 	},
 	{
@@ -119,6 +125,7 @@ const struct verb verbs[] = {
 		.details = "",
 		.min_args = 1,
 		.max_args = 1,
+		.takes = VERB_TAKES_SERVICE,
 		.run = verb_show,
 	},
 	{
@@ -129,6 +136,7 @@ const struct verb verbs[] = {
 		.options = VERB_FOLLOW | VERB_LINES | VERB_RAW,
 		.min_args = 1,
 		.max_args = VERB_ANY_ARGS,
+		.takes = VERB_TAKES_NAMES,
 		.run = verb_logs,
 	},
 	{
@@ -137,6 +145,7 @@ const struct verb verbs[] = {
 		.summary = "read the status message queue",
 		.details = queue_text,
 		.options = VERB_PEEK | VERB_FOLLOW,
+		.takes = VERB_TAKES_NOTHING,
 		.run = verb_queue,
 	},
 	{
@@ -145,6 +154,7 @@ const struct verb verbs[] = {
 		.summary = "show what a changed configuration would do",
 		.details = plan_text,
 		.method = METHOD("Plan"),
+		.takes = VERB_TAKES_NOTHING,
 		.run = verb_plan,
 	},
 	{
@@ -154,6 +164,7 @@ const struct verb verbs[] = {
 		.details = apply_text,
 		.method = METHOD("Apply"),
 		.options = VERB_NO_WAIT,
+		.takes = VERB_TAKES_NOTHING,
 		.run = verb_apply,
 	},
 	{
@@ -163,6 +174,7 @@ const struct verb verbs[] = {
 		.details = check_text,
 		.min_args = 1,
 		.max_args = 1,
+		.takes = VERB_TAKES_FILE,
 		.run = verb_check,
 	},
 	{
@@ -170,6 +182,7 @@ const struct verb verbs[] = {
 		.usage = "",
 		.summary = "show the versions of supctl and of supervisord",
 		.details = "",
+		.takes = VERB_TAKES_NOTHING,
 		.run = verb_version,
 	},
 	{
@@ -181,6 +194,7 @@ const struct verb verbs[] = {
 			"\n"
 			"  --no-wait    return as soon as supervisord has accepted the request\n",
 		.options = VERB_NO_WAIT,
+		.takes = VERB_TAKES_NOTHING,
 		.run = verb_shutdown,
 	},
 	{
@@ -189,6 +203,7 @@ const struct verb verbs[] = {
 		.summary = "show this, or more about a verb",
 		.details = "",
 		.max_args = 1,
+		.takes = VERB_TAKES_VERB,
 		.run = verb_help,
 	},
 };

@@ -16,6 +16,19 @@ enum verb_option {
 	VERB_NO_WAIT = 1 << 4
 };
 
+/* What the arguments of a verb, or the value of an option, are: what completion offers. */
+enum verb_takes {
+	VERB_TAKES_UNSET, /* an entry that doesn't say; a test refuses it */
+	VERB_TAKES_NOTHING, /* no argument, or what only the user can know */
+	VERB_TAKES_NAMES, /* of services, instances, definitions and groups */
+	VERB_TAKES_SERVICE, /* one service or instance, then nothing that can be known */
+	VERB_TAKES_SIGNAL_NAMES, /* a signal, then names */
+	VERB_TAKES_STATE,
+	VERB_TAKES_FILE,
+	VERB_TAKES_VERB,
+	VERB_TAKES_MAX
+};
+
 #define VERB_ANY_ARGS ((size_t)-1)
 
 struct verb {
@@ -26,6 +39,7 @@ struct verb {
 	const char *method; /* of verbs that differ in nothing but the method they call */
 	unsigned options; /* enum verb_option */
 	size_t min_args, max_args;
+	enum verb_takes takes;
 	int (*run)(struct ctl *ctl); /* returns the exit status */
 };
 
@@ -37,6 +51,9 @@ const struct verb *verb_find(const char *name);
 
 /* The verb that was most likely meant; NULL where nothing is near. */
 const struct verb *verb_guess(const char *name);
+
+/* The text that describes the options of every verb. */
+const char *help_options(void);
 
 int verb_act(struct ctl *ctl);
 int verb_plan(struct ctl *ctl);

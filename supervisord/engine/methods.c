@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/sys.h"
+#include "engine/directory.h"
 #include "engine/names.h"
 #include "engine/request.h"
 #include "engine/service.h"
@@ -79,6 +80,11 @@ static void do_list(void *userdata, struct server_call *call)
 	for (uint32_t i = 0; i < sel.n; i++)
 		json_array_append_new(services, status_service(sel.services[i]));
 	server_reply(call, json_pack("{s:o}", "services", services), false);
+}
+
+static void do_names(void *userdata, struct server_call *call)
+{
+	server_reply(call, directory(userdata), false);
 }
 
 static void do_logs(void *userdata, struct server_call *call)
@@ -278,6 +284,7 @@ static const struct server_method methods[] = {
 		.needs = PEER_RIGHT_OBSERVE,
 		.parameters = {NAMES_OPTIONAL},
 		.call = do_list},
+	{.name = "Names", .needs = PEER_RIGHT_OBSERVE, .call = do_names},
 	{.name = "Logs",
 		.needs = PEER_RIGHT_OBSERVE,
 		.parameters = {NAMES_OPTIONAL},

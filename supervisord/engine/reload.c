@@ -64,8 +64,8 @@ static void refuse(struct reload_request *q, json_t *errors)
 	if (q->apply)
 		log_error("the configuration that was in force stays in force");
 	if (q->call)
-		server_error(
-			q->call, CONTROL_ERROR_BAD_CONFIGURATION, json_pack("{s:o}", "errors", errors));
+		server_error(q->call, CONTROL_ERROR_BAD_CONFIGURATION,
+			json_pack("{s:o}", "errors", errors));
 	else
 		json_decref(errors);
 	q->call = NULL;

@@ -27,32 +27,47 @@
 #define ENGINE_NAME	   "supervisord-engine"
 #define EXEC_FAILED_STATUS 127
 
-static int open_beside_ourselves(void)
+/* path is taken from the directory that we lie in. */
+static int open_near(const char *path)
 {
-	char path[4096];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - sizeof(ENGINE_NAME));
+	char full[4096];
+	size_t size = strlen(path) + 1;
+	ssize_t n = readlink("/proc/self/exe", full, sizeof(full));
 	char *slash;
 
 	if (n < 0)
 		return -errno;
-	path[n] = '\0';
-	slash = strrchr(path, '/');
+	if ((size_t)n == sizeof(full))
+		return -ENAMETOOLONG;
+	full[n] = '\0';
+	slash = strrchr(full, '/');
 	if (!slash)
 		return -ENOENT;
-	memcpy(slash + 1, ENGINE_NAME, sizeof(ENGINE_NAME));
-	return sys_openat(AT_FDCWD, path, O_PATH, 0);
+	if (size > (size_t)(full + sizeof(full) - (slash + 1)))
+		return -ENAMETOOLONG;
+	memcpy(slash + 1, path, size);
+	return sys_openat(AT_FDCWD, full, O_PATH, 0);
 }
 
-int engine_process_init(struct launcher *l, char *const *argv, const char *path)
+static int open_engine(const struct launcher_options *options)
 {
-	int fd = open_beside_ourselves();
+	int fd = open_near(ENGINE_NAME);
 
+	if (fd < 0 && *options->engine_near != '\0')
+		fd = open_near(options->engine_near);
 	if (fd < 0)
-		fd = sys_openat(AT_FDCWD, path, O_PATH, 0);
+		fd = sys_openat(AT_FDCWD, options->engine_path, O_PATH, 0);
+	return fd;
+}
+
+int engine_process_init(struct launcher *l, const struct launcher_options *options)
+{
+	int fd = open_engine(options);
+
 	if (fd < 0)
 		return fd;
 	l->engine = (struct engine_process){
-		.argv = argv, .image_fd = fd, .link = -1, .start_usec = USEC_INFINITY};
+		.argv = options->argv, .image_fd = fd, .link = -1, .start_usec = USEC_INFINITY};
 	return 0;
 }
 

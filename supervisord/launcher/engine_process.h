@@ -3,10 +3,11 @@
 
 #include <signal.h>
 
+#include "launcher/launcher.h"
 #include "launcher/state.h"
 
-/* Opens the program; -errno where there is none. */
-int engine_process_init(struct launcher *l, char *const *argv, const char *path);
+/* Opens the program where the options say; -errno where there is none. */
+int engine_process_init(struct launcher *l, const struct launcher_options *options);
 
 /* Starts one. -errno. */
 int engine_process_start(struct launcher *l);

@@ -404,7 +404,7 @@ int launcher_run(const struct launcher_options *options)
 		log_error("cannot start: %s", strerror(-r));
 		return 1;
 	}
-	r = engine_process_init(l, options->argv, options->engine_path);
+	r = engine_process_init(l, options);
 	if (r < 0) {
 		log_error("cannot open the engine (%s): %s", options->engine_path, strerror(-r));
 		return 1;

@@ -6,7 +6,9 @@
 
 struct launcher_options {
 	char *const *argv; /* of the program; all but the first go on to the engine */
-	const char *engine_path; /* where to find the engine if not beside the program */
+	/* Where to find the engine if not beside the program: */
+	const char *engine_near; /* from the program's directory, or "" */
+	const char *engine_path; /* else there */
 };
 
 /* Runs until the engine says with which status to end, and returns that. Call once. */

@@ -3,7 +3,8 @@
 
 int main(int argc, char *argv[])
 {
-	struct launcher_options options = {.argv = argv, .engine_path = ENGINE_PATH};
+	struct launcher_options options = {
+		.argv = argv, .engine_near = ENGINE_NEAR, .engine_path = ENGINE_PATH};
 
 	(void)argc;
 	return launcher_run(&options);

@@ -11,6 +11,8 @@ SHEBANG = re.compile(r"#!.*\b(sh|bash|dash)\b")
 
 
 def is_script(path):
+    if path.endswith(".bash"):
+        return True
     with open(os.path.join(lint.ROOT, path), "rb") as f:
         return SHEBANG.match(f.readline(200).decode(errors="replace")) is not None
 
