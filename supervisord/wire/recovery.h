@@ -61,6 +61,7 @@ enum recovery_flags {
 	RECOVERY_HURRY = 1 << 1,
 	RECOVERY_STARTED = 1 << 2, /* every service with autostart was told to start */
 	RECOVERY_SIGNALLED = 1 << 3, /* TERM or INT came; another one hurries */
+	RECOVERY_ESSENTIAL = 1 << 4, /* it shuts down for an essential service: exit_status */
 };
 
 struct recovery_head {
@@ -75,6 +76,7 @@ struct recovery_head {
 	uint64_t queue_seq; /* the last number that was published */
 	uint32_t journal_slot, journal_valid;
 	struct recovery_record journal;
+	int32_t exit_status; /* of supervisord, with RECOVERY_ESSENTIAL */
 };
 
 _Static_assert(sizeof(struct recovery_head) <= RECOVERY_HEAD_SIZE, "the head has its room");
