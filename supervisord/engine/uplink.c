@@ -104,11 +104,11 @@ static int send_signal(struct service *s)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
 	bool tree = s->outbox.scope == SPEC_KILL_TREE;
+	bool group = s->outbox.scope == SPEC_KILL_GROUP || (tree && s->engine->tree.blind);
 	int error = 0;
 
 	if (!r->main_ended)
-		error = send_kill(s,
-			s->outbox.scope == SPEC_KILL_GROUP ? LINK_SCOPE_GROUP : LINK_SCOPE_PROCESS);
+		error = send_kill(s, group ? LINK_SCOPE_GROUP : LINK_SCOPE_PROCESS);
 	if (error < 0 || !tree)
 		return error;
 	tree_signal(s->engine, s, s->outbox.signo);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,15 +28,31 @@
 #define ENGINE_NAME	   "supervisord-engine"
 #define EXEC_FAILED_STATUS 127
 
+/* Our own program's path, and room behind it. Without /proc it is as we were executed by. */
+static int find_ourselves(char *ret_path, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", ret_path, size - 1);
+	const char *name;
+
+	if (n >= 0) {
+		ret_path[n] = '\0';
+		return 0;
+	}
+	name = (const char *)getauxval(AT_EXECFN);
+	if (!name || strlen(name) >= size)
+		return -ENOENT;
+	memcpy(ret_path, name, strlen(name) + 1);
+	return 0;
+}
+
 static int open_beside_ourselves(void)
 {
 	char path[4096];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - sizeof(ENGINE_NAME));
+	int r = find_ourselves(path, sizeof(path) - sizeof(ENGINE_NAME));
 	char *slash;
 
-	if (n < 0)
-		return -errno;
-	path[n] = '\0';
+	if (r < 0)
+		return r;
 	slash = strrchr(path, '/');
 	if (!slash)
 		return -ENOENT;
