@@ -177,7 +177,7 @@ static json_t *signal_one(struct engine *e, struct service *s, int signo)
 		if (error == 0 && stat.parent != getppid())
 			error = -ESRCH;
 		if (error == 0)
-			error = uplink_kill_pidfd(e, pidfd, signo);
+			error = uplink_kill_pidfd(s, pidfd, signo);
 	}
 	if (r->pid == 0)
 		snprintf(message, sizeof(message), "not running");

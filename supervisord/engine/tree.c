@@ -350,7 +350,7 @@ void tree_signal(struct engine *e, struct service *s, int signo)
 			continue;
 		pidfd = sys_pidfd_open(pids[i]);
 		if (pidfd >= 0 && is_the_same(e, s, pids[i]))
-			uplink_kill_pidfd(e, pidfd, signo);
+			uplink_kill_pidfd(s, pidfd, signo);
 	}
 	tree_release(e);
 }

@@ -54,11 +54,12 @@ int uplink_keep(struct engine *e, enum link_keep tag, int fd)
 	return send_now(e, &m, &fd, 1);
 }
 
-int uplink_kill_pidfd(struct engine *e, int pidfd, int signo)
+int uplink_kill_pidfd(struct service *s, int pidfd, int signo)
 {
-	struct link_message m = {.version = LINK_VERSION, .type = LINK_KILL_PIDFD, .signo = signo};
+	struct link_message m = {
+		.version = LINK_VERSION, .type = LINK_KILL_PIDFD, .id = s->id, .signo = signo};
 
-	return send_now(e, &m, &pidfd, 1);
+	return send_now(s->engine, &m, &pidfd, 1);
 }
 
 int uplink_kill_cgroup(struct engine *e, struct service *s)

@@ -130,8 +130,7 @@ class ContainerTest(harness.SystemTest):
                            + service("bad", [PYTHON, "-c", ORPHANS % (300, 10)]))
         s.wait_log("bad", "made", deadline=60)
         wait_until(lambda: not s.zombies(), "all are reaped")
-        below = [p for p in children()[s.pid]]
-        self.assertEqual(3, len(below), "the engine and two services")
+        self.assertEqual(3, len(children()[s.pid]), "the engine and two services")
         s.stop()
 
     def test_an_orphan_that_outlives_its_service_is_ended_with_it_or_reaped(self):
@@ -301,6 +300,7 @@ class ContainerTest(harness.SystemTest):
 
     # --- what is missing
 
+    NO_CGROUPS = ("umount -l -R /sys/fs/cgroup || mount -t tmpfs tmpfs /sys",)
     READ_ONLY = ("mount --bind @DIR@/run @DIR@/run", "mount -o remount,bind,ro /")
 
     def test_on_a_read_only_root_it_runs_and_says_once_what_is_missing(self):
@@ -373,7 +373,7 @@ class ContainerTest(harness.SystemTest):
 
     def test_without_cgroups_it_says_so_once(self):
         s = self.container(service("web", sh("setsid sleep 100000 & exec sleep 100000")),
-                           lines=("umount -l -R /sys/fs/cgroup || mount -t tmpfs tmpfs /sys",))
+                           lines=self.NO_CGROUPS)
         s.wait_state("web", "running")
         wait_until(lambda: len(harness.descendants(s.pid)) == 3, "all are there")
         self.assertEqual(1, len(s.lines_of("no cgroups")))
@@ -411,18 +411,23 @@ class ContainerTest(harness.SystemTest):
 @unittest.skipUnless(AS_ROOT, "needs root, to make a pid namespace")
 class AsRoot(ContainerTest):
     def test_without_the_right_to_kill_others_their_services_are_ended_all_the_same(self):
-        s = self.container(service("web", POLITE, 'user = "nobody"')
-                           + service("family", sh("setsid sleep 100000 & echo ready; "
-                                                  "trap '' TERM; while :; do sleep 0.01; done"),
-                                     'user = "nobody"', "stop { timeout = 100ms }"),
-                           wrap=self.without("kill"))
-        s.wait_log("web", "ready")
-        s.wait_log("family", "ready")
-        s.ok("stop", "web")
-        self.assertIn("asked", s.read_log("web"))
-        s.ok("stop", "family", timeout=30)
-        wait_until(lambda: children()[s.pid] == [s.engine_pid()], "only the engine is left")
-        s.stop()
+        for where, lines in (("cgroups", ()), ("no cgroups", self.NO_CGROUPS)):
+            with self.subTest(where):
+                s = self.container(
+                    service("web", POLITE, 'user = "nobody"')
+                    + service("family", sh("setsid sleep 100000 & trap '' TERM; echo ready; "
+                                           "while :; do sleep 0.01; done"),
+                              'user = "nobody"', "stop { timeout = 100ms }"),
+                    wrap=self.without("kill"), lines=lines)
+                s.wait_log("web", "ready")
+                s.wait_log("family", "ready")
+                s.ok("stop", "web")
+                self.assertIn("asked", s.read_log("web"))
+                s.ok("stop", "family")
+                wait_until(lambda s=s: children()[s.pid] == [s.engine_pid()],
+                           "only the engine is left")
+                self.assertEqual(1, len(s.lines_of("no privilege to signal")))
+                s.stop()
 
 
 @unittest.skipUnless(IN_USERNS, "no user namespaces to be had")
