@@ -231,6 +231,17 @@ class ContainerTest(harness.SystemTest):
                              found[name])
         self.assertEqual([b"no newline"], found["last"])
 
+    def test_last_words_reach_standard_output_before_it_exits(self):
+        s = self.container(service("main", sh("printf 'I am done'; exit 3"), INHERIT,
+                                   "essential = true", 'restart = "never"', "autostart = false")
+                           + service("web", sh("trap 'printf farewell; exit 0' TERM; echo ready; "
+                                               "while :; do sleep 0.01; done"), INHERIT,
+                                     'stop { kill = "process" }'))
+        wait_until(lambda: "[web] ready\n" in s.stdout(), "it is ready")
+        s.ctl("start", "main")
+        self.ends(s, 3)
+        self.assertEqual("[web] ready\n[main] I am done\n[web] farewell\n", s.stdout())
+
     def test_a_standard_output_that_nobody_reads_blocks_nothing(self):
         r, w = os.pipe()
         self.addCleanup(os.close, r)
