@@ -7,7 +7,7 @@ import subprocess
 import unittest
 
 import harness
-from harness import (PYTHON, SLEEP, children, py, service, sh, stat_of,
+from harness import (NOBODY, PYTHON, SLEEP, children, py, service, sh, stat_of,
                      status_field, wait_until)
 
 INHERIT = 'log { file = "inherit" }'
@@ -30,7 +30,8 @@ ORPHANS = ("import os,time\n"
 
 
 def can_unshare(*flags):
-    return subprocess.run(["unshare", *flags, "--pid", "--fork", "--mount-proc", "true"],
+    return subprocess.run(["unshare", *flags, "--pid", "--mount", "--ipc", "--fork", "--mount-proc",
+                           "mount", "-t", "tmpfs", "tmpfs", "/tmp"],
                           capture_output=True, check=False).returncode == 0
 
 
@@ -57,6 +58,8 @@ class Container(harness.Supervisor):
         self.stdio = {}
         # The runtime directory is a mount of its own, which stays writable.
         os.makedirs(self.runtime_dir)
+        if self.user is not None:
+            os.chown(self.runtime_dir, self.user, self.user)
 
     def start(self, ready=True, args=None):
         flags = ["--user", "--map-root-user"] if self.user_ns else []
@@ -181,7 +184,7 @@ class ContainerTest(harness.SystemTest):
 
         def snapshot():
             done = subprocess.run(["nsenter", "-t", str(s.pid), "-i", "-m",
-                                   *(["-U"] if s.user_ns else []),
+                                   *(["-U", "--preserve-credentials"] if s.user_ns else []),
                                    s.supctl, "-s", s.socket_path, "--json", "queue", "--peek"],
                                   capture_output=True, text=True, check=False, env=s.env)
             return "snapshot" in done.stdout or '"previous":null' in done.stdout.replace(" ", "")
@@ -196,6 +199,19 @@ class ContainerTest(harness.SystemTest):
         self.assertEqual((web["pid"], 0), tuple(s.wait_state("web", "running")[k]
                                                 for k in ("pid", "restarts")))
         wait_until(lambda: not s.zombies(), "the engines are reaped")
+        s.stop()
+
+    def test_a_service_that_kills_all_it_can_reach_ends_nothing_for_good(self):
+        s = self.container(service("web", SLEEP, 'restart = "always"')
+                           + service("killer", py("import os; os.kill(-1, 9)"), 'restart = "never"',
+                                     "autostart = false"))
+        web, engine = s.wait_state("web", "running")["pid"], s.wait_engine()
+        s.ctl("start", "--no-wait", "killer")
+        s.wait_engine(other_than=engine)
+        again = s.wait_service("web", lambda r: r["state"] == "running" and r["pid"] != web,
+                               "it runs again")
+        self.assertEqual(1, again["restarts"])
+        self.assertNotEqual("failed", s.wait_state("killer", "exited")["state"])
         s.stop()
 
     def test_the_exit_status_of_an_essential_service_is_the_containers(self):
@@ -242,17 +258,29 @@ class ContainerTest(harness.SystemTest):
         self.ends(s, 3)
         self.assertEqual("[web] ready\n[main] I am done\n[web] farewell\n", s.stdout())
 
-    def test_a_standard_output_that_nobody_reads_blocks_nothing(self):
+    def unread(self, **kw):
+        """One whose standard output is a pipe that nobody reads, and that is full."""
         r, w = os.pipe()
         self.addCleanup(os.close, r)
         try:
             s = self.container(service("loud", py("while True: print('x' * 1000)"), INHERIT)
-                               + service("web", SLEEP), start=False)
+                               + service("web", SLEEP), start=False, **kw)
             s.stdio = {"stdout": w}
             s.start()
         finally:
             os.close(w)
         s.wait_stderr("its reader is too slow")
+        return s
+
+    def test_a_standard_output_that_nobody_reads_blocks_nothing(self):
+        s = self.unread()
+        s.ok("restart", "web")
+        s.ok("stop", "loud")
+        s.stop()
+
+    @unittest.skipIf(has_sanitizer(), "sanitizers need /proc")
+    def test_nor_does_one_that_cannot_be_opened_anew_for_want_of_proc(self):
+        s = self.unread(lines=self.NO_PROC)
         s.ok("restart", "web")
         s.ok("stop", "loud")
         s.stop()
@@ -260,10 +288,11 @@ class ContainerTest(harness.SystemTest):
     def test_a_standard_output_that_was_closed_blocks_and_ends_nothing(self):
         r, w = os.pipe()
         try:
-            s = self.container(service("loud", py("while True: print('x' * 1000)"), INHERIT)
+            s = self.container(service("loud", sh("while :; do echo x; sleep 0.01; done"), INHERIT)
                                + service("web", SLEEP), start=False)
             s.stdio = {"stdout": w}
             s.start()
+            self.assertEqual(b"[loud] x\n", os.read(r, 9))
         finally:
             os.close(w)
             os.close(r)
@@ -312,6 +341,7 @@ class ContainerTest(harness.SystemTest):
     # --- what is missing
 
     NO_CGROUPS = ("umount -l -R /sys/fs/cgroup || mount -t tmpfs tmpfs /sys",)
+    NO_PROC = ("umount -l /proc", "mount -t tmpfs tmpfs /proc")
     READ_ONLY = ("mount --bind @DIR@/run @DIR@/run", "mount -o remount,bind,ro /")
 
     def test_on_a_read_only_root_it_runs_and_says_once_what_is_missing(self):
@@ -348,7 +378,7 @@ class ContainerTest(harness.SystemTest):
                            + service("other", SLEEP, "oom-score-adj = 100")
                            + service("bad", sh("exit 3"), "restart-limit = 1",
                                      "restart-delay = 1ms"),
-                           lines=("umount -l /proc", "mount -t tmpfs tmpfs /proc"))
+                           lines=self.NO_PROC)
         self.assertEqual(3, s.wait_state("bad", "failed")["exit_code"])
         s.wait_state("web", "running")
         s.wait_state("other", "running")
@@ -421,6 +451,16 @@ class ContainerTest(harness.SystemTest):
 
 @unittest.skipUnless(AS_ROOT, "needs root, to make a pid namespace")
 class AsRoot(ContainerTest):
+    def test_an_ordinary_user_can_be_the_first_process(self):
+        # Whose standard output, a pipe of root, such a one can't open anew.
+        s = self.unread(user=NOBODY, wrap=("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}",
+                                           "--clear-groups", "--"))
+        self.assertEqual(str(NOBODY), status_field(s.pid, "Uid").split()[0])
+        s.ok("restart", "web")
+        s.kill_engine()
+        s.ok("stop", "loud")
+        s.stop()
+
     def test_without_the_right_to_kill_others_their_services_are_ended_all_the_same(self):
         for where, lines in (("cgroups", ()), ("no cgroups", self.NO_CGROUPS)):
             with self.subTest(where):
