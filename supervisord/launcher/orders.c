@@ -91,13 +91,16 @@ static void order_spawn(struct launcher *l, struct order *o)
 }
 
 /* What the kernel refused, for want of CAP_KILL. */
-static void kill_as_its_user(const struct service *s, int pidfd, int signo, bool group)
+static void kill_as_its_user(struct service *s, int pidfd, int signo, bool group)
 {
-	int r = s && s->uid != (uid_t)-1 ? deputy_kill(s->uid, pidfd, signo, group) : -EPERM;
+	int r = -EPERM;
 
-	if (r < 0)
-		log_warning("cannot signal a process of service %" PRIu32 ": %s", s ? s->id : 0,
-			strerror(-r));
+	if (s->uid != (uid_t)-1)
+		r = deputy_kill(s->uid, pidfd, signo, group);
+	if (r < 0 && !s->told_no_kill)
+		log_warning(
+			"cannot signal a process of service %" PRIu32 ": %s", s->id, strerror(-r));
+	s->told_no_kill = r < 0;
 }
 
 void orders_kill(const struct entry *e, int signo, enum link_scope scope)
@@ -181,9 +184,10 @@ static void order_remove(struct launcher *l, struct order *o)
 
 static void order_kill_pidfd(struct launcher *l, struct order *o)
 {
-	if (!o->lost_fds && sys_pidfd_send_signal(o->fds[0], o->m.signo) == -EPERM)
-		kill_as_its_user(
-			table_find_service(&l->table, o->m.id), o->fds[0], o->m.signo, false);
+	struct service *s = table_find_service(&l->table, o->m.id);
+
+	if (!o->lost_fds && sys_pidfd_send_signal(o->fds[0], o->m.signo) == -EPERM && s)
+		kill_as_its_user(s, o->fds[0], o->m.signo, false);
 }
 
 static void order_ack(struct launcher *l, struct order *o)

@@ -57,8 +57,8 @@ class Essential(harness.SystemTest):
             "main", sh(self.gate() + "kill -KILL $$"), NEVER))
 
     def test_while_it_is_started_again_nothing_else_ends_until_the_limit_is_reached(self):
-        code = self.run_to_its_end("main", sh(self.gate() + "echo run; exit 7"), "restart-limit = 2",
-                                   *FAST)
+        code = self.run_to_its_end("main", sh(self.gate() + "echo run; exit 7"),
+                                   "restart-limit = 2", *FAST)
         self.assertEqual(7, code)
         self.assertEqual(3, self.s.read_log("main").count("run\n"))
         self.assertIn("gave up after 2 automatic restarts", self.told())
