@@ -464,6 +464,7 @@ static const struct diff_rule service_rules[] = {
 	{"command", RESTART, COMMAND, IN_SERVICE(command)},
 	{"type", RESTART, ENUM(type_name), IN_POLICY(type)},
 	{"autostart", LIVE, BOOL, IN_POLICY(autostart)},
+	{"essential", LIVE, BOOL, IN_POLICY(essential)},
 	{"instances", LIVE, INT, IN_SERVICE(n_instances), SERVICE_GIVEN(has_instances),
 		.is_count = true},
 	{"directory", RESTART, STRING, IN_SERVICE(directory)},

@@ -65,6 +65,12 @@ static int set_autostart(struct making *m, const struct value *v)
 	return 0;
 }
 
+static int set_essential(struct making *m, const struct value *v)
+{
+	convert_bool(m->b->errors, v, &m->s->policy.essential);
+	return 0;
+}
+
 static int set_instances(struct making *m, const struct value *v)
 {
 	m->s->has_instances =
@@ -314,6 +320,7 @@ static int (*const setters[SERVICE_KEY_MAX])(struct making *m, const struct valu
 	[SERVICE_COMMAND] = set_command,
 	[SERVICE_TYPE] = set_type,
 	[SERVICE_AUTOSTART] = set_autostart,
+	[SERVICE_ESSENTIAL] = set_essential,
 	[SERVICE_INSTANCES] = set_instances,
 	[SERVICE_DIRECTORY] = set_directory,
 	[SERVICE_UMASK] = set_umask,

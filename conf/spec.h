@@ -53,6 +53,7 @@ struct spec_policy {
 	usec_t stop_timeout_usec;
 	enum spec_kill stop_kill;
 	bool autostart;
+	bool essential; /* when it ends for good, all stop */
 };
 
 /* A file and line of a key. file is borrowed from the spec (spec.files). */

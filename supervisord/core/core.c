@@ -27,6 +27,7 @@ struct core *core_new(uint32_t n_services, unsigned max_starting)
 	c->max_starting = max_starting;
 	c->live = c->waiting = (struct core_list){NO_SERVICE, NO_SERVICE};
 	c->first_change = c->last_change = NO_SERVICE;
+	c->essential_end = NO_SERVICE;
 	return c;
 }
 
@@ -281,6 +282,8 @@ bool core_step(struct core *c, const struct core_event *event, usec_t now, uint6
 	in = guard(&s);
 	if (in != IN_MAX && !act(&s, in))
 		return false;
+	if (c->essential_end != NO_SERVICE && !c->shutting_down)
+		core_shutdown(c, false, now);
 	give_slots(c, now);
 	stop_wave(c, now);
 	return true;
@@ -348,6 +351,14 @@ bool core_is_down(const struct core *c)
 bool core_is_shutting_down(const struct core *c)
 {
 	return c->shutting_down;
+}
+
+bool core_essential_end(const struct core *c, uint32_t *ret_service)
+{
+	if (c->essential_end == NO_SERVICE)
+		return false;
+	*ret_service = c->essential_end;
+	return true;
 }
 
 static enum core_outcome judge_up(const struct core_record *r)

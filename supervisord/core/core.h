@@ -213,6 +213,11 @@ void core_shutdown(struct core *c, bool hurry, usec_t now);
 /* True once a shutdown was begun and nothing is alive. */
 bool core_is_down(const struct core *c);
 bool core_is_shutting_down(const struct core *c);
+/*
+ * An essential service that goes to exited or failed by itself begins a shutdown (without
+ * hurry) within that step. True, and which service, where it was one that did.
+ */
+bool core_essential_end(const struct core *c, uint32_t *ret_service);
 
 /* When to send CORE_EVENT_DEADLINE; USEC_INFINITY for never. */
 usec_t core_deadline(const struct core *c, uint32_t service);

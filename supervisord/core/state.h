@@ -30,6 +30,7 @@ struct core {
 	uint32_t n, n_starting;
 	unsigned max_starting;
 	bool shutting_down;
+	uint32_t essential_end; /* whose end is the reason for that; NO_SERVICE */
 	usec_t patience_usec; /* shutting down: when the rest is stopped without waiting */
 	uint32_t wave_last; /* shutting down: the newest live service when stops were last given */
 	uint64_t order;

@@ -393,8 +393,18 @@ static bool done_backoff(struct step *s)
 	return true;
 }
 
+/* The first essential service that ends decides; in a shutdown there is nothing to decide. */
+static void note_final_end(struct step *s)
+{
+	struct core *c = s->core;
+
+	if (s->slot->policy->essential && !c->shutting_down && c->essential_end == NO_SERVICE)
+		c->essential_end = s->index;
+}
+
 static bool done_exited(struct step *s)
 {
+	note_final_end(s);
 	enter(s, CORE_EXITED, CORE_WHY_ENDED);
 	return true;
 }
@@ -403,6 +413,7 @@ static bool done_failed(struct step *s)
 {
 	bool wanted = restart_is_wanted(s->slot->policy, &s->slot->record);
 
+	note_final_end(s);
 	/* an end that policy would restart fails only because of the limit */
 	enter(s, CORE_FAILED, wanted ? CORE_WHY_GAVE_UP : CORE_WHY_ENDED);
 	return true;

@@ -20,6 +20,7 @@
 #include "base/sys.h"
 #include "engine/apply.h"
 #include "engine/config.h"
+#include "engine/essential.h"
 #include "engine/publish.h"
 #include "engine/request.h"
 #include "engine/service.h"
@@ -207,6 +208,7 @@ static void leave(struct engine *e)
 {
 	_cleanup_free_
 	char *control = NULL;
+	int status = essential_exit_status(e);
 
 	if (asprintf(&control, "%s/%s", e->spec->runtime_dir, CONTROL_SOCKET_NAME) >= 0)
 		sys_unlinkat(AT_FDCWD, control, 0);
@@ -218,7 +220,7 @@ static void leave(struct engine *e)
 	store_fini(&e->store, e->spec->runtime_dir);
 	config_fini(e);
 	log_info("everything is stopped");
-	uplink_send_plain(e, LINK_EXIT, EXIT_SUCCESS, 0);
+	uplink_send_plain(e, LINK_EXIT, (uint32_t)status, 0);
 	e->loop.quit = true;
 }
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/macro.h"
 #include "engine/engine.h"
+#include "engine/essential.h"
 #include "engine/publish.h"
 #include "engine/request.h"
 #include "engine/service.h"
@@ -151,7 +152,7 @@ void engine_event(struct engine *e, const struct core_event *event)
 		log_error("bug: service '%s': event %s in state %s",
 			services_by_id(e, event->service)->name, core_event_to_string(event->type),
 			core_state_to_string((enum core_state)r->state));
-	engine_perform(e);
+	essential_perform(e);
 }
 
 static enum core_end end_of(const struct link_exit *x)

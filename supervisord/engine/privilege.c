@@ -9,6 +9,7 @@
 #include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -43,24 +44,35 @@ bool privilege_allows_nice(int nice)
 	return false;
 }
 
-static int own_oom_score_adj(void)
+/* Ours, if it is one that can be written: a container may have no /proc, or a read-only one. */
+static int own_oom_score_adj(int *ret_value)
 {
 	char text[16] = "";
 	_cleanup_close_
-	int fd = sys_openat(AT_FDCWD, "/proc/self/oom_score_adj", O_RDONLY, 0);
+	int fd = sys_openat(AT_FDCWD, "/proc/self/oom_score_adj", O_RDWR, 0);
+	ssize_t n;
 
-	if (fd < 0 || sys_read(fd, text, sizeof(text) - 1) <= 0)
-		return 0;
-	return atoi(text);
+	if (fd < 0)
+		return fd;
+	n = sys_read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return (int)n;
+	*ret_value = atoi(text);
+	return 0;
 }
 
 bool privilege_allows_oom_score_adj(int value)
 {
 	static bool told;
+	int own = 0, r = own_oom_score_adj(&own);
 
-	if (value >= own_oom_score_adj() || has_capability(CAP_SYS_RESOURCE))
+	if (r == 0 && (value >= own || has_capability(CAP_SYS_RESOURCE)))
 		return true;
-	if (!told)
+	if (!told && r < 0)
+		log_warning("cannot set oom-score-adj = %d (%s): services that ask for such run "
+			    "without",
+			value, strerror(-r));
+	else if (!told)
 		log_warning(
 			"no privilege to set oom-score-adj = %d: services that ask for such run "
 			"without",

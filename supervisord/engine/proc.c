@@ -18,6 +18,18 @@
 
 #define MAX_ENVIRONMENT (256 * 1024)
 
+bool proc_is_ours(void)
+{
+	char text[16];
+	ssize_t n = readlink("/proc/self", text, sizeof(text) - 1);
+	uint64_t pid;
+
+	if (n < 0)
+		return false;
+	text[n] = '\0';
+	return parse_u64(text, INT32_MAX, &pid) == 0 && (pid_t)pid == getpid();
+}
+
 static int open_proc(pid_t pid, const char *name)
 {
 	char path[48];

@@ -32,5 +32,11 @@ void proc_command(pid_t pid, char *ret_text, size_t n);
 #define PROC_INVOCATION_SIZE 16
 bool proc_invocation(pid_t pid, uint8_t ret_invocation[static PROC_INVOCATION_SIZE]);
 
+/*
+ * Whether /proc is there and shows our own pid namespace: a container may have none, or that
+ * of its host, in which a pid means somebody else.
+ */
+bool proc_is_ours(void);
+
 /* All processes, dead ones included: an array to be freed. 0 or -errno. */
 int proc_list(struct proc_stat **ret_stats, size_t *ret_n);

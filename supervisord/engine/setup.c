@@ -44,22 +44,29 @@ static int fail_path(const char *what, const char *path, int error)
 
 /* --- what a first engine makes --- */
 
+/*
+ * Only the runtime directory has to be there: on a read-only root, services still have to
+ * run. A directory that others can write to is refused in any case.
+ */
 static int make_directories(struct engine *e)
 {
 	const struct {
-		const char *path;
+		const char *path, *without;
 		unsigned mode;
 	} wanted[] = {
-		{e->spec->runtime_dir, 0755},
-		{e->spec->state_dir, 0750},
-		{e->spec->log_dir, 0750},
+		{e->spec->runtime_dir, NULL, 0755},
+		{e->spec->state_dir, "nothing is kept there", 0750},
+		{e->spec->log_dir, "what services write to files there is dropped", 0750},
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(wanted); i++) {
 		int r = store_make_directory(wanted[i].path, wanted[i].mode);
 
-		if (r < 0)
+		if (r < 0 && (!wanted[i].without || r == -EPERM))
 			return fail_path("cannot use the directory", wanted[i].path, r);
+		if (r < 0)
+			log_warning("cannot use the directory %s: %s; going on without it: %s",
+				wanted[i].path, strerror(-r), wanted[i].without);
 	}
 	return 0;
 }
@@ -79,7 +86,10 @@ static int clear_up(struct engine *e, int *ret_queue_id, uint64_t *ret_queue_seq
 	}
 	*ret_queue_id = left.area.head->queue_id;
 	*ret_queue_seq = left.area.head->queue_seq;
-	r = orphans_end(&left, e->tree.cgroup_fd);
+	if (!e->tree.blind)
+		r = orphans_end(&left, e->tree.cgroup_fd);
+	else /* nothing is older than the first process of a pid namespace */
+		r = getppid() == 1 ? 0 : -ENOENT;
 	/* Cgroups that were killed as a whole take no new process: all start anew. */
 	if (e->tree.cgroup_fd >= 0)
 		cgroup_remove_below(e->tree.cgroup_fd);

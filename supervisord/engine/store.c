@@ -21,6 +21,7 @@
 #define LOCK_NAME     "lock"
 #define RECOVERY_NAME "recovery"
 
+/* All zero where there is no /proc to tell it. */
 static int get_boot_id(uint8_t ret_id[16])
 {
 	char text[64];
@@ -29,12 +30,14 @@ static int get_boot_id(uint8_t ret_id[16])
 	ssize_t n;
 	unsigned digits = 0;
 
+	memset(ret_id, 0, 16);
+	if (fd == -ENOENT)
+		return 0;
 	if (fd < 0)
 		return fd;
 	n = sys_read(fd, text, sizeof(text));
 	if (n < 0)
 		return (int)n;
-	memset(ret_id, 0, 16);
 	for (ssize_t i = 0; i < n && digits < 32; i++) {
 		char c = text[i];
 		unsigned v;

@@ -38,6 +38,14 @@ void tree_init(struct engine *e, int kept_fd)
 	int fd = -1, r;
 
 	t->cgroup_fd = -1;
+	t->blind = !proc_is_ours();
+	if (t->blind) {
+		if (!e->recovering)
+			log_warning("no /proc of our own: of a service's processes only the main "
+				    "one and its process group can be ended");
+		close_fd(kept_fd);
+		return;
+	}
 	/* One name for one runtime directory: the next supervisord there finds what is left. */
 	for (const char *p = e->spec->runtime_dir; *p; p++)
 		hash = (hash ^ (unsigned char)*p) * UINT64_C(1099511628211);
@@ -283,6 +291,8 @@ static int list_seen(struct engine *e, const struct service *s, pid_t *ret_pids,
 {
 	int found = 0, r;
 
+	if (e->tree.blind)
+		return 0;
 	if (!e->tree.seen) {
 		r = look(e);
 		if (r < 0)
@@ -354,7 +364,7 @@ void tree_signal(struct engine *e, struct service *s, int signo)
 			continue;
 		pidfd = sys_pidfd_open(pids[i]);
 		if (pidfd >= 0 && is_the_same(e, s, pids[i]))
-			uplink_kill_pidfd(e, pidfd, signo);
+			uplink_kill_pidfd(s, pidfd, signo);
 	}
 	tree_release(e);
 }

@@ -32,6 +32,7 @@ struct tree {
 	size_t n_seen;
 	unsigned held; /* how many want the look to be kept */
 	bool verified; /* a service was seen in its cgroup */
+	bool blind; /* no /proc: only main processes and their groups are known */
 };
 
 #define TREE_MAX_PROCESSES 1024 /* of one service, that are told or signalled in one go */
@@ -47,7 +48,7 @@ struct tree_watch {
 
 /*
  * Finds or makes the directory for cgroups, or takes the one an engine before us had (fd,
- * else -1). Without one, says so once.
+ * else -1). Without one, or without /proc, says so once.
  */
 void tree_init(struct engine *e, int kept_fd);
 /* Removes the cgroups. True once none is left. */

@@ -56,11 +56,12 @@ int uplink_keep(struct engine *e, enum link_keep tag, int fd)
 	return send_now(e, &m, &fd, 1);
 }
 
-int uplink_kill_pidfd(struct engine *e, int pidfd, int signo)
+int uplink_kill_pidfd(struct service *s, int pidfd, int signo)
 {
-	struct link_message m = {.version = LINK_VERSION, .type = LINK_KILL_PIDFD, .signo = signo};
+	struct link_message m = {
+		.version = LINK_VERSION, .type = LINK_KILL_PIDFD, .id = s->id, .signo = signo};
 
-	return send_now(e, &m, &pidfd, 1);
+	return send_now(s->engine, &m, &pidfd, 1);
 }
 
 int uplink_kill_cgroup(struct engine *e, struct service *s)
@@ -111,11 +112,11 @@ static int send_signal(struct service *s)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
 	bool tree = s->outbox.scope == SPEC_KILL_TREE;
+	bool group = s->outbox.scope == SPEC_KILL_GROUP || (tree && s->engine->tree.blind);
 	int error = 0;
 
 	if (!r->main_ended)
-		error = send_kill(s,
-			s->outbox.scope == SPEC_KILL_GROUP ? LINK_SCOPE_GROUP : LINK_SCOPE_PROCESS);
+		error = send_kill(s, group ? LINK_SCOPE_GROUP : LINK_SCOPE_PROCESS);
 	if (error < 0 || !tree)
 		return error;
 	tree_signal(s->engine, s, s->outbox.signo);

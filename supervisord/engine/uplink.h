@@ -64,7 +64,7 @@ void uplink_tell(struct service *s, unsigned marks);
 bool uplink_remove(struct service *s);
 /* Small messages that must get through; wait a moment (bounded) if they have to. */
 void uplink_send_plain(struct engine *e, enum link_type type, uint32_t value, int signo);
-/* Signals one process that was identified by the caller. 0 or -errno. */
-int uplink_kill_pidfd(struct engine *e, int pidfd, int signo);
+/* Signals one process of a service that was identified by the caller. 0 or -errno. */
+int uplink_kill_pidfd(struct service *s, int pidfd, int signo);
 /* Kills all of a service's cgroup. 0 or -errno. */
 int uplink_kill_cgroup(struct engine *e, struct service *s);

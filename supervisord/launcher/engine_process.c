@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,19 +28,35 @@
 #define ENGINE_NAME	   "supervisord-engine"
 #define EXEC_FAILED_STATUS 127
 
+/* Our own program's path. Without /proc it is as we were executed by. */
+static int find_ourselves(char *ret_path, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", ret_path, size);
+	const char *name;
+
+	if ((size_t)n == size)
+		return -ENAMETOOLONG;
+	if (n >= 0) {
+		ret_path[n] = '\0';
+		return 0;
+	}
+	name = (const char *)getauxval(AT_EXECFN);
+	if (!name || strlen(name) >= size)
+		return -ENOENT;
+	memcpy(ret_path, name, strlen(name) + 1);
+	return 0;
+}
+
 /* path is taken from the directory that we lie in. */
 static int open_near(const char *path)
 {
 	char full[4096];
 	size_t size = strlen(path) + 1;
-	ssize_t n = readlink("/proc/self/exe", full, sizeof(full));
+	int r = find_ourselves(full, sizeof(full));
 	char *slash;
 
-	if (n < 0)
-		return -errno;
-	if ((size_t)n == sizeof(full))
-		return -ENAMETOOLONG;
-	full[n] = '\0';
+	if (r < 0)
+		return r;
 	slash = strrchr(full, '/');
 	if (!slash)
 		return -ENOENT;

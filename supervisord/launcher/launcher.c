@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -314,15 +315,37 @@ static int loop(struct launcher *l)
 
 /* ---- start ---- */
 
-/* 0, 1 and 2 must be something, and 3 is /dev/null: what is opened later lies above. */
-static int init_fds(void)
+/*
+ * A container may lack /dev/null. Then there is a file that is empty and stays so: reading is
+ * the same, and to write is refused instead of swallowed.
+ */
+static int open_null(int *ret_lack)
+{
+	int fd = open("/dev/null", O_RDWR), r;
+
+	if (fd >= 0)
+		return fd;
+	*ret_lack = errno;
+	fd = sys_memfd_create("null", MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return fd;
+	r = sys_fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+	/* As 0, 1 or 2 it has to get to the engine. */
+	return r < 0 || (r = sys_fcntl(fd, F_SETFD, 0)) < 0 ? r : fd;
+}
+
+/*
+ * 0, 1 and 2 must be something, and 3 is /dev/null: what is opened later lies above.
+ * *ret_lack is the errno where something else had to do for that.
+ */
+static int init_fds(int *ret_lack)
 {
 	int fd;
 
 	do {
-		fd = open("/dev/null", O_RDWR);
+		fd = open_null(ret_lack);
 		if (fd < 0)
-			return -errno;
+			return fd;
 	} while (fd < SPAWN_NULL_FD);
 	/* What was inherited beyond stdio is not ours, and must not leak into services. */
 	if (fd != SPAWN_NULL_FD && dup3(fd, SPAWN_NULL_FD, O_CLOEXEC) < 0)
@@ -366,14 +389,18 @@ static int init_signals(struct launcher *l)
 static int init(struct launcher *l)
 {
 	uint64_t nofile[2];
-	int r;
+	int lack = 0, r;
 
-	r = init_fds();
+	r = init_fds(&lack);
 	if (r < 0)
 		return r;
 	init_limits(nofile);
 	spawner_init(&l->spawner, nofile);
 	log_init("supervisord");
+	if (lack > 0)
+		log_warning("cannot open /dev/null: %s; services get an empty file that can't be "
+			    "written instead",
+			strerror(lack));
 	l->epoll = l->spawner.epoll = sys_epoll_create();
 	if (l->epoll < 0)
 		return l->epoll;

@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "launcher/deputy.h"
 #include "launcher/outbox.h"
 
 /* What came with a message. Handlers take the descriptor, or it is closed after them. */
@@ -89,8 +90,23 @@ static void order_spawn(struct launcher *l, struct order *o)
 		fail_spawn(l, e, -r, stage);
 }
 
+/* What the kernel refused, for want of CAP_KILL. */
+static void kill_as_its_user(struct service *s, int pidfd, int signo, bool group)
+{
+	int r = -EPERM;
+
+	if (s->uid != (uid_t)-1)
+		r = deputy_kill(s->uid, pidfd, signo, group);
+	if (r < 0 && !s->told_no_kill)
+		log_warning(
+			"cannot signal a process of service %" PRIu32 ": %s", s->id, strerror(-r));
+	s->told_no_kill = r < 0;
+}
+
 void orders_kill(const struct entry *e, int signo, enum link_scope scope)
 {
+	_cleanup_close_
+	int pidfd = -1;
 	int r = -ESRCH;
 
 	if (e->pid == 0)
@@ -99,7 +115,12 @@ void orders_kill(const struct entry *e, int signo, enum link_scope scope)
 	if (scope == LINK_SCOPE_GROUP)
 		r = sys_kill(-e->pid, signo);
 	if (r == -ESRCH)
-		sys_kill(e->pid, signo);
+		r = sys_kill(e->pid, signo);
+	if (r != -EPERM)
+		return;
+	pidfd = sys_pidfd_open(e->pid);
+	if (pidfd >= 0)
+		kill_as_its_user(e->service, pidfd, signo, scope == LINK_SCOPE_GROUP);
 }
 
 static void order_kill(struct launcher *l, struct order *o)
@@ -161,10 +182,12 @@ static void order_remove(struct launcher *l, struct order *o)
 	table_remove_service(&l->table, s);
 }
 
-static void order_kill_pidfd(struct launcher *l _unused_, struct order *o)
+static void order_kill_pidfd(struct launcher *l, struct order *o)
 {
-	if (!o->lost_fds)
-		sys_pidfd_send_signal(o->fds[0], o->m.signo);
+	struct service *s = table_find_service(&l->table, o->m.id);
+
+	if (!o->lost_fds && sys_pidfd_send_signal(o->fds[0], o->m.signo) == -EPERM && s)
+		kill_as_its_user(s, o->fds[0], o->m.signo, false);
 }
 
 static void order_ack(struct launcher *l, struct order *o)

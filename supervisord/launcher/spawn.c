@@ -356,6 +356,8 @@ int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int plan_fd
 		r = sys_epoll_ctl(s->epoll, EPOLL_CTL_ADD, p.read[2], &event);
 	if (r < 0)
 		return r;
+	e->service->uid = plain.child.plan.head->flags & PLAN_SET_IDS ? plain.child.plan.head->uid
+								      : (uid_t)-1;
 	cgroup = open_cgroup(s, e->service, cgroup_dir, plain.child.plan.cgroup);
 
 	n = take_slot(s);

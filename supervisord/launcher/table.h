@@ -20,6 +20,8 @@ struct service {
 	uint32_t id;
 	uint64_t newest; /* generation; older ones are refused */
 	char *cgroup; /* owned; name of the cgroup made for it, NULL for none */
+	uid_t uid; /* that it was last started as; (uid_t)-1: the same as ours */
+	bool told_no_kill; /* that it can't be signalled */
 	struct list entries;
 };
 

@@ -20,7 +20,8 @@
  *              while that child is not reaped. op: a number that grows per generation; one
  *              that was performed already is not performed again.
  *   KILL_TREE  id: SIGKILL to all of the service's cgroup (cgroup.kill), by its name.
- *   KILL_PIDFD signo; fd: the pidfd of a process that the engine has identified.
+ *   KILL_PIDFD id, signo; fd: the pidfd of a process of that service, which the engine has
+ *              identified.
  *   ACK        id, generation, serial: this exit is counted; forget it.
  *   RELEASE    id, generation: drop the kept read ends of this generation's pipes.
  *   REFETCH    id, generation: tell STARTED again (the descriptors did not arrive).

@@ -77,6 +77,7 @@ enum recovery_flags {
 	RECOVERY_HURRY = 1 << 1,
 	RECOVERY_STARTED = 1 << 2, /* every service with autostart was told to start */
 	RECOVERY_SIGNALLED = 1 << 3, /* TERM or INT came; another one hurries */
+	RECOVERY_ESSENTIAL = 1 << 4, /* it shuts down for an essential service: exit_status */
 };
 
 struct recovery_head {
@@ -93,6 +94,7 @@ struct recovery_head {
 	struct recovery_record journal;
 	uint32_t config; /* below RECOVERY_CONFIGS: the one in force */
 	uint64_t config_op[RECOVERY_CONFIGS]; /* id of the request that brought each; 0: none */
+	int32_t exit_status; /* of supervisord, with RECOVERY_ESSENTIAL */
 };
 
 _Static_assert(sizeof(struct recovery_head) <= RECOVERY_HEAD_SIZE, "the head has its room");

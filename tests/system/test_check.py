@@ -1,5 +1,6 @@
 """supervisord --check, and a start with a bad configuration."""
 
+import glob
 import os
 import re
 import subprocess
@@ -7,6 +8,8 @@ import unittest
 
 import harness
 from harness import SLEEP, service
+
+EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../contrib/examples")
 
 BAD = {
     "an unknown key": ('service "web" {\n\tcommand = {"/bin/true"}\n\tcolour = "red"\n}\n', 3),
@@ -50,6 +53,20 @@ class Check(harness.SystemTest):
                              + service("web", ["/usr/bin/touch", "@DIR@/touched"]))
         self.assertEqual(0, done.returncode, done.stderr)
         self.assertEqual(["supervisord.conf"], os.listdir(s.dir))
+
+    def test_the_examples_are_good(self):
+        paths = glob.glob(f"{EXAMPLES}/*.conf")
+        self.assertIn("container.conf", [os.path.basename(p) for p in paths])
+        for path in paths:
+            with self.subTest(os.path.basename(path)):
+                done = subprocess.run([harness.program("SUPERVISORD"), "--check", "-c", path],
+                                      capture_output=True, text=True, timeout=30, check=False,
+                                      env=os.environ | {"XDG_RUNTIME_DIR": "/run"})
+                # Whose users and groups exist is the machine's matter.
+                wrong = [l for l in done.stderr.splitlines()
+                         if not re.search("unknown (user|group)", l)]
+                self.assertEqual([], wrong)
+                self.assertEqual(2 if done.stderr else 0, done.returncode)
 
     def test_bad_ones_are_two_and_name_file_and_line(self):
         for what, (text, line) in BAD.items():

@@ -12,7 +12,6 @@ static void what_this_version_lacks_is_refused_by_name(void **state)
 		"before = {a}",
 		"conflicts = {a}",
 		"pool = db",
-		"essential = false",
 		"ready { on = exec }",
 		"health { tcp = \"x\" interval = 1s }",
 		"watchdog = 0s",

@@ -91,6 +91,7 @@ static const struct key_case service_cases[] = {
 		DIFF_RESTART},
 	{"type", "", "oneshot", "simple", "=", DIFF_RESTART},
 	{"autostart", "", "false", "true", "=", DIFF_LIVE},
+	{"essential", "", "true", "false", "=", DIFF_LIVE},
 	{"instances", "", "3", NULL, "=", DIFF_LIVE},
 	{"instances", "0", "1", "=", "=", DIFF_LIVE},
 	{"directory", "", "\"/a b\\x1b\\n\\\"\\\\${HOME}\"", "\"/\"", "=", DIFF_RESTART},

@@ -52,6 +52,7 @@ static void a_service_of_one_key_has_the_defaults_of_the_manual(void **state)
 	assert_int_equal(s->reload_signal, SIGHUP);
 	ASSERT_LIST(s->reload_command);
 	assert_true(s->policy.autostart);
+	assert_false(s->policy.essential);
 	assert_string_equal(s->directory, "/");
 	assert_int_equal(s->umask, 022);
 	assert_false(s->identity.set);
@@ -76,6 +77,7 @@ static void every_key_of_a_service_is_taken_over(void **state)
 
 	good(f, "service \"web\" {\n"
 		" command = {\"/bin/x\", \"a b\"} type = oneshot autostart = false instances = 2\n"
+		" essential = true\n"
 		" directory = /srv umask = 077 nice = \"-5\" oom-score-adj = 300\n"
 		" environment = {\"A=1\", \"B=x=%{instance}\"} clear-environment = yes\n"
 		" groups = {front, \"b.c\"} restart = on-abnormal success-codes = {0, 3, 255}\n"
@@ -88,6 +90,7 @@ static void every_key_of_a_service_is_taken_over(void **state)
 	ASSERT_LIST(s->command, "/bin/x", "a b");
 	assert_int_equal(s->policy.type, SPEC_TYPE_ONESHOT);
 	assert_false(s->policy.autostart);
+	assert_true(s->policy.essential);
 	assert_true(s->has_instances);
 	assert_int_equal(s->n_instances, 2);
 	assert_string_equal(s->directory, "/srv");

@@ -217,6 +217,9 @@ static void check_service(struct world *w, uint32_t i)
 		CHECK(w, i, !r->desired_up);
 	if (r->main_ended && r->state == CORE_STOPPING)
 		CHECK(w, i, p->watched);
+	/* Nothing outlives an essential service that has ended for good. */
+	if (w->rig.policies[i].essential && (r->state == CORE_EXITED || r->state == CORE_FAILED))
+		CHECK(w, i, core_is_shutting_down(w->rig.core));
 	/* Whoever waits for an answer waits for something that will come. */
 	if (core_judge(w->rig.core, i, CORE_EVENT_START, 0) == CORE_PENDING)
 		CHECK(w, i, is_live(r) || r->state == CORE_WAITING);
@@ -238,9 +241,37 @@ static void check(struct world *w)
 	CHECK(w, N, n_waiting == 0 || n_starting == w->max_starting);
 }
 
+static usec_t longest_stop(const struct world *w)
+{
+	usec_t longest = 0;
+
+	for (uint32_t i = 0; i < N; i++) {
+		usec_t timeout = w->rig.policies[i].stop_timeout_usec;
+
+		if (is_live(rig_record(&w->rig, i)) && timeout > longest)
+			longest = timeout;
+	}
+	return longest;
+}
+
+/* The core shuts down by itself: only for an essential service, and only where that ended. */
+static void note_essential_end(struct world *w, const struct core_event *e)
+{
+	const struct core_record *r = rig_record(&w->rig, e->service);
+	uint32_t which = N;
+
+	CHECK(w, e->service, core_essential_end(w->rig.core, &which) && which == e->service);
+	CHECK(w, e->service, w->rig.policies[e->service].essential);
+	CHECK(w, e->service, e->type == CORE_EVENT_ENDED || e->type == CORE_EVENT_GONE);
+	CHECK(w, e->service, r->state == CORE_EXITED || r->state == CORE_FAILED);
+	for (uint32_t i = 0; i < N; i++)
+		w->p[i].wanted_up = false;
+	w->patience = w->rig.now + longest_stop(w);
+}
+
 static void step(struct world *w, const struct core_event *e)
 {
-	bool understood;
+	bool understood, was_down = core_is_shutting_down(w->rig.core);
 
 	if (w->told)
 		print_message("%u: %s service %u, state %s, generation %lu of %lu\n", w->n_event,
@@ -250,6 +281,8 @@ static void step(struct world *w, const struct core_event *e)
 			e->generation, rig_record(&w->rig, e->service)->generation);
 	understood = core_step(w->rig.core, e, w->rig.now, draw(w));
 	CHECK(w, e->service, understood);
+	if (!was_down && core_is_shutting_down(w->rig.core))
+		note_essential_end(w, e);
 	rig_take_changes(&w->rig);
 	perform(w);
 	check(w);
@@ -420,19 +453,6 @@ static void repeat(struct world *w, uint32_t i)
 	rig_same_record(&before, rig_record(&w->rig, i));
 }
 
-static usec_t longest_stop(const struct world *w)
-{
-	usec_t longest = 0;
-
-	for (uint32_t i = 0; i < N; i++) {
-		usec_t timeout = w->rig.policies[i].stop_timeout_usec;
-
-		if (is_live(rig_record(&w->rig, i)) && timeout > longest)
-			longest = timeout;
-	}
-	return longest;
-}
-
 /* The engine dies between two events; the next one works from the records. */
 static void restart_engine(struct world *w)
 {
@@ -559,6 +579,7 @@ static void choose_policy(struct world *w, struct spec_policy *p)
 	p->stable_after_usec = stable[below(w, ELEMENTSOF(stable))];
 	p->stop_timeout_usec = below(w, 10) * USEC_PER_SEC;
 	p->stop_kill = (enum spec_kill)below(w, SPEC_KILL_MAX);
+	p->essential = below(w, 12) == 0;
 }
 
 static void run_history(uint64_t seed, bool told)
