@@ -191,6 +191,8 @@ int server_conn_queue(struct server_conn *c, const struct buf *messages)
 {
 	int r;
 
+	if (messages->len == 0)
+		return 0;
 	if (c->source.fd < 0 || c->hung_up)
 		return -ENOTCONN;
 	r = buf_append(&c->out, make_room(c), messages->data, messages->len);
