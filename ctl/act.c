@@ -3,6 +3,8 @@
  * gets there. After a break the same request, with the same id, joins the first one; a
  * server may then tell again what it has told already, so names are told once.
  */
+#include "ctl/act.h"
+
 #include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
@@ -20,7 +22,6 @@ void act_init(struct act *act, struct ctl *ctl)
 		.ctl = ctl,
 		.told = json_object(),
 		.results = ctl->json ? json_array() : NULL,
-		.start = usec_now(CLOCK_MONOTONIC),
 	};
 }
 
@@ -30,45 +31,13 @@ void act_fini(struct act *act)
 	json_decref(act->results);
 }
 
-void act_clear_line(struct act *act)
+static int tell_success(struct ctl *ctl, json_t *result, const char *sent)
 {
-	if (act->has_line)
-		fputs("\r\033[K", act->ctl->err);
-	act->has_line = false;
-}
-
-/* "restart web db ...: 2 done, 4s" */
-static void show_progress(void *userdata)
-{
-	struct act *act = userdata;
-	struct ctl *ctl = act->ctl;
-	_cleanup_buf_ struct buf line = {0}, safe = {0};
-	usec_t since = usec_sub(usec_now(CLOCK_MONOTONIC), act->start);
-	char span[USEC_SPAN_SIZE];
-	int r = buf_printf(&line, "%zu done, %s: %s", json_object_size(act->told),
-		usec_span(since / USEC_PER_SEC * USEC_PER_SEC, span), ctl->verb->name);
-
-	for (size_t i = 0; r == 0 && i < ctl->n_args && line.len < ctl->term.width; i++)
-		r = buf_printf(&line, " %s", ctl->args[i]);
-	if (r == 0)
-		r = text_append_safe(&safe, line.data, line.len, term_text_flags(&ctl->term));
-	if (r < 0 || since < USEC_PER_SEC)
-		return;
-	/* The last column stays free: some terminals wrap once it is written. */
-	fprintf(ctl->err, "\r\033[K%.*s", (int)text_fit(safe.data, safe.len, ctl->term.width - 1),
-		safe.data);
-	fflush(ctl->err);
-	act->has_line = true;
-}
-
-static int tell_success(struct act *act, json_t *result)
-{
-	struct ctl *ctl = act->ctl;
 	_cleanup_buf_ struct buf line = {0}, safe = {0};
 	const char *name = render_string(result, "name"), *state = render_string(result, "state");
 	int64_t pid = render_integer(result, "pid", 0);
-	int r = act->sent ? buf_printf(&line, "%s: %s sent", name, act->sent)
-			  : buf_printf(&line, "%s: %s", name, state);
+	int r = sent ? buf_printf(&line, "%s: %s sent", name, sent)
+		     : buf_printf(&line, "%s: %s", name, state);
 
 	if (r == 0 && pid > 0)
 		r = buf_printf(&line, " (pid %" PRIi64 ")", pid);
@@ -83,15 +52,18 @@ static int tell_success(struct act *act, json_t *result)
 	return 0;
 }
 
-static void tell_failure(struct act *act, json_t *result)
+int act_tell(struct ctl *ctl, json_t *result, const char *sent)
 {
 	const char *message = render_string(result, "message");
 
+	if (json_is_true(json_object_get(result, "ok")))
+		return tell_success(ctl, result, sent);
 	if (*message != '\0')
-		ctl_error(act->ctl, "%s: %s", render_string(result, "name"), message);
+		ctl_error(ctl, "%s: %s", render_string(result, "name"), message);
 	else
-		ctl_error(act->ctl, "%s: is %s", render_string(result, "name"),
+		ctl_error(ctl, "%s: is %s", render_string(result, "name"),
 			render_string(result, "state"));
+	return 0;
 }
 
 int act_take(struct act *act, json_t *parameters)
@@ -100,22 +72,20 @@ int act_take(struct act *act, json_t *parameters)
 	size_t i;
 	int r = 0;
 
-	act_clear_line(act);
+	progress_clear(&act->progress);
 	json_array_foreach(json_object_get(parameters, "results"), i, result)
 	{
 		const char *name = render_string(result, "name");
-		bool ok = json_is_true(json_object_get(result, "ok"));
 
 		if (r < 0 || json_object_get(act->told, name))
 			continue;
 		json_object_set_new(act->told, name, json_true());
-		act->failed |= !ok;
+		act->progress.n_done++;
+		act->failed |= !json_is_true(json_object_get(result, "ok"));
 		if (act->results)
 			json_array_append(act->results, result);
-		else if (ok)
-			r = tell_success(act, result);
 		else
-			tell_failure(act, result);
+			r = act_tell(act->ctl, result, act->sent);
 	}
 	return r;
 }
@@ -126,14 +96,10 @@ int act_call(struct act *act, json_t *parameters, unsigned flags, client_reply_f
 	struct ctl *ctl = act->ctl;
 	int status;
 
-	if (ctl->term.progress) {
-		ctl->client.on_tick = show_progress;
-		ctl->client.tick_userdata = act;
-	}
+	progress_begin(&act->progress, ctl);
 	status = ctl_call(
 		ctl, ctl->verb->method, parameters, flags | CLIENT_MORE, on_reply, userdata);
-	act_clear_line(act);
-	ctl->client.on_tick = NULL;
+	progress_end(&act->progress);
 	return status;
 }
 

@@ -6,17 +6,16 @@
 
 #include <stdbool.h>
 
-#include "base/usec.h"
 #include "ctl/ctl.h"
+#include "ctl/progress.h"
 
 struct act {
 	struct ctl *ctl;
 	const char *sent; /* the signal's name, or NULL */
 	json_t *told; /* names -> true */
 	json_t *results; /* with --json: an array for the end */
-	usec_t start;
+	struct progress progress;
 	bool failed; /* a service did not get there */
-	bool has_line; /* the progress line is on the screen */
 };
 
 #define _cleanup_act_ _cleanup_(act_fini)
@@ -41,5 +40,8 @@ int act_take(struct act *act, json_t *parameters);
  */
 int act_add_id(struct act *act, json_t *parameters, unsigned *ret_flags);
 
-/* Takes the progress line away, before anything else is written. */
-void act_clear_line(struct act *act);
+/*
+ * Tells about one result (name, ok, state, pid, message): on stdout and at once, or on stderr
+ * where it is not ok. sent: the signal that was sent, or NULL. -ENOMEM.
+ */
+int act_tell(struct ctl *ctl, json_t *result, const char *sent);

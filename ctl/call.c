@@ -95,6 +95,9 @@ static int tell_errno(struct ctl *ctl, int error)
 		ctl_error(ctl, "lost the connection to %s, and it did not come back within %s",
 			path, usec_span(ctl->client.bridge_usec, span));
 		return CTL_NOTHING_THERE;
+	case ESHUTDOWN:
+		ctl_error(ctl, "supervisord has ended");
+		return CTL_NOTHING_THERE;
 	case EINPROGRESS:
 		ctl_error(ctl, "lost the connection to %s; it may have been done or not", path);
 		return CTL_FAILED;

@@ -19,7 +19,15 @@
 #define MAX_LINES     UINT64_C(1000000000000)
 #define ROOT_SOCKET   "/run/supervisord/" CONTROL_SOCKET_NAME
 
-enum { OPTION_JSON = 256, OPTION_RAW, OPTION_PEEK, OPTION_NO_WAIT, OPTION_VERSION };
+enum {
+	OPTION_JSON = 256,
+	OPTION_RAW,
+	OPTION_PEEK,
+	OPTION_NO_WAIT,
+	OPTION_FOR,
+	OPTION_TIMEOUT,
+	OPTION_VERSION
+};
 
 static const char short_options[] = "-:s:hfn:";
 
@@ -33,6 +41,8 @@ static const struct option long_options[] = {
 	{"raw", no_argument, NULL, OPTION_RAW},
 	{"peek", no_argument, NULL, OPTION_PEEK},
 	{"no-wait", no_argument, NULL, OPTION_NO_WAIT},
+	{"for", required_argument, NULL, OPTION_FOR},
+	{"timeout", required_argument, NULL, OPTION_TIMEOUT},
 	{0},
 };
 
@@ -48,6 +58,8 @@ static const struct {
 	{VERB_RAW, "--raw"},
 	{VERB_PEEK, "--peek"},
 	{VERB_NO_WAIT, "--no-wait"},
+	{VERB_FOR, "--for", VERB_TAKES_STATE},
+	{VERB_TIMEOUT, "--timeout", VERB_TAKES_NOTHING},
 };
 
 /* The options as understood, before the verb is known. */
@@ -79,6 +91,17 @@ static int set_lines(struct ctl *ctl, const char *value)
 		return CTL_USAGE;
 	}
 	ctl->given |= VERB_LINES;
+	return 0;
+}
+
+static int set_timeout(struct ctl *ctl, const char *value)
+{
+	if (parse_duration(value, &ctl->timeout_usec) < 0) {
+		ctl_error(ctl, "--timeout %s: not a duration; 500ms, 10s, 5min, 1h and 2d are",
+			value);
+		return CTL_USAGE;
+	}
+	ctl->given |= VERB_TIMEOUT;
 	return 0;
 }
 
@@ -118,6 +141,12 @@ static int take_option(struct ctl *ctl, struct parsed *parsed, int option)
 	case OPTION_RAW:
 		ctl->raw = true;
 		ctl->given |= VERB_RAW;
+		return 0;
+	case OPTION_TIMEOUT:
+		return set_timeout(ctl, optarg);
+	case OPTION_FOR:
+		ctl->states = optarg;
+		ctl->given |= VERB_FOR;
 		return 0;
 	case OPTION_PEEK:
 		ctl->peek = true;
@@ -269,7 +298,13 @@ static int finish(struct ctl *ctl, int status)
 
 int ctl_run(int argc, char **argv, FILE *out, FILE *err)
 {
-	struct ctl ctl = {.out = out, .err = err, .n_lines = DEFAULT_LINES, .client.fd = -1};
+	struct ctl ctl = {
+		.out = out,
+		.err = err,
+		.n_lines = DEFAULT_LINES,
+		.timeout_usec = USEC_INFINITY,
+		.client.fd = -1,
+	};
 	struct parsed parsed = {0};
 	int status;
 

@@ -30,6 +30,8 @@ int client_init(struct client *c, const char *path)
 		.reply_usec = CLIENT_REPLY_USEC,
 		.bridge_usec = CLIENT_BRIDGE_USEC,
 		.refused_usec = CLIENT_REFUSED_USEC,
+		.until_usec = USEC_INFINITY,
+		.watch_fd = -1,
 	};
 	return c->path ? 0 : -ENOMEM;
 }
@@ -83,6 +85,8 @@ static int break_and_pause(struct client *c, struct call *call)
 		call->window_end = usec_add(now, c->bridge_usec);
 		call->pause = PAUSE_MIN_USEC;
 	}
+	if ((call->flags & CLIENT_WAITS) && now >= c->until_usec)
+		return -ETIME;
 	if (now >= call->window_end)
 		return -ECONNRESET;
 	client_pause(call->pause);
@@ -129,6 +133,8 @@ static int send_request(struct client *c, struct call *call)
 			r = call->window_end == 0 ? connect_first(c) : client_connect(c->path);
 			if (r < 0 && (call->window_end == 0 || r == -EACCES || r == -EPERM))
 				return r;
+			if (c->ending && (r == -ENOENT || r == -ECONNREFUSED))
+				return -ESHUTDOWN;
 			if (r >= 0 && call->window_end != 0)
 				c->fd = r;
 			if (r < 0) {
@@ -152,11 +158,12 @@ static int send_request(struct client *c, struct call *call)
 /* The next whole reply: 0 with *ret_reply owned by the caller. */
 static int next_reply(struct client *c, const struct call *call, json_t **ret_reply)
 {
-	usec_t deadline = USEC_INFINITY;
+	bool waits = call->flags & CLIENT_WAITS;
+	usec_t deadline =
+		waits ? c->until_usec : usec_add(usec_now(CLOCK_MONOTONIC), c->reply_usec);
+	int r = client_receive(c, deadline, waits ? c->watch_fd : -1, ret_reply);
 
-	if (!(call->flags & CLIENT_WAITS))
-		deadline = usec_add(usec_now(CLOCK_MONOTONIC), c->reply_usec);
-	return client_receive(c, deadline, ret_reply);
+	return waits && r == -ETIMEDOUT ? -ETIME : r;
 }
 
 /*

@@ -30,9 +30,14 @@ struct client {
 	struct buf in;
 	usec_t reply_usec, bridge_usec, refused_usec; /* the limits above; tests shorten them */
 
-	/* Called about once a second during calls that wait; NULL for not. */
+	/* Called about once a second while a reply is waited for; NULL for not. */
 	void (*on_tick)(void *userdata);
 	void *tick_userdata;
+
+	/* For calls that wait; may be changed while one does. */
+	usec_t until_usec; /* it ends with -ETIME then (monotonic); USEC_INFINITY for never */
+	int watch_fd; /* it ends with -ECANCELED once nobody reads this one any more; -1: none */
+	bool ending; /* the server has said that it ends: its end is not bridged, -ESHUTDOWN */
 };
 
 /* Takes a copy of path; -ENOMEM. Connects at the first call. */
@@ -53,6 +58,7 @@ typedef int client_reply_fn(json_t *parameters, void *userdata);
  *     -ECONNRESET              broken, and did not come back in time
  *     -EINPROGRESS             broken, with CLIENT_ONCE: nobody knows whether it was done
  *     -ETIMEDOUT               no answer in time
+ *     -ETIME, -ECANCELED, -ESHUTDOWN  see struct client
  *     -EBADMSG, -ENOBUFS       the answer is no varlink reply, or too long
  *     -EMSGSIZE                the request is too long
  *     -EILSEQ                  a parameter is no UTF-8

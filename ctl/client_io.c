@@ -56,22 +56,28 @@ int client_connect(const char *path)
 
 /*
  * Waits for events until the deadline: 0 when they are there (or a tick is due),
- * -ETIMEDOUT.
+ * -ETIMEDOUT, -ECANCELED where the reader of watch_fd has gone.
  */
-static int wait_for(int fd, short events, usec_t deadline, usec_t tick)
+static int wait_or_cancel(int fd, short events, usec_t deadline, usec_t tick, int watch_fd)
 {
 	usec_t now = usec_now(CLOCK_MONOTONIC);
 	usec_t left = MIN_OF(usec_sub(deadline, now), tick);
-	struct pollfd p = {.fd = fd, .events = events};
+	struct pollfd p[] = {{.fd = fd, .events = events}, {.fd = watch_fd}};
 	int msec = -1;
 
 	if (left == 0)
 		return -ETIMEDOUT;
 	if (left != USEC_INFINITY)
 		msec = (int)MIN_OF(left / USEC_PER_MSEC + 1, USEC_PER_HOUR / USEC_PER_MSEC);
-	if (poll(&p, 1, msec) < 0 && errno != EINTR)
-		return -errno;
-	return 0;
+	if (poll(p, 2, msec) < 0)
+		return errno == EINTR ? 0 : -errno;
+	/* Only what nobody can read says this: a pipe, a socket, a terminal that is gone. */
+	return p[1].revents & (POLLERR | POLLHUP) ? -ECANCELED : 0;
+}
+
+static int wait_for(int fd, short events, usec_t deadline)
+{
+	return wait_or_cancel(fd, events, deadline, USEC_INFINITY, -1);
 }
 
 int client_send(int fd, const char *data, size_t n, usec_t deadline)
@@ -87,7 +93,7 @@ int client_send(int fd, const char *data, size_t n, usec_t deadline)
 		}
 		if (errno != EAGAIN && errno != EINTR)
 			return -errno;
-		r = wait_for(fd, POLLOUT, deadline, USEC_INFINITY);
+		r = wait_for(fd, POLLOUT, deadline);
 		if (r < 0)
 			return r;
 	}
@@ -128,9 +134,8 @@ static int take_message(struct client *c, size_t n, json_t **ret_message)
 	return 0;
 }
 
-int client_receive(struct client *c, usec_t deadline, json_t **ret_message)
+int client_receive(struct client *c, usec_t deadline, int watch_fd, json_t **ret_message)
 {
-	bool ticks = c->on_tick && deadline == USEC_INFINITY;
 	size_t scanned = 0;
 	usec_t next_tick = usec_now(CLOCK_MONOTONIC);
 
@@ -143,11 +148,12 @@ int client_receive(struct client *c, usec_t deadline, json_t **ret_message)
 		scanned = c->in.len;
 		r = receive_some(c);
 		if (r == -EAGAIN) {
-			if (ticks && usec_now(CLOCK_MONOTONIC) >= next_tick) {
+			if (c->on_tick && usec_now(CLOCK_MONOTONIC) >= next_tick) {
 				c->on_tick(c->tick_userdata);
 				next_tick = usec_add(usec_now(CLOCK_MONOTONIC), USEC_PER_SEC);
 			}
-			r = wait_for(c->fd, POLLIN, deadline, ticks ? USEC_PER_SEC : USEC_INFINITY);
+			r = wait_or_cancel(c->fd, POLLIN, deadline,
+				c->on_tick ? USEC_PER_SEC : USEC_INFINITY, watch_fd);
 		}
 		if (r < 0)
 			return r;
@@ -159,7 +165,7 @@ void client_wait_end(struct client *c, usec_t timeout)
 	usec_t deadline = usec_add(usec_now(CLOCK_MONOTONIC), timeout);
 	char scrap[256];
 
-	while (wait_for(c->fd, POLLIN, deadline, USEC_INFINITY) == 0) {
+	while (wait_for(c->fd, POLLIN, deadline) == 0) {
 		ssize_t n = recv(c->fd, scrap, sizeof(scrap), 0);
 
 		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))

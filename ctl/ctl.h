@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/macro.h"
+#include "base/usec.h"
 #include "ctl/client.h"
 #include "ctl/term.h"
 
@@ -37,6 +38,8 @@ struct ctl {
 	bool json, help, version;
 	bool follow, raw, peek, no_wait;
 	uint64_t n_lines;
+	const char *states; /* of --for, borrowed; NULL: not given */
+	usec_t timeout_usec; /* USEC_INFINITY: not given */
 	unsigned given; /* enum verb_option: which of the verbs' own options were given */
 	char **args; /* borrowed: what follows the verb */
 	size_t n_args;

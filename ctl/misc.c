@@ -1,5 +1,5 @@
 /*
- * version and shutdown.
+ * reopen, version and shutdown.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -7,6 +7,12 @@
 #include "ctl/render.h"
 #include "ctl/verbs.h"
 #include "wire/control.h"
+
+int verb_reopen(struct ctl *ctl)
+{
+	/* Doing it twice is doing it once: it may be repeated. */
+	return ctl_call(ctl, CONTROL_INTERFACE ".Reopen", json_object(), 0, NULL, NULL);
+}
 
 static int get_version(struct ctl *ctl, json_t **ret_reply)
 {

@@ -314,7 +314,7 @@ static int on_reply(json_t *parameters, void *userdata)
 
 	if (json_is_object(plan) && !a->plan) {
 		a->plan = json_incref(plan);
-		act_clear_line(&a->act);
+		progress_clear(&a->act.progress);
 		if (!a->act.results && write_plan(a->act.ctl, plan) != CTL_DONE)
 			return -ENOMEM;
 	}

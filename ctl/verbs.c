@@ -28,6 +28,20 @@ static const char logs_text[] =
 	"  -n, --lines N    show the last N lines (10), 0 for none\n"
 	"      --raw        leave control characters as they are on a terminal\n";
 
+static const char events_text[] =
+	"Shows what happens to the services named, or to all, as it happens: one line for each\n"
+	"change of a state. Goes on when supervisord's engine is replaced, and says so.\n"
+	"\n"
+	"  -f, --follow     wait for what happens; Ctrl-C ends it\n";
+
+static const char for_text[] =
+	"Waits until each service named is, or was for a moment since, in one of the states:\n"
+	"stopped, waiting, starting, running, stopping, backoff, exited, failed. One line tells\n"
+	"about each.\n"
+	"\n"
+	"      --for STATE[,STATE...]   what to wait for\n"
+	"      --timeout D              wait so long at most (500ms, 10s, 5min, 1h), then fail\n";
+
 static const char queue_text[] =
 	"Takes the messages off the queue, the urgent ones first, and shows them. A queue has\n"
 	"one reader: what is taken here, no other program gets.\n"
@@ -140,6 +154,27 @@ const struct verb verbs[] = {
 		.run = verb_logs,
 	},
 	{
+		.name = "events",
+		.usage = "-f [NAME...]",
+		.summary = "show what happens to services",
+		.details = events_text,
+		.options = VERB_FOLLOW,
+		.max_args = VERB_ANY_ARGS,
+		.takes = VERB_TAKES_NAMES,
+		.run = verb_events,
+	},
+	{
+		.name = "wait",
+		.usage = "NAME... --for STATE [--timeout D]",
+		.summary = "wait until services are in a state",
+		.details = for_text,
+		.options = VERB_FOR | VERB_TIMEOUT,
+		.min_args = 1,
+		.max_args = VERB_ANY_ARGS,
+		.takes = VERB_TAKES_NAMES,
+		.run = verb_wait,
+	},
+	{
 		.name = "queue",
 		.usage = "[--peek] [-f]",
 		.summary = "read the status message queue",
@@ -176,6 +211,14 @@ const struct verb verbs[] = {
 		.max_args = 1,
 		.takes = VERB_TAKES_FILE,
 		.run = verb_check,
+	},
+	{
+		.name = "reopen",
+		.usage = "",
+		.summary = "open the log files anew, after they were renamed",
+		.details = "",
+		.takes = VERB_TAKES_NOTHING,
+		.run = verb_reopen,
 	},
 	{
 		.name = "version",

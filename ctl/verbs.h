@@ -13,7 +13,9 @@ enum verb_option {
 	VERB_LINES = 1 << 1,
 	VERB_RAW = 1 << 2,
 	VERB_PEEK = 1 << 3,
-	VERB_NO_WAIT = 1 << 4
+	VERB_NO_WAIT = 1 << 4,
+	VERB_FOR = 1 << 5,
+	VERB_TIMEOUT = 1 << 6
 };
 
 /* What the arguments of a verb, or the value of an option, are: what completion offers. */
@@ -63,7 +65,10 @@ int verb_signal(struct ctl *ctl);
 int verb_status(struct ctl *ctl);
 int verb_show(struct ctl *ctl);
 int verb_logs(struct ctl *ctl);
+int verb_events(struct ctl *ctl);
+int verb_wait(struct ctl *ctl);
 int verb_queue(struct ctl *ctl);
+int verb_reopen(struct ctl *ctl);
 int verb_version(struct ctl *ctl);
 int verb_shutdown(struct ctl *ctl);
 int verb_help(struct ctl *ctl);

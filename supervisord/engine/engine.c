@@ -32,7 +32,7 @@
 
 /* --- signals --- */
 
-static void reopen_logs(struct engine *e)
+void engine_reopen_logs(struct engine *e)
 {
 	for (uint32_t i = 0; i < e->n_services; i++) {
 		for (unsigned k = 0; k < e->services[i]->n_streams; k++)
@@ -60,7 +60,7 @@ void engine_signal(struct engine *e, int signo, int pid, unsigned uid)
 		publish_snapshot(e);
 		break;
 	case SIGUSR2:
-		reopen_logs(e);
+		engine_reopen_logs(e);
 		break;
 	case SIGHUP:
 		log_info("signal HUP from pid %d, uid %u: reloading the configuration", pid, uid);
@@ -254,6 +254,7 @@ void engine_shutdown(struct engine *e, bool hurry)
 {
 	e->store.area.head->flags |= RECOVERY_SHUTTING_DOWN | (hurry ? RECOVERY_HURRY : 0u);
 	systemd_notify("STOPPING=1\nSTATUS=Stopping every service");
+	events_supervisor(e, "shutdown", hurry ? "killing everything" : "stopping everything");
 	core_shutdown(e->core, hurry, e->loop.now_usec);
 	tree_hold(e);
 	engine_perform(e);

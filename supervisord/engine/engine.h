@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "conf/load.h"
 #include "core/core.h"
+#include "engine/events.h"
 #include "engine/loop.h"
 #include "engine/options.h"
 #include "engine/pump.h"
@@ -110,6 +111,7 @@ struct engine {
 	struct pump_set pumps;
 	struct status_queue queue;
 	struct server server;
+	struct events events;
 	struct tree tree;
 	struct loop_source signals;
 	struct reload reload;
@@ -146,6 +148,8 @@ void engine_leave(struct engine *e);
 void engine_signal(struct engine *e, int signo, int pid, unsigned uid);
 /* The launcher will not tell that one again: the next is another one. */
 void engine_signal_seen(struct engine *e, int signo);
+/* Opens all log files anew, after somebody has renamed them. */
+void engine_reopen_logs(struct engine *e);
 /* The launcher has told everything: mends what the last engine left half done. */
 void engine_synced(struct engine *e);
 /* Stops everything and then ends; a second time it hurries. */

@@ -103,6 +103,15 @@ static void do_logs(void *userdata, struct server_call *call)
 	server_reply(call, json_pack("{s:o}", "services", services), false);
 }
 
+static void do_events(void *userdata, struct server_call *call)
+{
+	struct engine *e = userdata;
+	_cleanup_selection_ struct selection sel = {0};
+
+	if (select_services(e, call, true, &sel))
+		events_follow(e, call, sel.services, sel.n);
+}
+
 static void do_show(void *userdata, struct server_call *call)
 {
 	struct engine *e = userdata;
@@ -240,6 +249,13 @@ static void do_queue(void *userdata, struct server_call *call)
 		false);
 }
 
+static void do_reopen(void *userdata, struct server_call *call)
+{
+	note(call, NULL, 0);
+	engine_reopen_logs(userdata);
+	server_reply(call, json_object(), false);
+}
+
 static void do_version(void *userdata, struct server_call *call)
 {
 	const struct engine *e = userdata;
@@ -289,6 +305,11 @@ static const struct server_method methods[] = {
 		.needs = PEER_RIGHT_OBSERVE,
 		.parameters = {NAMES_OPTIONAL},
 		.call = do_logs},
+	{.name = "Events",
+		.needs = PEER_RIGHT_OBSERVE,
+		.needs_more = true,
+		.parameters = {NAMES_OPTIONAL, {"snapshot", SERVER_BOOL, true}},
+		.call = do_events},
 	{.name = "Show",
 		.needs = PEER_RIGHT_OBSERVE,
 		.parameters = {{"name", SERVER_STRING, false}},
@@ -310,6 +331,7 @@ static const struct server_method methods[] = {
 	{.name = "Plan", .needs = PEER_RIGHT_OBSERVE, .call = do_plan},
 	{.name = "Apply", .needs = PEER_RIGHT_ACT, .parameters = {WAIT, ID}, .call = do_apply},
 	{.name = "Queue", .needs = PEER_RIGHT_OBSERVE, .call = do_queue},
+	{.name = "Reopen", .needs = PEER_RIGHT_ACT, .call = do_reopen},
 	{.name = "Version", .needs = PEER_RIGHT_OBSERVE, .call = do_version},
 	{.name = "Shutdown", .needs = PEER_RIGHT_OWN, .call = do_shutdown},
 };

@@ -14,6 +14,16 @@
 
 #define MAX_PATTERN 256
 
+bool names_is_glob(const char *pattern)
+{
+	return strpbrk(pattern, "*?[") != NULL;
+}
+
+bool names_match_glob(const struct service *s, const char *pattern)
+{
+	return fnmatch(pattern, s->name, 0) == 0;
+}
+
 static bool in_group(const struct service *s, const char *group)
 {
 	for (char **g = s->spec->groups; g && *g; g++) {
@@ -29,7 +39,7 @@ static bool matches(const struct service *s, const char *pattern)
 		return in_group(s, pattern + 1);
 	if (strcmp(s->spec->name, pattern) == 0)
 		return true;
-	return strpbrk(pattern, "*?[") && fnmatch(pattern, s->name, 0) == 0;
+	return names_is_glob(pattern) && names_match_glob(s, pattern);
 }
 
 static bool mark(const struct engine *e, const char *pattern, bool *marks)

@@ -15,3 +15,7 @@
  */
 int names_resolve(const struct engine *e, const json_t *patterns, struct service ***ret_services,
 	uint32_t *ret_n, const char **ret_unknown);
+
+/* A pattern that does not begin with '@' and has a wildcard; and whether it means a service. */
+bool names_is_glob(const char *pattern);
+bool names_match_glob(const struct service *s, const char *pattern);

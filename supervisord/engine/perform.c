@@ -124,6 +124,7 @@ static void perform(struct engine *e, const struct core_change *c)
 	if (publish) {
 		note_change(s, c);
 		publish_change(s, c->previous, seq);
+		events_state(s, c->previous, seq);
 	}
 	request_judge(s);
 	if (s->removed && is_over((enum core_state)r->state))

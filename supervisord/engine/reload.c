@@ -142,6 +142,7 @@ static void proceed_apply(struct engine *e, struct reload_request *q, struct spe
 		return;
 	}
 	log_summary(plan);
+	events_supervisor(e, "reloaded", "a configuration was applied");
 	if (q->call)
 		request_await(q->call, json_pack("{s:o}", "plan", plan), &wishes, q->wait);
 	else

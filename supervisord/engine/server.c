@@ -297,6 +297,9 @@ void server_fini(struct server *s)
 
 	loop_remove(s->loop, &s->listener);
 	close_fd(fd);
+	/* What was queued in this last round, as the event that tells of the end. */
+	list_foreach (it, &s->conns)
+		server_conn_flush(list_entry(it, struct server_conn, node));
 	while ((c = list_first(&s->conns, struct server_conn, node)))
 		server_conn_drop(c);
 	while ((c = list_first(&s->doomed, struct server_conn, node)))

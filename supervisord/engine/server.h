@@ -6,9 +6,9 @@
  * One call at a time per connection, answered in order: while a call waits for its reply
  * or a reply for its reader, nothing more is read from that connection.
  *
- * Nothing here calls back from within server_reply() or server_error(): a next request
- * and a cancelled() come from the loop only. So a method may walk its list of waiting
- * calls and reply to them as it goes.
+ * Nothing here calls back from within server_reply(), server_send() or server_error(): a
+ * next request, a cancelled() and a drained() come from the loop only. So a method may walk
+ * its list of waiting calls and reply to them as it goes.
  */
 #pragma once
 
@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "base/list.h"
 #include "base/macro.h"
 #include "base/usec.h"
@@ -84,6 +85,8 @@ struct server_call {
 	 * It is freed on return; neither replies nor errors may be sent to it any more.
 	 */
 	void (*cancelled)(struct server_call *call);
+	/* Optional, for who uses server_send(): the reader has taken all that was sent so far. */
+	void (*drained)(struct server_call *call);
 
 	struct server_conn *conn; /* the server's own */
 };
@@ -135,7 +138,10 @@ void server_settings_default(struct server_settings *ret_settings);
 int server_init(struct server *s, struct loop *loop, const struct server_service *service,
 	const struct server_settings *settings);
 
-/* Cancels all calls and closes all connections and the listening socket. No file is removed. */
+/*
+ * Cancels all calls and closes all connections and the listening socket. No file is removed.
+ * What readers have room for is sent before.
+ */
 void server_fini(struct server *s);
 
 /*
@@ -166,6 +172,22 @@ void server_set_roles(
  * -ENOMEM. Those may be ignored: cancelled() follows for a call that has not ended.
  */
 int server_reply(struct server_call *call, json_t *parameters, bool continues);
+
+/*
+ * For what goes to many: a reply with continues is encoded once and appended to *messages
+ * (parameters are stolen, and may be NULL as above), then given to each call that has `more`.
+ * -ENOMEM, and nothing is appended.
+ */
+int server_encode(json_t *parameters, struct buf *messages);
+
+/*
+ * Queues encoded replies; they are sent from the loop, those of one round together. Errors as
+ * those of server_reply().
+ */
+int server_send(struct server_call *call, const struct buf *messages);
+
+/* Bytes that were sent to the caller, and that it has not taken yet. */
+size_t server_unread(const struct server_call *call);
 
 /* Ends the call with an error (a full name); parameters are stolen, NULL for none. */
 int server_error(struct server_call *call, const char *name, json_t *parameters);

@@ -53,11 +53,10 @@ void server_call_cancel(struct server_conn *c)
 	end_call(c);
 }
 
-/* Sends {key: value, "parameters": …, "continues": true}; parameters are stolen. */
-static int send_message(
-	struct server_conn *c, const char *error, json_t *parameters, bool continues)
+/* {"error": …, "parameters": …, "continues": true}; parameters are stolen. NULL: no memory. */
+static json_t *make_message(const char *error, json_t *parameters, bool continues)
 {
-	json_auto_t *message = json_object();
+	json_t *message = json_object();
 	int r = 0;
 
 	if (error)
@@ -66,7 +65,18 @@ static int send_message(
 		r |= json_object_set_new(message, "parameters", parameters);
 	if (continues)
 		r |= json_object_set_new(message, "continues", json_true());
-	if (r < 0) {
+	if (r == 0)
+		return message;
+	json_decref(message);
+	return NULL;
+}
+
+static int send_message(
+	struct server_conn *c, const char *error, json_t *parameters, bool continues)
+{
+	json_auto_t *message = make_message(error, parameters, continues);
+
+	if (!message) {
 		server_conn_drop(c);
 		return -ENOMEM;
 	}
@@ -89,6 +99,39 @@ int server_reply(struct server_call *call, json_t *parameters, bool continues)
 		end_call(c);
 	server_conn_settle(c);
 	return r;
+}
+
+static int append_text(const char *data, size_t n, void *userdata)
+{
+	return buf_append(userdata, SIZE_MAX, data, n);
+}
+
+int server_encode(json_t *parameters, struct buf *messages)
+{
+	json_auto_t *message = parameters ? make_message(NULL, parameters, true) : NULL;
+	size_t before = messages->len;
+
+	if (message && json_dump_callback(message, append_text, messages, JSON_COMPACT) == 0 &&
+		append_text("", 1, messages) == 0)
+		return 0;
+	messages->len = before;
+	return -ENOMEM;
+}
+
+int server_send(struct server_call *call, const struct buf *messages)
+{
+	struct server_conn *c = call->conn;
+	int r;
+
+	assert(call->more);
+	r = server_conn_queue(c, messages);
+	server_conn_settle(c);
+	return r;
+}
+
+size_t server_unread(const struct server_call *call)
+{
+	return server_conn_unread(call->conn);
 }
 
 int server_error(struct server_call *call, const char *name, json_t *parameters)

@@ -21,6 +21,11 @@ bool server_conn_is_busy(const struct server_conn *c)
 	return c->call || (c->message >= 0 && !c->closing);
 }
 
+size_t server_conn_unread(const struct server_conn *c)
+{
+	return c->out.len - c->sent;
+}
+
 static bool has_output(const struct server_conn *c)
 {
 	return c->out.len > c->sent;
@@ -82,7 +87,7 @@ void server_conn_free(struct server_conn *c)
 }
 
 /* One send per round: a fast reader of a long reply doesn't hold up the others. */
-static void send_output(struct server_conn *c)
+void server_conn_flush(struct server_conn *c)
 {
 	ssize_t n;
 
@@ -117,51 +122,84 @@ static int append_output(const char *data, size_t n, void *userdata)
 	return e->error;
 }
 
-/* Adds a whole message to the output, or nothing. */
-static int encode(struct server_conn *c, const json_t *message)
+/* How long the output may become. What is gone is let go of before it makes up more than half. */
+static size_t make_room(struct server_conn *c)
 {
-	struct server *s = c->server;
-	struct encoder e = {.out = &c->out};
-	size_t before;
-
-	/* What is gone is let go of before it makes up more than half. */
 	if (c->sent > c->out.len / 2) {
 		buf_consume(&c->out, c->sent);
 		c->sent = 0;
 	}
-	before = c->out.len;
-	e.limit = c->sent + s->settings.max_output_bytes;
+	return c->sent + c->server->settings.max_output_bytes;
+}
+
+static void account(struct server_conn *c, size_t n)
+{
+	if (c->output_usec == USEC_INFINITY)
+		c->output_usec = c->server->loop->now_usec;
+	c->server->output_bytes += n;
+}
+
+/* Adds a whole message to the output, or nothing. */
+static int encode(struct server_conn *c, const json_t *message)
+{
+	struct encoder e = {.out = &c->out, .limit = make_room(c)};
+	size_t before = c->out.len;
+
 	if (json_dump_callback(message, append_output, &e, JSON_COMPACT) < 0 ||
 		append_output("", 1, &e) < 0) {
 		c->out.len = before;
 		return e.error < 0 ? e.error : -ENOMEM;
 	}
-	if (c->output_usec == USEC_INFINITY)
-		c->output_usec = s->loop->now_usec;
-	s->output_bytes += c->out.len - before;
+	account(c, c->out.len - before);
 	return 0;
 }
 
-int server_conn_send(struct server_conn *c, const json_t *message)
+static int drop_unkept(struct server_conn *c, int error)
+{
+	log_info("control: a reply to uid %u pid %d cannot be kept: %s; connection closed",
+		c->peer.uid, c->peer.pid, strerror(-error));
+	server_conn_drop(c);
+	return error;
+}
+
+/* All output together is bounded; 0 where c still gets its own. */
+static int bound_total(struct server_conn *c)
 {
 	struct server *s = c->server;
-	int r;
 
-	if (c->source.fd < 0 || c->hung_up)
-		return -ENOTCONN;
-	r = encode(c, message);
-	if (r < 0) {
-		log_info("control: a reply to uid %u pid %d cannot be kept: %s; connection closed",
-			c->peer.uid, c->peer.pid, strerror(-r));
-		server_conn_drop(c);
-		return r;
-	}
-	send_output(c);
 	if (s->output_bytes > s->settings.max_output_total_bytes)
 		server_shed_output(s);
 	if (c->source.fd < 0)
 		return -ENOBUFS;
 	return c->hung_up ? -ENOTCONN : 0;
+}
+
+int server_conn_send(struct server_conn *c, const json_t *message)
+{
+	int r;
+
+	if (c->source.fd < 0 || c->hung_up)
+		return -ENOTCONN;
+	r = encode(c, message);
+	if (r < 0)
+		return drop_unkept(c, r);
+	server_conn_flush(c);
+	return bound_total(c);
+}
+
+int server_conn_queue(struct server_conn *c, const struct buf *messages)
+{
+	int r;
+
+	if (messages->len == 0)
+		return 0;
+	if (c->source.fd < 0 || c->hung_up)
+		return -ENOTCONN;
+	r = buf_append(&c->out, make_room(c), messages->data, messages->len);
+	if (r < 0)
+		return drop_unkept(c, r);
+	account(c, messages->len);
+	return bound_total(c);
 }
 
 static void receive(struct server_conn *c)
@@ -279,8 +317,11 @@ static void conn_ready(struct loop_source *source, uint32_t events)
 		c->hung_up = true;
 		discard_output(c);
 	}
-	if (events & EPOLLOUT)
-		send_output(c);
+	if (events & EPOLLOUT) {
+		server_conn_flush(c);
+		if (!has_output(c) && !c->hung_up && c->call && c->call->drained)
+			c->call->drained(c->call);
+	}
 	if (wants_input(c))
 		receive(c);
 	server_conn_run(c);

@@ -40,6 +40,12 @@ void server_conn_free(struct server_conn *c);
 void server_conn_run(struct server_conn *c);
 /* Queues a message (borrowed) and sends what can be sent: 0, -ENOTCONN, -ENOBUFS, -ENOMEM. */
 int server_conn_send(struct server_conn *c, const json_t *message);
+/* The same with encoded messages, which are sent from the loop. */
+int server_conn_queue(struct server_conn *c, const struct buf *messages);
+/* Bytes that the reader has not taken. */
+size_t server_conn_unread(const struct server_conn *c);
+/* Sends what can be sent now. */
+void server_conn_flush(struct server_conn *c);
 /* Brings the loop in line with what the connection waits for, or closes it if it is done. */
 void server_conn_settle(struct server_conn *c);
 

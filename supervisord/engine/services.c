@@ -256,6 +256,7 @@ static bool forget(struct service *s)
 	if (!uplink_remove(s))
 		return false;
 	log_info("service '%s': removed", s->name);
+	events_removed(s);
 	service_commit_removal(e, s->id, generation);
 	core_remove(e->core, s->id);
 	e->by_id[s->id] = NULL;

@@ -289,6 +289,7 @@ int engine_init(struct engine *e, int argc, char **argv)
 	memset(e, 0, sizeof(*e));
 	e->store = (struct store)STORE_INIT;
 	e->tree.cgroup_fd = -1;
+	events_init(e);
 	r = uplink_init(e);
 	if (r < 0) {
 		fprintf(stderr, "supervisord-engine is started by supervisord, not by hand (%s)\n",
