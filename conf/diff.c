@@ -233,6 +233,31 @@ int diff_service(
 	return 0;
 }
 
+int diff_describe(const struct spec_service *s, struct diff_keys *ret)
+{
+	_cleanup_diff_keys_ struct diff_keys keys = {0};
+	const struct diff_rule *rules;
+	size_t n;
+	int r = 0;
+
+	rules = diff_service_rules(&n);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		struct diff_key key = {
+			.key = strdup(rules[i].key), .place = spec_place_of(s, rules[i].key)};
+
+		r = key.key ? write_owner(&rules[i], s, s, &key.after) : -ENOMEM;
+		if (r == 0)
+			r = add_key(&keys, &key);
+		else
+			key_fini(&key);
+	}
+	if (r < 0)
+		return r;
+	*ret = keys;
+	keys = (struct diff_keys){0};
+	return 0;
+}
+
 int diff_global(const struct spec *before, const struct spec *after, struct diff_keys *ret)
 {
 	_cleanup_diff_keys_ struct diff_keys keys = {0};

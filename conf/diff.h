@@ -61,6 +61,12 @@ enum diff_effect diff_service_effect(
 int diff_service(
 	const struct spec_service *before, const struct spec_service *after, struct diff_keys *ret);
 
+/*
+ * All keys of a service but variables, as `after`, with the place of each; before is NULL,
+ * effect DIFF_NONE. Where a key was not given, the place is the service's.
+ */
+int diff_describe(const struct spec_service *s, struct diff_keys *ret);
+
 /* The same for what stands outside of services. */
 int diff_global(const struct spec *before, const struct spec *after, struct diff_keys *ret);
 

@@ -103,7 +103,7 @@ int act_call(struct act *act, json_t *parameters, unsigned flags, client_reply_f
 	return status;
 }
 
-int act_add_id(struct act *act, json_t *parameters, unsigned *ret_flags)
+int act_add_id(struct act *act, json_t *parameters)
 {
 	char id[CLIENT_ID_SIZE];
 
@@ -111,10 +111,14 @@ int act_add_id(struct act *act, json_t *parameters, unsigned *ret_flags)
 		ctl_error(act->ctl, "cannot get random bytes");
 		return CTL_FAILED;
 	}
-	json_object_set_new(parameters, "wait", json_boolean(!act->ctl->no_wait));
 	json_object_set_new(parameters, "id", json_string(id));
-	*ret_flags = act->ctl->no_wait ? 0 : CLIENT_WAITS;
 	return 0;
+}
+
+unsigned act_add_wait(struct act *act, json_t *parameters)
+{
+	json_object_set_new(parameters, "wait", json_boolean(!act->ctl->no_wait));
+	return act->ctl->no_wait ? 0 : CLIENT_WAITS;
 }
 
 static int on_results(json_t *parameters, void *userdata)
@@ -146,8 +150,10 @@ int verb_act(struct ctl *ctl)
 	act_init(&act, ctl);
 	parameters = json_pack("{s:o}", "names", names);
 	/* reset happens at once and doing it twice is doing it once: no wait, no id */
-	if (ctl->verb->options & VERB_NO_WAIT)
-		status = act_add_id(&act, parameters, &flags);
+	if (ctl->verb->options & VERB_NO_WAIT) {
+		flags = act_add_wait(&act, parameters);
+		status = act_add_id(&act, parameters);
+	}
 	if (status == 0)
 		return run(&act, parameters, flags);
 	json_decref(parameters);
@@ -158,9 +164,9 @@ int verb_signal(struct ctl *ctl)
 {
 	char text[SIGNAL_NAME_SIZE * 2], name[SIGNAL_NAME_SIZE];
 	_cleanup_act_ struct act act = {0};
-	json_t *names;
+	json_t *names, *parameters;
 	size_t n = 0;
-	int signo;
+	int signo, status;
 
 	for (const char *p = ctl->args[0]; *p != '\0' && n < sizeof(text) - 1; p++)
 		text[n++] = (char)toupper((unsigned char)*p);
@@ -175,6 +181,10 @@ int verb_signal(struct ctl *ctl)
 		return CTL_USAGE;
 	act_init(&act, ctl);
 	act.sent = signal_name(signo, name);
-	/* A signal has no id, and sending it twice is not sending it once: never repeated. */
-	return run(&act, json_pack("{s:o,s:s}", "names", names, "signal", act.sent), CLIENT_ONCE);
+	parameters = json_pack("{s:o,s:s}", "names", names, "signal", act.sent);
+	status = act_add_id(&act, parameters);
+	if (status == 0)
+		return run(&act, parameters, 0);
+	json_decref(parameters);
+	return status;
 }

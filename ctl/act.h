@@ -35,10 +35,12 @@ int act_call(struct act *act, json_t *parameters, unsigned flags, client_reply_f
 int act_take(struct act *act, json_t *parameters);
 
 /*
- * Adds to the parameters whether to wait, and an id by which a repeated request joins the
- * first one. 0, or an exit status with the reason told.
+ * Adds to the parameters an id by which a repeated request joins the first one. 0, or an exit
+ * status with the reason told.
  */
-int act_add_id(struct act *act, json_t *parameters, unsigned *ret_flags);
+int act_add_id(struct act *act, json_t *parameters);
+/* Adds whether to wait; returns the flags that the call then needs. */
+unsigned act_add_wait(struct act *act, json_t *parameters);
 
 /*
  * Tells about one result (name, ok, state, pid, message): on stdout and at once, or on stderr

@@ -337,7 +337,8 @@ int verb_apply(struct ctl *ctl)
 	int status;
 
 	act_init(&a.act, ctl);
-	status = act_add_id(&a.act, parameters, &flags);
+	flags = act_add_wait(&a.act, parameters);
+	status = act_add_id(&a.act, parameters);
 	if (status == 0)
 		status = act_call(&a.act, json_incref(parameters), flags, on_reply, &a);
 	/* What has happened is told even where the rest can't be. */

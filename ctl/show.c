@@ -14,9 +14,12 @@
 #include "ctl/verbs.h"
 #include "wire/control.h"
 
+#define SHOW_MAX_DEPTH 64 /* of the tree of processes; deeper ones are in --json */
+
 struct page {
 	struct table fields; /* key, value */
 	struct buf text; /* of the value at hand */
+	unsigned n_processes; /* told so far */
 	int error; /* the first one; everything after it does nothing */
 };
 
@@ -99,18 +102,68 @@ static void add_state(struct page *p, json_t *service)
 	add_value(p, "restarts", "");
 }
 
-static void add_last_end(struct page *p, json_t *service)
+/* The last ends, the newest first. */
+static void add_ends(struct page *p, json_t *reply)
 {
-	const char *signal = render_string(service, "exit_signal");
-	int64_t code = render_integer(service, "exit_code", -1);
+	json_t *end;
+	size_t i;
 
-	if (*signal != '\0')
-		value_printf(p, "by signal %s", signal);
-	else if (code >= 0)
-		value_printf(p, "with exit code %" PRIi64, code);
-	else
+	json_array_foreach(json_object_get(reply, "exits"), i, end)
+	{
+		usec_t ran = (usec_t)render_integer(end, "ran_ms", 0) * USEC_PER_MSEC;
+		char span[USEC_SPAN_SIZE];
+
+		value_printf(p, "%s  %s after %s", render_string(end, "time"),
+			render_string(end, "how"), usec_span(ran, span));
+		add_value(p, i == 0 ? "last ends" : "", "");
+	}
+}
+
+static void add_ids(struct page *p, json_t *reply)
+{
+	json_t *ids = json_object_get(reply, "ids"), *group;
+	size_t i;
+
+	if (!ids)
 		return;
-	add_value(p, "last end", "");
+	value_printf(p, "uid %" PRIi64 ", gid %" PRIi64, render_integer(ids, "uid", 0),
+		render_integer(ids, "gid", 0));
+	json_array_foreach(json_object_get(ids, "groups"), i, group) value_printf(p,
+		"%s%" JSON_INTEGER_FORMAT, i == 0 ? ", groups " : " ", json_integer_value(group));
+	add_value(p, "ids", "");
+}
+
+/* The keys that were given, but for those which have lines of their own. */
+static void add_settings(struct page *p, json_t *reply)
+{
+	static const char *const told[] = {"command", "type", "directory", "user", "groups"};
+	json_t *setting;
+	bool first = true;
+	size_t i;
+
+	json_array_foreach(json_object_get(reply, "settings"), i, setting)
+	{
+		const char *key = render_string(setting, "key");
+		bool skip = !json_is_string(json_object_get(setting, "file"));
+
+		for (size_t k = 0; k < ELEMENTSOF(told); k++)
+			skip |= strcmp(key, told[k]) == 0;
+		if (skip)
+			continue;
+		value_printf(p, "%s = %s", key, render_string(setting, "value"));
+		add_value(p, first ? "settings" : "", "");
+		first = false;
+	}
+}
+
+static void add_pending(struct page *p, json_t *reply)
+{
+	const char *pending = render_string(reply, "pending");
+
+	if (strcmp(pending, "changed") == 0)
+		add_text(p, "pending", "its configuration has changed; the next start goes by it");
+	else
+		add_text(p, "pending", pending);
 }
 
 static void add_definition(struct page *p, json_t *reply)
@@ -124,8 +177,8 @@ static void add_definition(struct page *p, json_t *reply)
 	add_words(p, "command", json_object_get(reply, "command"));
 	add_text(p, "directory", render_string(reply, "directory"));
 	add_text(p, "user", render_string(reply, "user"));
+	add_ids(p, reply);
 	add_words(p, "groups", json_object_get(reply, "groups"));
-	add_text(p, "restart", render_string(reply, "restart"));
 	value_printf(p, "%" PRIi64, render_integer(reply, "generation", 0));
 	add_value(p, "generation", "");
 	add_text(p, "invocation", render_string(reply, "invocation"));
@@ -150,18 +203,56 @@ static void add_log(struct page *p, json_t *log)
 		"");
 }
 
-static void add_lists(struct page *p, json_t *reply)
+/* Children after their parents, and further in; what has no parent here comes first. */
+static void add_processes(struct page *p, json_t *processes, int64_t parent, unsigned depth)
 {
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(json_object_get(reply, "logs"), i, item) add_log(p, item);
-	json_array_foreach(json_object_get(reply, "processes"), i, item)
+	if (depth > SHOW_MAX_DEPTH)
+		return;
+	json_array_foreach(processes, i, item)
 	{
-		value_printf(p, "%" PRIi64 " %s", render_integer(item, "pid", 0),
+		int64_t pid = render_integer(item, "pid", 0);
+
+		if (render_integer(item, "root", 0) != 0
+				? parent != 0
+				: render_integer(item, "parent", 0) != parent)
+			continue;
+		value_printf(p, "%*s%" PRIi64 " %s", (int)(2 * depth), "", pid,
 			render_string(item, "command"));
-		add_value(p, i == 0 ? "processes" : "", "");
+		add_value(p, p->n_processes++ == 0 ? "processes" : "", "");
+		add_processes(p, processes, pid, depth + 1);
 	}
+}
+
+/* Marks those whose parent is none of the service's. */
+static void mark_roots(json_t *processes)
+{
+	json_t *item, *other;
+	size_t i, k;
+
+	json_array_foreach(processes, i, item)
+	{
+		int64_t parent = render_integer(item, "parent", 0);
+		bool root = true;
+
+		json_array_foreach(processes, k, other) root &=
+			render_integer(other, "pid", 0) != parent || other == item;
+		if (root)
+			json_object_set_new(item, "root", json_integer(1));
+	}
+}
+
+static void add_lists(struct page *p, json_t *reply)
+{
+	json_t *item, *processes = json_deep_copy(json_object_get(reply, "processes"));
+	size_t i;
+
+	json_array_foreach(json_object_get(reply, "logs"), i, item) add_log(p, item);
+	mark_roots(processes);
+	add_processes(p, processes, 0, 0);
+	json_decref(processes);
 	json_array_foreach(json_object_get(reply, "environment"), i, item)
 	{
 		const char *text = json_string_value(item);
@@ -184,8 +275,10 @@ int show_render(json_t *reply, const struct term *term, struct buf *out)
 	value_printf(&p, "%s", render_string(service, "name"));
 	add_value(&p, "name", RENDER_BOLD);
 	add_state(&p, service);
-	add_last_end(&p, service);
+	add_pending(&p, reply);
+	add_ends(&p, reply);
 	add_definition(&p, reply);
+	add_settings(&p, reply);
 	add_lists(&p, reply);
 	return p.error < 0 ? p.error : table_render(&p.fields, &unlimited, out);
 }

@@ -21,6 +21,14 @@ static const char wait_text[] =
 	"\n"
 	"  --no-wait    return as soon as supervisord has accepted the request\n";
 
+static const char reload_text[] =
+	"Runs the reload.command of a service and waits for it, or sends its reload.signal (HUP).\n"
+	"The service keeps its process. supervisord's own configuration is read by apply.\n"
+	"A NAME is a service (web), an instance (web@2), all instances of one definition\n"
+	"(web), a glob ('we*') or a group (@front).\n"
+	"\n"
+	"  --no-wait    return as soon as supervisord has accepted the request\n";
+
 static const char logs_text[] =
 	"Reads the log files themselves, the rotated ones too where the last lines reach back.\n"
 	"\n"
@@ -104,6 +112,18 @@ const struct verb verbs[] = {
 		.summary = "stop services and start them again",
 		.details = wait_text,
 		.method = METHOD("Restart"),
+		.options = VERB_NO_WAIT,
+		.min_args = 1,
+		.max_args = VERB_ANY_ARGS,
+		.takes = VERB_TAKES_NAMES,
+		.run = verb_act,
+	},
+	{
+		.name = "reload",
+		.usage = "NAME... [--no-wait]",
+		.summary = "make services read their configuration again",
+		.details = reload_text,
+		.method = METHOD("Reload"),
 		.options = VERB_NO_WAIT,
 		.min_args = 1,
 		.max_args = VERB_ANY_ARGS,

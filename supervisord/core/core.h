@@ -90,7 +90,7 @@ struct core_event {
 	bool survivors; /* ENDED: other processes of the tree may be left */
 	usec_t at_usec; /* STARTED, ENDED: monotonic, when it happened (<= now) */
 	uint64_t op; /* START, STOP, RESTART, SIGNAL: the request's id, 0 for none */
-	int signo; /* SIGNAL */
+	int signo; /* SIGNAL; 0: none, only the request is remembered */
 	/*
 	 * AUTOSTART, STOP, RESTART: who wants it; NONE: an operator. AUTOSTART with
 	 * CORE_WHY_PREDECESSOR waits for CORE_EVENT_UNBLOCK.
@@ -239,6 +239,10 @@ enum core_outcome core_judge(
  */
 #define CORE_REASON_SIZE 160
 const char *core_reason(const struct core *c, uint32_t service, const char *stage_text,
+	const char *(*error_text)(int), char ret_text[static CORE_REASON_SIZE]);
+
+/* The same for one end of a service's process: "exited with code 1". Returns ret_text. */
+const char *core_end_to_text(enum core_end end, int status, const char *stage_text,
 	const char *(*error_text)(int), char ret_text[static CORE_REASON_SIZE]);
 
 const char *core_state_to_string(enum core_state s);

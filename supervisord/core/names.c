@@ -70,29 +70,40 @@ static void put(char text[static CORE_REASON_SIZE], const char *format, ...)
 	va_end(args);
 }
 
-static void put_end(const struct core_record *r, const char *stage_text,
-	const char *(*error_text)(int), char text[static CORE_REASON_SIZE])
+const char *core_end_to_text(enum core_end end, int status, const char *stage_text,
+	const char *(*error_text)(int), char ret_text[static CORE_REASON_SIZE])
 {
 	char name[SIGNAL_NAME_SIZE];
 
-	switch ((enum core_end)r->end) {
+	ret_text[0] = '\0';
+	switch (end) {
 	case CORE_END_EXITED:
-		put(text, "exited with code %d", (int)r->end_status);
+		put(ret_text, "exited with code %d", status);
 		break;
 	case CORE_END_SIGNALLED:
-		put(text, "killed by signal %s", signal_name(r->end_status, name));
+		put(ret_text, "killed by signal %s", signal_name(status, name));
 		break;
 	case CORE_END_DUMPED:
-		put(text, "killed by signal %s (core dumped)", signal_name(r->end_status, name));
+		put(ret_text, "killed by signal %s (core dumped)", signal_name(status, name));
 		break;
 	case CORE_END_SPAWN_FAILED:
-		put(text, "%s%s%s", stage_text, stage_text[0] ? ": " : "",
-			error_text(r->end_status));
+		put(ret_text, "%s%s%s", stage_text, stage_text[0] ? ": " : "", error_text(status));
 		break;
 	case CORE_END_NONE:
 	case CORE_END_MAX:
 		break;
 	}
+	return ret_text;
+}
+
+static void put_end(const struct core_record *r, const char *stage_text,
+	const char *(*error_text)(int), char text[static CORE_REASON_SIZE])
+{
+	char end[CORE_REASON_SIZE];
+
+	put(text, "%s",
+		core_end_to_text(
+			(enum core_end)r->end, (int)r->end_status, stage_text, error_text, end));
 }
 
 static void put_stopping(const struct core_slot *s, char text[static CORE_REASON_SIZE])

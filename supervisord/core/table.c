@@ -311,6 +311,9 @@ static bool signal_main(struct step *s)
 	struct core_record *r = &s->slot->record;
 
 	note_op(s);
+	change(s, 0);
+	if (s->event->signo == 0)
+		return true;
 	r->user_signo = (uint8_t)s->event->signo;
 	r->signal_op++;
 	change(s, CORE_DO_SIGNAL);

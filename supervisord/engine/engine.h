@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "conf/load.h"
 #include "core/core.h"
+#include "engine/command.h"
 #include "engine/events.h"
 #include "engine/loop.h"
 #include "engine/options.h"
@@ -78,6 +79,8 @@ struct service {
 	struct tree_watch *watch; /* while its tree is waited for */
 	struct list waiters; /* items of requests that wait for it */
 	struct service_exit exits[SERVICE_EXITS]; /* newest first */
+	struct command *command; /* that is run for it; NULL: none */
+	struct command_result command_result; /* of the last one */
 	bool fresh; /* without a record: autostart has not been thought of */
 	uint32_t place; /* while services are put in order */
 };

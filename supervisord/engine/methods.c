@@ -185,14 +185,14 @@ static json_t *signal_one(struct service *s, int signo, uint64_t op)
 		.type = CORE_EVENT_SIGNAL, .service = s->id, .op = op, .signo = signo};
 	char name[SIGNAL_NAME_SIZE], message[128];
 
+	if (core_remembers(s->engine->core, s->id, op))
+		return request_result(s, true, "sent");
 	if (r->pid == 0)
 		return request_result(s, false, "not running");
-	if (!core_remembers(s->engine->core, s->id, op)) {
-		/* One signal has a place on the link at a time. */
-		if (s->outbox.marks & UPLINK_SIGNAL)
-			return request_result(s, false, "the launcher is busy; try again");
-		engine_event(s->engine, &event);
-	}
+	/* One signal has a place on the link at a time. */
+	if (s->outbox.marks & UPLINK_SIGNAL)
+		return request_result(s, false, "the launcher is busy; try again");
+	engine_event(s->engine, &event);
 	snprintf(message, sizeof(message), "%s sent to pid %d", signal_name(signo, name),
 		(int)r->pid);
 	return request_result(s, true, message);
@@ -217,6 +217,63 @@ static void do_signal(void *userdata, struct server_call *call)
 	for (uint32_t i = 0; i < sel.n; i++)
 		json_array_append_new(results, signal_one(sel.services[i], signo, op_of(call)));
 	server_reply(call, json_pack("{s:o}", "results", results), false);
+}
+
+/* By its command, which is then awaited; 0, or what came in between. */
+static const char *run_reload_command(struct service *s, uint64_t op, struct request_wishes *wishes)
+{
+	struct core_event event = {.type = CORE_EVENT_SIGNAL, .service = s->id, .op = op};
+	uint64_t serial;
+	int r;
+
+	if (core_remembers(s->engine->core, s->id, op)) {
+		if (command_serial(s) == 0)
+			return ""; /* it has ended, and how is forgotten */
+		request_wish_command(wishes, s, command_serial(s));
+		return NULL;
+	}
+	r = command_run(s, &serial);
+	if (r < 0)
+		return r == -EBUSY ? "a reload is under way" : strerror(-r);
+	engine_event(s->engine, &event);
+	request_wish_command(wishes, s, serial);
+	return NULL;
+}
+
+/* The result, if it is known at once. */
+static json_t *reload_one(struct service *s, uint64_t op, struct request_wishes *wishes)
+{
+	const char *problem;
+
+	if (s->spec->reload_command && s->spec->reload_command[0]) {
+		if (core_record(s->engine->core, s->id)->pid == 0)
+			return request_result(s, false, "not running");
+		problem = run_reload_command(s, op, wishes);
+		return problem ? request_result(s, *problem == '\0', problem) : NULL;
+	}
+	return signal_one(s, s->spec->reload_signal, op);
+}
+
+static void do_reload(void *userdata, struct server_call *call)
+{
+	struct engine *e = userdata;
+	const json_t *wait = json_object_get(call->parameters, "wait");
+	_cleanup_selection_ struct selection sel = {0};
+	_cleanup_wishes_ struct request_wishes wishes = {0};
+	json_t *results = json_array();
+
+	if (select_services(e, call, false, &sel)) {
+		note(call, (const struct service *const *)sel.services, sel.n);
+		for (uint32_t i = 0; i < sel.n; i++) {
+			json_t *result = reload_one(sel.services[i], op_of(call), &wishes);
+
+			if (result)
+				json_array_append_new(results, result);
+		}
+		request_await(call, json_pack("{s:O}", "results", results), &wishes,
+			!json_is_false(wait));
+	}
+	json_decref(results);
 }
 
 static void do_plan(void *userdata, struct server_call *call)
@@ -328,6 +385,10 @@ static const struct server_method methods[] = {
 		.needs = PEER_RIGHT_ACT,
 		.parameters = {NAMES, {"signal", SERVER_STRING, false}, ID},
 		.call = do_signal},
+	{.name = "Reload",
+		.needs = PEER_RIGHT_ACT,
+		.parameters = {NAMES, WAIT, ID},
+		.call = do_reload},
 	{.name = "Plan", .needs = PEER_RIGHT_OBSERVE, .call = do_plan},
 	{.name = "Apply", .needs = PEER_RIGHT_ACT, .parameters = {WAIT, ID}, .call = do_apply},
 	{.name = "Queue", .needs = PEER_RIGHT_OBSERVE, .call = do_queue},

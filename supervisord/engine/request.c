@@ -53,9 +53,11 @@ json_t *request_result(const struct service *s, bool ok, const char *message)
 		message ? message : service_reason(s, reason));
 }
 
-static void answer(struct request *q, const struct service *s, bool ok)
+static void answer(struct request *q, const struct request_wish *w, bool ok)
 {
-	json_t *result = request_result(s, ok, NULL);
+	const struct service *s = w->service;
+	bool told = w->command > 0 && w->command == s->command_result.serial;
+	json_t *result = request_result(s, ok, told ? s->command_result.text : NULL);
 
 	if (q->call->more)
 		server_reply(q->call, json_pack("{s:[o]}", "results", result), true);
@@ -78,8 +80,19 @@ static void finish(struct request *q)
 	free_request(q);
 }
 
+static enum core_outcome judge_command(const struct request_wish *w)
+{
+	const struct command_result *r = &w->service->command_result;
+
+	if (command_serial(w->service) == w->command)
+		return CORE_PENDING;
+	return r->serial == w->command && r->ok ? CORE_DONE : CORE_NOT_DONE;
+}
+
 static enum core_outcome judge(const struct request_wish *w)
 {
+	if (w->command > 0)
+		return judge_command(w);
 	return core_judge(w->service->engine->core, w->service->id, w->event, w->before);
 }
 
@@ -93,7 +106,7 @@ void request_judge(struct service *s)
 		if (outcome == CORE_PENDING)
 			continue;
 		list_remove(&i->node);
-		answer(q, s, outcome == CORE_DONE);
+		answer(q, &i->wish, outcome == CORE_DONE);
 		finish(q);
 	}
 }
@@ -122,16 +135,25 @@ static void add(struct request_wishes *w, const struct request_wish *wish)
 
 void request_wish(struct request_wishes *w, struct service *s, enum core_event_type event)
 {
-	struct request_wish wish = {s, event, core_record(s->engine->core, s->id)->generation};
+	struct request_wish wish = {.service = s,
+		.event = event,
+		.before = core_record(s->engine->core, s->id)->generation};
 
 	if (w)
 		add(w, &wish);
 }
 
+void request_wish_command(struct request_wishes *w, struct service *s, uint64_t serial)
+{
+	struct request_wish wish = {.service = s, .command = serial};
+
+	add(w, &wish);
+}
+
 void request_wish_again(struct request_wishes *w, struct service *s, enum core_event_type event)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
-	struct request_wish wish = {s, event, r->generation};
+	struct request_wish wish = {.service = s, .event = event, .before = r->generation};
 
 	/* The restart is over the stop already: what runs, or ran, is the new generation. */
 	if (event == CORE_EVENT_RESTART && r->state != CORE_STOPPING && r->generation > 0)
@@ -151,7 +173,12 @@ void request_await(
 		server_reply(call, first, true);
 		first = NULL;
 	}
-	if (!q || !(q->results = json_array())) {
+	/* what is known already may be among the results of the one reply */
+	if (q && json_is_array(json_object_get(first, "results")))
+		q->results = json_incref(json_object_get(first, "results"));
+	else if (q)
+		q->results = json_array();
+	if (!q || !q->results) {
 		free(q);
 		json_decref(first);
 		server_error_message(call, CONTROL_ERROR_FAILED,
@@ -174,7 +201,7 @@ void request_await(
 		if (wait && outcome == CORE_PENDING)
 			list_append(&item->wish.service->waiters, &item->node);
 		else
-			answer(q, item->wish.service, outcome != CORE_NOT_DONE);
+			answer(q, &item->wish, outcome != CORE_NOT_DONE);
 	}
 	finish(q);
 }

@@ -11,6 +11,7 @@ struct request_wish {
 	struct service *service;
 	enum core_event_type event;
 	uint64_t before; /* its generation when that took effect */
+	uint64_t command; /* instead of all that: until this run of a command has ended */
 };
 
 struct request_wishes {
@@ -26,6 +27,8 @@ void request_wishes_fini(struct request_wishes *w);
  * the event happens all the same.
  */
 void request_wish(struct request_wishes *w, struct service *s, enum core_event_type event);
+/* That a command which is under way ends, and ends well. */
+void request_wish_command(struct request_wishes *w, struct service *s, uint64_t serial);
 /* Of a request that took effect already, and is repeated. */
 void request_wish_again(struct request_wishes *w, struct service *s, enum core_event_type event);
 

@@ -198,6 +198,7 @@ void service_free(struct service *s)
 	struct engine *e = s->engine;
 
 	tree_unwatch(s);
+	command_free(s);
 	fini_streams(s);
 	list_remove(&s->outbox.node);
 	list_remove(&s->predecessor);
@@ -292,14 +293,23 @@ static const char *error_text(int error)
 	return strerror(error);
 }
 
+static const char *stage_text(uint8_t stage)
+{
+	return stage < LINK_STAGE_MAX ? link_stage_to_string((enum link_stage)stage)
+				      : "cannot start";
+}
+
 const char *service_reason(const struct service *s, char ret_text[static CORE_REASON_SIZE])
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
-	const char *stage = r->stage < LINK_STAGE_MAX
-				    ? link_stage_to_string((enum link_stage)r->stage)
-				    : "cannot start";
 
-	return core_reason(s->engine->core, s->id, stage, error_text, ret_text);
+	return core_reason(s->engine->core, s->id, stage_text(r->stage), error_text, ret_text);
+}
+
+const char *service_exit_text(const struct service_exit *x, char ret_text[static CORE_REASON_SIZE])
+{
+	return core_end_to_text(
+		(enum core_end)x->end, x->status, stage_text(x->stage), error_text, ret_text);
 }
 
 void service_invocation(const struct service *s, char ret_text[static SERVICE_INVOCATION_SIZE])

@@ -54,6 +54,9 @@ void service_commit_removal(struct engine *e, uint32_t id, uint64_t generation);
 /* "service 'web': ..." in words, from the core. */
 const char *service_reason(const struct service *s, char ret_text[static CORE_REASON_SIZE]);
 
+/* How one of its last generations ended, in words. Returns ret_text. */
+const char *service_exit_text(const struct service_exit *x, char ret_text[static CORE_REASON_SIZE]);
+
 /* 32 hex digits of the current generation's SUPERVISOR_INVOCATION. */
 #define SERVICE_INVOCATION_SIZE 33
 void service_invocation(const struct service *s, char ret_text[static SERVICE_INVOCATION_SIZE]);

@@ -167,18 +167,23 @@ int spawn_environment(const struct service *s, char ***ret_environment)
 	return 0;
 }
 
-int spawn_arguments(const struct service *s, char ***ret_arguments)
+static int expand(const struct service *s, char *const *words, char ***ret_words)
 {
 	__attribute__((cleanup(strings_fini))) struct strings l = {0};
 
-	for (char **p = s->spec->command; *p; p++) {
+	for (char *const *p = words; *p; p++) {
 		int r = strings_add(&l, spec_expand(*p, s->spec, s->instance));
 
 		if (r < 0)
 			return r;
 	}
-	*ret_arguments = TAKE_PTR(l.items);
+	*ret_words = TAKE_PTR(l.items);
 	return 0;
+}
+
+int spawn_arguments(const struct service *s, char ***ret_arguments)
+{
+	return expand(s, s->spec->command, ret_arguments);
 }
 
 static const char *get_variable(char *const *environment, const char *name)
@@ -249,8 +254,9 @@ static int make_memfd(const void *data, size_t n)
 	return TAKE_FD(fd);
 }
 
-static int encode(const struct service *s, char *const *argv, char *const *envp, void **ret_data,
-	size_t *ret_size)
+/* pipes: PLAN_SPLIT_STDERR, PLAN_NO_PIPE, or 0 for one pipe. */
+static int encode(const struct service *s, char *const *argv, char *const *envp, unsigned pipes,
+	void **ret_data, size_t *ret_size)
 {
 	const struct spec_service *spec = s->spec;
 	_cleanup_free_
@@ -259,6 +265,7 @@ static int encode(const struct service *s, char *const *argv, char *const *envp,
 	char *directory = spec_expand(spec->directory, spec, s->instance);
 	char cgroup[TREE_CGROUP_NAME_SIZE];
 	struct plan plan = {
+		.flags = pipes,
 		.uid = spec->identity.uid,
 		.gid = spec->identity.gid,
 		.groups = spec->identity.groups,
@@ -283,35 +290,62 @@ static int encode(const struct service *s, char *const *argv, char *const *envp,
 		plan.flags |= PLAN_SET_NICE;
 	if (spec->has_oom_score_adj && privilege_allows_oom_score_adj(spec->oom_score_adj))
 		plan.flags |= PLAN_SET_OOM;
-	if (spec->split_stderr)
-		plan.flags |= PLAN_SPLIT_STDERR;
-	else if (spec->log.sink == SPEC_SINK_NONE)
-		plan.flags |= PLAN_NO_PIPE;
 	return plan_encode(&plan, ret_data, ret_size);
 }
 
-int spawn_send(struct service *s)
+static int send_plan(struct service *s, char *const *argv, char *const *envp, unsigned pipes,
+	struct link_message *m)
 {
-	__attribute__((cleanup(strings_fini))) struct strings argv = {0}, envp = {0};
 	_cleanup_free_
 	void *data = NULL;
 	_cleanup_close_
 	int fd = -1;
 	size_t size;
-	struct link_message m = {.version = LINK_VERSION,
-		.type = LINK_SPAWN,
-		.id = s->id,
-		.generation = core_record(s->engine->core, s->id)->generation};
-	int r = spawn_arguments(s, &argv.items);
+	int r = encode(s, argv, envp, pipes, &data, &size);
 
-	if (r == 0)
-		r = spawn_environment(s, &envp.items);
-	if (r == 0)
-		r = encode(s, argv.items, envp.items, &data, &size);
 	if (r < 0)
 		return r;
 	fd = make_memfd(data, size);
 	if (fd < 0)
 		return fd;
-	return link_send(LINK_FD, &m, &fd, 1);
+	m->version = LINK_VERSION;
+	m->type = LINK_SPAWN;
+	return link_send(LINK_FD, m, &fd, 1);
+}
+
+static unsigned pipes_of(const struct spec_service *spec)
+{
+	if (spec->split_stderr)
+		return PLAN_SPLIT_STDERR;
+	return spec->log.sink == SPEC_SINK_NONE ? PLAN_NO_PIPE : 0;
+}
+
+int spawn_send(struct service *s)
+{
+	__attribute__((cleanup(strings_fini))) struct strings argv = {0}, envp = {0};
+	struct link_message m = {
+		.id = s->id, .generation = core_record(s->engine->core, s->id)->generation};
+	int r = spawn_arguments(s, &argv.items);
+
+	if (r == 0)
+		r = spawn_environment(s, &envp.items);
+	return r < 0 ? r : send_plan(s, argv.items, envp.items, pipes_of(s->spec), &m);
+}
+
+int spawn_send_command(struct service *s, char *const *command, uint64_t generation)
+{
+	__attribute__((cleanup(strings_fini))) struct strings argv = {0}, envp = {0};
+	struct link_message m = {.id = s->id | LINK_ID_COMMAND, .generation = generation};
+	char pid[16];
+	int r = expand(s, command, &argv.items);
+
+	if (r == 0)
+		r = spawn_environment(s, &envp.items);
+	for (envp.n = 0; r == 0 && envp.items[envp.n];)
+		envp.n++;
+	envp.size = envp.n;
+	snprintf(pid, sizeof(pid), "%d", (int)core_record(s->engine->core, s->id)->pid);
+	if (r == 0)
+		r = set_pair(&envp, "MAINPID", pid);
+	return r < 0 ? r : send_plan(s, argv.items, envp.items, 0, &m);
 }

@@ -5,12 +5,15 @@
 #include "engine/status.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/parse.h"
+#include "conf/diff.h"
 #include "engine/service.h"
 #include "engine/spawn.h"
 
 #define SHOW_MAX_PROCESSES 256
+#define NGROUPS_SHOWN	   1024
 
 static json_t *time_of(usec_t realtime)
 {
@@ -128,34 +131,125 @@ static json_t *processes(struct service *s)
 	return array;
 }
 
-json_t *status_show(struct service *s, bool with_environment)
+static json_t *ids(const struct spec_identity *i)
+{
+	json_t *groups = json_array();
+	gid_t ours[NGROUPS_SHOWN];
+	int n = i->set ? 0 : getgroups(NGROUPS_SHOWN, ours);
+
+	for (size_t k = 0; i->set && k < i->n_groups; k++)
+		json_array_append_new(groups, json_integer((json_int_t)i->groups[k]));
+	for (int k = 0; k < n; k++)
+		json_array_append_new(groups, json_integer((json_int_t)ours[k]));
+	return json_pack("{s:I,s:I,s:o}", "uid", (json_int_t)(i->set ? i->uid : geteuid()), "gid",
+		(json_int_t)(i->set ? i->gid : getegid()), "groups", groups);
+}
+
+static json_t *exits(const struct service *s)
+{
+	json_t *array = json_array();
+
+	for (unsigned i = 0; i < SERVICE_EXITS && s->exits[i].realtime_msec > 0; i++) {
+		const struct service_exit *x = &s->exits[i];
+		char text[CORE_REASON_SIZE];
+
+		json_array_append_new(array, json_pack("{s:o,s:I,s:o}", "time",
+						     time_of(x->realtime_msec * USEC_PER_MSEC),
+						     "ran_ms", (json_int_t)x->ran_msec, "how",
+						     status_text(service_exit_text(x, text))));
+	}
+	return array;
+}
+
+static bool is_given(const struct spec_service *spec, const char *key)
+{
+	for (size_t i = 0; i < spec->n_origins; i++) {
+		if (strcmp(spec->origins[i].key, key) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Every key, given or not, as the configuration writes it. */
+static json_t *settings(const struct spec_service *spec)
+{
+	_cleanup_diff_keys_ struct diff_keys keys = {0};
+	json_t *array = json_array();
+
+	if (diff_describe(spec, &keys) < 0)
+		return array;
+	for (size_t i = 0; i < keys.n; i++) {
+		const struct diff_key *k = &keys.keys[i];
+		bool given = is_given(spec, k->key);
+
+		json_array_append_new(
+			array, json_pack("{s:s,s:o,s:o,s:o}", "key", k->key, "value",
+				       k->after ? status_text(k->after) : json_null(), "file",
+				       given ? status_text(k->place.file) : json_null(), "line",
+				       integer_if(given, k->place.line)));
+	}
+	return array;
+}
+
+/* What its next process will go by, if that is not what it goes by now. */
+static const char *pending(const struct service *s)
+{
+	if (s->removed)
+		return "removed";
+	return s->next ? "changed" : NULL;
+}
+
+/* What it is configured to be. */
+static json_t *definition(const struct service *s, json_t *environment)
+{
+	const struct spec_service *spec = s->spec;
+	char **argv = NULL;
+	char *directory = spec_expand(spec->directory, spec, s->instance);
+	json_t *part;
+
+	spawn_arguments(s, &argv);
+	part = json_pack("{s:{s:o,s:i},s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:s,s:o,s:s?}", "definition",
+		"file", status_text(spec->place.file), "line", (int)spec->place.line, "type",
+		spec_type_to_string(spec->policy.type), "command", strings(argv), "directory",
+		status_text(directory ? directory : ""), "user",
+		spec->identity.user_name ? status_text(spec->identity.user_name) : json_null(),
+		"ids", ids(&spec->identity), "groups", strings(spec->groups), "environment",
+		environment, "restart", spec_restart_to_string(spec->policy.restart), "settings",
+		settings(spec), "pending", pending(s));
+	spawn_environment_free(argv);
+	free(directory);
+	return part;
+}
+
+/* What has become of it. */
+static json_t *history(struct service *s)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
-	const struct spec_service *spec = s->spec;
 	char invocation[SERVICE_INVOCATION_SIZE];
-	char **argv = NULL, **environment = NULL;
-	char *directory = spec_expand(spec->directory, spec, s->instance);
-	json_t *show;
 
 	service_invocation(s, invocation);
-	spawn_arguments(s, &argv);
-	if (with_environment)
-		spawn_environment(s, &environment);
-	show = json_pack("{s:o,s:{s:o,s:i},s:s,s:o,s:o,s:o,s:o,s:o,s:s,s:I,s:o,s:o,s:o,s:o,s:o}",
-		"service", status_service(s), "definition", "file", status_text(spec->place.file),
-		"line", (int)spec->place.line, "type", spec_type_to_string(spec->policy.type),
-		"command", strings(argv), "directory", status_text(directory ? directory : ""),
-		"user",
-		spec->identity.user_name ? status_text(spec->identity.user_name) : json_null(),
-		"groups", strings(spec->groups), "environment",
-		environment ? strings(environment) : json_null(), "restart",
-		spec_restart_to_string(spec->policy.restart), "generation",
-		(json_int_t)r->generation, "invocation",
+	return json_pack("{s:o,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "service", status_service(s),
+		"generation", (json_int_t)r->generation, "invocation",
 		service_has_run(s) ? json_string(invocation) : json_null(), "started",
 		s->started_realtime_usec > 0 ? time_of(s->started_realtime_usec) : json_null(),
-		"processes", processes(s), "log", log_sum(s), "logs", status_logs(s));
-	spawn_environment_free(argv);
+		"processes", processes(s), "exits", exits(s), "log", log_sum(s), "logs",
+		status_logs(s));
+}
+
+json_t *status_show(struct service *s, bool with_environment)
+{
+	char **environment = NULL;
+	json_t *show, *part;
+
+	if (with_environment)
+		spawn_environment(s, &environment);
+	show = history(s);
+	part = definition(s, environment ? strings(environment) : json_null());
+	if (!show || !part || json_object_update(show, part) < 0) {
+		json_decref(show);
+		show = NULL;
+	}
+	json_decref(part);
 	spawn_environment_free(environment);
-	free(directory);
 	return show;
 }

@@ -25,8 +25,7 @@
 #define REFETCH_USEC	USEC_PER_SEC
 #define MAX_PER_ROUND	256 /* messages, so that clients get their turn in a storm of exits */
 
-/* Sends, and waits a moment where the link is full: for what has no mark to be sent later. */
-static int send_now(struct engine *e, struct link_message *m, const int *fds, unsigned n_fds)
+int uplink_send(struct engine *e, struct link_message *m, const int *fds, unsigned n_fds)
 {
 	struct pollfd p = {.fd = LINK_FD, .events = POLLOUT};
 	int r = link_send(LINK_FD, m, fds, n_fds);
@@ -41,7 +40,7 @@ void uplink_send_plain(struct engine *e, enum link_type type, uint32_t value, in
 {
 	struct link_message m = {
 		.version = LINK_VERSION, .type = (uint16_t)type, .value = value, .signo = signo};
-	int r = send_now(e, &m, NULL, 0);
+	int r = uplink_send(e, &m, NULL, 0);
 
 	if (r < 0)
 		log_warning(
@@ -53,7 +52,7 @@ int uplink_keep(struct engine *e, enum link_keep tag, int fd)
 	struct link_message m = {
 		.version = LINK_VERSION, .type = LINK_KEEP, .value = (uint32_t)tag};
 
-	return send_now(e, &m, &fd, 1);
+	return uplink_send(e, &m, &fd, 1);
 }
 
 int uplink_kill_pidfd(struct service *s, int pidfd, int signo)
@@ -61,14 +60,14 @@ int uplink_kill_pidfd(struct service *s, int pidfd, int signo)
 	struct link_message m = {
 		.version = LINK_VERSION, .type = LINK_KILL_PIDFD, .id = s->id, .signo = signo};
 
-	return send_now(s->engine, &m, &pidfd, 1);
+	return uplink_send(s->engine, &m, &pidfd, 1);
 }
 
 int uplink_kill_cgroup(struct engine *e, struct service *s)
 {
 	struct link_message m = {.version = LINK_VERSION, .type = LINK_KILL_TREE, .id = s->id};
 
-	return send_now(e, &m, NULL, 0);
+	return uplink_send(e, &m, NULL, 0);
 }
 
 int uplink_take_kept(struct engine *e, enum link_keep tag)
@@ -105,7 +104,9 @@ static int send_kill(struct service *s, enum link_scope scope)
 
 bool uplink_remove(struct service *s)
 {
-	return send_simple(s, LINK_REMOVE, 0, 0) == 0;
+	struct link_message m = {.type = LINK_REMOVE, .id = s->id | LINK_ID_COMMAND};
+
+	return link_send(LINK_FD, &m, NULL, 0) == 0 && send_simple(s, LINK_REMOVE, 0, 0) == 0;
 }
 
 static int send_signal(struct service *s)
@@ -267,30 +268,41 @@ static void disown(struct engine *e, const struct link_message *m)
 	if (m->type == LINK_EXITED) {
 		answer.type = LINK_ACK;
 		answer.serial = m->serial;
-		send_now(e, &answer, NULL, 0);
+		uplink_send(e, &answer, NULL, 0);
 		return;
 	}
 	log_error("the launcher speaks of pid %d of an unknown service %u; killing it", m->pid,
 		m->id);
 	answer.type = LINK_RELEASE;
-	send_now(e, &answer, NULL, 0);
+	uplink_send(e, &answer, NULL, 0);
 	answer.type = LINK_KILL;
 	answer.signo = SIGKILL;
 	answer.op = UINT32_MAX;
 	answer.value = LINK_SCOPE_GROUP;
-	send_now(e, &answer, NULL, 0);
+	uplink_send(e, &answer, NULL, 0);
+}
+
+/* About a process: of a service, of a command, or of nobody. True: it is dealt with. */
+static bool on_process(
+	struct engine *e, struct service *s, const struct link_message *m, int *fds, unsigned n_fds)
+{
+	if (!s)
+		disown(e, m);
+	else if (m->id & LINK_ID_COMMAND)
+		command_message(e, s, m, fds, n_fds);
+	else
+		return false;
+	close_fds(fds, n_fds);
+	return true;
 }
 
 static void on_message(
 	struct engine *e, const struct link_message *m, int *fds, unsigned n_fds, bool lost)
 {
-	struct service *s = services_by_id(e, m->id);
+	struct service *s = services_by_id(e, m->id & ~LINK_ID_COMMAND);
 
-	if ((m->type == LINK_STARTED || m->type == LINK_EXITED) && !s) {
-		disown(e, m);
-		close_fds(fds, n_fds);
+	if ((m->type == LINK_STARTED || m->type == LINK_EXITED) && on_process(e, s, m, fds, n_fds))
 		return;
-	}
 	switch (m->type) {
 	case LINK_STARTED:
 		on_started(s, m, fds, n_fds, lost);
@@ -395,7 +407,7 @@ int uplink_init(struct engine *e)
 	r = sys_fcntl(LINK_FD, F_SETFD, FD_CLOEXEC);
 	if (r < 0)
 		return r;
-	r = send_now(e, &hello, NULL, 0);
+	r = uplink_send(e, &hello, NULL, 0);
 	if (r < 0)
 		return r;
 	return take_kept(u);

@@ -62,6 +62,8 @@ int uplink_keep(struct engine *e, enum link_keep tag, int fd);
 void uplink_tell(struct service *s, unsigned marks);
 /* The service is no more; nothing of it may be left to tell. False: not just now. */
 bool uplink_remove(struct service *s);
+/* Sends, and waits a moment where the link is full: for what has no mark. 0 or -errno. */
+int uplink_send(struct engine *e, struct link_message *m, const int *fds, unsigned n_fds);
 /* Small messages that must get through; wait a moment (bounded) if they have to. */
 void uplink_send_plain(struct engine *e, enum link_type type, uint32_t value, int signo);
 /* Signals one process of a service that was identified by the caller. 0 or -errno. */

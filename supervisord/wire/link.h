@@ -49,6 +49,12 @@
 #define LINK_VERSION 1
 #define LINK_MAX_FDS 3
 
+/*
+ * Set in an id: a command that is run for the service, beside its process. The launcher
+ * takes it as any other service.
+ */
+#define LINK_ID_COMMAND (UINT32_C(1) << 31)
+
 /* The engine finds its end of the link at this descriptor. */
 #define LINK_FD 3
 

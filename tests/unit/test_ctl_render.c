@@ -114,8 +114,14 @@ static void show_tells_all_in_blocks(void **state)
 		"\"pid\":null,\"restarts\":5,\"exit_signal\":\"KILL\",\"reason\":\"gave up\"},"
 		"\"definition\":{\"file\":\"/etc/s.conf\",\"line\":12},\"type\":\"simple\","
 		"\"command\":[\"/bin/sh\",\"-c\",\"echo \\u001b; exit 1\"],\"generation\":6,"
-		"\"environment\":[\"A=1\",\"B=2\"],\"processes\":[{\"pid\":9,\"command\":\"left\"}]"
-		","
+		"\"environment\":[\"A=1\",\"B=2\"],\"processes\":[{\"pid\":10,\"parent\":9,"
+		"\"command\":\"child\"},"
+		"{\"pid\":9,\"parent\":1,\"command\":\"left\"}],"
+		"\"exits\":[{\"time\":\"T1\",\"ran_ms\":1500,\"how\":\"killed by signal KILL\"},"
+		"{\"time\":\"T0\",\"ran_ms\":20,\"how\":\"exited with code 1\"}],"
+		"\"ids\":{\"uid\":33,\"gid\":34,\"groups\":[34,35]},\"pending\":\"changed\","
+		"\"settings\":[{\"key\":\"umask\",\"value\":\"022\",\"file\":null,\"line\":null},"
+		"{\"key\":\"stop.timeout\",\"value\":\"3s\",\"file\":\"/f\",\"line\":2}],"
 		"\"logs\":[{\"stream\":\"output\",\"sink\":\"file\",\"path\":\"/l/web.log\","
 		"\"bytes\":2048,\"lines\":3,\"dropped_bytes\":10,\"dropped_lines\":1}]}",
 		0, NULL);
@@ -123,11 +129,15 @@ static void show_tells_all_in_blocks(void **state)
 		"name         web\n",
 		"state        failed\n",
 		"reason       gave up\n",
-		"last end     by signal KILL\n",
+		"last ends    T1  killed by signal KILL after 1.5s\n",
+		"             T0  exited with code 1 after 20ms\n",
+		"pending      its configuration has changed; the next start goes by it\n",
+		"ids          uid 33, gid 34, groups 34 35\n",
+		"settings     stop.timeout = 3s\n",
 		"defined in   /etc/s.conf:12\n",
 		"command      /bin/sh -c 'echo ?; exit 1'\n",
 		"log          /l/web.log; 2.0K in 3 lines; dropped 10 in 1 lines\n",
-		"processes    9 left\n",
+		"processes    9 left\n               10 child\n",
 		"environment  A=1\n             B=2\n",
 	};
 	_cleanup_buf_ struct buf out = {0};
