@@ -18,10 +18,10 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "engine/passed.h"
 #include "engine/publish.h"
 #include "engine/request.h"
 #include "engine/service.h"
-#include "engine/systemd.h"
 
 #define FAREWELL_WAIT_USEC (5 * USEC_PER_MSEC)
 #define FAREWELL_TRIES	   40 /* a cgroup stays busy for a moment after its last process */
@@ -182,8 +182,8 @@ void engine_synced(struct engine *e)
 		engine_event(e, &(struct core_event){.type = CORE_EVENT_SLOT});
 	e->store.area.head->flags |= RECOVERY_STARTED;
 	uplink_send_plain(e, LINK_RECOVERED, 0, 0);
-	systemd_notify("READY=1\nMAINPID=%d\nSTATUS=Looking after %u services", (int)getppid(),
-		e->n_services);
+	if (!core_is_shutting_down(e->core))
+		systemd_ready(e);
 	log_info("%s %u service%s, supervisord " SUPERVISORD_VERSION ", pid %d",
 		e->recovering ? "recovered:" : "looking after", e->n_services,
 		e->n_services == 1 ? "" : "s", (int)getppid());
@@ -196,13 +196,15 @@ static void leave(struct engine *e)
 	_cleanup_free_
 	char *control = NULL;
 
-	if (asprintf(&control, "%s/%s", e->spec->runtime_dir, CONTROL_SOCKET_NAME) >= 0)
+	if (!passed_is(e, e->server.listener.fd) &&
+		asprintf(&control, "%s/%s", e->spec->runtime_dir, CONTROL_SOCKET_NAME) >= 0)
 		sys_unlinkat(AT_FDCWD, control, 0);
 	server_fini(&e->server);
 	queue_remove(&e->queue);
 	service_fini_all(e);
 	sink_set_fini(&e->sinks);
 	store_fini(&e->store, e->spec->runtime_dir);
+	systemd_fini(e);
 	log_info("everything is stopped");
 	uplink_send_plain(e, LINK_EXIT, EXIT_SUCCESS, 0);
 	e->loop.quit = true;
@@ -237,8 +239,8 @@ void engine_leave(struct engine *e)
 void engine_shutdown(struct engine *e, bool hurry)
 {
 	e->store.area.head->flags |= RECOVERY_SHUTTING_DOWN | (hurry ? RECOVERY_HURRY : 0u);
-	systemd_notify("STOPPING=1\nSTATUS=Stopping every service");
 	core_shutdown(e->core, hurry, e->loop.now_usec);
+	systemd_stopping(e);
 	tree_hold(e);
 	engine_perform(e);
 	tree_release(e);
@@ -248,6 +250,8 @@ void engine_run(struct engine *e)
 {
 	int r = init_signals(e);
 
+	if (r == 0)
+		r = systemd_init(e);
 	if (r == 0)
 		r = uplink_listen(e);
 	while (r == 0 && !e->loop.quit) {

@@ -18,6 +18,7 @@
 #include "engine/server.h"
 #include "engine/sink.h"
 #include "engine/store.h"
+#include "engine/systemd.h"
 #include "engine/tree.h"
 #include "engine/uplink.h"
 
@@ -83,6 +84,7 @@ struct engine {
 	struct status_queue queue;
 	struct server server;
 	struct tree tree;
+	struct systemd systemd;
 	struct loop_source signals;
 	struct loop_timer farewell; /* while the last cgroups go */
 	unsigned farewell_tries;

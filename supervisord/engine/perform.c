@@ -120,6 +120,7 @@ static void perform(struct engine *e, const struct core_change *c)
 	if (publish) {
 		note_change(s, c);
 		publish_change(s, c->previous, seq);
+		systemd_changed(e);
 	}
 	request_judge(s);
 }
