@@ -10,6 +10,7 @@
 #include "ctl/client.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -294,4 +295,15 @@ int client_wait_gone(struct client *c, json_int_t server_pid)
 		disconnect(c);
 		client_pause(PAUSE_MAX_USEC / 4);
 	}
+}
+
+void client_wait_ended(struct client *c, int pidfd)
+{
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+	while (pidfd >= 0 && poll(&p, 1, -1) < 0 && errno == EINTR)
+		;
+	if (pidfd < 0 && c->fd >= 0)
+		client_wait_end(c, USEC_INFINITY);
+	disconnect(c);
 }

@@ -72,6 +72,12 @@ int client_call(struct client *c, const char *method, json_t *parameters, unsign
  */
 int client_wait_gone(struct client *c, json_int_t server_pid);
 
+/*
+ * The same where another connection might start a new server: waits for the end of its
+ * process, or, where pidfd is -1, of the connection.
+ */
+void client_wait_ended(struct client *c, int pidfd);
+
 /* 128 random bits in hex: names an acting request, so that a repeat joins it. */
 #define CLIENT_ID_SIZE 33
 int client_make_id(char ret_id[static CLIENT_ID_SIZE]);

@@ -3,7 +3,10 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "ctl/render.h"
 #include "ctl/verbs.h"
 #include "wire/control.h"
@@ -58,19 +61,26 @@ int verb_version(struct ctl *ctl)
 
 /*
  * The reply only says that it was accepted; done is done when nobody listens any more. The
- * pid tells our supervisord from one that is started in its place.
+ * pid tells our supervisord from one that is started in its place. Where the socket outlives
+ * it, asking again would start another one: then it is done when the process has ended.
  */
 int verb_shutdown(struct ctl *ctl)
 {
 	static const char method[] = CONTROL_INTERFACE ".Shutdown";
 	json_t *reply = NULL, *parameters, *error = NULL;
+	_cleanup_close_
+	int pidfd = -1;
 	json_int_t pid;
+	bool passed;
 	int r = get_version(ctl, &reply);
 
 	if (r != 0)
 		return r;
 	pid = render_integer(reply, "pid", 0);
+	passed = json_is_true(json_object_get(reply, "socket_passed"));
 	json_decref(reply);
+	if (passed)
+		pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
 	parameters = json_object();
 	r = client_call(&ctl->client, method, parameters, 0, NULL, NULL, &error);
 	json_decref(parameters);
@@ -79,7 +89,9 @@ int verb_shutdown(struct ctl *ctl)
 		return CTL_DONE;
 	if (r != 0)
 		return ctl_explain(ctl, method, r, error);
-	if (!ctl->no_wait)
+	if (passed && !ctl->no_wait)
+		client_wait_ended(&ctl->client, pidfd);
+	else if (!ctl->no_wait)
 		client_wait_gone(&ctl->client, pid);
 	return CTL_DONE;
 }

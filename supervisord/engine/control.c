@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "engine/passed.h"
 
 static bool has_roles(const struct spec *spec)
 {
@@ -84,7 +85,7 @@ void control_set_roles(struct engine *e)
 
 void control_configure(struct engine *e)
 {
-	int r = set_access(e);
+	int r = passed_is(e, e->server.listener.fd) ? 0 : set_access(e);
 
 	if (r < 0)
 		log_error("cannot change who may connect to the control socket: %s", strerror(-r));

@@ -21,6 +21,7 @@
 #include "engine/apply.h"
 #include "engine/config.h"
 #include "engine/essential.h"
+#include "engine/passed.h"
 #include "engine/publish.h"
 #include "engine/request.h"
 #include "engine/service.h"
@@ -195,8 +196,8 @@ void engine_synced(struct engine *e)
 					.type = CORE_EVENT_SLOT, .service = e->services[0]->id});
 	e->store.area.head->flags |= RECOVERY_STARTED;
 	uplink_send_plain(e, LINK_RECOVERED, 0, 0);
-	systemd_notify("READY=1\nMAINPID=%d\nSTATUS=Looking after %u services", (int)getppid(),
-		e->n_services);
+	if (!core_is_shutting_down(e->core))
+		systemd_ready(e);
 	log_info("%s %u service%s, supervisord " SUPERVISORD_VERSION ", pid %d",
 		e->recovering ? "recovered:" : "looking after", e->n_services,
 		e->n_services == 1 ? "" : "s", (int)getppid());
@@ -210,7 +211,8 @@ static void leave(struct engine *e)
 	char *control = NULL;
 	int status = essential_exit_status(e);
 
-	if (asprintf(&control, "%s/%s", e->spec->runtime_dir, CONTROL_SOCKET_NAME) >= 0)
+	if (!passed_is(e, e->server.listener.fd) &&
+		asprintf(&control, "%s/%s", e->spec->runtime_dir, CONTROL_SOCKET_NAME) >= 0)
 		sys_unlinkat(AT_FDCWD, control, 0);
 	server_fini(&e->server);
 	queue_remove(&e->queue);
@@ -219,6 +221,7 @@ static void leave(struct engine *e)
 	sink_set_fini(&e->sinks);
 	store_fini(&e->store, e->spec->runtime_dir);
 	config_fini(e);
+	systemd_fini(e);
 	log_info("everything is stopped");
 	uplink_send_plain(e, LINK_EXIT, (uint32_t)status, 0);
 	e->loop.quit = true;
@@ -253,9 +256,9 @@ void engine_leave(struct engine *e)
 void engine_shutdown(struct engine *e, bool hurry)
 {
 	e->store.area.head->flags |= RECOVERY_SHUTTING_DOWN | (hurry ? RECOVERY_HURRY : 0u);
-	systemd_notify("STOPPING=1\nSTATUS=Stopping every service");
 	events_supervisor(e, "shutdown", hurry ? "killing everything" : "stopping everything");
 	core_shutdown(e->core, hurry, e->loop.now_usec);
+	systemd_stopping(e);
 	tree_hold(e);
 	engine_perform(e);
 	tree_release(e);
@@ -265,6 +268,8 @@ void engine_run(struct engine *e)
 {
 	int r = init_signals(e);
 
+	if (r == 0)
+		r = systemd_init(e);
 	if (r == 0)
 		r = uplink_listen(e);
 	while (r == 0 && !e->loop.quit) {

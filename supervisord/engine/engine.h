@@ -21,6 +21,7 @@
 #include "engine/server.h"
 #include "engine/sink.h"
 #include "engine/store.h"
+#include "engine/systemd.h"
 #include "engine/tree.h"
 #include "engine/uplink.h"
 
@@ -116,6 +117,7 @@ struct engine {
 	struct server server;
 	struct events events;
 	struct tree tree;
+	struct systemd systemd;
 	struct loop_source signals;
 	struct reload reload;
 	struct loop_timer sweep; /* removed services that have come to their end */

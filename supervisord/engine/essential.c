@@ -14,7 +14,6 @@
 #include "engine/engine.h"
 #include "engine/service.h"
 #include "engine/services.h"
-#include "engine/systemd.h"
 
 /* What shells use for a command that is not there, and for one that can't be executed. */
 #define EXIT_NOT_FOUND	    127
@@ -60,8 +59,6 @@ static void begin_shutdown(struct engine *e, const struct service *s)
 		"exit with %d",
 		s->name, service_reason(s, reason), status);
 	engine_shutdown(e, false);
-	systemd_notify("STATUS=Stopping every service: essential service '%s' has ended (%s)",
-		s->name, reason);
 }
 
 void essential_perform(struct engine *e)

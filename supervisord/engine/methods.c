@@ -16,6 +16,7 @@
 #include "base/sys.h"
 #include "engine/directory.h"
 #include "engine/names.h"
+#include "engine/passed.h"
 #include "engine/request.h"
 #include "engine/service.h"
 #include "engine/services.h"
@@ -320,9 +321,10 @@ static void do_version(void *userdata, struct server_call *call)
 
 	usec_rfc3339(e->store.area.head->started_realtime_usec, started);
 	server_reply(call,
-		json_pack("{s:s,s:i,s:i,s:s,s:s}", "version", SUPERVISORD_VERSION, "pid",
+		json_pack("{s:s,s:i,s:i,s:s,s:s,s:b}", "version", SUPERVISORD_VERSION, "pid",
 			(int)getppid(), "engine_pid", (int)getpid(), "started", started,
-			"configuration", e->spec->files[0]),
+			"configuration", e->spec->files[0], "socket_passed",
+			passed_is(e, e->server.listener.fd)),
 		false);
 }
 

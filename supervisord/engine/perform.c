@@ -125,6 +125,7 @@ static void perform(struct engine *e, const struct core_change *c)
 		note_change(s, c);
 		publish_change(s, c->previous, seq);
 		events_state(s, c->previous, seq);
+		systemd_changed(e);
 	}
 	request_judge(s);
 	if (s->removed && is_over((enum core_state)r->state))

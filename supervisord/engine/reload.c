@@ -47,7 +47,7 @@ static void end(struct engine *e, struct reload_request *q)
 	if (q->by_signal)
 		uplink_send_plain(e, LINK_SEEN, 0, SIGHUP);
 	if (q->apply)
-		systemd_reloaded();
+		systemd_reloaded(e);
 	list_remove(&q->node);
 	free(q);
 }
@@ -298,7 +298,7 @@ void reload_apply(struct engine *e, struct server_call *call, bool wait, uint64_
 		return;
 	}
 	q->by_signal = !call;
-	systemd_reloading();
+	systemd_reloading(e);
 	submit(e, q);
 }
 

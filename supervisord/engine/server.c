@@ -360,7 +360,7 @@ int server_open(const char *path, mode_t mode, gid_t gid)
 	struct sockaddr_un address = {.sun_family = AF_UNIX}, fresh = {.sun_family = AF_UNIX};
 	_cleanup_close_
 	int fd = -1;
-	int r, n = snprintf(fresh.sun_path, sizeof(fresh.sun_path), "%s.new", path);
+	int r, n = snprintf(fresh.sun_path, sizeof(fresh.sun_path), "%s" SERVER_FRESH_SUFFIX, path);
 
 	if (n < 0 || (size_t)n >= sizeof(fresh.sun_path))
 		return -ENAMETOOLONG;

@@ -144,6 +144,9 @@ int server_init(struct server *s, struct loop *loop, const struct server_service
  */
 void server_fini(struct server *s);
 
+/* The socket's address keeps this suffix, though its file is renamed to path. */
+#define SERVER_FRESH_SUFFIX ".new"
+
 /*
  * Makes a listening socket at path, in a directory that only the owner can write to, and
  * returns its fd (the caller's). It appears with its owner, mode and backlog in place, in

@@ -22,6 +22,7 @@
 #include "engine/engine.h"
 #include "engine/methods.h"
 #include "engine/orphans.h"
+#include "engine/passed.h"
 #include "engine/publish.h"
 #include "engine/services.h"
 
@@ -223,6 +224,8 @@ static int init_first(struct engine *e)
 	r = make_directories(e);
 	if (r == 0)
 		r = take_runtime(e, &queue_id);
+	if (r == 0)
+		control = passed_judge(e, control);
 	if (r == 0 && control < 0)
 		r = listen_for_control(e, &control);
 	if (r != 0)

@@ -90,8 +90,8 @@ static bool is_for_us(const char *variable)
 {
 	static const char *const ours[] = {
 		"NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID=", "LISTEN_FDS=", "LISTEN_PID=",
-		"LISTEN_FDNAMES=", "INVOCATION_ID=", "SUPERVISOR_INVOCATION=", "SUPERVISOR_NAME=",
-		"SUPERVISOR_INSTANCE=", "SUPERVISOR_FAULT=", "JOURNAL_STREAM="};
+		"LISTEN_FDNAMES=", "LISTEN_PIDFDID=", "INVOCATION_ID=", "SUPERVISOR_INVOCATION=",
+		"SUPERVISOR_NAME=", "SUPERVISOR_INSTANCE=", "SUPERVISOR_FAULT=", "JOURNAL_STREAM="};
 
 	for (size_t i = 0; i < ELEMENTSOF(ours); i++) {
 		if (strncmp(variable, ours[i], strlen(ours[i])) == 0)

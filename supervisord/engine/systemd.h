@@ -1,15 +1,48 @@
 /*
- * What systemd (or whoever set NOTIFY_SOCKET) is told. Nothing where the program was built
- * without libsystemd, or nobody wants to know.
+ * What systemd (or whoever set NOTIFY_SOCKET) is told: that supervisord is up, reloads or
+ * stops, how its services are in words, and that its loop turns. Nothing where the program
+ * was built without libsystemd, or nobody wants to know. Never waits.
+ *
+ * The engine is not the main process, so the unit needs NotifyAccess=all.
  */
 #pragma once
 
-#include "base/macro.h"
+#include <stdbool.h>
 
-/* A reload of the configuration begins; and is over, done or not. */
-void systemd_reloading(void);
-void systemd_reloaded(void);
+#include "engine/loop.h"
 
-/* sd_notify() text, like "READY=1\nSTATUS=...". The engine is not the main process, so the
- * unit needs NotifyAccess=all. */
-void systemd_notify(const char *format, ...) _printf_(1, 2);
+struct engine;
+
+#define SYSTEMD_STATUS_SIZE 192
+#define SYSTEMD_STATUS_USEC USEC_PER_SEC /* at most one STATUS alone in that time */
+
+struct systemd {
+	const char *path; /* borrowed: NOTIFY_SOCKET; NULL: nobody wants to know */
+	int fd; /* owned; -1 */
+	struct loop_source room; /* in the loop only while the receiver has no room */
+	unsigned owed; /* what could not be sent yet */
+	bool told; /* who we are: STATUS alone comes after that */
+	bool complained;
+	usec_t reloading_usec; /* when the reload began */
+	usec_t status_usec; /* when STATUS was told last */
+	char status[SYSTEMD_STATUS_SIZE]; /* as told last */
+	struct loop_timer status_timer; /* set only while there may be news */
+	struct loop_timer watchdog_timer;
+	usec_t watchdog_usec; /* between two signs of life; 0: not asked for */
+};
+
+/*
+ * Reads what the environment asks for, once, and begins with the signs of life if those are
+ * asked for. 0 or -ENOMEM.
+ */
+int systemd_init(struct engine *e);
+void systemd_fini(struct engine *e);
+
+/* Each engine says it when it is up: the one before may have died within a reload. */
+void systemd_ready(struct engine *e);
+/* Around a reload of the configuration, however it ends. */
+void systemd_reloading(struct engine *e);
+void systemd_reloaded(struct engine *e);
+void systemd_stopping(struct engine *e);
+/* A service has another state: STATUS follows, now or when a second is over. */
+void systemd_changed(struct engine *e);

@@ -5,7 +5,9 @@
  * can't pair this launcher with another engine.
  *
  * It is only asked whether it is alive while something is due from it: an idle
- * supervisor does not wake up.
+ * supervisor does not wake up. But where systemd's watchdog is on, the engine wakes up for
+ * that anyway; then it is always asked, so that one that hangs is replaced, and services
+ * live, before systemd restarts all of it.
  */
 #include "launcher/engine_process.h"
 
@@ -83,8 +85,11 @@ int engine_process_init(struct launcher *l, const struct launcher_options *optio
 
 	if (fd < 0)
 		return fd;
-	l->engine = (struct engine_process){
-		.argv = options->argv, .image_fd = fd, .link = -1, .start_usec = USEC_INFINITY};
+	l->engine = (struct engine_process){.argv = options->argv,
+		.image_fd = fd,
+		.link = -1,
+		.start_usec = USEC_INFINITY,
+		.watched = getenv("WATCHDOG_USEC") != NULL};
 	return 0;
 }
 
@@ -235,12 +240,13 @@ int engine_process_ended(struct launcher *l, const siginfo_t *info)
 	return 0;
 }
 
-/* Something is due from the engine. */
+/* Something is due from the engine; where it is watched, signs of life. */
 static bool is_awaited(const struct launcher *l)
 {
 	if (l->exiting || l->engine.pid == 0)
 		return false;
-	if (!l->engine.hello || !l->engine.recovered || !list_empty(&l->table.exits))
+	if (l->engine.watched || !l->engine.hello || !l->engine.recovered ||
+		!list_empty(&l->table.exits))
 		return true;
 	for (int signo = 0; signo < N_SIGNALS; signo++)
 		if (l->signals[signo].count > 0)

@@ -24,6 +24,7 @@
 #include "launcher/engine_process.h"
 #include "launcher/orders.h"
 #include "launcher/outbox.h"
+#include "launcher/passed.h"
 #include "launcher/state.h"
 
 #define MAX_EVENTS 64
@@ -334,11 +335,24 @@ static int open_null(int *ret_lack)
 	return r < 0 || (r = sys_fcntl(fd, F_SETFD, 0)) < 0 ? r : fd;
 }
 
+/* Closes from first on, but for spared; the slow way where the call is missing. */
+static void close_from(int first, int spared)
+{
+	if (spared < 0 ? close_range((unsigned)first, ~0U, 0) == 0
+		       : close_range((unsigned)first, (unsigned)spared - 1, 0) == 0 &&
+				 close_range((unsigned)spared + 1, ~0U, 0) == 0)
+		return;
+	for (int fd = first; fd < 65536; fd++) {
+		if (fd != spared)
+			close(fd);
+	}
+}
+
 /*
  * 0, 1 and 2 must be something, and 3 is /dev/null: what is opened later lies above.
  * *ret_lack is the errno where something else had to do for that.
  */
-static int init_fds(int *ret_lack)
+static int init_fds(int passed, int *ret_lack)
 {
 	int fd;
 
@@ -350,9 +364,7 @@ static int init_fds(int *ret_lack)
 	/* What was inherited beyond stdio is not ours, and must not leak into services. */
 	if (fd != SPAWN_NULL_FD && dup3(fd, SPAWN_NULL_FD, O_CLOEXEC) < 0)
 		return -errno;
-	if (close_range(SPAWN_NULL_FD + 1, ~0U, 0) < 0)
-		for (int i = SPAWN_NULL_FD + 1; i < 65536; i++)
-			close(i);
+	close_from(SPAWN_NULL_FD + 1, passed);
 	return sys_fcntl(SPAWN_NULL_FD, F_SETFD, FD_CLOEXEC);
 }
 
@@ -389,12 +401,13 @@ static int init_signals(struct launcher *l)
 static int init(struct launcher *l)
 {
 	uint64_t nofile[2];
-	int lack = 0, r;
+	int lack = 0, passed, r;
 
-	r = init_fds(&lack);
+	init_limits(nofile);
+	passed = passed_take();
+	r = init_fds(passed, &lack);
 	if (r < 0)
 		return r;
-	init_limits(nofile);
 	spawner_init(&l->spawner, nofile);
 	log_init("supervisord");
 	if (lack > 0)
@@ -410,6 +423,10 @@ static int init(struct launcher *l)
 	table_init(&l->table);
 	for (int tag = 0; tag < LINK_KEEP_MAX; tag++)
 		l->kept[tag] = -1;
+	if (passed >= 0)
+		l->kept[LINK_KEEP_CONTROL] = passed;
+	else
+		passed_explain(passed);
 	l->retry_usec = USEC_INFINITY;
 	prctl(PR_SET_NAME, "supervisord");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)

@@ -34,6 +34,7 @@ struct engine_process {
 	pid_t pid; /* 0: none */
 	int link; /* -1: none */
 	bool ever_hello; /* any engine has said HELLO */
+	bool watched; /* by systemd's watchdog as well, which would restart everything */
 	bool hello, recovered;
 	uint32_t interest; /* what epoll watches the link for */
 	unsigned n_early_deaths;

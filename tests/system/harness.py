@@ -311,6 +311,7 @@ class Supervisor:
         self.process = None
         self.exit_code = None
         self.preexec = None
+        self.pass_fds = ()  # descriptors that supervisord inherits, under their numbers
         self.helpers = []
         self.cgroups = set()
         self.queue_keys = set() if key is None else {key}
@@ -352,7 +353,8 @@ class Supervisor:
             self.process = subprocess.Popen(
                 [self.supervisord] + (["-c", self.config_path] if args is None else args),
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=self.env, cwd=self.dir,
-                start_new_session=True, preexec_fn=self.before_exec, **ids)
+                start_new_session=True, preexec_fn=self.before_exec,
+                pass_fds=self.pass_fds, **ids)
         if ready:
             wait_until(self.answers, "supervisord answers on its control socket")
             self.sample()

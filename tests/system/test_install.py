@@ -18,6 +18,8 @@ DEFAULTS = {
     "zshcompletiondir": "{datadir}/zsh/site-functions",
     "fishcompletiondir": "{datadir}/fish/vendor_completions.d",
     "docdir": "{datadir}/doc/supervisord",
+    "systemd_system_unit_dir": "{prefix}/lib/systemd/system",
+    "systemd_user_unit_dir": "{prefix}/lib/systemd/user",
 }
 
 
@@ -43,7 +45,7 @@ def directories(build):
     with open(f"{build}/meson-info/intro-buildoptions.json", encoding="utf-8") as f:
         options = {o["name"]: o["value"] for o in json.load(f)}
     found = {name: os.path.join(options["prefix"], value) for name, value in options.items()
-             if name.endswith("dir") and isinstance(value, str) and value}
+             if (name == "prefix" or name.endswith("dir")) and isinstance(value, str) and value}
     return found | {name: value.format(**found) for name, value in DEFAULTS.items()
                     if name not in found}
 
@@ -64,6 +66,11 @@ class Install(harness.SystemTest):
         """A path below one of meson's directories: {bindir}/supctl."""
         return self.destdir + name.format(**self.dirs)
 
+    def tells_systemd(self):
+        """Units that say Type=notify are installed only where that is so."""
+        with open(f"{self.build}/compile_commands.json", encoding="utf-8") as f:
+            return "-DHAVE_SYSTEMD" in f.read()
+
     def run_version(self, path):
         done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60,
                               check=False)
@@ -74,6 +81,8 @@ class Install(harness.SystemTest):
         listed = set()
         with open(f"{HERE}/install.list", encoding="utf-8") as f:
             for line in f:
+                if "{systemd_" in line and not self.tells_systemd():
+                    continue
                 if line.strip() and not line.startswith("#"):
                     mode, path = line.split()
                     listed.add(f"{mode} {path.format(**self.dirs)}")

@@ -34,6 +34,14 @@ static int setup(void **state _unused_)
 	return 0;
 }
 
+static int setup_watched(void **state)
+{
+	setenv("WATCHDOG_USEC", "60000000", 1);
+	setup(state);
+	unsetenv("WATCHDOG_USEC");
+	return 0;
+}
+
 static int teardown(void **state _unused_)
 {
 	fixture_stop(&f);
@@ -265,6 +273,14 @@ static void an_engine_that_does_not_answer_is_replaced(void **state _unused_)
 	fixture_expect(&f, LINK_SYNCED);
 }
 
+static void an_engine_that_systemd_watches_is_asked_though_it_is_idle(void **state _unused_)
+{
+	fixture_simple(&f, LINK_RECOVERED);
+	fixture_expect(&f, LINK_PING);
+	fixture_simple(&f, LINK_PONG);
+	fixture_expect(&f, LINK_PING);
+}
+
 static unsigned long wakeups(pid_t pid)
 {
 	char path[64], line[128];
@@ -453,6 +469,9 @@ int main(int argc, char *argv[])
 		LAUNCHER_TEST(term_without_an_engine_ends_everything),
 		LAUNCHER_TEST(an_engine_that_does_not_answer_is_replaced),
 		LAUNCHER_TEST(an_idle_launcher_does_not_wake_up),
+		cmocka_unit_test_setup_teardown(
+			an_engine_that_systemd_watches_is_asked_though_it_is_idle, setup_watched,
+			teardown),
 		LAUNCHER_TEST(early_deaths_slow_the_restart_down_and_recovery_resets_it),
 		LAUNCHER_TEST(the_engine_says_with_which_status_to_end),
 		LAUNCHER_TEST(an_engine_that_stays_after_exit_is_killed),
