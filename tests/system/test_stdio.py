@@ -159,11 +159,19 @@ class Stdio(harness.SystemTest):
         s.wait_state("web", "running")
         s.wait_stderr("in-the-way")
 
+    def connections(self, s):
+        """Unix sockets of accepted control connections: they have their listener's name."""
+        with open("/proc/net/unix", encoding="utf-8") as f:
+            rows = [line.split() for line in f]
+        return [r for r in rows if len(r) > 7 and r[5] == "03" and r[7].startswith(s.socket_path)]
+
     def test_pipes_that_did_not_arrive_for_want_of_descriptors_are_asked_for_again(self):
         s = self.supervisor(service("web", self.COUNTER, "autostart = false",
                                     'log { stderr = "web.err" }'))
         engine = s.engine_pid()
         hard = resource.prlimit(engine, resource.RLIMIT_NOFILE)[1]
+        # A connection that is being closed would leave room for one more.
+        wait_until(lambda: not self.connections(s), "the engine has closed all connections")
         # Room for the connection of supctl and for one of the two pipes.
         taken = set(map(int, os.listdir(f"/proc/{engine}/fd")))
         free = [fd for fd in range(1000) if fd not in taken]
