@@ -141,6 +141,7 @@ void request_begin(struct engine *e, struct server_call *call, enum core_event_t
 	tree_release(e);
 	call->userdata = q;
 	call->cancelled = on_cancelled;
+	json_object_clear(call->parameters); /* up to megabytes, and the call may wait for long */
 	for (uint32_t i = 0; i < n; i++) {
 		enum core_outcome outcome = judge(&q->items[i]);
 

@@ -179,7 +179,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	turn(&l, &tick);
 	check_replies(fds[1], &replies);
 	server_fini(&s);
-	if (!list_empty(&waiting) || s.output_bytes > 0 || s.n_conns > 0)
+	if (!list_empty(&waiting) || s.output_bytes > 0 || s.input_bytes > 0 || s.n_conns > 0)
 		abort();
 	loop_timer_remove(&l, &tick);
 	loop_fini(&l);
