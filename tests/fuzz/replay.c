@@ -15,15 +15,6 @@
 #include "base/cleanup.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
-
-/* For targets with a mutator of their own; nothing is mutated here. */
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size)
-{
-	(void)data;
-	(void)max_size;
-	return size;
-}
 
 static bool replay(const char *path)
 {
