@@ -376,7 +376,7 @@ void server_fini(struct server *s)
  * A client may attach descriptors to what it sends. We would never take one, but the last
  * close of a socket can be made to last (SO_LINGER), and it would be ours. Connections have
  * this from the listening socket. Kernels before 6.16 can't refuse: there it stays possible
- * for whoever may connect.
+ * for whoever may connect (supervisord(8) says so).
  */
 static void refuse_descriptors(int fd)
 {

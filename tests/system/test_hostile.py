@@ -34,6 +34,18 @@ SO_PASSRIGHTS = 83
 table = []  # a row for each attack
 
 
+def connect(path):
+    """As supctl does: where too many are waiting to be accepted, try again."""
+    end = time.monotonic() + CALL_DEADLINE
+    while True:
+        try:
+            return Varlink(path, CALL_DEADLINE)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.002)
+
+
 def request(method, parameters=None, **extra):
     method = method if "." in method else f"{INTERFACE}.{method}"
     return json.dumps({"method": method, "parameters": parameters or {}, **extra}).encode() + b"\0"
@@ -47,10 +59,10 @@ def brief(reply):
     return "an answer" + (", continues" if reply.get("continues") else "")
 
 
-def answers_to(path, data, deadline=CALL_DEADLINE, finish=False):
+def answers_to(path, data, finish=False):
     """Sends bytes and reads to the end, or to the answer of a Version sent after them."""
     told = []
-    with Varlink(path, deadline) as v:
+    with connect(path) as v:
         try:
             v.send_bytes(data)
             if finish:
@@ -74,11 +86,11 @@ def bystander(path, pid, lasting):
     """Calls of somebody who means well: [what went wrong], [seconds that each took]."""
     def run(_):
         wrong, took = [], []
-        kept = Varlink(path, CALL_DEADLINE) if lasting else None
+        kept = connect(path) if lasting else None
         for i in range(CALLS):
             begin = time.monotonic()
             try:
-                v = kept if kept and i % 2 else Varlink(path, CALL_DEADLINE)
+                v = kept if kept and i % 2 else connect(path)
                 if i % 4 < 2:
                     ok = v.call("Version")["pid"] == pid
                 else:
@@ -169,7 +181,7 @@ class Hostile(harness.SystemTest):
         """300 connections, every other with half of a request."""
         held = []
         for i in range(300):
-            v = Varlink(self.path)
+            v = connect(self.path)
             if i % 2:
                 try:
                     v.send_bytes(b'{"method":')
@@ -205,7 +217,7 @@ class Hostile(harness.SystemTest):
         def attack(control):
             held, closed = [], 0
             for _ in range(60):
-                v = Varlink(self.path)
+                v = connect(self.path)
                 v.socket.setblocking(False)
                 held.append(v)
             control.armed()
@@ -235,7 +247,7 @@ class Hostile(harness.SystemTest):
         def attack(control):
             held, closed = [], 0
             for _ in range(60):
-                v = Varlink(self.path)
+                v = connect(self.path)
                 v.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                 v.socket.setblocking(False)
                 v.socket.send(asked)
@@ -272,7 +284,7 @@ class Hostile(harness.SystemTest):
                 for way in ways.values():
                     for _ in range(20):
                         try:
-                            with Varlink(self.path) as v:
+                            with connect(self.path) as v:
                                 way(v)
                         except BROKEN:
                             pass
@@ -284,12 +296,31 @@ class Hostile(harness.SystemTest):
         self.begin()
         self.under([(attack, OBSERVER)])
 
+    def test_a_flood_of_connections_that_are_closed_at_once(self):
+        def attack(control):
+            n, armed = 0, False
+            while not control.stopped():
+                for _ in range(500):
+                    with socket.socket(socket.AF_UNIX) as v:
+                        v.setblocking(False)
+                        try:
+                            v.connect(self.path)
+                            n += 1
+                        except BlockingIOError:
+                            pass
+                if not armed:
+                    control.armed()
+                    armed = True
+            return f"{n} connections"
+        self.begin()
+        self.under([(attack, STRANGER), (attack, STRANGER + 1)], bystanders=(None, OPERATOR))
+
     # --- floods
 
     def flood(self, data, per_batch):
         """From 8 connections, as fast as answers are read."""
         def attack(control):
-            held = [Varlink(self.path, CALL_DEADLINE) for _ in range(8)]
+            held = [connect(self.path) for _ in range(8)]
             n = armed = 0
             while not control.stopped():
                 for v in held:
@@ -321,7 +352,7 @@ class Hostile(harness.SystemTest):
 
         def attack(control):
             told = {}
-            v = Varlink(self.path, CALL_DEADLINE)
+            v = connect(self.path)
             cases = {"20000 globs": [f"{slow}*"] * 19000 + ["web"],
                      "20001 names": ["web"] * 20001, "20000 names": ["web"] * 20000,
                      "a long glob": ["[[:alnum:]]*" * 2000], "10000 globs": ["*b"] * 10000}
@@ -345,7 +376,7 @@ class Hostile(harness.SystemTest):
             n = armed = 0
             data = b"".join(request("Show", {"name": f"n{i}"}) for i in range(1000))
             while not control.stopped() or n == 0:
-                with Varlink(self.path, CALL_DEADLINE) as v:
+                with connect(self.path) as v:
                     v.send_bytes(data)
                     got = [v.receive()["parameters"]["name"] for _ in range(1000)]
                 n += got == [f"n{i}" for i in range(1000)]
@@ -363,7 +394,7 @@ class Hostile(harness.SystemTest):
             data = (request("Version", oneway=True) + request("Reset", {"names": ["idle"]}, oneway=True)
                     + request("Stop", {"names": ["idle"]}, oneway=True)
                     + request("Explode", oneway=True)) * 25
-            with Varlink(self.path, CALL_DEADLINE) as v:
+            with connect(self.path) as v:
                 while not control.stopped():
                     v.send_bytes(data + request("Version"))
                     told = brief(v.receive())
@@ -472,7 +503,7 @@ class Hostile(harness.SystemTest):
 
         def attack(control):
             n, wrong = 0, []
-            with Varlink(self.path, CALL_DEADLINE) as v:
+            with connect(self.path) as v:
                 while not control.stopped() or n == 0:
                     for method, name, parameters in cases:
                         v.send(f"{INTERFACE}.{method}", parameters)
@@ -493,7 +524,7 @@ class Hostile(harness.SystemTest):
             told, armed, n = {}, False, 0
             files = [os.open("/dev/null", os.O_RDONLY) for _ in range(250)]
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))]
-            held = [Varlink(self.path, CALL_DEADLINE) for _ in range(10)]
+            held = [connect(self.path) for _ in range(10)]
             while not control.stopped():
                 for v in held:
                     for data in (b"", b"{" if n == 0 else b" "):
@@ -537,7 +568,7 @@ class Hostile(harness.SystemTest):
 
         def attack(control):
             told, kept = [], []
-            with Varlink(self.path, CALL_DEADLINE) as v:
+            with connect(self.path) as v:
                 for _ in range(3):
                     ours, theirs = lingering()
                     kept.append(theirs)
@@ -568,7 +599,7 @@ class Hostile(harness.SystemTest):
             n, armed = 0, False
             while not control.stopped():
                 for extra in ({}, {"more": True}, {"oneway": True}):
-                    with Varlink(self.path, CALL_DEADLINE) as v:
+                    with connect(self.path) as v:
                         try:
                             v.send(f"{INTERFACE}.Restart", {"names": ["slow"]}, **extra)
                             n += 1
@@ -600,7 +631,7 @@ class Hostile(harness.SystemTest):
             data = request("List") * 200 + request(f"{SERVICE}.GetInfo") * 200
             while not control.stopped():
                 while len(held) < 64:
-                    v = Varlink(self.path, CALL_DEADLINE)
+                    v = connect(self.path)
                     v.socket.setblocking(False)
                     held.append(v)
                 for v in list(held):

@@ -181,8 +181,10 @@ static void in_a_long_round_the_owner_comes_first_and_the_others_in_turn(void **
 		for (int k = 0; k < 100; k++)
 			send_call(f, others[i], "Act", "\"oneway\":true,");
 	}
-	wait_until(f, f->n_acts >= 3 * f->settings.requests_per_round);
-	assert_true(f->n_acts <= 4 * f->settings.requests_per_round);
+	loop_once(&f->loop); /* only takes the bytes */
+	loop_once(&f->loop);
+	assert_true(f->n_acts <= f->settings.requests_per_round);
+	wait_until(f, f->n_acts > 0);
 	send_echo(f, owner, "first", "");
 	loop_once(&f->loop); /* takes the bytes, and the turn */
 	loop_once(&f->loop);
