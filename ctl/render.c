@@ -166,6 +166,7 @@ int render_reason(json_t *service, struct buf *out)
 	if (r < 0 || next < 0)
 		return r;
 	/* Whole seconds are enough beyond the first: this is read, not measured. */
+	next = MIN_OF(next, INT64_MAX / (int64_t)USEC_PER_MSEC - 999);
 	if (next >= 1000)
 		next = (next + 999) / 1000 * 1000;
 	return buf_printf(out, "%sstarts again in %s", *reason != '\0' ? "; " : "",

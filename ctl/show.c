@@ -14,7 +14,9 @@
 #include "ctl/verbs.h"
 #include "wire/control.h"
 
-#define SHOW_MAX_DEPTH 64 /* of the tree of processes; deeper ones are in --json */
+#define SHOW_MAX_DEPTH 64 /* of the tree of processes; deeper ones come after it */
+#define SHOW_MAX_TREE  1024 /* processes; more are a plain list */
+#define TOLD	       "" /* marks a process in our copy */
 
 struct page {
 	struct table fields; /* key, value */
@@ -203,8 +205,16 @@ static void add_log(struct page *p, json_t *log)
 		"");
 }
 
-/* Children after their parents, and further in; what has no parent here comes first. */
-static void add_processes(struct page *p, json_t *processes, int64_t parent, unsigned depth)
+static void add_process(struct page *p, json_t *process, unsigned depth)
+{
+	value_printf(p, "%*s%" PRIi64 " %s", (int)(2 * depth), "",
+		render_integer(process, "pid", 0), render_string(process, "command"));
+	add_value(p, p->n_processes++ == 0 ? "processes" : "", "");
+	json_object_set_new(process, TOLD, json_true());
+}
+
+/* The children of a process, further in than it is. Each is told once, whatever they claim. */
+static void add_children(struct page *p, json_t *processes, int64_t parent, unsigned depth)
 {
 	json_t *item;
 	size_t i;
@@ -213,34 +223,46 @@ static void add_processes(struct page *p, json_t *processes, int64_t parent, uns
 		return;
 	json_array_foreach(processes, i, item)
 	{
-		int64_t pid = render_integer(item, "pid", 0);
-
-		if (render_integer(item, "root", 0) != 0
-				? parent != 0
-				: render_integer(item, "parent", 0) != parent)
+		if (!json_is_object(item) || json_object_get(item, TOLD) ||
+			render_integer(item, "parent", 0) != parent)
 			continue;
-		value_printf(p, "%*s%" PRIi64 " %s", (int)(2 * depth), "", pid,
-			render_string(item, "command"));
-		add_value(p, p->n_processes++ == 0 ? "processes" : "", "");
-		add_processes(p, processes, pid, depth + 1);
+		add_process(p, item, depth);
+		add_children(p, processes, render_integer(item, "pid", 0), depth + 1);
 	}
 }
 
-/* Marks those whose parent is none of the service's. */
-static void mark_roots(json_t *processes)
+static bool has_pid(json_t *processes, int64_t pid)
 {
-	json_t *item, *other;
-	size_t i, k;
+	json_t *item;
+	size_t i;
 
 	json_array_foreach(processes, i, item)
 	{
-		int64_t parent = render_integer(item, "parent", 0);
-		bool root = true;
+		if (render_integer(item, "pid", 0) == pid)
+			return true;
+	}
+	return false;
+}
 
-		json_array_foreach(processes, k, other) root &=
-			render_integer(other, "pid", 0) != parent || other == item;
-		if (root)
-			json_object_set_new(item, "root", json_integer(1));
+/* First the tree below those whose parent is none of the service's, then what is left. */
+static void add_processes(struct page *p, json_t *processes)
+{
+	bool tree = json_array_size(processes) <= SHOW_MAX_TREE;
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(processes, i, item)
+	{
+		if (!tree || !json_is_object(item) || json_object_get(item, TOLD) ||
+			has_pid(processes, render_integer(item, "parent", 0)))
+			continue;
+		add_process(p, item, 0);
+		add_children(p, processes, render_integer(item, "pid", 0), 1);
+	}
+	json_array_foreach(processes, i, item)
+	{
+		if (json_is_object(item) && !json_object_get(item, TOLD))
+			add_process(p, item, 0);
 	}
 }
 
@@ -250,8 +272,7 @@ static void add_lists(struct page *p, json_t *reply)
 	size_t i;
 
 	json_array_foreach(json_object_get(reply, "logs"), i, item) add_log(p, item);
-	mark_roots(processes);
-	add_processes(p, processes, 0, 0);
+	add_processes(p, processes);
 	json_decref(processes);
 	json_array_foreach(json_object_get(reply, "environment"), i, item)
 	{

@@ -171,6 +171,11 @@ int sys_getsockopt(int fd, int level, int option, void *data, socklen_t *n)
 	SYS_RETURN(int, "getsockopt", getsockopt(fd, level, option, data, n));
 }
 
+int sys_setsockopt(int fd, int level, int option, const void *data, socklen_t n)
+{
+	SYS_RETURN(int, "setsockopt", setsockopt(fd, level, option, data, n));
+}
+
 ssize_t sys_send(int fd, const void *data, size_t n, int flags)
 {
 	SYS_RETURN(ssize_t, "send", send(fd, data, n, flags | MSG_NOSIGNAL));

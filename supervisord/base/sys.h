@@ -50,6 +50,7 @@ int sys_connect(int fd, const struct sockaddr *address, socklen_t n);
 int sys_listen(int fd, int backlog);
 int sys_accept4(int fd, int flags);
 int sys_getsockopt(int fd, int level, int option, void *data, socklen_t *n);
+int sys_setsockopt(int fd, int level, int option, const void *data, socklen_t n);
 ssize_t sys_send(int fd, const void *data, size_t n, int flags);
 ssize_t sys_sendmsg(int fd, const struct msghdr *msg, int flags);
 ssize_t sys_recv(int fd, void *data, size_t n, int flags);

@@ -49,6 +49,9 @@ static bool select_services(
 	if (r == -ENOENT)
 		server_error(
 			call, CONTROL_ERROR_NO_SUCH_SERVICE, json_pack("{s:s}", "name", unknown));
+	else if (r == -E2BIG)
+		server_error_message(call, CONTROL_ERROR_LIMIT,
+			"too many globs and groups in one request; use fewer, or full names");
 	else if (r < 0)
 		server_error_message(call, CONTROL_ERROR_FAILED, "%s", strerror(-r));
 	json_decref(all);

@@ -190,6 +190,7 @@ void request_await(
 	q->n_items = q->n_pending = n;
 	call->userdata = q;
 	call->cancelled = on_cancelled;
+	json_object_clear(call->parameters); /* up to megabytes, and it may wait for long */
 	for (uint32_t i = 0; i < n; i++) {
 		struct item *item = &q->items[i];
 		enum core_outcome outcome;

@@ -1,7 +1,8 @@
 /*
  * Who gets in. The socket is reachable by people who may not be friends, so whatever one
  * of them can pile up is bounded, and at a limit the oldest connection that asks for
- * nothing makes room: holding connections open shuts no one out. Running out of
+ * nothing makes room: holding connections open shuts no one out. Those without any right
+ * make room for those with one, whatever they are doing, and never the other way. Running out of
  * descriptors pauses accepting; the listening socket is level triggered and would
  * otherwise spin.
  *
@@ -24,6 +25,17 @@
 
 #define ACCEPTS_PER_ROUND 32
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* Linux 6.16 */
+#endif
+
+/* In the order in which they make room. */
+enum rank {
+	RANK_STRANGER, /* may do nothing */
+	RANK_ROLE,
+	RANK_OWN, /* root and the owner */
+};
+
 void server_settings_default(struct server_settings *ret_settings)
 {
 	*ret_settings = (struct server_settings){
@@ -33,90 +45,91 @@ void server_settings_default(struct server_settings *ret_settings)
 		.max_request_bytes = CONTROL_MAX_REQUEST,
 		.max_output_bytes = SERVER_MAX_OUTPUT,
 		.max_output_total_bytes = SERVER_MAX_OUTPUT_TOTAL,
+		.max_input_total_bytes = SERVER_MAX_INPUT_TOTAL,
 		.request_timeout_usec = SERVER_REQUEST_TIMEOUT,
 		.output_timeout_usec = SERVER_OUTPUT_TIMEOUT,
 		.accept_pause_usec = SERVER_ACCEPT_PAUSE,
 		.requests_per_round = SERVER_REQUESTS_PER_ROUND,
+		.turn_usec = SERVER_TURN,
+		.round_usec = SERVER_ROUND,
 		.get_peer = peer_get,
 	};
 }
 
-static bool is_privileged(const struct server *s, const struct peer *p)
+static enum rank rank_of(const struct server *s, const struct peer *p)
 {
-	return p->uid == 0 || p->uid == s->settings.owner;
+	if (p->uid == 0 || p->uid == s->settings.owner)
+		return RANK_OWN;
+	if (peer_right(p, s->settings.owner, s->operators, s->observers) == PEER_RIGHT_NONE)
+		return RANK_STRANGER;
+	return RANK_ROLE;
 }
 
-/* The oldest connection that match() picks, or NULL. */
-static struct server_conn *find_oldest(struct server *s,
-	bool (*match)(const struct server_conn *c, const struct peer *newcomer),
-	const struct peer *newcomer)
+static void drop_for_another(struct server_conn *c)
+{
+	log_debug("control: the connection of uid %u pid %d makes room for another", c->peer.uid,
+		c->peer.pid);
+	server_conn_drop(c);
+}
+
+/* Drops the oldest connection of that rank; false where there is none. */
+static bool drop_oldest(struct server *s, enum rank rank, bool busy)
 {
 	list_foreach (it, &s->conns) {
 		struct server_conn *c = list_entry(it, struct server_conn, node);
 
-		if (match(c, newcomer))
-			return c;
+		if (server_conn_is_busy(c) == busy && rank_of(s, &c->peer) == rank) {
+			drop_for_another(c);
+			return true;
+		}
 	}
-	return NULL;
+	return false;
 }
 
-static bool match_same_uid(const struct server_conn *c, const struct peer *newcomer)
+static bool drop_oldest_idle(struct server *s)
 {
-	return c->peer.uid == newcomer->uid && !server_conn_is_busy(c);
+	return drop_oldest(s, RANK_STRANGER, false) || drop_oldest(s, RANK_ROLE, false) ||
+	       drop_oldest(s, RANK_OWN, false);
 }
 
-static bool match_stranger(const struct server_conn *c, const struct peer *newcomer _unused_)
+/* False: the uid has as many connections as it may, and all are busy. */
+static bool make_room_of_uid(struct server *s, uid_t uid)
 {
-	return !is_privileged(c->server, &c->peer) && !server_conn_is_busy(c);
-}
-
-static bool match_idle(const struct server_conn *c, const struct peer *newcomer _unused_)
-{
-	return !server_conn_is_busy(c);
-}
-
-static bool match_busy_stranger(const struct server_conn *c, const struct peer *newcomer)
-{
-	return is_privileged(c->server, newcomer) && !is_privileged(c->server, &c->peer);
-}
-
-static bool drop_oldest(struct server *s,
-	bool (*match)(const struct server_conn *c, const struct peer *newcomer),
-	const struct peer *newcomer)
-{
-	struct server_conn *c = find_oldest(s, match, newcomer);
-
-	if (!c)
-		return false;
-	log_debug("control: the connection of uid %u pid %d makes room for another", c->peer.uid,
-		c->peer.pid);
-	server_conn_drop(c);
-	return true;
-}
-
-static unsigned count_uid(const struct server *s, uid_t uid)
-{
+	struct server_conn *oldest = NULL;
 	unsigned n = 0;
 
-	list_foreach (it, &s->conns)
-		n += list_entry(it, struct server_conn, node)->peer.uid == uid;
-	return n;
+	list_foreach (it, &s->conns) {
+		struct server_conn *c = list_entry(it, struct server_conn, node);
+
+		if (c->peer.uid != uid)
+			continue;
+		n++;
+		if (!oldest && !server_conn_is_busy(c))
+			oldest = c;
+	}
+	if (n < s->settings.max_clients_per_uid)
+		return true;
+	if (oldest)
+		drop_for_another(oldest);
+	return oldest;
 }
 
 /*
- * Strangers go before root's and the owner's idle connections. Where all are busy (long
- * `more` calls), root and the owner still get in.
+ * What a stranger is doing is never worth more than anyone's coming in. Where all others
+ * are busy (long `more` calls), root and the owner still get in.
  */
 static bool make_room(struct server *s, const struct peer *newcomer)
 {
-	if (!is_privileged(s, newcomer) &&
-		count_uid(s, newcomer->uid) >= s->settings.max_clients_per_uid &&
-		!drop_oldest(s, match_same_uid, newcomer))
+	enum rank rank = rank_of(s, newcomer);
+
+	if (rank < RANK_OWN && !make_room_of_uid(s, newcomer->uid))
 		return false;
 	if (s->n_conns < s->settings.max_clients)
 		return true;
-	return drop_oldest(s, match_stranger, newcomer) || drop_oldest(s, match_idle, newcomer) ||
-	       drop_oldest(s, match_busy_stranger, newcomer);
+	if (rank == RANK_STRANGER)
+		return drop_oldest(s, RANK_STRANGER, false);
+	return drop_oldest(s, RANK_STRANGER, false) || drop_oldest(s, RANK_STRANGER, true) ||
+	       drop_oldest_idle(s) || (rank == RANK_OWN && drop_oldest(s, RANK_ROLE, true));
 }
 
 static void admit(struct server *s, int accepted)
@@ -182,7 +195,7 @@ static void listener_ready(struct loop_source *source, uint32_t events _unused_)
 		if (fd == -EMFILE || fd == -ENFILE) {
 			if (i > 0)
 				return;
-			if (drop_oldest(s, match_idle, NULL))
+			if (drop_oldest_idle(s))
 				fd = sys_accept4(source->fd, SOCK_NONBLOCK);
 		}
 		if (fd == -EAGAIN)
@@ -196,6 +209,23 @@ static void listener_ready(struct loop_source *source, uint32_t events _unused_)
 		s->starved = false;
 		admit(s, fd);
 	}
+}
+
+bool server_round_is_over(const struct server *s)
+{
+	usec_t spent = usec_sub(usec_now(CLOCK_MONOTONIC), s->loop->now_usec);
+
+	return spent >= s->settings.round_usec;
+}
+
+void server_make_ready(struct server *s, struct server_conn *c)
+{
+	/* Root and the owner first: whatever others have piled up, they can step in. */
+	if (rank_of(s, &c->peer) == RANK_OWN)
+		list_append(s->ready.next, &c->ready);
+	else
+		list_append(&s->ready, &c->ready);
+	server_schedule(s);
 }
 
 static void work(struct loop_timer *t)
@@ -213,6 +243,15 @@ static void work(struct loop_timer *t)
 	while ((c = list_first(&ready, struct server_conn, ready))) {
 		list_remove(&c->ready);
 		server_conn_run(c);
+		if (server_round_is_over(s))
+			break;
+	}
+	/* Whose turn did not come is first in the next round. */
+	while (!list_empty(&ready)) {
+		c = list_entry(ready.prev, struct server_conn, ready);
+		list_remove(&c->ready);
+		list_append(s->ready.next, &c->ready);
+		server_schedule(s);
 	}
 	while ((c = list_first(&s->doomed, struct server_conn, node)))
 		server_conn_free(c);
@@ -228,20 +267,31 @@ void server_schedule(struct server *s)
 		loop_timer_set(s->loop, &s->work, usec_add(s->loop->now_usec, 1));
 }
 
+/* Whether one more line may be logged; of those that were not, the next window tells. */
+static bool take_quota(struct server *s, struct server_quota *q, unsigned max, const char *what)
+{
+	if (usec_sub(s->loop->now_usec, q->since_usec) >= SERVER_LOG_WINDOW) {
+		if (q->n > max)
+			log_warning("control: %s %u more times", what, q->n - max);
+		q->since_usec = s->loop->now_usec;
+		q->n = 0;
+	}
+	return q->n++ < max;
+}
+
 void server_refused(struct server *s, const struct peer *peer, const char *method)
 {
-	if (usec_sub(s->loop->now_usec, s->refused_since_usec) >= SERVER_REFUSED_WINDOW) {
-		if (s->n_refused > SERVER_MAX_REFUSED_LINES)
-			log_warning("control: refused %u further requests",
-				s->n_refused - SERVER_MAX_REFUSED_LINES);
-		s->refused_since_usec = s->loop->now_usec;
-		s->n_refused = 0;
-	}
-	if (s->n_refused++ < SERVER_MAX_REFUSED_LINES)
+	if (take_quota(s, &s->refused, SERVER_MAX_REFUSED_LINES, "refused a request"))
 		log_warning(
 			"control: refused: uid %u pid %d may not %s", peer->uid, peer->pid, method);
 	if (s->service->refused)
 		s->service->refused(s->service->userdata, peer, method);
+}
+
+void server_log_closed(struct server *s, const struct peer *peer, const char *why)
+{
+	if (take_quota(s, &s->closed, SERVER_MAX_CLOSED_LINES, "closed a connection"))
+		log_info("control: uid %u pid %d %s; connection closed", peer->uid, peer->pid, why);
 }
 
 void server_shed_output(struct server *s)
@@ -256,9 +306,26 @@ void server_shed_output(struct server *s)
 	}
 	if (!most)
 		return;
-	log_info("control: uid %u pid %d does not read its replies and there are too many; "
-		 "connection closed",
-		most->peer.uid, most->peer.pid);
+	server_log_closed(s, &most->peer, "does not read its replies and there are too many");
+	server_conn_drop(most);
+}
+
+void server_shed_input(struct server *s)
+{
+	struct server_conn *most = NULL;
+
+	list_foreach (it, &s->conns) {
+		struct server_conn *c = list_entry(it, struct server_conn, node);
+		enum rank rank = rank_of(s, &c->peer);
+		enum rank worst = most ? rank_of(s, &most->peer) : RANK_OWN;
+
+		if (c->in.len > 0 &&
+			(!most || rank < worst || (rank == worst && c->in.len > most->in.len)))
+			most = c;
+	}
+	if (!most)
+		return;
+	server_log_closed(s, &most->peer, "has not finished its request and there are too many");
 	server_conn_drop(most);
 }
 
@@ -308,11 +375,25 @@ void server_fini(struct server *s)
 	loop_timer_remove(s->loop, &s->work);
 }
 
+/*
+ * A client may attach descriptors to what it sends. We would never take one, but the last
+ * close of a socket can be made to last (SO_LINGER), and it would be ours. Connections have
+ * this from the listening socket. Kernels before 6.16 can't refuse: there it stays possible
+ * for whoever may connect (supervisord(8) says so).
+ */
+static void refuse_descriptors(int fd)
+{
+	int pass = 0;
+
+	sys_setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &pass, sizeof(pass));
+}
+
 int server_adopt(struct server *s, int fd)
 {
 	int flags = sys_fcntl(fd, F_GETFL, 0);
 
 	assert(s->listener.fd < 0);
+	refuse_descriptors(fd);
 	if (flags < 0)
 		return flags;
 	flags = sys_fcntl(fd, F_SETFL, flags | O_NONBLOCK);
@@ -377,6 +458,7 @@ int server_open(const char *path, mode_t mode, gid_t gid)
 	r = sys_bind(fd, (const struct sockaddr *)&fresh, sizeof(fresh));
 	if (r < 0)
 		return r;
+	refuse_descriptors(fd);
 	r = gid == (gid_t)-1 ? 0 : sys_fchownat(AT_FDCWD, fresh.sun_path, (uid_t)-1, gid);
 	if (r == 0)
 		r = sys_fchmodat(AT_FDCWD, fresh.sun_path, mode);

@@ -28,17 +28,22 @@
 #define SERVER_MAX_CLIENTS_PER_UID 64 /* root and the owner apart */
 #define SERVER_MAX_OUTPUT	   CONTROL_MAX_REPLY
 #define SERVER_MAX_OUTPUT_TOTAL	   (4u * CONTROL_MAX_REPLY) /* of all connections together */
+#define SERVER_MAX_INPUT_TOTAL	   (32u * CONTROL_MAX_REQUEST) /* of unfinished requests */
 #define SERVER_REQUEST_TIMEOUT	   (10 * USEC_PER_SEC) /* from a request's first byte to its last */
 #define SERVER_OUTPUT_TIMEOUT	   (10 * USEC_PER_SEC) /* in which a reader must take something */
 #define SERVER_ACCEPT_PAUSE	   (250 * USEC_PER_MSEC) /* after EMFILE and the like */
 #define SERVER_REQUESTS_PER_ROUND  8 /* of one connection, so that others get their turn */
 #define SERVER_CHUNK		   16384u /* bytes read from one connection per round */
+/* Work per round: of one connection, and of all. Requests differ in cost a thousandfold. */
+#define SERVER_TURN  (2 * USEC_PER_MSEC)
+#define SERVER_ROUND (20 * USEC_PER_MSEC)
 /* JSON values in a request: a mebibyte of "{}," would take 80 MB and 0.2 s to parse. */
 #define SERVER_MAX_VALUES (CONTROL_MAX_NAMES + 256)
 
 #define SERVER_MAX_PARAMETERS	 8
-#define SERVER_MAX_REFUSED_LINES 20 /* logged per SERVER_REFUSED_WINDOW */
-#define SERVER_REFUSED_WINDOW	 (10 * USEC_PER_SEC)
+#define SERVER_MAX_REFUSED_LINES 20 /* logged per SERVER_LOG_WINDOW */
+#define SERVER_MAX_CLOSED_LINES	 20
+#define SERVER_LOG_WINDOW	 (10 * USEC_PER_SEC)
 
 struct server_call;
 struct server_conn;
@@ -106,9 +111,17 @@ struct server_settings {
 	unsigned max_clients, max_clients_per_uid;
 	size_t max_request_bytes; /* the NUL included */
 	size_t max_output_bytes, max_output_total_bytes; /* not yet taken by readers */
+	size_t max_input_total_bytes;
 	usec_t request_timeout_usec, output_timeout_usec, accept_pause_usec;
 	unsigned requests_per_round;
+	usec_t turn_usec, round_usec; /* after them, the next: one request is always taken */
 	int (*get_peer)(int fd, struct peer *ret_peer);
+};
+
+/* What strangers can make us log, again and again, is logged so many times per window. */
+struct server_quota {
+	usec_t since_usec;
+	unsigned n; /* since then */
 };
 
 struct server {
@@ -125,10 +138,8 @@ struct server {
 	struct list ready; /* connections with a whole request that may be taken */
 	struct list doomed; /* closed, to be freed from the loop */
 	unsigned n_conns;
-	size_t output_bytes; /* of all connections */
-
-	usec_t refused_since_usec;
-	unsigned n_refused; /* since then */
+	size_t output_bytes, input_bytes; /* of all connections */
+	struct server_quota refused, closed;
 };
 
 /* The named limits, owner = geteuid(), get_peer = peer_get. */

@@ -70,6 +70,7 @@ void server_conn_drop(struct server_conn *c)
 	close_fd(fd);
 	loop_timer_remove(s->loop, &c->timer);
 	discard_output(c);
+	s->input_bytes -= c->in.len;
 	buf_fini(&c->in);
 	list_remove(&c->ready);
 	list_remove(&c->node);
@@ -156,8 +157,8 @@ static int encode(struct server_conn *c, const json_t *message)
 
 static int drop_unkept(struct server_conn *c, int error)
 {
-	log_info("control: a reply to uid %u pid %d cannot be kept: %s; connection closed",
-		c->peer.uid, c->peer.pid, strerror(-error));
+	server_log_closed(c->server, &c->peer,
+		error == -ENOMEM ? "gets no reply: out of memory" : "does not read its replies");
 	server_conn_drop(c);
 	return error;
 }
@@ -219,7 +220,11 @@ static void receive(struct server_conn *c)
 		log_warning("control: no memory for a request of uid %u pid %d; connection closed",
 			c->peer.uid, c->peer.pid);
 		server_conn_drop(c);
+		return;
 	}
+	c->server->input_bytes += (size_t)n;
+	if (c->server->input_bytes > c->server->settings.max_input_total_bytes)
+		server_shed_input(c->server);
 }
 
 static void take_request(struct server_conn *c)
@@ -235,6 +240,7 @@ static void take_request(struct server_conn *c)
 	request = json_loadb(c->in.data, n, JSON_REJECT_DUPLICATES, NULL);
 	/* Before the call: its reply looks for the next request. */
 	buf_consume(&c->in, n + 1);
+	c->server->input_bytes -= n + 1;
 	c->message = -1;
 	c->scanned = 0;
 	c->request_usec = USEC_INFINITY;
@@ -243,7 +249,9 @@ static void take_request(struct server_conn *c)
 
 void server_conn_run(struct server_conn *c)
 {
-	unsigned budget = c->server->settings.requests_per_round;
+	struct server *s = c->server;
+	unsigned budget = s->settings.requests_per_round;
+	usec_t began = usec_now(CLOCK_MONOTONIC);
 
 	if (c->hung_up)
 		server_call_cancel(c);
@@ -252,8 +260,10 @@ void server_conn_run(struct server_conn *c)
 		take_request(c);
 		if (c->hung_up)
 			server_call_cancel(c);
+		if (usec_sub(usec_now(CLOCK_MONOTONIC), began) >= s->settings.turn_usec)
+			break;
 	}
-	if (is_free(c) && c->message < 0 && c->in.len >= c->server->settings.max_request_bytes)
+	if (is_free(c) && !find_message(c) && c->in.len >= s->settings.max_request_bytes)
 		server_call_too_long(c);
 	server_conn_settle(c);
 }
@@ -291,13 +301,9 @@ void server_conn_settle(struct server_conn *c)
 		server_conn_drop(c);
 		return;
 	}
-	if (is_free(c) && find_message(c) && list_empty(&c->ready))
-		list_append(&s->ready, &c->ready);
 	/* A call of someone who is gone is cancelled from the loop as well. */
-	if (c->hung_up && c->call && list_empty(&c->ready))
-		list_append(&s->ready, &c->ready);
-	if (!list_empty(&c->ready))
-		server_schedule(s);
+	if (list_empty(&c->ready) && ((is_free(c) && find_message(c)) || (c->hung_up && c->call)))
+		server_make_ready(s, c);
 	if (c->in.len == 0)
 		buf_fini(&c->in);
 	if (wants_input(c))
@@ -324,14 +330,18 @@ static void conn_ready(struct loop_source *source, uint32_t events)
 	}
 	if (wants_input(c))
 		receive(c);
-	server_conn_run(c);
+	/* A request without an end must not grow meanwhile; that costs nothing to see. */
+	if (server_round_is_over(c->server) && c->in.len < c->server->settings.max_request_bytes)
+		server_conn_settle(c);
+	else
+		server_conn_run(c);
 }
 
 static void conn_too_slow(struct loop_timer *t)
 {
 	struct server_conn *c = CONTAINER_OF(t, struct server_conn, timer);
 
-	log_info("control: uid %u pid %d %s; connection closed", c->peer.uid, c->peer.pid,
+	server_log_closed(c->server, &c->peer,
 		c->output_usec != USEC_INFINITY ? "does not read its replies"
 						: "is too slow to send a request");
 	server_conn_drop(c);

@@ -53,10 +53,18 @@ void server_conn_settle(struct server_conn *c);
 
 /* server_conn_run() and the freeing of what is doomed will be called from the loop. */
 void server_schedule(struct server *s);
+/* This round has had its share of work; what is left waits for the next. */
+bool server_round_is_over(const struct server *s);
+/* Puts a connection where server_conn_run() will be called for it. */
+void server_make_ready(struct server *s, struct server_conn *c);
+/* Logs why a connection is closed, within bounds: "uid 1 pid 2 is too slow; connection closed". */
+void server_log_closed(struct server *s, const struct peer *peer, const char *why);
 /* Logs a refusal, within bounds, and tells the service. */
 void server_refused(struct server *s, const struct peer *peer, const char *method);
 /* Drops the connection with most unread output. */
 void server_shed_output(struct server *s);
+/* Drops the connection with most of an unfinished request, of those with the least rights. */
+void server_shed_input(struct server *s);
 
 /* server_call.c */
 

@@ -3,8 +3,9 @@
  * real socket and the real loop. The methods cover all kinds of replies; nothing that a
  * client sends may crash, leak, or be answered with what is no JSON.
  *
- * Input: one byte of flags (what becomes of the connection), then blocks of one length byte
- * and so many bytes, each sent at once; length 0 turns the loop and ends waiting calls.
+ * Input: one byte of flags (enum flag), then what the client sends, as it is, but for two
+ * bytes that no JSON may hold: CUT sends what came before it and lets the server work; END
+ * does so too, and ends the calls that wait.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -14,6 +15,17 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "engine/server_internal.h"
+
+#define CUT 0x1e
+#define END 0x1f
+
+enum flag {
+	SMALL_OUTPUT = 1 << 0, /* a limit that replies reach */
+	HALF_CLOSE = 1 << 1, /* at the end, the client's way only */
+	CLOSE = 1 << 2, /* both ways */
+	STRANGER = 1 << 3, /* a peer without a right */
+	OBSERVER = 1 << 4, /* one that may only look */
+};
 
 static struct list waiting;
 
@@ -99,18 +111,35 @@ static void end_waiting(void)
 static void feed(struct loop *l, struct loop_timer *tick, int fd, struct buf *replies,
 	const uint8_t *data, size_t size)
 {
-	while (size > 0) {
-		size_t n = MIN_OF((size_t)data[0], size - 1);
+	size_t at = 0;
 
-		if (n > 0 && send(fd, data + 1, n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	while (at < size) {
+		size_t n = 0;
+
+		while (at + n < size && data[at + n] != CUT && data[at + n] != END)
+			n++;
+		if (n > 0 && send(fd, data + at, n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 			break;
-		data += 1 + n;
-		size -= 1 + n;
 		turn(l, tick);
-		if (n == 0)
+		if (at + n < size && data[at + n] == END)
 			end_waiting();
 		check_replies(fd, replies);
+		at += n + 1;
 	}
+}
+
+static void set_roles(struct server *s, unsigned flags)
+{
+	static uid_t uids[] = {1, 2};
+	static const struct spec_role peer = {.uids = &uids[0], .n_uids = 1};
+	static const struct spec_role other = {.uids = &uids[1], .n_uids = 1};
+
+	if (flags & STRANGER)
+		server_set_roles(s, &other, NULL);
+	else if (flags & OBSERVER)
+		server_set_roles(s, &other, &peer);
+	else
+		server_set_roles(s, &peer, NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -121,8 +150,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct loop_timer tick = {.dispatch = on_tick};
 	struct server s;
 	struct server_settings settings;
-	uid_t uid = 1;
-	struct spec_role role = {.uids = &uid, .n_uids = 1};
 	struct peer peer = {.uid = 1};
 	struct buf replies = {0};
 	int fds[2];
@@ -134,17 +161,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	server_settings_default(&settings);
 	settings.owner = 99;
 	settings.max_request_bytes = 400;
-	if (data[0] & 1)
+	if (data[0] & SMALL_OUTPUT)
 		settings.max_output_bytes = 300;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0 || loop_init(&l) < 0 ||
 		loop_timer_add(&l, &tick) < 0 || server_init(&s, &l, &service, &settings) < 0 ||
 		server_conn_new(&s, fds[0], &peer) < 0)
 		abort();
-	server_set_roles(&s, &role, NULL);
+	set_roles(&s, data[0]);
 	feed(&l, &tick, fds[1], &replies, data + 1, size - 1);
-	if (data[0] & 2)
+	if (data[0] & HALF_CLOSE)
 		shutdown(fds[1], SHUT_WR);
-	if (data[0] & 4)
+	if (data[0] & CLOSE)
 		shutdown(fds[1], SHUT_RDWR);
 	for (int i = 0; i < 4; i++)
 		turn(&l, &tick);
@@ -152,7 +179,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	turn(&l, &tick);
 	check_replies(fds[1], &replies);
 	server_fini(&s);
-	if (!list_empty(&waiting) || s.output_bytes > 0 || s.n_conns > 0)
+	if (!list_empty(&waiting) || s.output_bytes > 0 || s.input_bytes > 0 || s.n_conns > 0)
 		abort();
 	loop_timer_remove(&l, &tick);
 	loop_fini(&l);

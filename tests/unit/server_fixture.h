@@ -198,6 +198,7 @@ static int fixture_free(void **state)
 		server_fini(&f->server);
 		assert_int_equal(f->n_waiting, 0);
 		assert_int_equal(f->server.output_bytes, 0);
+		assert_int_equal(f->server.input_bytes, 0);
 	}
 	unlink(f->path);
 	assert_int_equal(rmdir(f->dir), 0); /* nothing else was left there */

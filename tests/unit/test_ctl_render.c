@@ -52,6 +52,18 @@ static void status_is_an_aligned_table_with_the_next_start(void **state)
 		status_of(services_text, &to_pipe, &out));
 }
 
+/* What a server says is not believed to be sane. */
+static void a_next_start_at_the_end_of_time_is_shown_all_the_same(void **state)
+{
+	_cleanup_buf_ struct buf out = {0};
+
+	(void)state;
+	assert_non_null(
+		strstr(status_of("[{\"name\":\"web\",\"next_start_ms\":9223372036854775807}]",
+			       &to_pipe, &out),
+			"starts again in 106751991"));
+}
+
 static void a_terminal_gets_lines_that_fit(void **state)
 {
 	static const struct term narrow = {.is_terminal = true, .is_utf8 = true, .width = 52};
@@ -186,6 +198,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(status_is_an_aligned_table_with_the_next_start),
+		cmocka_unit_test(a_next_start_at_the_end_of_time_is_shown_all_the_same),
 		cmocka_unit_test(a_terminal_gets_lines_that_fit),
 		cmocka_unit_test(colours_are_for_terminals_and_change_no_column),
 		cmocka_unit_test(what_a_service_says_cannot_command_the_terminal),

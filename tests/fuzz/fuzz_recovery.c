@@ -1,0 +1,93 @@
+/*
+ * Bytes as a recovery area. Four zeros before them: as they are. Otherwise an area that is
+ * well-formed is damaged by what the input says: a byte with the number of slots, a byte that
+ * cuts its end off, then offset (two bytes), length (one byte) and that many bytes to put
+ * there, again and again.
+ *
+ * What is let through has only names that end and slots that lie within, holds what is
+ * committed to it, and is let through again.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/macro.h"
+#include "wire/recovery.h"
+
+#define MAX_SLOTS 4
+
+static const uint8_t boot_id[16] = {1, 2, 3};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void *damaged(const uint8_t *data, size_t size, size_t *ret_size)
+{
+	uint32_t capacity = data[0] % (MAX_SLOTS + 1);
+	size_t n = recovery_size(capacity);
+	uint8_t *memory = calloc(1, n);
+	struct recovery r;
+
+	if (!memory)
+		abort();
+	recovery_format(&r, memory, capacity, boot_id);
+	*ret_size = n - MIN_OF(n, (size_t)data[1]);
+	for (size_t i = 2; i + 3 <= size; i += 3 + (size_t)data[i + 2]) {
+		size_t at = (size_t)data[i] << 8 | data[i + 1];
+		size_t length = MIN_OF((size_t)data[i + 2], size - i - 3);
+
+		if (at < n)
+			memcpy(memory + at, data + i + 3, MIN_OF(length, n - at));
+	}
+	return memory;
+}
+
+/* Of just that size, so that the sanitizer sees a step past the end. */
+static void *exactly(const void *data, size_t size)
+{
+	void *memory = malloc(size ? size : 1);
+
+	if (!memory)
+		abort();
+	if (size > 0)
+		memcpy(memory, data, size);
+	return memory;
+}
+
+static void check(struct recovery *r, void *memory, size_t size)
+{
+	struct recovery_record record = {.name = "web", .generation = 7};
+	struct recovery again;
+
+	for (uint32_t i = 0; i < r->head->capacity; i++) {
+		if (!memchr(recovery_slot(r, i)->record.name, '\0', RECOVERY_NAME_SIZE))
+			abort();
+		recovery_commit(r, i, &record);
+		if (memcmp(&recovery_slot(r, i)->record, &record, sizeof(record)) != 0)
+			abort();
+	}
+	if (recovery_open(&again, memory, size, boot_id) != 0 || again.head->journal_valid)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const uint8_t raw[4];
+	struct recovery r;
+	void *memory;
+
+	if (size < sizeof(raw))
+		return 0;
+	if (memcmp(data, raw, sizeof(raw)) == 0) {
+		size -= sizeof(raw);
+		memory = exactly(data + sizeof(raw), size);
+	} else {
+		void *whole = damaged(data, size, &size);
+
+		memory = exactly(whole, size);
+		free(whole);
+	}
+	if (recovery_open(&r, memory, size, boot_id) == 0)
+		check(&r, memory, size);
+	free(memory);
+	return 0;
+}
