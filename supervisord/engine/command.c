@@ -18,8 +18,8 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/sys.h"
+#include "engine/control/request.h"
 #include "engine/engine.h"
-#include "engine/request.h"
 #include "engine/service.h"
 #include "engine/spawn.h"
 

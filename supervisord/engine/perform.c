@@ -11,10 +11,10 @@
 
 #include "base/log.h"
 #include "base/macro.h"
+#include "engine/control/request.h"
 #include "engine/engine.h"
 #include "engine/essential.h"
 #include "engine/publish.h"
-#include "engine/request.h"
 #include "engine/service.h"
 #include "engine/services.h"
 

@@ -13,7 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "engine/config.h"
+#include "engine/reload/config.h"
 
 static void on_deadline(struct loop_timer *t)
 {

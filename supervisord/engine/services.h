@@ -5,7 +5,7 @@
 #pragma once
 
 #include "engine/engine.h"
-#include "engine/roster.h"
+#include "engine/reload/roster.h"
 
 /*
  * Makes the services that the configuration in force names; after another engine also those

@@ -16,15 +16,15 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "engine/cgroup.h"
-#include "engine/config.h"
-#include "engine/control.h"
+#include "engine/control/control.h"
+#include "engine/control/methods.h"
+#include "engine/control/passed.h"
 #include "engine/engine.h"
-#include "engine/methods.h"
-#include "engine/orphans.h"
-#include "engine/passed.h"
 #include "engine/publish.h"
+#include "engine/reload/config.h"
 #include "engine/services.h"
+#include "engine/tree/cgroup.h"
+#include "engine/tree/orphans.h"
 
 #define EXIT_CONFIGURATION 2 /* a contract: also for what is wrong with the command line */
 

@@ -8,7 +8,7 @@ import time
 import harness
 from harness import SLEEP, is_alive, py, service, sh, wait_until
 
-PUMP_BUFFER = 64 * 1024  # PUMP_BUFFER_SIZE of engine/pump.h
+PUMP_BUFFER = 64 * 1024  # PUMP_BUFFER_SIZE of engine/logs/pump.h
 
 QUICK = ("restart-delay = 10ms", "restart-max-delay = 10ms", "restart-jitter = 0")
 

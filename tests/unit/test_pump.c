@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#include "engine/pump.h"
+#include "engine/logs/pump.h"
 
 struct stream {
 	struct sink sink;

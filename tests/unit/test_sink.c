@@ -8,7 +8,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-#include "engine/sink.h"
+#include "engine/logs/sink.h"
 
 #define SEC USEC_PER_SEC
 

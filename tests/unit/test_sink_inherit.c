@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 
-#include "engine/sink.h"
+#include "engine/logs/sink.h"
 
 #define SEC USEC_PER_SEC
 

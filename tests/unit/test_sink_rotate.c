@@ -6,8 +6,8 @@
 
 #include <errno.h>
 
-#include "engine/rotate.h"
-#include "engine/sink.h"
+#include "engine/logs/rotate.h"
+#include "engine/logs/sink.h"
 
 #define SEC USEC_PER_SEC
 

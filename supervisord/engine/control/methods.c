@@ -1,0 +1,417 @@
+/*
+ * One function for each method; the server has checked names, types and rights. Whatever
+ * acts leaves a line in the log that says who asked.
+ */
+#include "engine/control/methods.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/sys.h"
+#include "engine/control/directory.h"
+#include "engine/control/names.h"
+#include "engine/control/passed.h"
+#include "engine/control/request.h"
+#include "engine/control/status.h"
+#include "engine/service.h"
+#include "engine/services.h"
+
+struct selection {
+	struct service **services; /* owned */
+	uint32_t n;
+};
+
+static void selection_fini(struct selection *s)
+{
+	free(s->services);
+}
+
+#define _cleanup_selection_ _cleanup_(selection_fini)
+
+/* What the call's names mean. False: the call has been answered with an error. */
+static bool select_services(
+	struct engine *e, struct server_call *call, bool none_is_all, struct selection *ret)
+{
+	const json_t *names = json_object_get(call->parameters, "names");
+	json_t *all = NULL;
+	const char *unknown = NULL;
+	int r;
+
+	if (json_array_size(names) == 0 && none_is_all)
+		names = all = e->n_services > 0 ? json_pack("[s]", "*") : json_array();
+	r = names_resolve(e, names, &ret->services, &ret->n, &unknown);
+	if (r == -ENOENT)
+		server_error(
+			call, CONTROL_ERROR_NO_SUCH_SERVICE, json_pack("{s:s}", "name", unknown));
+	else if (r == -E2BIG)
+		server_error_message(call, CONTROL_ERROR_LIMIT,
+			"too many globs and groups in one request; use fewer, or full names");
+	else if (r < 0)
+		server_error_message(call, CONTROL_ERROR_FAILED, "%s", strerror(-r));
+	json_decref(all);
+	return r == 0;
+}
+
+static void note(const struct server_call *call, const struct service *const *services, uint32_t n)
+{
+	char what[256] = "";
+	size_t used = 0;
+
+	for (uint32_t i = 0; i < n && used < sizeof(what) - 80; i++)
+		used += (size_t)snprintf(
+			what + used, sizeof(what) - used, " %s", services[i]->name);
+	if (n > 0 && used >= sizeof(what) - 80)
+		snprintf(what + used, sizeof(what) - used, " … (%u services)", n);
+	log_info("uid %u pid %d: %s%s", (unsigned)call->peer->uid, (int)call->peer->pid,
+		call->method->name, what);
+}
+
+static void do_list(void *userdata, struct server_call *call)
+{
+	struct engine *e = userdata;
+	_cleanup_selection_ struct selection sel = {0};
+	json_t *services;
+
+	if (!select_services(e, call, true, &sel))
+		return;
+	services = json_array();
+	for (uint32_t i = 0; i < sel.n; i++)
+		json_array_append_new(services, status_service(sel.services[i]));
+	server_reply(call, json_pack("{s:o}", "services", services), false);
+}
+
+static void do_names(void *userdata, struct server_call *call)
+{
+	server_reply(call, directory(userdata), false);
+}
+
+static void do_logs(void *userdata, struct server_call *call)
+{
+	struct engine *e = userdata;
+	_cleanup_selection_ struct selection sel = {0};
+	json_t *services;
+
+	if (!select_services(e, call, true, &sel))
+		return;
+	services = json_array();
+	for (uint32_t i = 0; i < sel.n; i++)
+		json_array_append_new(
+			services, json_pack("{s:s,s:o}", "name", sel.services[i]->name, "logs",
+					  status_logs(sel.services[i])));
+	server_reply(call, json_pack("{s:o}", "services", services), false);
+}
+
+static void do_events(void *userdata, struct server_call *call)
+{
+	struct engine *e = userdata;
+	_cleanup_selection_ struct selection sel = {0};
+
+	if (select_services(e, call, true, &sel))
+		events_follow(e, call, sel.services, sel.n);
+}
+
+static void do_show(void *userdata, struct server_call *call)
+{
+	struct engine *e = userdata;
+	const char *name = json_string_value(json_object_get(call->parameters, "name"));
+	struct service *s = services_find(e, name);
+
+	if (!s) {
+		server_error(call, CONTROL_ERROR_NO_SUCH_SERVICE, json_pack("{s:s}", "name", name));
+		return;
+	}
+	server_reply(call, status_show(s, call->right >= PEER_RIGHT_OWN), false);
+}
+
+/* 64 bits of a client's id; 0 stands for none. */
+static uint64_t op_of(const struct server_call *call)
+{
+	const char *id = json_string_value(json_object_get(call->parameters, "id"));
+	uint64_t hash = UINT64_C(14695981039346656037);
+
+	if (!id)
+		return 0;
+	for (; *id; id++)
+		hash = (hash ^ (unsigned char)*id) * UINT64_C(1099511628211);
+	return hash ? hash : 1;
+}
+
+static void act(struct engine *e, struct server_call *call, enum core_event_type event)
+{
+	_cleanup_selection_ struct selection sel = {0};
+	const json_t *wait = json_object_get(call->parameters, "wait");
+	bool up = event == CORE_EVENT_START || event == CORE_EVENT_RESTART;
+
+	if (up && core_is_shutting_down(e->core)) {
+		server_error(call, CONTROL_ERROR_SHUTTING_DOWN, NULL);
+		return;
+	}
+	if (!select_services(e, call, false, &sel))
+		return;
+	note(call, (const struct service *const *)sel.services, sel.n);
+	request_begin(e, call, event, sel.services, sel.n, !json_is_false(wait), op_of(call));
+}
+
+static void do_start(void *userdata, struct server_call *call)
+{
+	act(userdata, call, CORE_EVENT_START);
+}
+
+static void do_stop(void *userdata, struct server_call *call)
+{
+	act(userdata, call, CORE_EVENT_STOP);
+}
+
+static void do_restart(void *userdata, struct server_call *call)
+{
+	act(userdata, call, CORE_EVENT_RESTART);
+}
+
+static void do_reset(void *userdata, struct server_call *call)
+{
+	act(userdata, call, CORE_EVENT_RESET);
+}
+
+/*
+ * By way of the core and the launcher: only while the process is not reaped, and once, also
+ * if the engine dies and the request is repeated.
+ */
+static json_t *signal_one(struct service *s, int signo, uint64_t op)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+	struct core_event event = {
+		.type = CORE_EVENT_SIGNAL, .service = s->id, .op = op, .signo = signo};
+	char name[SIGNAL_NAME_SIZE], message[128];
+
+	if (core_remembers(s->engine->core, s->id, op))
+		return request_result(s, true, "sent");
+	if (r->pid == 0)
+		return request_result(s, false, "not running");
+	/* One signal has a place on the link at a time. */
+	if (s->outbox.marks & UPLINK_SIGNAL)
+		return request_result(s, false, "the launcher is busy; try again");
+	engine_event(s->engine, &event);
+	snprintf(message, sizeof(message), "%s sent to pid %d", signal_name(signo, name),
+		(int)r->pid);
+	return request_result(s, true, message);
+}
+
+static void do_signal(void *userdata, struct server_call *call)
+{
+	struct engine *e = userdata;
+	_cleanup_selection_ struct selection sel = {0};
+	json_t *results;
+	int signo;
+
+	if (parse_signal(json_string_value(json_object_get(call->parameters, "signal")), &signo) <
+		0) {
+		server_error_parameter(call, "signal");
+		return;
+	}
+	if (!select_services(e, call, false, &sel))
+		return;
+	note(call, (const struct service *const *)sel.services, sel.n);
+	results = json_array();
+	for (uint32_t i = 0; i < sel.n; i++)
+		json_array_append_new(results, signal_one(sel.services[i], signo, op_of(call)));
+	server_reply(call, json_pack("{s:o}", "results", results), false);
+}
+
+/* By its command, which is then awaited; 0, or what came in between. */
+static const char *run_reload_command(struct service *s, uint64_t op, struct request_wishes *wishes)
+{
+	struct core_event event = {.type = CORE_EVENT_SIGNAL, .service = s->id, .op = op};
+	uint64_t serial;
+	int r;
+
+	if (core_remembers(s->engine->core, s->id, op)) {
+		if (command_serial(s) == 0)
+			return ""; /* it has ended, and how is forgotten */
+		request_wish_command(wishes, s, command_serial(s));
+		return NULL;
+	}
+	r = command_run(s, &serial);
+	if (r < 0)
+		return r == -EBUSY ? "a reload is under way" : strerror(-r);
+	engine_event(s->engine, &event);
+	request_wish_command(wishes, s, serial);
+	return NULL;
+}
+
+/* The result, if it is known at once. */
+static json_t *reload_one(struct service *s, uint64_t op, struct request_wishes *wishes)
+{
+	const char *problem;
+
+	if (s->spec->reload_command && s->spec->reload_command[0]) {
+		if (core_record(s->engine->core, s->id)->pid == 0)
+			return request_result(s, false, "not running");
+		problem = run_reload_command(s, op, wishes);
+		return problem ? request_result(s, *problem == '\0', problem) : NULL;
+	}
+	return signal_one(s, s->spec->reload_signal, op);
+}
+
+static void do_reload(void *userdata, struct server_call *call)
+{
+	struct engine *e = userdata;
+	const json_t *wait = json_object_get(call->parameters, "wait");
+	_cleanup_selection_ struct selection sel = {0};
+	_cleanup_wishes_ struct request_wishes wishes = {0};
+	json_t *results = json_array();
+
+	if (select_services(e, call, false, &sel)) {
+		note(call, (const struct service *const *)sel.services, sel.n);
+		for (uint32_t i = 0; i < sel.n; i++) {
+			json_t *result = reload_one(sel.services[i], op_of(call), &wishes);
+
+			if (result)
+				json_array_append_new(results, result);
+		}
+		request_await(call, json_pack("{s:O}", "results", results), &wishes,
+			!json_is_false(wait));
+	}
+	json_decref(results);
+}
+
+static void do_plan(void *userdata, struct server_call *call)
+{
+	reload_plan(userdata, call);
+}
+
+static void do_apply(void *userdata, struct server_call *call)
+{
+	struct engine *e = userdata;
+	const json_t *wait = json_object_get(call->parameters, "wait");
+
+	if (core_is_shutting_down(e->core)) {
+		server_error(call, CONTROL_ERROR_SHUTTING_DOWN, NULL);
+		return;
+	}
+	note(call, NULL, 0);
+	reload_apply(e, call, !json_is_false(wait), op_of(call));
+}
+
+static void do_queue(void *userdata, struct server_call *call)
+{
+	const struct engine *e = userdata;
+	const char *problem = queue_problem(&e->queue);
+
+	server_reply(call,
+		json_pack("{s:I,s:o,s:s}", "key", (json_int_t)(uint32_t)e->queue.key, "id",
+			e->queue.id >= 0 ? json_integer(e->queue.id) : json_null(), "message",
+			problem ? problem : ""),
+		false);
+}
+
+static void do_reopen(void *userdata, struct server_call *call)
+{
+	note(call, NULL, 0);
+	engine_reopen_logs(userdata);
+	server_reply(call, json_object(), false);
+}
+
+static void do_version(void *userdata, struct server_call *call)
+{
+	const struct engine *e = userdata;
+	char started[USEC_RFC3339_SIZE];
+
+	usec_rfc3339(e->store.area.head->started_realtime_usec, started);
+	server_reply(call,
+		json_pack("{s:s,s:i,s:i,s:s,s:s,s:b}", "version", SUPERVISORD_VERSION, "pid",
+			(int)getppid(), "engine_pid", (int)getpid(), "started", started,
+			"configuration", e->spec->files[0], "socket_passed",
+			passed_is(e, e->server.listener.fd)),
+		false);
+}
+
+static void do_shutdown(void *userdata, struct server_call *call)
+{
+	struct engine *e = userdata;
+
+	note(call, NULL, 0);
+	server_reply(call, json_object(), false);
+	engine_shutdown(e, false);
+}
+
+#define NAMES_OPTIONAL                        \
+	{                                     \
+		"names", SERVER_STRINGS, true \
+	}
+#define NAMES                                  \
+	{                                      \
+		"names", SERVER_STRINGS, false \
+	}
+#define WAIT                              \
+	{                                 \
+		"wait", SERVER_BOOL, true \
+	}
+#define ID                                \
+	{                                 \
+		"id", SERVER_STRING, true \
+	}
+
+static const struct server_method methods[] = {
+	{.name = "List",
+		.needs = PEER_RIGHT_OBSERVE,
+		.parameters = {NAMES_OPTIONAL},
+		.call = do_list},
+	{.name = "Names", .needs = PEER_RIGHT_OBSERVE, .call = do_names},
+	{.name = "Logs",
+		.needs = PEER_RIGHT_OBSERVE,
+		.parameters = {NAMES_OPTIONAL},
+		.call = do_logs},
+	{.name = "Events",
+		.needs = PEER_RIGHT_OBSERVE,
+		.needs_more = true,
+		.parameters = {NAMES_OPTIONAL, {"snapshot", SERVER_BOOL, true}},
+		.call = do_events},
+	{.name = "Show",
+		.needs = PEER_RIGHT_OBSERVE,
+		.parameters = {{"name", SERVER_STRING, false}},
+		.call = do_show},
+	{.name = "Start",
+		.needs = PEER_RIGHT_ACT,
+		.parameters = {NAMES, WAIT, ID},
+		.call = do_start},
+	{.name = "Stop", .needs = PEER_RIGHT_ACT, .parameters = {NAMES, WAIT, ID}, .call = do_stop},
+	{.name = "Restart",
+		.needs = PEER_RIGHT_ACT,
+		.parameters = {NAMES, WAIT, ID},
+		.call = do_restart},
+	{.name = "Reset", .needs = PEER_RIGHT_ACT, .parameters = {NAMES}, .call = do_reset},
+	{.name = "Signal",
+		.needs = PEER_RIGHT_ACT,
+		.parameters = {NAMES, {"signal", SERVER_STRING, false}, ID},
+		.call = do_signal},
+	{.name = "Reload",
+		.needs = PEER_RIGHT_ACT,
+		.parameters = {NAMES, WAIT, ID},
+		.call = do_reload},
+	{.name = "Plan", .needs = PEER_RIGHT_OBSERVE, .call = do_plan},
+	{.name = "Apply", .needs = PEER_RIGHT_ACT, .parameters = {WAIT, ID}, .call = do_apply},
+	{.name = "Queue", .needs = PEER_RIGHT_OBSERVE, .call = do_queue},
+	{.name = "Reopen", .needs = PEER_RIGHT_ACT, .call = do_reopen},
+	{.name = "Version", .needs = PEER_RIGHT_OBSERVE, .call = do_version},
+	{.name = "Shutdown", .needs = PEER_RIGHT_OWN, .call = do_shutdown},
+};
+
+const struct server_service *methods_service(struct engine *e, struct server_service *ret_service)
+{
+	*ret_service = (struct server_service){
+		.methods = methods,
+		.n_methods = ELEMENTSOF(methods),
+		.userdata = e,
+		.vendor = "supervisord",
+		.product = "supervisord",
+		.version = SUPERVISORD_VERSION,
+		.url = "https://varlink.org",
+	};
+	return ret_service;
+}

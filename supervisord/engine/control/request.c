@@ -1,0 +1,236 @@
+/*
+ * The call belongs to the server, the request to us; either may go first. If the client
+ * goes, what it asked for happens all the same and only the answer is dropped.
+ */
+#include "engine/control/request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "engine/control/status.h"
+#include "engine/service.h"
+
+struct request;
+
+struct item {
+	struct list node; /* in service.waiters */
+	struct request *request;
+	struct request_wish wish;
+};
+
+struct request {
+	struct server_call *call; /* borrowed from the server */
+	json_t *results; /* owned; without `more` */
+	json_t *first; /* owned; likewise */
+	uint32_t n_pending, n_items;
+	struct item items[];
+};
+
+static void free_request(struct request *q)
+{
+	for (uint32_t i = 0; i < q->n_items; i++)
+		list_remove(&q->items[i].node);
+	json_decref(q->results);
+	json_decref(q->first);
+	free(q);
+}
+
+static void on_cancelled(struct server_call *call)
+{
+	free_request(call->userdata);
+}
+
+json_t *request_result(const struct service *s, bool ok, const char *message)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+	char reason[CORE_REASON_SIZE];
+
+	return json_pack("{s:s,s:b,s:s,s:o,s:s}", "name", s->name, "ok", ok, "state",
+		core_state_to_string((enum core_state)r->state), "pid",
+		r->pid > 0 ? json_integer(r->pid) : json_null(), "message",
+		message ? message : service_reason(s, reason));
+}
+
+static void answer(struct request *q, const struct request_wish *w, bool ok)
+{
+	const struct service *s = w->service;
+	bool told = w->command > 0 && w->command == s->command_result.serial;
+	json_t *result = request_result(s, ok, told ? s->command_result.text : NULL);
+
+	if (q->call->more)
+		server_reply(q->call, json_pack("{s:[o]}", "results", result), true);
+	else
+		json_array_append_new(q->results, result);
+	q->n_pending--;
+}
+
+/* Ends the call once nothing is pending, and the request with it. */
+static void finish(struct request *q)
+{
+	json_t *last;
+
+	if (q->n_pending > 0)
+		return;
+	last = q->first ? json_incref(q->first) : json_object();
+	json_object_set(last, "results", q->results);
+	q->call->cancelled = NULL;
+	server_reply(q->call, last, false);
+	free_request(q);
+}
+
+static enum core_outcome judge_command(const struct request_wish *w)
+{
+	const struct command_result *r = &w->service->command_result;
+
+	if (command_serial(w->service) == w->command)
+		return CORE_PENDING;
+	return r->serial == w->command && r->ok ? CORE_DONE : CORE_NOT_DONE;
+}
+
+static enum core_outcome judge(const struct request_wish *w)
+{
+	if (w->command > 0)
+		return judge_command(w);
+	return core_judge(w->service->engine->core, w->service->id, w->event, w->before);
+}
+
+void request_judge(struct service *s)
+{
+	list_foreach_safe (node, &s->waiters) {
+		struct item *i = list_entry(node, struct item, node);
+		struct request *q = i->request;
+		enum core_outcome outcome = judge(&i->wish);
+
+		if (outcome == CORE_PENDING)
+			continue;
+		list_remove(&i->node);
+		answer(q, &i->wish, outcome == CORE_DONE);
+		finish(q);
+	}
+}
+
+/* --- wishes --- */
+
+void request_wishes_fini(struct request_wishes *w)
+{
+	free(w->wishes);
+	*w = (struct request_wishes){0};
+}
+
+static void add(struct request_wishes *w, const struct request_wish *wish)
+{
+	if (w->n == w->room) {
+		uint32_t room = w->room ? 2 * w->room : 16;
+		struct request_wish *bigger = reallocarray(w->wishes, room, sizeof(*bigger));
+
+		if (!bigger)
+			return;
+		w->wishes = bigger;
+		w->room = room;
+	}
+	w->wishes[w->n++] = *wish;
+}
+
+void request_wish(struct request_wishes *w, struct service *s, enum core_event_type event)
+{
+	struct request_wish wish = {.service = s,
+		.event = event,
+		.before = core_record(s->engine->core, s->id)->generation};
+
+	if (w)
+		add(w, &wish);
+}
+
+void request_wish_command(struct request_wishes *w, struct service *s, uint64_t serial)
+{
+	struct request_wish wish = {.service = s, .command = serial};
+
+	add(w, &wish);
+}
+
+void request_wish_again(struct request_wishes *w, struct service *s, enum core_event_type event)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+	struct request_wish wish = {.service = s, .event = event, .before = r->generation};
+
+	/* The restart is over the stop already: what runs, or ran, is the new generation. */
+	if (event == CORE_EVENT_RESTART && r->state != CORE_STOPPING && r->generation > 0)
+		wish.before = r->generation - 1;
+	add(w, &wish);
+}
+
+/* --- beginning --- */
+
+void request_await(
+	struct server_call *call, json_t *first, const struct request_wishes *wishes, bool wait)
+{
+	uint32_t n = wishes->n;
+	struct request *q = calloc(1, sizeof(*q) + (size_t)n * sizeof(q->items[0]));
+
+	if (q && call->more && first) {
+		server_reply(call, first, true);
+		first = NULL;
+	}
+	/* what is known already may be among the results of the one reply */
+	if (q && json_is_array(json_object_get(first, "results")))
+		q->results = json_incref(json_object_get(first, "results"));
+	else if (q)
+		q->results = json_array();
+	if (!q || !q->results) {
+		free(q);
+		json_decref(first);
+		server_error_message(call, CONTROL_ERROR_FAILED,
+			"out of memory; it is under way, but nobody waits for it");
+		return;
+	}
+	q->call = call;
+	q->first = first;
+	q->n_items = q->n_pending = n;
+	call->userdata = q;
+	call->cancelled = on_cancelled;
+	json_object_clear(call->parameters); /* up to megabytes, and it may wait for long */
+	for (uint32_t i = 0; i < n; i++) {
+		struct item *item = &q->items[i];
+		enum core_outcome outcome;
+
+		item->request = q;
+		item->wish = wishes->wishes[i];
+		list_init(&item->node);
+		outcome = judge(&item->wish);
+		if (wait && outcome == CORE_PENDING)
+			list_append(&item->wish.service->waiters, &item->node);
+		else
+			answer(q, &item->wish, outcome != CORE_NOT_DONE);
+	}
+	finish(q);
+}
+
+/* Nobody starts what the configuration does not have any more. */
+static bool is_allowed(const struct service *s, enum core_event_type event)
+{
+	return !s->removed || (event != CORE_EVENT_START && event != CORE_EVENT_RESTART);
+}
+
+void request_begin(struct engine *e, struct server_call *call, enum core_event_type event,
+	struct service **services, uint32_t n, bool wait, uint64_t op)
+{
+	_cleanup_wishes_ struct request_wishes wishes = {0};
+
+	/* First all events, so that services stop and start side by side; then the answers. */
+	tree_hold(e);
+	for (uint32_t i = 0; i < n; i++) {
+		struct core_event ev = {.type = event, .service = services[i]->id, .op = op};
+
+		if (core_remembers(e->core, services[i]->id, op)) {
+			request_wish_again(&wishes, services[i], event);
+			continue;
+		}
+		request_wish(&wishes, services[i], event);
+		if (is_allowed(services[i], event))
+			engine_event(e, &ev);
+	}
+	tree_release(e);
+	request_await(call, NULL, &wishes, wait);
+}

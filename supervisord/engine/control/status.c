@@ -1,0 +1,255 @@
+/*
+ * Points in time are told as the real clock showed them when they happened; durations are
+ * monotonic, so a clock that is set does not change them.
+ */
+#include "engine/control/status.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/parse.h"
+#include "conf/diff.h"
+#include "engine/service.h"
+#include "engine/spawn.h"
+
+#define SHOW_MAX_PROCESSES 256
+#define NGROUPS_SHOWN	   1024
+
+static json_t *time_of(usec_t realtime)
+{
+	char text[USEC_RFC3339_SIZE];
+
+	usec_rfc3339(realtime, text);
+	return json_string(text);
+}
+
+static json_t *integer_if(bool condition, uint64_t value)
+{
+	return condition ? json_integer((json_int_t)value) : json_null();
+}
+
+json_t *status_text(const char *text)
+{
+	json_t *s = json_string(text);
+	char copy[4096];
+	size_t n = 0;
+
+	if (s)
+		return s;
+	for (; *text && n + 1 < sizeof(copy); text++)
+		copy[n++] = (unsigned char)*text < 0x80 ? *text : '?';
+	copy[n] = '\0';
+	return json_string(copy);
+}
+
+json_t *status_service(const struct service *s)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+	enum core_state state = (enum core_state)r->state;
+	usec_t now = usec_now(CLOCK_MONOTONIC);
+	char reason[CORE_REASON_SIZE], signal[SIGNAL_NAME_SIZE];
+	bool signalled = r->end == CORE_END_SIGNALLED || r->end == CORE_END_DUMPED;
+
+	return json_pack("{s:s,s:s,s:s,s:b,s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:o,s:n}", "name", s->name,
+		"state", core_state_to_string(state), "desired", r->desired_up ? "up" : "down",
+		"ready", r->ready, "pid", integer_if(r->pid > 0, (uint64_t)r->pid), "since",
+		time_of(s->since_realtime_usec), "uptime_ms",
+		integer_if(r->pid > 0, usec_sub(now, r->started_usec) / USEC_PER_MSEC), "restarts",
+		(json_int_t)r->restarts, "exit_code",
+		integer_if(r->end == CORE_END_EXITED, (uint64_t)r->end_status), "exit_signal",
+		signalled ? json_string(signal_name(r->end_status, signal)) : json_null(), "reason",
+		status_text(service_reason(s, reason)), "next_start_ms",
+		integer_if(state == CORE_BACKOFF, usec_sub(r->deadline_usec, now) / USEC_PER_MSEC),
+		"health");
+}
+
+json_t *status_logs(const struct service *s)
+{
+	json_t *logs = json_array();
+
+	for (unsigned i = 0; i < s->n_streams; i++) {
+		const struct sink *k = &s->streams[i].sink;
+		const struct log_counters *c = &k->counters;
+
+		json_array_append_new(logs,
+			json_pack("{s:s,s:s,s:o,s:I,s:I,s:I,s:I}", "stream",
+				i == 0 ? "output" : "error", "sink",
+				spec_sink_to_string((enum spec_sink)k->kind), "path",
+				k->kind == SPEC_SINK_FILE ? status_text(k->file.path) : json_null(),
+				"bytes", (json_int_t)c->bytes, "lines", (json_int_t)c->lines,
+				"dropped_bytes", (json_int_t)c->dropped_bytes, "dropped_lines",
+				(json_int_t)c->dropped_lines));
+	}
+	return logs;
+}
+
+static json_t *log_sum(const struct service *s)
+{
+	struct log_counters sum = {0};
+
+	for (unsigned i = 0; i < s->n_streams; i++) {
+		const struct log_counters *c = &s->streams[i].sink.counters;
+
+		sum.bytes += c->bytes;
+		sum.lines += c->lines;
+		sum.dropped_bytes += c->dropped_bytes;
+		sum.dropped_lines += c->dropped_lines;
+	}
+	return json_pack("{s:I,s:I,s:I,s:I}", "bytes", (json_int_t)sum.bytes, "lines",
+		(json_int_t)sum.lines, "dropped_bytes", (json_int_t)sum.dropped_bytes,
+		"dropped_lines", (json_int_t)sum.dropped_lines);
+}
+
+static json_t *strings(char *const *items)
+{
+	json_t *array = json_array();
+
+	for (; items && *items; items++)
+		json_array_append_new(array, status_text(*items));
+	return array;
+}
+
+static json_t *processes(struct service *s)
+{
+	pid_t pids[SHOW_MAX_PROCESSES];
+	json_t *array = json_array();
+	int n = 0;
+
+	if (s->main_pid > 0)
+		n = tree_list(s->engine, s, pids, SHOW_MAX_PROCESSES);
+	for (int i = 0; i < n; i++) {
+		struct proc_stat stat;
+		char command[256];
+
+		if (proc_stat_get(pids[i], &stat) < 0)
+			continue;
+		proc_command(pids[i], command, sizeof(command));
+		json_array_append_new(
+			array, json_pack("{s:i,s:i,s:o}", "pid", (int)pids[i], "parent",
+				       (int)stat.parent, "command", status_text(command)));
+	}
+	return array;
+}
+
+static json_t *ids(const struct spec_identity *i)
+{
+	json_t *groups = json_array();
+	gid_t ours[NGROUPS_SHOWN];
+	int n = i->set ? 0 : getgroups(NGROUPS_SHOWN, ours);
+
+	for (size_t k = 0; i->set && k < i->n_groups; k++)
+		json_array_append_new(groups, json_integer((json_int_t)i->groups[k]));
+	for (int k = 0; k < n; k++)
+		json_array_append_new(groups, json_integer((json_int_t)ours[k]));
+	return json_pack("{s:I,s:I,s:o}", "uid", (json_int_t)(i->set ? i->uid : geteuid()), "gid",
+		(json_int_t)(i->set ? i->gid : getegid()), "groups", groups);
+}
+
+static json_t *exits(const struct service *s)
+{
+	json_t *array = json_array();
+
+	for (unsigned i = 0; i < SERVICE_EXITS && s->exits[i].realtime_msec > 0; i++) {
+		const struct service_exit *x = &s->exits[i];
+		char text[CORE_REASON_SIZE];
+
+		json_array_append_new(array, json_pack("{s:o,s:I,s:o}", "time",
+						     time_of(x->realtime_msec * USEC_PER_MSEC),
+						     "ran_ms", (json_int_t)x->ran_msec, "how",
+						     status_text(service_exit_text(x, text))));
+	}
+	return array;
+}
+
+static bool is_given(const struct spec_service *spec, const char *key)
+{
+	for (size_t i = 0; i < spec->n_origins; i++) {
+		if (strcmp(spec->origins[i].key, key) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Every key, given or not, as the configuration writes it. */
+static json_t *settings(const struct spec_service *spec)
+{
+	_cleanup_diff_keys_ struct diff_keys keys = {0};
+	json_t *array = json_array();
+
+	if (diff_describe(spec, &keys) < 0)
+		return array;
+	for (size_t i = 0; i < keys.n; i++) {
+		const struct diff_key *k = &keys.keys[i];
+		bool given = is_given(spec, k->key);
+
+		json_array_append_new(
+			array, json_pack("{s:s,s:o,s:o,s:o}", "key", k->key, "value",
+				       k->after ? status_text(k->after) : json_null(), "file",
+				       given ? status_text(k->place.file) : json_null(), "line",
+				       integer_if(given, k->place.line)));
+	}
+	return array;
+}
+
+/* What its next process will go by, if that is not what it goes by now. */
+static const char *pending(const struct service *s)
+{
+	if (s->removed)
+		return "removed";
+	return s->next ? "changed" : NULL;
+}
+
+/* What it is configured to be. */
+static json_t *definition(const struct service *s, json_t *environment)
+{
+	const struct spec_service *spec = s->spec;
+	char **argv = NULL;
+	char *directory = spec_expand(spec->directory, spec, s->instance);
+	json_t *part;
+
+	spawn_arguments(s, &argv);
+	part = json_pack("{s:{s:o,s:i},s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:s,s:o,s:s?}", "definition",
+		"file", status_text(spec->place.file), "line", (int)spec->place.line, "type",
+		spec_type_to_string(spec->policy.type), "command", strings(argv), "directory",
+		status_text(directory ? directory : ""), "user",
+		spec->identity.user_name ? status_text(spec->identity.user_name) : json_null(),
+		"ids", ids(&spec->identity), "groups", strings(spec->groups), "environment",
+		environment, "restart", spec_restart_to_string(spec->policy.restart), "settings",
+		settings(spec), "pending", pending(s));
+	spawn_environment_free(argv);
+	free(directory);
+	return part;
+}
+
+/* What has become of it. */
+static json_t *history(struct service *s)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+	char invocation[SERVICE_INVOCATION_SIZE];
+
+	service_invocation(s, invocation);
+	return json_pack("{s:o,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "service", status_service(s),
+		"generation", (json_int_t)r->generation, "invocation",
+		service_has_run(s) ? json_string(invocation) : json_null(), "started",
+		s->started_realtime_usec > 0 ? time_of(s->started_realtime_usec) : json_null(),
+		"processes", processes(s), "exits", exits(s), "log", log_sum(s), "logs",
+		status_logs(s));
+}
+
+json_t *status_show(struct service *s, bool with_environment)
+{
+	char **environment = NULL;
+	json_t *show, *part;
+
+	if (with_environment)
+		spawn_environment(s, &environment);
+	show = history(s);
+	part = definition(s, environment ? strings(environment) : json_null());
+	if (!show || !part || json_object_update(show, part) < 0) {
+		json_decref(show);
+		show = NULL;
+	}
+	json_decref(part);
+	spawn_environment_free(environment);
+	return show;
+}

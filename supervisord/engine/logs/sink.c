@@ -1,0 +1,204 @@
+/*
+ * A sink chooses the writer, counts, and owns the one piece of policy: a file that can't be
+ * written is reported once, left alone for a second with all that comes dropped, and tried
+ * again when data comes after that. The first batch that goes through ends it, with one line
+ * that tells what was lost.
+ */
+#include "engine/logs/sink.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/log.h"
+
+/* There are thousands of sinks; a buffer or a spare field would multiply. */
+_Static_assert(sizeof(struct sink) <= 144, "struct sink has grown");
+
+void sink_set_init(struct sink_set *set, struct loop *loop, const char *log_dir, unsigned max_open,
+	int inherit_fd)
+{
+	logfile_set_init(&set->files, log_dir, max_open);
+	inherit_init(&set->inherit, loop, inherit_fd);
+}
+
+void sink_set_fini(struct sink_set *set)
+{
+	assert(set->files.n_open == 0);
+	inherit_fini(&set->inherit);
+}
+
+static int set_target(struct sink *s, enum spec_sink kind, const char *path)
+{
+	char *copy = NULL;
+
+	if (kind == SPEC_SINK_FILE) {
+		copy = strdup(path);
+		if (!copy)
+			return -ENOMEM;
+		logfile_init(&s->file);
+		s->file.path = copy;
+	} else {
+		s->partial = (struct buf){0};
+	}
+	s->kind = (uint8_t)kind;
+	return 0;
+}
+
+static void drop_target(struct sink *s)
+{
+	if (s->kind == SPEC_SINK_FILE)
+		logfile_fini(&s->set->files, &s->file);
+	else
+		buf_fini(&s->partial);
+	s->kind = SPEC_SINK_NONE;
+}
+
+static void set_limits(struct sink *s, uint64_t max_size_bytes, unsigned keep)
+{
+	if (s->kind != SPEC_SINK_FILE)
+		return;
+	s->file.max_size_bytes = max_size_bytes;
+	s->file.keep = keep;
+}
+
+int sink_init(struct sink *s, struct sink_set *set, const char *name, enum spec_sink kind,
+	const char *path, uint64_t max_size_bytes, unsigned keep)
+{
+	int r;
+
+	*s = (struct sink){.set = set, .name = name, .kind = SPEC_SINK_NONE};
+	r = set_target(s, kind, path);
+	if (r < 0)
+		return r;
+	set_limits(s, max_size_bytes, keep);
+	return 0;
+}
+
+void sink_fini(struct sink *s)
+{
+	if (s->set)
+		drop_target(s);
+}
+
+int sink_configure(struct sink *s, enum spec_sink kind, const char *path, uint64_t max_size_bytes,
+	unsigned keep, usec_t now)
+{
+	struct sink old = *s;
+	bool same = kind == s->kind && (kind != SPEC_SINK_FILE || strcmp(path, s->file.path) == 0);
+	int r;
+
+	if (!same) {
+		sink_end(s, now);
+		sink_close(s); /* so that the list of open files doesn't point here */
+		old = *s;
+		r = set_target(s, kind, path);
+		if (r < 0)
+			return r;
+		drop_target(&old);
+		s->lost_bytes = s->lost_lines = 0;
+	}
+	set_limits(s, max_size_bytes, keep);
+	return 0;
+}
+
+static void count_written(struct sink *s, const char *data, size_t n)
+{
+	s->counters.bytes += n;
+	s->counters.lines += inherit_count_lines(data, n);
+}
+
+static void count_dropped(struct sink *s, const char *data, size_t n)
+{
+	size_t lines = inherit_count_lines(data, n);
+
+	s->counters.dropped_bytes += n;
+	s->counters.dropped_lines += lines;
+	s->lost_bytes += n;
+	s->lost_lines += lines;
+}
+
+/* Closed, since what is wrong may be the file: the next try opens the path anew. */
+static void set_broken(struct sink *s, int error, usec_t now)
+{
+	logfile_close(&s->set->files, &s->file);
+	if (!s->file.broken)
+		log_error("service '%s': cannot write %s: %s; dropping its output, trying again "
+			  "every second",
+			s->name, s->file.path, logfile_strerror(error));
+	s->file.broken = true;
+	s->file.retry_usec = usec_add(now, LOGFILE_RETRY_USEC);
+}
+
+static void set_mended(struct sink *s)
+{
+	log_info("service '%s': %s mended: %" PRIu64 " bytes, %" PRIu64 " lines were lost", s->name,
+		s->file.path, s->lost_bytes, s->lost_lines);
+	s->file.broken = false;
+	s->lost_bytes = s->lost_lines = 0;
+}
+
+static void write_file(struct sink *s, const char *data, size_t n, usec_t now)
+{
+	size_t done = 0;
+	int error = 0;
+
+	if (s->file.broken && now < s->file.retry_usec) {
+		count_dropped(s, data, n);
+		return;
+	}
+	done = logfile_write(&s->set->files, &s->file, s->name, data, n, now, &error);
+	count_written(s, data, done);
+	count_dropped(s, data + done, n - done);
+	if (done < n)
+		set_broken(s, error, now);
+	else if (s->file.broken)
+		set_mended(s);
+}
+
+void sink_write(struct sink *s, const void *data, size_t n, usec_t now)
+{
+	if (n == 0)
+		return;
+	switch ((enum spec_sink)s->kind) {
+	case SPEC_SINK_FILE:
+		write_file(s, data, n, now);
+		break;
+	case SPEC_SINK_INHERIT:
+		inherit_write(&s->set->inherit, &s->partial, s->name, data, n, now, &s->counters);
+		break;
+	case SPEC_SINK_NONE:
+		count_written(s, data, n);
+		break;
+	case SPEC_SINK_MAX:
+		break;
+	}
+}
+
+void sink_end(struct sink *s, usec_t now)
+{
+	if (s->kind == SPEC_SINK_INHERIT)
+		inherit_end(&s->set->inherit, &s->partial, s->name, now, &s->counters);
+}
+
+void sink_reopen(struct sink *s, usec_t now)
+{
+	int r;
+
+	if (s->kind != SPEC_SINK_FILE || (s->file.fd < 0 && !s->file.broken))
+		return;
+	logfile_close(&s->set->files, &s->file);
+	s->file.mid_line = false;
+	s->file.rotate_failed = false;
+	s->file.retry_usec = 0;
+	r = logfile_open(&s->set->files, &s->file);
+	if (r < 0)
+		set_broken(s, r, now);
+}
+
+void sink_close(struct sink *s)
+{
+	if (s->kind == SPEC_SINK_FILE)
+		logfile_close(&s->set->files, &s->file);
+}

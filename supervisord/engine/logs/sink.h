@@ -1,0 +1,72 @@
+/*
+ * Where a stream of a service goes: its log file, supervisord's own standard output, or
+ * nowhere. Writing never fails and never waits: what can't be written is dropped and counted.
+ *
+ * A sink has no buffer while it is idle (but for "inherit" in the middle of a line), and its
+ * file is open only while it is among those last written to.
+ */
+#pragma once
+
+#include "conf/spec.h"
+#include "engine/logs/inherit.h"
+#include "engine/logs/logfile.h"
+
+/* What all sinks of a process share. */
+struct sink_set {
+	struct logfile_set files;
+	struct inherit inherit;
+};
+
+struct sink {
+	struct sink_set *set;
+	const char *name; /* of the service; borrowed */
+	/* Counted since the service was added. May be set, for recovery, right after init. */
+	struct log_counters counters;
+	union {
+		struct logfile file; /* SPEC_SINK_FILE */
+		struct buf partial; /* SPEC_SINK_INHERIT */
+	};
+	uint64_t lost_bytes, lost_lines; /* since the file is broken */
+	uint8_t kind; /* enum spec_sink */
+};
+
+/*
+ * log_dir and loop must outlive the set; inherit_fd is what "inherit" writes to
+ * (STDOUT_FILENO), borrowed. max_open bounds the log files open at once (one more for a
+ * moment during a rotation). The set must outlive its sinks.
+ */
+void sink_set_init(struct sink_set *set, struct loop *loop, const char *log_dir, unsigned max_open,
+	int inherit_fd);
+void sink_set_fini(struct sink_set *set);
+
+/*
+ * path: absolute, copied; only for SPEC_SINK_FILE. max_size_bytes = 0: no rotation by size.
+ * name is borrowed and must outlive the sink, which must not move in memory. Opens nothing.
+ * -ENOMEM, and the sink is one to nowhere then.
+ */
+int sink_init(struct sink *s, struct sink_set *set, const char *name, enum spec_sink kind,
+	const char *path, uint64_t max_size_bytes, unsigned keep);
+/* Also for a sink that is all zero, and twice. */
+void sink_fini(struct sink *s);
+
+/*
+ * Takes new settings and keeps the counters. A file that stays the same stays open; a partial
+ * line goes out before its sink changes. -ENOMEM, and nothing has changed then.
+ */
+int sink_configure(struct sink *s, enum spec_sink kind, const char *path, uint64_t max_size_bytes,
+	unsigned keep, usec_t now);
+
+/* Writes n bytes; now is monotonic. With SPEC_SINK_NONE they count as written. */
+void sink_write(struct sink *s, const void *data, size_t n, usec_t now);
+
+/* The stream has ended: a last line without a newline goes out. More may follow later. */
+void sink_end(struct sink *s, usec_t now);
+
+/*
+ * Lets go of the file held, and where there is one, or the last one failed, opens (makes) what
+ * the path names now. For USR2, after somebody else has renamed the file.
+ */
+void sink_reopen(struct sink *s, usec_t now);
+
+/* Closes the file, to save a descriptor; the next write opens it again. */
+void sink_close(struct sink *s);

@@ -1,0 +1,255 @@
+/*
+ * Every step is one that may be done twice, since the next engine does all of them again:
+ * a service that goes by an older configuration than the one in force has not been seen to,
+ * one that the configuration does not name has not been stopped, one without a record has not
+ * been started.
+ */
+#include "engine/reload/apply.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "conf/diff.h"
+#include "engine/control/control.h"
+#include "engine/reload/config.h"
+#include "engine/reload/roster.h"
+#include "engine/service.h"
+#include "engine/services.h"
+
+static bool is_live(const struct core_record *r)
+{
+	return r->state == CORE_STARTING || r->state == CORE_RUNNING || r->state == CORE_STOPPING;
+}
+
+enum apply_step apply_step(const struct service *s, const struct spec_service *spec)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+
+	switch (diff_service_effect(s->spec, spec)) {
+	case DIFF_NONE:
+		/* the way back from a change that has not come into effect */
+		return s->next ? APPLY_LIVE : APPLY_NOTHING;
+	case DIFF_LIVE:
+		return APPLY_LIVE;
+	case DIFF_RESTART:
+		if (!r->desired_up || r->state == CORE_EXITED)
+			return APPLY_LATER;
+		return APPLY_RESTART;
+	case DIFF_REFUSED:
+	case DIFF_EFFECT_MAX:
+		break;
+	}
+	return APPLY_NOTHING;
+}
+
+/* What is under way goes on: nothing is stopped twice, and nothing is started beside it. */
+static void migrate(struct service *s, const struct spec_service *spec, uint64_t op,
+	struct request_wishes *wishes)
+{
+	struct engine *e = s->engine;
+	enum apply_step step = apply_step(s, spec);
+	struct core_event event = {
+		.type = CORE_EVENT_RESTART, .service = s->id, .op = op, .why = CORE_WHY_CHANGED};
+
+	/* The stop is the old definition's, so it comes before the new one does. */
+	if (diff_service_effect(s->spec, spec) == DIFF_RESTART &&
+		is_live(core_record(e->core, s->id)))
+		service_adopt_later(s, spec, e->config);
+	else
+		service_adopt(s, spec, e->config);
+	if (step == APPLY_RESTART) {
+		request_wish(wishes, s, CORE_EVENT_RESTART);
+		engine_event(e, &event);
+	}
+	service_commit(s, false, 0, 0);
+}
+
+static void start(struct service *s, uint64_t op, struct request_wishes *wishes)
+{
+	bool waits = !list_empty(&s->predecessor);
+	struct core_event event = {.type = CORE_EVENT_AUTOSTART,
+		.service = s->id,
+		.op = op,
+		.why = waits ? CORE_WHY_PREDECESSOR : CORE_WHY_NONE};
+
+	s->fresh = false;
+	if (s->spec->policy.autostart) {
+		request_wish(wishes, s, CORE_EVENT_AUTOSTART);
+		engine_event(s->engine, &event);
+	} else {
+		service_commit(s, false, 0, 0);
+	}
+}
+
+static void stop(struct service *s, uint64_t op, struct request_wishes *wishes)
+{
+	struct core_event event = {
+		.type = CORE_EVENT_STOP, .service = s->id, .op = op, .why = CORE_WHY_REMOVED};
+
+	s->removed = true;
+	request_wish(wishes, s, CORE_EVENT_STOP);
+	engine_event(s->engine, &event);
+	services_sweep_soon(s->engine);
+}
+
+/* One that was on its way out is wanted again. */
+static void keep_after_all(struct service *s, uint64_t op, struct request_wishes *wishes)
+{
+	struct core_event event = {.type = CORE_EVENT_AUTOSTART, .service = s->id, .op = op};
+
+	s->removed = false;
+	if (!s->spec->policy.autostart)
+		return;
+	request_wish(wishes, s, CORE_EVENT_AUTOSTART);
+	engine_event(s->engine, &event);
+}
+
+/* --- names that have changed --- */
+
+/* The new one starts when the old one is gone: it wants the same port, or the same files. */
+static void succeed(struct engine *e, const struct spec_service *before, unsigned old_instance,
+	const struct spec_service *after, unsigned new_instance)
+{
+	char name[SPEC_INSTANCE_NAME_MAX];
+	struct service *old, *next;
+
+	old = services_find(e, spec_instance_name(before, old_instance, name));
+	next = services_find(e, spec_instance_name(after, new_instance, name));
+	if (old && next && old != next && old->removed && next->fresh &&
+		list_empty(&next->predecessor))
+		list_append(&old->successors, &next->predecessor);
+}
+
+static int link_successors(struct engine *e, const struct spec *before)
+{
+	_cleanup_free_
+	struct diff_pair *pairs = NULL;
+	size_t n;
+	int r = diff_match(before, e->spec, &pairs, &n);
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		const struct spec_service *b = pairs[i].before, *a = pairs[i].after;
+
+		if (!a || !b || b->n_instances == 0)
+			continue;
+		if (strcmp(a->name, b->name) == 0 && a->has_instances == b->has_instances)
+			continue;
+		for (unsigned k = 1; k <= a->n_instances; k++)
+			succeed(e, b, MIN_OF(k, b->n_instances), a, k);
+	}
+	return r;
+}
+
+static void link_all_successors(struct engine *e)
+{
+	for (unsigned i = 0; i < RECOVERY_CONFIGS; i++) {
+		if (i == e->config || !e->configs[i].spec)
+			continue;
+		/* Without, the new one is started beside the old one's stop: no harm to us. */
+		if (link_successors(e, e->configs[i].spec) < 0)
+			log_error("no memory to put services in order that were renamed");
+	}
+}
+
+/* Waiting, and nobody is left to wait for: an engine died between the two. */
+static void release_forgotten(struct engine *e)
+{
+	for (uint32_t i = 0; i < e->n_services; i++) {
+		struct service *s = e->services[i];
+		struct core_event event = {.type = CORE_EVENT_UNBLOCK, .service = s->id};
+
+		if (core_record(e->core, s->id)->why == CORE_WHY_PREDECESSOR &&
+			list_empty(&s->predecessor))
+			engine_event(e, &event);
+	}
+}
+
+/* --- all of it --- */
+
+void apply_finish(struct engine *e, uint64_t op, struct request_wishes *wishes)
+{
+	_cleanup_roster_ struct roster roster = {0};
+	uint32_t n = e->n_services;
+	int r = roster_init(&roster, e->spec);
+
+	if (r < 0) {
+		log_error("no memory to bring services in line with their configuration");
+		return;
+	}
+	tree_hold(e);
+	/* services[] has the roster's order, and those that it does not name after them. */
+	for (uint32_t i = roster.n; i < n; i++) {
+		if (!e->services[i]->removed)
+			stop(e->services[i], op, wishes);
+	}
+	link_all_successors(e);
+	for (uint32_t i = 0; i < roster.n; i++) {
+		struct service *s = e->services[i];
+
+		if (s->config != e->config && !(s->next && s->next_config == e->config))
+			migrate(s, roster.entries[i].spec, op, wishes);
+		if (s->removed)
+			keep_after_all(s, op, wishes);
+		if (s->fresh)
+			start(s, op, wishes);
+	}
+	release_forgotten(e);
+	tree_release(e);
+}
+
+/* What stands outside of services. */
+static void configure(struct engine *e)
+{
+	const struct spec *spec = e->spec;
+
+	log_set_level((enum log_level)spec->log_level);
+	core_set_max_starting(e->core, spec->max_starting);
+	e->sinks.files.log_dir = spec->log_dir;
+	control_configure(e);
+	if (e->queue.id >= 0 && queue_set_access(&e->queue, spec->queue_mode, spec->has_queue_group,
+					spec->queue_group) < 0)
+		log_error("%s", queue_problem(&e->queue));
+}
+
+/* All that can fail; the place's spec counts one user more than it has. */
+static int prepare(struct engine *e, const struct roster *roster, uint8_t place, int memfd,
+	struct services_addition *addition)
+{
+	const struct spec *spec = e->configs[place].spec;
+	int r = 0;
+
+	if (strcmp(spec->log_dir, e->spec->log_dir) != 0)
+		r = store_make_directory(spec->log_dir, 0750);
+	if (r == 0)
+		r = services_prepare(e, roster, place, addition);
+	return r < 0 ? r : config_keep(e, place, memfd);
+}
+
+int apply_spec(
+	struct engine *e, struct spec *spec, int memfd, uint64_t op, struct request_wishes *wishes)
+{
+	_cleanup_roster_ struct roster roster = {0};
+	struct services_addition addition = {0};
+	int place = config_find_place(e), r;
+
+	if (place < 0) {
+		spec_free(spec);
+		return place;
+	}
+	e->configs[place] = (struct config){.spec = spec, .n_users = 1};
+	r = roster_init(&roster, spec);
+	if (r == 0)
+		r = prepare(e, &roster, (uint8_t)place, memfd, &addition);
+	if (r == 0) {
+		config_enforce(e, (uint8_t)place, op);
+		services_take_in(e, &roster, &addition);
+		configure(e);
+		apply_finish(e, op, wishes);
+	}
+	services_addition_fini(&addition);
+	config_unref(e, (uint8_t)place);
+	return r;
+}

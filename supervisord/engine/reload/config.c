@@ -1,0 +1,187 @@
+/*
+ * A spec is a pure function of its sources, so the text is all that has to be kept: the next
+ * engine comes to the same, whatever has become of the files meanwhile.
+ */
+#include "engine/reload/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/sys.h"
+
+#define EXIT_CONFIGURATION 2 /* a contract: bad configuration at the first start */
+
+_Static_assert(
+	LINK_KEEP_CONFIG_LAST - LINK_KEEP_CONFIG + 1 == RECOVERY_CONFIGS, "a tag for each place");
+
+static void print_errors(const struct conf_errors *errors)
+{
+	for (size_t i = 0; i < errors->n; i++)
+		fprintf(stderr, "%s\n", errors->messages[i]);
+	if (errors->truncated)
+		fprintf(stderr, "(there are more errors)\n");
+}
+
+int config_load_files(struct engine *e, struct conf_sources **ret_sources, struct spec **ret_spec)
+{
+	_cleanup_free_
+	char *standard = NULL;
+	const char *path = e->options.config;
+	struct conf_errors errors = {0};
+	int r;
+
+	if (!path)
+		path = standard = conf_default_path(&e->context);
+	if (!path) {
+		fprintf(stderr,
+			"supervisord: no HOME to look for a configuration in; use -c FILE\n");
+		return EXIT_CONFIGURATION;
+	}
+	r = conf_load(path, &e->context, ret_sources, ret_spec, &errors);
+	if (r < 0 && errors.n == 0)
+		fprintf(stderr, "supervisord: cannot read %s: %s\n", path, strerror(-r));
+	print_errors(&errors);
+	conf_errors_fini(&errors);
+	return r < 0 ? EXIT_CONFIGURATION : 0;
+}
+
+int config_write(const struct conf_sources *sources)
+{
+	_cleanup_buf_ struct buf bytes = {0};
+	_cleanup_close_
+	int fd = -1;
+	int r = conf_sources_write(sources, &bytes);
+
+	if (r < 0)
+		return r;
+	fd = sys_memfd_create("configuration", MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return fd;
+	for (size_t done = 0; done < bytes.len;) {
+		ssize_t n = sys_pwrite(fd, bytes.data + done, bytes.len - done, (off_t)done);
+
+		if (n <= 0)
+			return n < 0 ? (int)n : -ENOSPC;
+		done += (size_t)n;
+	}
+	r = sys_fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
+	return r < 0 ? r : TAKE_FD(fd);
+}
+
+int config_parse(const struct engine *e, int fd, struct spec **ret_spec)
+{
+	struct conf_errors errors = {0};
+	struct conf_sources *sources = NULL;
+	struct stat st;
+	void *text;
+	int r = sys_fstat(fd, &st);
+
+	if (r == 0)
+		r = sys_mmap((size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0, &text);
+	if (r < 0)
+		return r;
+	r = conf_sources_read(text, (size_t)st.st_size, &sources);
+	sys_munmap(text, (size_t)st.st_size);
+	if (r == 0)
+		r = conf_parse(sources, &e->context, ret_spec, &errors);
+	conf_sources_free(sources);
+	print_errors(&errors);
+	conf_errors_fini(&errors);
+	return r;
+}
+
+int config_find_place(const struct engine *e)
+{
+	for (int i = 0; i < RECOVERY_CONFIGS; i++) {
+		if (!e->configs[i].spec)
+			return i;
+	}
+	return -EBUSY;
+}
+
+int config_keep(struct engine *e, uint8_t place, int fd)
+{
+	return uplink_keep(e, (enum link_keep)(LINK_KEEP_CONFIG + place), fd);
+}
+
+/* A place in use by nobody may hold an old text still; nobody asks for its spec. */
+static bool is_needed(const struct engine *e, unsigned place)
+{
+	const struct recovery_head *head = e->store.area.head;
+
+	if (head->config == place)
+		return true;
+	for (uint32_t i = 0; i < head->capacity; i++) {
+		const struct recovery_record *r = &recovery_slot(&e->store.area, i)->record;
+
+		if (r->name[0] != '\0' && r->config == place)
+			return true;
+	}
+	return false;
+}
+
+int config_take_kept(struct engine *e)
+{
+	int result = 0;
+
+	for (unsigned i = 0; i < RECOVERY_CONFIGS; i++) {
+		_cleanup_close_
+		int fd = uplink_take_kept(e, (enum link_keep)(LINK_KEEP_CONFIG + i));
+		int r;
+
+		if (!is_needed(e, i))
+			continue;
+		r = fd < 0 ? -ENOENT : config_parse(e, fd, &e->configs[i].spec);
+		/* Without an older one, what goes by it can't be told how to stop; it is looked
+		 * after no more, which is said. */
+		if (r < 0)
+			log_error("cannot read a configuration in force again: %s", strerror(-r));
+		if (i == e->store.area.head->config)
+			result = r;
+	}
+	e->config = (uint8_t)e->store.area.head->config;
+	e->spec = e->configs[e->config].spec;
+	return result;
+}
+
+void config_enforce(struct engine *e, uint8_t place, uint64_t op)
+{
+	struct recovery_head *head = e->store.area.head;
+	uint8_t old = e->config;
+
+	head->config_op[place] = op;
+	atomic_signal_fence(memory_order_seq_cst);
+	__atomic_store_n(&head->config, place, __ATOMIC_RELEASE);
+	e->config = place;
+	e->spec = e->configs[place].spec;
+	if (old != place && e->configs[old].n_users == 0) {
+		spec_free(e->configs[old].spec);
+		e->configs[old].spec = NULL;
+	}
+}
+
+void config_unref(struct engine *e, uint8_t place)
+{
+	struct config *c = &e->configs[place];
+
+	if (--c->n_users > 0 || place == e->config)
+		return;
+	spec_free(c->spec);
+	c->spec = NULL;
+}
+
+void config_fini(struct engine *e)
+{
+	for (unsigned i = 0; i < RECOVERY_CONFIGS; i++) {
+		spec_free(e->configs[i].spec);
+		e->configs[i].spec = NULL;
+	}
+}

@@ -1,0 +1,30 @@
+/*
+ * Plan and Apply, and SIGHUP: files are read in a process of their own (loader.h), compared
+ * with what is in force, and put in force (apply.h). Requests come one after the other, each
+ * reads the files anew.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "base/list.h"
+#include "engine/reload/loader.h"
+
+struct engine;
+struct server_call;
+
+struct reload {
+	struct list requests; /* the first one is being worked on */
+	struct loader loader;
+};
+
+int reload_init(struct engine *e);
+void reload_fini(struct engine *e);
+
+/* Answers the call with what would change. */
+void reload_plan(struct engine *e, struct server_call *call);
+/*
+ * Puts the files in force; call NULL: by SIGHUP. With wait it is answered once all that
+ * follows has happened. op: the request's id, 0 for none; a repeated one joins the first.
+ */
+void reload_apply(struct engine *e, struct server_call *call, bool wait, uint64_t op);

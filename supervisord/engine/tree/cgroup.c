@@ -1,0 +1,257 @@
+/*
+ * Mount points come from /proc/self/mountinfo, our own place from the "0::" line of
+ * /proc/self/cgroup. cgroup.procs lists one directory only, so what a service made below
+ * its own is walked too, to a small depth.
+ */
+#include "engine/tree/cgroup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/sys.h"
+#include "engine/tree/proc.h"
+
+#define MAX_DEPTH 8
+
+static void close_file(FILE **f)
+{
+	if (*f)
+		fclose(*f);
+}
+
+#define _cleanup_file_ __attribute__((cleanup(close_file)))
+
+/* The mount point of cgroup v2 and what of it is mounted there ("/" mostly). */
+static int find_mount(char **ret_mount, char **ret_root)
+{
+	_cleanup_file_ FILE *f = fopen("/proc/self/mountinfo", "re");
+	_cleanup_free_
+	char *line = NULL;
+	size_t size = 0;
+
+	if (!f)
+		return -errno;
+	while (getline(&line, &size, f) >= 0) {
+		_cleanup_free_
+		char *root = NULL;
+		_cleanup_free_
+		char *mount = NULL;
+		const char *type = strstr(line, " - ");
+
+		if (!type || strncmp(type, " - cgroup2 ", 11) != 0)
+			continue;
+		if (sscanf(line, "%*d %*d %*s %ms %ms", &root, &mount) != 2)
+			continue;
+		*ret_root = TAKE_PTR(root);
+		*ret_mount = TAKE_PTR(mount);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* The path of a process's cgroup, below the root of its cgroup namespace. */
+static int find_cgroup(pid_t pid, char **ret_path)
+{
+	char name[32];
+	_cleanup_file_ FILE *f = NULL;
+	_cleanup_free_
+	char *line = NULL;
+	size_t size = 0;
+
+	snprintf(name, sizeof(name), "/proc/%d/cgroup", (int)pid);
+	f = fopen(name, "re");
+	if (!f)
+		return -errno;
+	while (getline(&line, &size, f) >= 0) {
+		if (strncmp(line, "0::/", 4) != 0)
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		*ret_path = strdup(line + 3);
+		return *ret_path ? 0 : -ENOMEM;
+	}
+	return -ENOENT;
+}
+
+int cgroup_make_base(const char *name, int *ret_fd, char **ret_path)
+{
+	_cleanup_free_
+	char *mount = NULL;
+	_cleanup_free_
+	char *root = NULL;
+	_cleanup_free_
+	char *own = NULL;
+	_cleanup_free_
+	char *path = NULL;
+	const char *below;
+	int r = find_mount(&mount, &root);
+
+	if (r == 0)
+		r = find_cgroup(getpid(), &own);
+	if (r < 0)
+		return r;
+	/* In a container only a part may be mounted; what lies outside can't be reached. */
+	below = own;
+	if (strcmp(root, "/") != 0) {
+		size_t n = strlen(root);
+
+		if (strncmp(own, root, n) != 0 || (own[n] != '/' && own[n] != '\0'))
+			return -ENOENT;
+		below = own + n;
+	}
+	if (asprintf(&path, "%s%s/%s", mount, strcmp(below, "/") == 0 ? "" : below, name) < 0)
+		return -ENOMEM;
+	r = sys_mkdirat(AT_FDCWD, path, 0755);
+	if (r < 0 && r != -EEXIST)
+		return r;
+	r = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+	if (r < 0)
+		return r;
+	/* To be allowed to make a directory is not yet to be allowed to move processes in. */
+	if (faccessat(r, "cgroup.procs", W_OK, AT_EACCESS) < 0) {
+		int error = -errno;
+
+		close_fd(r);
+		rmdir(path);
+		return error;
+	}
+	*ret_fd = r;
+	*ret_path = TAKE_PTR(path);
+	return 0;
+}
+
+/* Reads cgroup.procs of an open directory. */
+static int list_one(int dir_fd, pid_t *ret_pids, int n)
+{
+	_cleanup_file_ FILE *f = NULL;
+	int fd = sys_openat(dir_fd, "cgroup.procs", O_RDONLY, 0), pid, found = 0;
+
+	if (fd < 0)
+		return fd;
+	f = fdopen(fd, "r");
+	if (!f) {
+		close_fd(fd);
+		return -ENOMEM;
+	}
+	while (found < n && fscanf(f, "%d", &pid) == 1) {
+		struct proc_stat stat;
+
+		if (pid > 0 && proc_stat_get(pid, &stat) == 0 && !proc_is_dead(&stat))
+			ret_pids[found++] = pid;
+	}
+	return found;
+}
+
+static void close_directory(DIR **d)
+{
+	if (*d)
+		closedir(*d);
+}
+
+/* Calls itself for the directories below; depth is bounded. */
+static int list_below(int dir_fd, int depth, pid_t *ret_pids, int n)
+{
+	__attribute__((cleanup(close_directory))) DIR *directory = NULL;
+	const struct dirent *d;
+	int found = list_one(dir_fd, ret_pids, n), copy;
+
+	if (found < 0 || depth == MAX_DEPTH)
+		return found;
+	copy = sys_openat(dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
+	directory = copy < 0 ? NULL : fdopendir(copy);
+	if (!directory) {
+		close_fd(copy);
+		return found;
+	}
+	while (found < n && (d = readdir(directory))) {
+		_cleanup_close_
+		int below = -1;
+		int r;
+
+		if (d->d_type != DT_DIR || d->d_name[0] == '.')
+			continue;
+		below = sys_openat(dir_fd, d->d_name, O_RDONLY | O_DIRECTORY, 0);
+		if (below < 0)
+			continue;
+		r = list_below(below, depth + 1, ret_pids + found, n - found);
+		if (r > 0)
+			found += r;
+	}
+	return found;
+}
+
+int cgroup_list(int base_fd, const char *name, pid_t *ret_pids, int n)
+{
+	_cleanup_close_
+	int fd = sys_openat(base_fd, name, O_RDONLY | O_DIRECTORY, 0);
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	return list_below(fd, 0, ret_pids, n);
+}
+
+static void remove_below(int dir_fd, int depth)
+{
+	__attribute__((cleanup(close_directory))) DIR *directory = NULL;
+	const struct dirent *d;
+	int copy = sys_openat(dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
+
+	directory = copy < 0 ? NULL : fdopendir(copy);
+	if (!directory) {
+		close_fd(copy);
+		return;
+	}
+	while (depth < MAX_DEPTH && (d = readdir(directory))) {
+		_cleanup_close_
+		int below = -1;
+
+		if (d->d_type != DT_DIR || d->d_name[0] == '.')
+			continue;
+		below = sys_openat(dir_fd, d->d_name, O_RDONLY | O_DIRECTORY, 0);
+		if (below < 0)
+			continue;
+		remove_below(below, depth + 1);
+		sys_unlinkat(dir_fd, d->d_name, AT_REMOVEDIR);
+	}
+}
+
+void cgroup_remove_below(int base_fd)
+{
+	remove_below(base_fd, 0);
+}
+
+int cgroup_holds(pid_t pid, const char *name)
+{
+	_cleanup_free_
+	char *path = NULL;
+	size_t n = strlen(name);
+	int r = find_cgroup(pid, &path);
+
+	if (r < 0)
+		return r;
+	for (const char *p = path; (p = strchr(p, '/')); p++) {
+		if (strncmp(p + 1, name, n) == 0 && (p[n + 1] == '/' || p[n + 1] == '\0'))
+			return 1;
+	}
+	return 0;
+}
+
+int cgroup_remove(int base_fd, const char *name)
+{
+	int r = sys_unlinkat(base_fd, name, AT_REMOVEDIR);
+
+	if (r == -EBUSY || r == -ENOTEMPTY) {
+		_cleanup_close_
+		int fd = sys_openat(base_fd, name, O_RDONLY | O_DIRECTORY, 0);
+
+		if (fd >= 0)
+			remove_below(fd, 0);
+		r = sys_unlinkat(base_fd, name, AT_REMOVEDIR);
+	}
+	return r == -ENOENT ? 0 : r;
+}

@@ -1,0 +1,135 @@
+/*
+ * They are told by their cgroup, which had its name from this runtime directory, and by
+ * SUPERVISOR_INVOCATION in their environment: nobody else's process has either. This happens
+ * before anything is started, so waiting here blocks nobody.
+ */
+#include "engine/tree/orphans.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "base/usec.h"
+#include "engine/tree/cgroup.h"
+#include "engine/tree/proc.h"
+
+#define TERM_WAIT_USEC (10 * USEC_PER_SEC)
+#define KILL_WAIT_USEC (5 * USEC_PER_SEC)
+#define LOOK_MSEC      20
+
+/* The service whose invocation a process carries, or NULL. */
+static const struct recovery_record *owner_of(const struct store *left, pid_t pid)
+{
+	uint8_t invocation[PROC_INVOCATION_SIZE];
+
+	if (!proc_invocation(pid, invocation))
+		return NULL;
+	for (uint32_t i = 0; i < left->area.head->capacity; i++) {
+		const struct recovery_record *r = &recovery_slot(&left->area, i)->record;
+
+		if (r->name[0] != '\0' && r->generation > 0 &&
+			memcmp(r->invocation, invocation, sizeof(invocation)) == 0)
+			return r;
+	}
+	return NULL;
+}
+
+#define MAX_IN_CGROUPS 4096 /* looked at in one round; the next one sees the rest */
+
+struct search {
+	const struct store *left;
+	pid_t in_cgroups[MAX_IN_CGROUPS];
+	int n_in_cgroups;
+};
+
+static bool is_in_cgroups(const struct search *s, pid_t pid)
+{
+	for (int i = 0; i < s->n_in_cgroups; i++) {
+		if (s->in_cgroups[i] == pid)
+			return true;
+	}
+	return false;
+}
+
+/* Signals one that is left; false where it is none of ours. */
+static bool signal_one(const struct search *s, pid_t pid, int signo, bool tell)
+{
+	_cleanup_close_
+	int pidfd = sys_pidfd_open(pid);
+	const struct recovery_record *owner = pidfd >= 0 ? owner_of(s->left, pid) : NULL;
+
+	if (pidfd < 0 || (!owner && !is_in_cgroups(s, pid)))
+		return false;
+	if (tell)
+		log_warning("service '%s': ending pid %d, left by a supervisord that was killed",
+			owner ? owner->name : "?", (int)pid);
+	if (signo)
+		sys_pidfd_send_signal(pidfd, signo);
+	return true;
+}
+
+/*
+ * Signals all that are left (signo 0 only counts them); how many there are, or -errno: not
+ * to be able to look is not to have found nothing.
+ */
+static int signal_all(const struct store *left, int cgroup_fd, int signo, bool tell)
+{
+	_cleanup_free_
+	struct proc_stat *stats = NULL;
+	_cleanup_free_
+	struct search *s = calloc(1, sizeof(*s));
+	size_t n = 0;
+	int found = 0, r;
+
+	if (!s)
+		return -ENOMEM;
+	r = proc_list(&stats, &n);
+	if (r < 0)
+		return r;
+	s->left = left;
+	if (cgroup_fd >= 0) {
+		s->n_in_cgroups = cgroup_list(cgroup_fd, ".", s->in_cgroups, MAX_IN_CGROUPS);
+		if (s->n_in_cgroups < 0)
+			return s->n_in_cgroups;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (proc_is_dead(&stats[i]) || stats[i].pid == getpid() ||
+			stats[i].pid == getppid())
+			continue;
+		found += signal_one(s, stats[i].pid, signo, tell);
+	}
+	return found;
+}
+
+/* 0 once none is left; -EBUSY where some are at the end of the wait; -errno. */
+static int wait_for_end(const struct store *left, int cgroup_fd, usec_t wait)
+{
+	usec_t deadline = usec_add(usec_now(CLOCK_MONOTONIC), wait);
+	int r;
+
+	while ((r = signal_all(left, cgroup_fd, 0, false)) > 0) {
+		if (usec_now(CLOCK_MONOTONIC) >= deadline)
+			return -EBUSY;
+		poll(NULL, 0, LOOK_MSEC);
+	}
+	return r;
+}
+
+int orphans_end(const struct store *left, int cgroup_fd)
+{
+	int r = signal_all(left, cgroup_fd, SIGTERM, true);
+
+	if (r > 0)
+		r = wait_for_end(left, cgroup_fd, TERM_WAIT_USEC);
+	if (r != -EBUSY)
+		return r;
+	r = signal_all(left, cgroup_fd, SIGKILL, false);
+	return r < 0 ? r : wait_for_end(left, cgroup_fd, KILL_WAIT_USEC);
+}

@@ -1,0 +1,472 @@
+/*
+ * With cgroups a service costs one small file to read. Without, /proc is read as a whole:
+ * each process is judged by walking up its parents until one is known to be a service's.
+ *
+ * A process is only ever signalled through a pidfd that was opened before it was seen (once
+ * more) to belong to the service: so a pid that was given to somebody else in between is
+ * never hit.
+ *
+ * Waiting for a tree means waiting for one of its processes at a time, by pidfd; a timer
+ * looks again in any case, for what a pidfd can't tell (a fork at the wrong moment).
+ */
+#include "engine/tree/tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "engine/engine.h"
+#include "engine/service.h"
+#include "engine/tree/cgroup.h"
+
+#define LOOK_AGAIN_USEC USEC_PER_SEC
+#define LOOK_SOON_USEC	USEC_PER_MSEC /* doubles: a dead process that is not reaped yet */
+#define MAX_ANCESTORS	256 /* deeper than any real tree; a bound for the walk */
+
+void tree_init(struct engine *e, int kept_fd)
+{
+	struct tree *t = &e->tree;
+	char name[64];
+	uint64_t hash = UINT64_C(14695981039346656037);
+	int fd = -1, r;
+
+	t->cgroup_fd = -1;
+	t->blind = !proc_is_ours();
+	if (t->blind) {
+		if (!e->recovering)
+			log_warning("no /proc of our own: of a service's processes only the main "
+				    "one and its process group can be ended");
+		close_fd(kept_fd);
+		return;
+	}
+	/* One name for one runtime directory: the next supervisord there finds what is left. */
+	for (const char *p = e->spec->runtime_dir; *p; p++)
+		hash = (hash ^ (unsigned char)*p) * UINT64_C(1099511628211);
+	snprintf(name, sizeof(name), "supervisord-%016llx", (unsigned long long)hash);
+	if (e->recovering && kept_fd < 0)
+		return; /* it was said when there was none */
+	r = cgroup_make_base(name, &fd, &t->cgroup_path);
+	if (r < 0) {
+		log_info("no cgroups (%s): processes are told apart by ancestry, session and "
+			 "environment",
+			strerror(-r));
+		close_fd(kept_fd);
+		return;
+	}
+	t->cgroup_fd = fd;
+	close_fd(kept_fd);
+}
+
+const char *tree_cgroup_name(const struct service *s, char ret_name[static TREE_CGROUP_NAME_SIZE])
+{
+	ret_name[0] = '\0';
+	if (s->engine->tree.cgroup_fd < 0)
+		return ret_name;
+	/* No service's name has a colon in it. */
+	if (s->cgroup_generation > 0)
+		snprintf(ret_name, TREE_CGROUP_NAME_SIZE, "%s:%llu", s->name,
+			(unsigned long long)s->cgroup_generation);
+	else
+		snprintf(ret_name, TREE_CGROUP_NAME_SIZE, "%s", s->name);
+	return ret_name;
+}
+
+void tree_renew_cgroup(struct service *s)
+{
+	char name[TREE_CGROUP_NAME_SIZE];
+
+	if (!s->cgroup_spent || s->engine->tree.cgroup_fd < 0)
+		return;
+	/* If it is still busy, the farewell removes it. */
+	cgroup_remove(s->engine->tree.cgroup_fd, tree_cgroup_name(s, name));
+	s->cgroup_generation = core_record(s->engine->core, s->id)->generation;
+	s->cgroup_spent = false;
+}
+
+void tree_avoid_cgroup(struct service *s)
+{
+	char name[TREE_CGROUP_NAME_SIZE];
+	struct stat st;
+
+	s->cgroup_spent = s->engine->tree.cgroup_fd >= 0 &&
+			  sys_fstatat(s->engine->tree.cgroup_fd, tree_cgroup_name(s, name), &st,
+				  AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+void tree_verify(struct service *s, pid_t pid)
+{
+	struct tree *t = &s->engine->tree;
+	char name[TREE_CGROUP_NAME_SIZE];
+	int r;
+
+	if (t->verified || t->cgroup_fd < 0)
+		return;
+	r = cgroup_holds(pid, tree_cgroup_name(s, name));
+	if (r < 0)
+		return; /* it has ended already; the next one will tell */
+	t->verified = r > 0;
+	if (r > 0)
+		return;
+	log_warning("services don't get into their cgroups; going on by ancestry, session and "
+		    "environment");
+	t->cgroup_fd = close_fd(t->cgroup_fd);
+}
+
+static bool remove_empty(const struct engine *e, const struct service *s)
+{
+	char name[TREE_CGROUP_NAME_SIZE];
+
+	return e->tree.cgroup_fd >= 0 &&
+	       sys_unlinkat(e->tree.cgroup_fd, tree_cgroup_name(s, name), AT_REMOVEDIR) == 0;
+}
+
+bool tree_remove_cgroups(struct engine *e)
+{
+	struct tree *t = &e->tree;
+
+	if (t->cgroup_fd < 0)
+		return true;
+	/* By name first, which takes no descriptor. */
+	for (uint32_t i = 0; i < e->n_services; i++)
+		remove_empty(e, e->services[i]);
+	cgroup_remove_below(t->cgroup_fd);
+	return sys_unlinkat(AT_FDCWD, t->cgroup_path, AT_REMOVEDIR) == 0;
+}
+
+/* --- one look at /proc --- */
+
+static int compare_pids(const void *a, const void *b)
+{
+	const struct tree_seen *x = a, *y = b;
+
+	return x->stat.pid < y->stat.pid ? -1 : x->stat.pid > y->stat.pid;
+}
+
+static struct tree_seen *find_seen(const struct tree *t, pid_t pid)
+{
+	struct tree_seen key = {.stat.pid = pid};
+
+	return bsearch(&key, t->seen, t->n_seen, sizeof(*t->seen), compare_pids);
+}
+
+static void forget(struct tree *t)
+{
+	free(t->seen);
+	t->seen = NULL;
+	t->n_seen = 0;
+}
+
+struct leader {
+	pid_t pid;
+	uint32_t service;
+};
+
+static int compare_leaders(const void *a, const void *b)
+{
+	const struct leader *x = a, *y = b;
+
+	return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+static uint32_t find_leader(const struct leader *leaders, size_t n, pid_t pid)
+{
+	struct leader key = {.pid = pid};
+	const struct leader *l = bsearch(&key, leaders, n, sizeof(*leaders), compare_leaders);
+
+	return l ? l->service : TREE_NOBODY;
+}
+
+/* An orphan: whose invocation does it carry? */
+static uint32_t judge_by_environment(const struct engine *e, pid_t pid)
+{
+	uint8_t invocation[PROC_INVOCATION_SIZE];
+
+	if (!proc_invocation(pid, invocation))
+		return TREE_NOBODY;
+	for (uint32_t i = 0; i < e->n_services; i++) {
+		const struct service *s = e->services[i];
+
+		if (service_has_run(s) &&
+			memcmp(s->invocation, invocation, sizeof(invocation)) == 0)
+			return s->id;
+	}
+	return TREE_NOBODY;
+}
+
+/* Walks up until somebody is known, and writes the verdict to all on the way. */
+static void judge(const struct engine *e, const struct leader *leaders, size_t n_leaders,
+	struct tree_seen *p, pid_t launcher)
+{
+	struct tree_seen *path[MAX_ANCESTORS];
+	uint32_t service = TREE_NOBODY;
+	int depth = 0;
+
+	while (p && depth < MAX_ANCESTORS) {
+		if (p->judged) {
+			service = p->service;
+			break;
+		}
+		path[depth++] = p;
+		if (p->stat.parent == launcher)
+			service = find_leader(leaders, n_leaders, p->stat.pid);
+		if (service == TREE_NOBODY)
+			service = find_leader(leaders, n_leaders, p->stat.session);
+		if (service == TREE_NOBODY && p->stat.parent == launcher && p->stat.pid != getpid())
+			service = judge_by_environment(e, p->stat.pid);
+		if (service != TREE_NOBODY || p->stat.parent == launcher)
+			break;
+		p = p->stat.parent > 0 ? find_seen(&e->tree, p->stat.parent) : NULL;
+	}
+	while (depth > 0) {
+		path[--depth]->judged = true;
+		path[depth]->service = service;
+	}
+}
+
+/* The main processes, past ones too while their tree is not gone: their pid is the session. */
+static struct leader *list_leaders(const struct engine *e, size_t *ret_n)
+{
+	struct leader *leaders = calloc(e->n_services ? e->n_services : 1, sizeof(*leaders));
+	size_t n = 0;
+
+	if (!leaders)
+		return NULL;
+	for (uint32_t i = 0; i < e->n_services; i++) {
+		const struct service *s = e->services[i];
+
+		if (s->main_pid > 0)
+			leaders[n++] = (struct leader){s->main_pid, s->id};
+	}
+	qsort(leaders, n, sizeof(*leaders), compare_leaders);
+	*ret_n = n;
+	return leaders;
+}
+
+static int look(struct engine *e)
+{
+	struct tree *t = &e->tree;
+	_cleanup_free_
+	struct proc_stat *stats = NULL;
+	_cleanup_free_
+	struct leader *leaders = NULL;
+	size_t n, n_leaders;
+	int r = proc_list(&stats, &n);
+
+	if (r < 0)
+		return r;
+	leaders = list_leaders(e, &n_leaders);
+	t->seen = calloc(n ? n : 1, sizeof(*t->seen));
+	if (!leaders || !t->seen) {
+		forget(t);
+		return -ENOMEM;
+	}
+	t->n_seen = n;
+	for (size_t i = 0; i < n; i++)
+		t->seen[i] = (struct tree_seen){.stat = stats[i], .service = TREE_NOBODY};
+	qsort(t->seen, n, sizeof(*t->seen), compare_pids);
+	for (size_t i = 0; i < n; i++)
+		judge(e, leaders, n_leaders, &t->seen[i], getppid());
+	return 0;
+}
+
+void tree_hold(struct engine *e)
+{
+	e->tree.held++;
+}
+
+void tree_release(struct engine *e)
+{
+	if (--e->tree.held == 0)
+		forget(&e->tree);
+}
+
+static int list_seen(struct engine *e, const struct service *s, pid_t *ret_pids, int n)
+{
+	int found = 0, r;
+
+	if (e->tree.blind)
+		return 0;
+	if (!e->tree.seen) {
+		r = look(e);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < e->tree.n_seen && found < n; i++) {
+		const struct tree_seen *p = &e->tree.seen[i];
+
+		if (p->service == s->id && !proc_is_dead(&p->stat))
+			ret_pids[found++] = p->stat.pid;
+	}
+	if (e->tree.held == 0)
+		forget(&e->tree);
+	return found;
+}
+
+int tree_list(struct engine *e, const struct service *s, pid_t *ret_pids, int n)
+{
+	char name[TREE_CGROUP_NAME_SIZE];
+
+	if (e->tree.cgroup_fd >= 0)
+		return cgroup_list(e->tree.cgroup_fd, tree_cgroup_name(s, name), ret_pids, n);
+	return list_seen(e, s, ret_pids, n);
+}
+
+bool tree_has_any(struct engine *e, const struct service *s)
+{
+	pid_t pid;
+	int n = tree_list(e, s, &pid, 1);
+
+	return n > 0 || (n < 0 && !remove_empty(e, s));
+}
+
+/* --- signalling --- */
+
+/* In the cgroup still, or the process that was looked at: so a pidfd opened in between is its own.
+ */
+static bool is_the_same(struct engine *e, const struct service *s, pid_t pid)
+{
+	char name[TREE_CGROUP_NAME_SIZE];
+	const struct tree_seen *seen;
+	struct proc_stat stat;
+
+	if (e->tree.cgroup_fd >= 0)
+		return cgroup_holds(pid, tree_cgroup_name(s, name)) > 0;
+	seen = find_seen(&e->tree, pid);
+	return seen && proc_stat_get(pid, &stat) == 0 && stat.start_ticks == seen->stat.start_ticks;
+}
+
+void tree_signal(struct engine *e, struct service *s, int signo)
+{
+	const struct core_record *r = core_record(e->core, s->id);
+	_cleanup_free_
+	pid_t *pids = calloc(TREE_MAX_PROCESSES, sizeof(pid_t));
+	int n;
+
+	/* The kernel ends a whole cgroup at once, forks in flight included. */
+	if (signo == SIGKILL && e->tree.cgroup_fd >= 0 && uplink_kill_cgroup(e, s) == 0)
+		return;
+	if (!pids)
+		return; /* looked at again when the timeout has passed */
+	tree_hold(e);
+	n = tree_list(e, s, pids, TREE_MAX_PROCESSES);
+	for (int i = 0; i < n; i++) {
+		_cleanup_close_
+		int pidfd = -1;
+
+		if (pids[i] == r->pid && !r->main_ended)
+			continue;
+		pidfd = sys_pidfd_open(pids[i]);
+		if (pidfd >= 0 && is_the_same(e, s, pids[i]))
+			uplink_kill_pidfd(s, pidfd, signo);
+	}
+	tree_release(e);
+}
+
+/* --- waiting for the end of a tree --- */
+
+static void look_again(struct tree_watch *w);
+
+static void on_process(struct loop_source *source, uint32_t events)
+{
+	struct tree_watch *w = CONTAINER_OF(source, struct tree_watch, source);
+
+	(void)events;
+	look_again(w);
+}
+
+static void on_timer(struct loop_timer *t)
+{
+	look_again(CONTAINER_OF(t, struct tree_watch, timer));
+}
+
+static void drop_process(struct tree_watch *w)
+{
+	loop_remove(&w->service->engine->loop, &w->source);
+	w->pidfd = close_fd(w->pidfd);
+}
+
+/* Waits for one of those that are left. */
+static void wait_for(struct tree_watch *w, pid_t pid)
+{
+	struct loop *loop = &w->service->engine->loop;
+
+	w->pidfd = sys_pidfd_open(pid);
+	if (w->pidfd >= 0 && loop_add(loop, &w->source, w->pidfd, EPOLLIN) == 0) {
+		w->wait_usec = LOOK_AGAIN_USEC;
+	} else {
+		/* It died just now, or there is no descriptor to be had: by the clock then. */
+		w->pidfd = close_fd(w->pidfd);
+		w->wait_usec = w->wait_usec < LOOK_AGAIN_USEC ? w->wait_usec * 2 : LOOK_AGAIN_USEC;
+	}
+	loop_timer_set(loop, &w->timer, usec_add(loop->now_usec, w->wait_usec));
+}
+
+static void look_again(struct tree_watch *w)
+{
+	struct service *s = w->service;
+	struct engine *e = s->engine;
+	const struct core_record *r = core_record(e->core, s->id);
+	pid_t pids[16];
+	int n;
+
+	drop_process(w);
+	n = tree_list(e, s, pids, ELEMENTSOF(pids));
+	if (n == 0 || (n < 0 && remove_empty(e, s))) {
+		struct core_event gone = {
+			.type = CORE_EVENT_GONE, .service = s->id, .generation = r->generation};
+
+		tree_unwatch(s);
+		engine_event(e, &gone);
+		return;
+	}
+	if (n < 0) {
+		loop_timer_set(&e->loop, &w->timer, usec_add(e->loop.now_usec, LOOK_AGAIN_USEC));
+		return;
+	}
+	/* Whatever forked while the rest was killed has to go as well. */
+	if (r->killed)
+		tree_signal(e, s, SIGKILL);
+	wait_for(w, pids[0]);
+}
+
+void tree_watch(struct service *s)
+{
+	struct engine *e = s->engine;
+	struct tree_watch *w = s->watch;
+
+	if (w) {
+		loop_timer_set(&e->loop, &w->timer, e->loop.now_usec);
+		return;
+	}
+	w = calloc(1, sizeof(*w));
+	if (!w || loop_timer_add(&e->loop, &w->timer) < 0) {
+		free(w);
+		return; /* the core asks again when the stop timeout has passed */
+	}
+	w->service = s;
+	w->pidfd = -1;
+	w->wait_usec = LOOK_SOON_USEC;
+	w->source = (struct loop_source){.fd = -1, .dispatch = on_process};
+	w->timer.dispatch = on_timer;
+	s->watch = w;
+	loop_timer_set(&e->loop, &w->timer, e->loop.now_usec);
+}
+
+void tree_unwatch(struct service *s)
+{
+	struct tree_watch *w = s->watch;
+
+	if (!w)
+		return;
+	drop_process(w);
+	loop_timer_remove(&s->engine->loop, &w->timer);
+	free(w);
+	s->watch = NULL;
+}
