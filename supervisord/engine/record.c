@@ -1,7 +1,7 @@
 /*
  * The service's part of the recovery area: written after each event, read once by the next
- * engine. The fields are copied one by one, because that format outlives this program while
- * the structs here may change.
+ * engine. Fields are copied by their names, because that format outlives this program while the
+ * structs here may change.
  */
 #include <stdio.h>
 #include <string.h>
@@ -12,46 +12,35 @@ _Static_assert(SPEC_INSTANCE_NAME_MAX <= RECOVERY_NAME_SIZE, "names fit into the
 _Static_assert(SPEC_MAX_RESTART_LIMIT <= RECOVERY_MAX_STARTS, "so do the automatic starts");
 _Static_assert(CORE_MAX_OPS == RECOVERY_OPS, "and the requests");
 
+/* clang-format off */
+/* What the core's record and the area's have alike. Arrays are copied by themselves. */
+#define FIELDS_OF_CORE(X)                                                                       \
+	X(state) X(why) X(then) X(end) X(stage) X(desired_up) X(killed) X(main_ended) X(signo)  \
+	X(user_signo) X(n_starts) X(pid) X(end_status) X(restarts) X(streak) X(signal_op)       \
+	X(generation) X(start_order) X(ready_order) X(since_usec) X(started_usec) X(ended_usec) \
+	X(deadline_usec)
+
+/* The same of a service. */
+#define FIELDS_OF_SERVICE(X)                                                              \
+	X(last_serial) X(pidfd_inode) X(main_pid) X(cgroup_generation) X(cgroup_spent)    \
+	X(since_realtime_usec) X(started_realtime_usec)
+
+/* clang-format on */
+
+#define COPY_FROM_CORE(field)	 .field = r->field,
+#define COPY_FROM_SERVICE(field) .field = s->field,
+#define COPY_TO_SERVICE(field)	 s->field = r->field;
+
 void service_commit(struct service *s, bool publish_pending, uint8_t previous, uint64_t seq)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
 	struct recovery_record record = {
-		.state = r->state,
-		.why = r->why,
-		.then = r->then,
-		.end = r->end,
-		.stage = r->stage,
-		.desired_up = r->desired_up,
-		.killed = r->killed,
-		.main_ended = r->main_ended,
-		.signo = r->signo,
-		.user_signo = r->user_signo,
-		.n_starts = r->n_starts,
-		.publish_pending = publish_pending,
-		.publish_previous = previous,
-		.pid = r->pid,
-		.end_status = r->end_status,
-		.restarts = r->restarts,
-		.streak = r->streak,
-		.signal_op = r->signal_op,
-		.generation = r->generation,
-		.start_order = r->start_order,
-		.ready_order = r->ready_order,
-		.since_usec = r->since_usec,
-		.started_usec = r->started_usec,
-		.ended_usec = r->ended_usec,
-		.deadline_usec = r->deadline_usec,
-		.last_serial = s->last_serial,
-		.publish_seq = seq,
-		.pidfd_inode = s->pidfd_inode,
-		.main_pid = s->main_pid,
-		.cgroup_generation = s->cgroup_generation,
-		.cgroup_spent = s->cgroup_spent,
-		.config = s->config,
-		.since_realtime_usec = s->since_realtime_usec,
-		.started_realtime_usec = s->started_realtime_usec,
-	};
+		FIELDS_OF_CORE(COPY_FROM_CORE) FIELDS_OF_SERVICE(COPY_FROM_SERVICE)};
 
+	record.config = s->config;
+	record.publish_pending = publish_pending;
+	record.publish_previous = previous;
+	record.publish_seq = seq;
 	snprintf(record.name, sizeof(record.name), "%s", s->name);
 	memcpy(record.invocation, s->invocation, sizeof(record.invocation));
 	memcpy(record.ops, r->ops, sizeof(record.ops));
@@ -105,41 +94,11 @@ bool service_restore(struct service *s, struct core_record *ret_record)
 	const struct recovery_slot *slot = recovery_slot(&s->engine->store.area, s->id);
 	const struct recovery_record *r = &slot->record;
 
-	*ret_record = (struct core_record){
-		.state = r->state,
-		.why = r->why,
-		.then = r->then,
-		.end = r->end,
-		.stage = r->stage,
-		.desired_up = r->desired_up,
-		.ready = r->state == CORE_RUNNING,
-		.killed = r->killed,
-		.main_ended = r->main_ended,
-		.signo = r->signo,
-		.user_signo = r->user_signo,
-		.n_starts = r->n_starts,
-		.pid = r->pid,
-		.end_status = r->end_status,
-		.restarts = r->restarts,
-		.streak = r->streak,
-		.signal_op = r->signal_op,
-		.generation = r->generation,
-		.start_order = r->start_order,
-		.ready_order = r->ready_order,
-		.since_usec = r->since_usec,
-		.started_usec = r->started_usec,
-		.ended_usec = r->ended_usec,
-		.deadline_usec = r->deadline_usec,
-	};
+	*ret_record = (struct core_record){FIELDS_OF_CORE(COPY_FROM_CORE)};
+	ret_record->ready = r->state == CORE_RUNNING;
 	memcpy(ret_record->ops, r->ops, sizeof(ret_record->ops));
 	memcpy(ret_record->starts_msec, r->starts_msec, sizeof(ret_record->starts_msec));
-	s->last_serial = r->last_serial;
-	s->pidfd_inode = r->pidfd_inode;
-	s->main_pid = r->main_pid;
-	s->cgroup_generation = r->cgroup_generation;
-	s->cgroup_spent = r->cgroup_spent;
-	s->since_realtime_usec = r->since_realtime_usec;
-	s->started_realtime_usec = r->started_realtime_usec;
+	FIELDS_OF_SERVICE(COPY_TO_SERVICE)
 	memcpy(s->invocation, r->invocation, sizeof(s->invocation));
 	restore_exits(s, r);
 	restore_counters(s, slot);

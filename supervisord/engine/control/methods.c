@@ -72,9 +72,10 @@ static void note(const struct server_call *call, const struct service *const *se
 		call->method->name, what);
 }
 
-static void do_list(void *userdata, struct server_call *call)
+/* Replies with what make() says of each service that is meant. */
+static void list(
+	struct engine *e, struct server_call *call, json_t *(*make)(const struct service *s))
 {
-	struct engine *e = userdata;
 	_cleanup_selection_ struct selection sel = {0};
 	json_t *services;
 
@@ -82,29 +83,28 @@ static void do_list(void *userdata, struct server_call *call)
 		return;
 	services = json_array();
 	for (uint32_t i = 0; i < sel.n; i++)
-		json_array_append_new(services, status_service(sel.services[i]));
+		json_array_append_new(services, make(sel.services[i]));
 	server_reply(call, json_pack("{s:o}", "services", services), false);
+}
+
+static void do_list(void *userdata, struct server_call *call)
+{
+	list(userdata, call, status_service);
+}
+
+static json_t *name_and_logs(const struct service *s)
+{
+	return json_pack("{s:s,s:o}", "name", s->name, "logs", status_logs(s));
+}
+
+static void do_logs(void *userdata, struct server_call *call)
+{
+	list(userdata, call, name_and_logs);
 }
 
 static void do_names(void *userdata, struct server_call *call)
 {
 	server_reply(call, directory(userdata), false);
-}
-
-static void do_logs(void *userdata, struct server_call *call)
-{
-	struct engine *e = userdata;
-	_cleanup_selection_ struct selection sel = {0};
-	json_t *services;
-
-	if (!select_services(e, call, true, &sel))
-		return;
-	services = json_array();
-	for (uint32_t i = 0; i < sel.n; i++)
-		json_array_append_new(
-			services, json_pack("{s:s,s:o}", "name", sel.services[i]->name, "logs",
-					  status_logs(sel.services[i])));
-	server_reply(call, json_pack("{s:o}", "services", services), false);
 }
 
 static void do_events(void *userdata, struct server_call *call)
