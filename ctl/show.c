@@ -190,17 +190,19 @@ static void add_definition(struct page *p, json_t *reply)
 static void add_log(struct page *p, json_t *log)
 {
 	const char *sink = render_string(log, "sink"), *path = render_string(log, "path");
+	int64_t lines = render_integer(log, "lines", 0);
 	int64_t dropped = render_integer(log, "dropped_bytes", 0);
+	int64_t dropped_lines = render_integer(log, "dropped_lines", 0);
 	char bytes[RENDER_BYTES_SIZE];
 
 	value_printf(p, "%s", *path != '\0' ? path : sink);
-	value_printf(p, "; %s in %" PRIi64 " lines",
-		render_bytes((uint64_t)render_integer(log, "bytes", 0), bytes),
-		render_integer(log, "lines", 0));
+	value_printf(p, "; %s in %" PRIi64 " line%s",
+		render_bytes((uint64_t)render_integer(log, "bytes", 0), bytes), lines,
+		lines == 1 ? "" : "s");
 	if (dropped > 0)
-		value_printf(p, "; dropped %s in %" PRIi64 " lines",
-			render_bytes((uint64_t)dropped, bytes),
-			render_integer(log, "dropped_lines", 0));
+		value_printf(p, "; dropped %s in %" PRIi64 " line%s",
+			render_bytes((uint64_t)dropped, bytes), dropped_lines,
+			dropped_lines == 1 ? "" : "s");
 	add_value(p, strcmp(render_string(log, "stream"), "error") == 0 ? "log of stderr" : "log",
 		"");
 }

@@ -161,13 +161,36 @@ static int listen_for_control(struct engine *e, int *fd)
 
 /* --- what both need --- */
 
-static void open_queue(struct engine *e, int recorded_id)
+static int open_queue_of(struct engine *e, const struct spec *spec, int recorded_id)
+{
+	return queue_open(&e->queue, spec->queue_key, spec->runtime_dir, spec->queue_mode,
+		spec->has_queue_group, spec->queue_group, recorded_id);
+}
+
+/*
+ * An engine that died while it put a configuration in force may not have come to the queue:
+ * then that still has the mode of the one before.
+ */
+static int open_queue_as_it_was(struct engine *e, int recorded_id)
 {
 	const struct spec *spec = e->spec;
-	struct recovery_head *head = e->store.area.head;
-	int r = queue_open(&e->queue, spec->queue_key, spec->runtime_dir, spec->queue_mode,
-		spec->has_queue_group, spec->queue_group, recorded_id);
 
+	for (unsigned i = 0; i < RECOVERY_CONFIGS; i++) {
+		if (i != e->config && e->configs[i].spec &&
+			open_queue_of(e, e->configs[i].spec, recorded_id) == 0)
+			return queue_set_access(&e->queue, spec->queue_mode, spec->has_queue_group,
+				spec->queue_group);
+	}
+	return open_queue_of(e, spec, recorded_id);
+}
+
+static void open_queue(struct engine *e, int recorded_id)
+{
+	struct recovery_head *head = e->store.area.head;
+	int r = open_queue_of(e, e->spec, recorded_id);
+
+	if (r == -EEXIST && recorded_id >= 0)
+		r = open_queue_as_it_was(e, recorded_id);
 	if (r < 0)
 		log_error("%s; going on without a status queue", queue_problem(&e->queue));
 	head->queue_id = e->queue.id;
@@ -208,7 +231,12 @@ static int start_server(struct engine *e, int fd)
 		return fail("cannot set up the control server", r);
 	control_set_roles(e);
 	r = server_adopt(&e->server, fd);
-	return r < 0 ? fail("cannot accept control connections", r) : 0;
+	if (r < 0)
+		return fail("cannot accept control connections", r);
+	/* The engine before us may have died with a new configuration half in force. */
+	if (e->recovering)
+		control_configure(e);
+	return 0;
 }
 
 static int init_first(struct engine *e)

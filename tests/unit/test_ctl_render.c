@@ -148,7 +148,7 @@ static void show_tells_all_in_blocks(void **state)
 		"settings     stop.timeout = 3s\n",
 		"defined in   /etc/s.conf:12\n",
 		"command      /bin/sh -c 'echo ?; exit 1'\n",
-		"log          /l/web.log; 2.0K in 3 lines; dropped 10 in 1 lines\n",
+		"log          /l/web.log; 2.0K in 3 lines; dropped 10 in 1 line\n",
 		"processes    9 left\n               10 child\n",
 		"environment  A=1\n             B=2\n",
 	};

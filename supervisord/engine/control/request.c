@@ -5,6 +5,7 @@
 #include "engine/control/request.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,15 +43,31 @@ static void on_cancelled(struct server_call *call)
 	free_request(call->userdata);
 }
 
+/* Why it is where it is, and where that is not what was wanted, what comes next. */
+static const char *tell_reason(const struct service *s, bool ok, char *ret_text, size_t size)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+	char span[USEC_SPAN_SIZE];
+	size_t n;
+
+	service_reason(s, ret_text);
+	n = strlen(ret_text);
+	if (!ok && r->state == CORE_BACKOFF)
+		snprintf(ret_text + n, size - n, "; trying again in %s",
+			usec_span(usec_sub(r->deadline_usec, s->engine->loop.now_usec), span));
+	return ret_text;
+}
+
 json_t *request_result(const struct service *s, bool ok, const char *message)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
-	char reason[CORE_REASON_SIZE];
+	char reason[CORE_REASON_SIZE + USEC_SPAN_SIZE + 32];
 
+	if (!message)
+		message = tell_reason(s, ok, reason, sizeof(reason));
 	return json_pack("{s:s,s:b,s:s,s:o,s:s}", "name", s->name, "ok", ok, "state",
 		core_state_to_string((enum core_state)r->state), "pid",
-		r->pid > 0 ? json_integer(r->pid) : json_null(), "message",
-		message ? message : service_reason(s, reason));
+		r->pid > 0 ? json_integer(r->pid) : json_null(), "message", message);
 }
 
 static void answer(struct request *q, const struct request_wish *w, bool ok)
