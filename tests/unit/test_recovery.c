@@ -164,6 +164,43 @@ static void a_malformed_area_is_refused(void **state)
 	assert_int_equal(reopen(f), -EBADMSG);
 }
 
+static void an_area_grows_and_keeps_what_it_has(void **state)
+{
+	struct fixture *f = *state;
+	struct recovery_record r = record_of("web", 7);
+	size_t size = recovery_size(2 * SLOTS);
+
+	recovery_commit(&f->area, SLOTS - 1, &r);
+	f->memory = realloc(f->memory, size);
+	memset((char *)f->memory + recovery_size(SLOTS), 0, size - recovery_size(SLOTS));
+	/* a file that has grown, by an engine that died before it said so, is as before */
+	assert_int_equal(recovery_open(&f->area, f->memory, size, boot), 0);
+	assert_int_equal(f->area.head->capacity, SLOTS);
+	recovery_grow(&f->area, f->memory, 2 * SLOTS);
+	r = record_of("new", 1);
+	recovery_commit(&f->area, 2 * SLOTS - 1, &r);
+	assert_int_equal(recovery_open(&f->area, f->memory, size, boot), 0);
+	assert_int_equal(f->area.head->capacity, 2 * SLOTS);
+	assert_string_equal(recovery_slot(&f->area, SLOTS - 1)->record.name, "web");
+	assert_string_equal(recovery_slot(&f->area, 2 * SLOTS - 1)->record.name, "new");
+	assert_string_equal(recovery_slot(&f->area, SLOTS)->record.name, "");
+}
+
+static void a_configuration_that_can_not_be_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct recovery_record r = record_of("web", 1);
+
+	r.config = RECOVERY_CONFIGS;
+	recovery_commit(&f->area, 0, &r);
+	assert_int_equal(reopen(f), -EBADMSG);
+	r.config = 0;
+	recovery_commit(&f->area, 0, &r);
+	assert_int_equal(reopen(f), 0);
+	f->area.head->config = RECOVERY_CONFIGS;
+	assert_int_equal(reopen(f), -EBADMSG);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -176,6 +213,8 @@ int main(void)
 		TEST(counters_survive_a_replayed_commit),
 		TEST(an_area_of_another_boot_is_stale),
 		TEST(a_malformed_area_is_refused),
+		TEST(an_area_grows_and_keeps_what_it_has),
+		TEST(a_configuration_that_can_not_be_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,6 +192,7 @@ int loader_init(struct loader *l, struct loop *loop)
 	l->source = (struct loop_source){.fd = -1, .dispatch = on_end};
 	l->timer.dispatch = on_timeout;
 	l->memfd = -1;
+	l->timeout_usec = LOADER_TIMEOUT_USEC;
 	return loop_timer_add(loop, &l->timer);
 }
 
@@ -238,6 +239,6 @@ int loader_start(struct loader *l, const char *path, const struct conf_context *
 	TAKE_FD(pidfd);
 	l->pid = pid;
 	l->memfd = TAKE_FD(memfd);
-	loop_timer_set(l->loop, &l->timer, usec_add(l->loop->now_usec, LOADER_TIMEOUT_USEC));
+	loop_timer_set(l->loop, &l->timer, usec_add(l->loop->now_usec, l->timeout_usec));
 	return 0;
 }

@@ -18,6 +18,7 @@ struct loader {
 	struct loop_timer timer;
 	pid_t pid; /* 0: none */
 	int memfd; /* what it has to say */
+	usec_t timeout_usec; /* LOADER_TIMEOUT_USEC; tests have less patience */
 	/*
 	 * It has ended. 0: memfd (the caller's from now on, sealed) holds the sources, checked.
 	 * -EINVAL: they are wrong, errors says how. Else -errno; -ETIMEDOUT: it took too long.
