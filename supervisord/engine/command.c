@@ -23,7 +23,9 @@
 #include "engine/service.h"
 #include "engine/spawn.h"
 
-#define TAIL_SIZE 120
+#define TAIL_SIZE	120
+#define READS_PER_ROUND 4
+#define READS_AT_END	256 /* a pipe of 1 MiB, the largest there is without privilege */
 
 struct command {
 	struct service *service;
@@ -64,25 +66,26 @@ static void close_output(struct command *c)
 	close_fd(fd);
 }
 
-/* At most so much in one go: what writes without end has its turn again. */
-#define READS_PER_ROUND 4
-
-static void on_output(struct loop_source *source, uint32_t events _unused_)
+/* Reads up to so many times; what writes without end has its turn again. */
+static void read_output(struct command *c, int times)
 {
-	struct command *c = CONTAINER_OF(source, struct command, output);
 	char data[4096];
 
-	for (int i = 0; i < READS_PER_ROUND; i++) {
-		ssize_t n = sys_read(source->fd, data, sizeof(data));
+	for (int i = 0; i < times && c->output.fd >= 0; i++) {
+		ssize_t n = sys_read(c->output.fd, data, sizeof(data));
 
 		if (n == -EAGAIN)
 			return;
-		if (n <= 0) {
+		if (n <= 0)
 			close_output(c);
-			return;
-		}
-		keep_tail(c, data, (size_t)n);
+		else
+			keep_tail(c, data, (size_t)n);
 	}
+}
+
+static void on_output(struct loop_source *source, uint32_t events _unused_)
+{
+	read_output(CONTAINER_OF(source, struct command, output), READS_PER_ROUND);
 }
 
 /* --- its life --- */
@@ -191,6 +194,7 @@ static void describe(const struct command *c, const struct link_exit *x, struct 
 		snprintf(how, sizeof(how), "%s signal %s",
 			c->killed ? "took too long and was ended by" : "was ended by",
 			signal_name(x->status, name));
+	r->serial = c->generation;
 	r->ok = !x->error && x->code == CLD_EXITED && x->status == 0;
 	snprintf(r->text, sizeof(r->text), "reload command %s%s%.*s", how, c->n_tail ? ": " : "",
 		(int)c->n_tail, c->tail);
@@ -202,12 +206,13 @@ static void on_ended(struct service *s, const struct link_message *m)
 
 	if (!c || c->generation != m->generation)
 		return;
-	if (c->output.fd >= 0)
-		on_output(&c->output, EPOLLIN); /* its last words */
-	describe(c, &m->exit, &s->command_result);
-	s->command_result.serial = c->generation;
-	if (!s->command_result.ok)
-		log_warning("service '%s': %s", s->name, s->command_result.text);
+	read_output(c, READS_AT_END); /* its last words */
+	if (!s->command_result) /* few services ever have one */
+		s->command_result = malloc(sizeof(*s->command_result));
+	if (s->command_result)
+		describe(c, &m->exit, s->command_result);
+	if (s->command_result && !s->command_result->ok)
+		log_warning("service '%s': %s", s->name, s->command_result->text);
 	command_free(s);
 	request_judge(s);
 }

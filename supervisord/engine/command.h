@@ -19,7 +19,7 @@ struct command;
 
 /* How the last command of a service ended. */
 struct command_result {
-	uint64_t serial; /* 0: none has */
+	uint64_t serial;
 	bool ok;
 	char text[COMMAND_TEXT_SIZE]; /* for people; its last line of output is part of it */
 };

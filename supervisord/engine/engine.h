@@ -81,7 +81,7 @@ struct service {
 	struct list waiters; /* items of requests that wait for it */
 	struct service_exit exits[SERVICE_EXITS]; /* newest first */
 	struct command *command; /* that is run for it; NULL: none */
-	struct command_result command_result; /* of the last one */
+	struct command_result *command_result; /* of the last one; NULL: none has ended */
 	bool fresh; /* without a record: autostart has not been thought of */
 	uint32_t place; /* while services are put in order */
 };

@@ -199,6 +199,7 @@ void service_free(struct service *s)
 
 	tree_unwatch(s);
 	command_free(s);
+	free(s->command_result);
 	fini_streams(s);
 	list_remove(&s->outbox.node);
 	list_remove(&s->predecessor);

@@ -73,8 +73,9 @@ json_t *request_result(const struct service *s, bool ok, const char *message)
 static void answer(struct request *q, const struct request_wish *w, bool ok)
 {
 	const struct service *s = w->service;
-	bool told = w->command > 0 && w->command == s->command_result.serial;
-	json_t *result = request_result(s, ok, told ? s->command_result.text : NULL);
+	const struct command_result *r = s->command_result;
+	bool told = w->command > 0 && r && r->serial == w->command;
+	json_t *result = request_result(s, ok, told ? r->text : NULL);
 
 	if (q->call->more)
 		server_reply(q->call, json_pack("{s:[o]}", "results", result), true);
@@ -99,11 +100,11 @@ static void finish(struct request *q)
 
 static enum core_outcome judge_command(const struct request_wish *w)
 {
-	const struct command_result *r = &w->service->command_result;
+	const struct command_result *r = w->service->command_result;
 
 	if (command_serial(w->service) == w->command)
 		return CORE_PENDING;
-	return r->serial == w->command && r->ok ? CORE_DONE : CORE_NOT_DONE;
+	return r && r->serial == w->command && r->ok ? CORE_DONE : CORE_NOT_DONE;
 }
 
 static enum core_outcome judge(const struct request_wish *w)
