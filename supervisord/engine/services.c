@@ -301,6 +301,7 @@ void services_sweep(struct engine *e)
 		s = e->services[i];
 		over = is_over(s);
 		if (over && is_told(s) && forget(s)) {
+			list_remove(&s->predecessor); /* it waits for nobody any more */
 			list_append(&gone, &s->predecessor);
 			continue;
 		}

@@ -90,7 +90,7 @@ enum link_keep {
 	LINK_KEEP_CGROUP, /* directory under which services get their cgroups */
 	/* memfds, up to CONFIG_LAST: the text in force, and those that services still go by */
 	LINK_KEEP_CONFIG,
-	LINK_KEEP_CONFIG_LAST = LINK_KEEP_CONFIG + 3, /* RECOVERY_CONFIGS of them */
+	LINK_KEEP_CONFIG_LAST = LINK_KEEP_CONFIG + 7, /* RECOVERY_CONFIGS of them */
 	LINK_KEEP_MAX = 16
 };
 

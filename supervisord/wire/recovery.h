@@ -23,7 +23,7 @@
 #define RECOVERY_MAX_SLOTS  (1u << 20)
 #define RECOVERY_OPS	    4 /* ids of requests that a service remembers */
 #define RECOVERY_EXITS	    4 /* ends that a service remembers */
-#define RECOVERY_CONFIGS    4 /* the configuration in force, and those that are being left */
+#define RECOVERY_CONFIGS    8 /* the configuration in force, and those that are being left */
 
 /* One end of a service's main process. */
 struct recovery_exit {

@@ -90,6 +90,7 @@ static void stop(struct service *s, uint64_t op, struct request_wishes *wishes)
 		.type = CORE_EVENT_STOP, .service = s->id, .op = op, .why = CORE_WHY_REMOVED};
 
 	s->removed = true;
+	list_remove(&s->predecessor); /* what it has been waiting for does not matter now */
 	request_wish(wishes, s, CORE_EVENT_STOP);
 	engine_event(s->engine, &event);
 	services_sweep_soon(s->engine);
@@ -101,6 +102,9 @@ static void keep_after_all(struct service *s, uint64_t op, struct request_wishes
 	struct core_event event = {.type = CORE_EVENT_AUTOSTART, .service = s->id, .op = op};
 
 	s->removed = false;
+	/* It does not go, so nobody can wait for that: release_forgotten() comes to them. */
+	list_foreach_safe (it, &s->successors)
+		list_remove(it);
 	if (!s->spec->policy.autostart)
 		return;
 	request_wish(wishes, s, CORE_EVENT_AUTOSTART);

@@ -176,6 +176,7 @@ void config_unref(struct engine *e, uint8_t place)
 		return;
 	spec_free(c->spec);
 	c->spec = NULL;
+	reload_place_is_free(e);
 }
 
 void config_fini(struct engine *e)

@@ -77,8 +77,6 @@ static void fail(struct reload_request *q, int error)
 
 	if (error == -ETIMEDOUT)
 		text = "reading the files takes too long; is a file system or a name service down?";
-	else if (error == -EBUSY)
-		text = "services are still being stopped for earlier changes; try again later";
 	log_error("cannot %s the configuration: %s", q->apply ? "apply" : "compare", text);
 	if (q->call)
 		server_error_message(q->call, CONTROL_ERROR_FAILED, "%s", text);
@@ -124,7 +122,8 @@ static void log_summary(const json_t *plan)
 		log_info("configuration read: nothing has changed");
 }
 
-static void proceed_apply(struct engine *e, struct reload_request *q, struct spec *spec, int memfd)
+/* -EBUSY: not now, nothing has been answered; otherwise it has. */
+static int proceed_apply(struct engine *e, struct reload_request *q, struct spec *spec, int memfd)
 {
 	_cleanup_wishes_ struct request_wishes wishes = {0};
 	json_t *plan = plan_make(e, spec, sees_environment(q));
@@ -133,13 +132,14 @@ static void proceed_apply(struct engine *e, struct reload_request *q, struct spe
 	if (!plan) {
 		spec_free(spec);
 		fail(q, -ENOMEM);
-		return;
+		return 0;
 	}
 	r = apply_spec(e, spec, memfd, q->op, &wishes);
 	if (r < 0) {
 		json_decref(plan);
-		fail(q, r);
-		return;
+		if (r != -EBUSY)
+			fail(q, r);
+		return r;
 	}
 	log_summary(plan);
 	events_supervisor(e, "reloaded", "a configuration was applied");
@@ -147,6 +147,7 @@ static void proceed_apply(struct engine *e, struct reload_request *q, struct spe
 		request_await(q->call, json_pack("{s:o}", "plan", plan), &wishes, q->wait);
 	else
 		json_decref(plan);
+	return 0;
 }
 
 static void proceed_plan(struct engine *e, struct reload_request *q, struct spec *spec)
@@ -162,28 +163,27 @@ static void proceed_plan(struct engine *e, struct reload_request *q, struct spec
 		json_decref(plan);
 }
 
-/* The files say this, and it is right in itself. */
-static void proceed(struct engine *e, struct reload_request *q, int memfd)
+/* The files say this, and it is right in itself. -EBUSY: it has to wait. */
+static int proceed(struct engine *e, struct reload_request *q, int memfd)
 {
 	struct spec *spec = NULL;
 	json_t *refusals;
 	int r = config_parse(e, memfd, &spec);
 
-	if (q->call)
-		q->call->cancelled = NULL; /* it is answered now, by whoever takes it */
 	if (r < 0) {
 		fail(q, r);
-		return;
+		return 0;
 	}
 	refusals = plan_refusals(e, spec);
 	if (refusals) {
 		spec_free(spec);
 		refuse(q, refusals);
-	} else if (q->apply) {
-		proceed_apply(e, q, spec, memfd);
-	} else {
-		proceed_plan(e, q, spec);
+		return 0;
 	}
+	if (q->apply)
+		return proceed_apply(e, q, spec, memfd);
+	proceed_plan(e, q, spec);
+	return 0;
 }
 
 /* It took effect before an engine died: what it set off is all there is to wait for. */
@@ -230,21 +230,57 @@ static void begin(struct engine *e)
 	}
 }
 
-static void on_loaded(struct loader *l, int result, int loaded, struct conf_errors *errors)
+/*
+ * What it takes to put one more configuration in force is bounded (see config.h). Where
+ * services are still being stopped for so many earlier changes, this one waits for them.
+ */
+static void try_it(struct engine *e)
+{
+	struct reload_request *q = first(e);
+	int r = 0;
+
+	if (core_is_shutting_down(e->core) && q->apply)
+		fail(q, -ECANCELED);
+	else
+		r = proceed(e, q, e->reload.memfd);
+	if (r == -EBUSY) {
+		log_warning("services are still being stopped for earlier changes; the "
+			    "configuration is applied after that");
+		return;
+	}
+	e->reload.memfd = close_fd(e->reload.memfd);
+	end(e, q);
+	begin(e);
+}
+
+static void on_free_place(struct loop_timer *t)
+{
+	struct engine *e = CONTAINER_OF(t, struct engine, reload.again);
+
+	if (e->reload.memfd >= 0)
+		try_it(e);
+}
+
+void reload_place_is_free(struct engine *e)
+{
+	if (e->reload.memfd >= 0)
+		loop_timer_set(&e->loop, &e->reload.again, e->loop.now_usec);
+}
+
+static void on_loaded(struct loader *l, int result, int memfd, struct conf_errors *errors)
 {
 	struct engine *e = CONTAINER_OF(l, struct engine, reload.loader);
 	struct reload_request *q = first(e);
-	_cleanup_close_
-	int memfd = loaded;
 
-	if (core_is_shutting_down(e->core) && q->apply)
-		result = -ECANCELED;
+	if (result == 0) {
+		e->reload.memfd = memfd;
+		try_it(e);
+		return;
+	}
 	if (result == -EINVAL)
 		refuse(q, list_errors(errors));
-	else if (result < 0)
-		fail(q, result);
 	else
-		proceed(e, q, memfd);
+		fail(q, result);
 	end(e, q);
 	begin(e);
 }
@@ -304,7 +340,14 @@ void reload_apply(struct engine *e, struct server_call *call, bool wait, uint64_
 
 int reload_init(struct engine *e)
 {
+	int r;
+
 	list_init(&e->reload.requests);
+	e->reload.memfd = -1;
+	e->reload.again.dispatch = on_free_place;
+	r = loop_timer_add(&e->loop, &e->reload.again);
+	if (r < 0)
+		return r;
 	e->reload.loader.done = on_loaded;
 	return loader_init(&e->reload.loader, &e->loop);
 }
@@ -314,6 +357,8 @@ void reload_fini(struct engine *e)
 	struct reload_request *q;
 
 	loader_fini(&e->reload.loader);
+	loop_timer_remove(&e->loop, &e->reload.again);
+	e->reload.memfd = close_fd(e->reload.memfd);
 	while ((q = first(e))) {
 		if (q->call)
 			q->call->cancelled = NULL;

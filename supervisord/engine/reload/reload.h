@@ -16,10 +16,15 @@ struct server_call;
 struct reload {
 	struct list requests; /* the first one is being worked on */
 	struct loader loader;
+	int memfd; /* owned: what it wants to apply, while there is no place for it; -1 */
+	struct loop_timer again; /* a place has become free */
 };
 
 int reload_init(struct engine *e);
 void reload_fini(struct engine *e);
+
+/* A configuration has been left by all services: one that waits for a place has its turn. */
+void reload_place_is_free(struct engine *e);
 
 /* Answers the call with what would change. */
 void reload_plan(struct engine *e, struct server_call *call);
