@@ -196,6 +196,7 @@ void engine_synced(struct engine *e)
 					.type = CORE_EVENT_SLOT, .service = e->services[0]->id});
 	e->store.area.head->flags |= RECOVERY_STARTED;
 	uplink_send_plain(e, LINK_RECOVERED, 0, 0);
+	reload_resume(e);
 	if (!core_is_shutting_down(e->core))
 		systemd_ready(e);
 	log_info("%s %u service%s, supervisord " SUPERVISORD_VERSION ", pid %d",

@@ -297,6 +297,65 @@ class Reload(harness.SystemTest):
         s.ok("restart", "a")
         s.wait_stderr("service 'a': stopping")
 
+    def test_more_places_to_start_are_given_at_once(self):
+        jobs = "".join(service(n, ["/bin/sleep", "100000"], 'type = "oneshot"') for n in "ab")
+        s = self.supervisor("max-starting = 1\n" + jobs)
+        s.wait_state("b", "waiting")
+        self.apply(s, "max-starting = 2\n" + jobs, wait=False)
+        self.assertEqual(s.services()["b"]["state"], "starting")
+
+    def test_who_waits_for_one_that_stays_after_all_is_started(self):
+        def config(*names):
+            return "".join(service(n, sh("trap '' TERM; echo up; while :; do sleep 0.1; done"),
+                                   "stop { timeout = 1s }") for n in names)
+        s = self.supervisor(config("old"))
+        s.wait_log("old", "up")
+        self.apply(s, config("new"), wait=False)
+        self.assertEqual((s.services()["new"]["state"], s.services()["old"]["state"]),
+                         ("waiting", "stopping"))
+        self.assertIn("whose place it takes", s.services()["new"]["reason"])
+        self.apply(s, config("old", "new"), wait=False)
+        s.wait_state("new", "running")
+        s.wait_state("old", "running")
+
+    def test_a_configuration_waits_while_too_many_earlier_ones_are_being_left(self):
+        stubborn = sh("trap '' TERM; echo up; while :; do sleep 0.1; done")
+        s = self.supervisor(service("s0", stubborn, "stop { timeout = 1h }"))
+        s.wait_log("s0", "up")
+        for i in range(1, 8): # each is left by a service that does not stop
+            name = f"s{i}"
+            self.apply(s, service(name, stubborn, "stop { timeout = 1h }", f"nice = {i}"),
+                       wait=False)
+            s.wait_log(name, "up")
+        s.write_config(service("last", SLEEP))
+        with s.connect() as v:
+            v.send(f"{harness.INTERFACE}.Apply", {"wait": False})
+            s.wait_stderr("the configuration is applied after that")
+            s.kill_engine() # what was not applied yet is asked for again by its client
+        p = s.ctl_start("apply")
+        wait_until(lambda: s.stderr().count("is applied after that") == 2, "it waits again")
+        for row in s.services().values():
+            os.kill(row["pid"], signal.SIGKILL)
+        self.assertEqual(p.wait(harness.DEADLINE), 0)
+        wait_until(lambda: list(s.services()) == ["last"], "the last one is in force")
+
+    def test_names_that_move_on_in_a_chain(self):
+        def config(*names):
+            return "".join(service(n, sh(f"trap '' TERM; echo up; while :; do sleep 0.1; done"),
+                                   "stop { timeout = 300ms }", f"nice = {i}")
+                           for i, n in enumerate(names))
+        s = self.supervisor(config("a", "b", "c"))
+        s.wait_log("c", "up")
+        self.apply(s, config("b", "c", "d"), wait=False)
+        self.apply(s, config("c", "d", "e"), wait=False)
+        self.apply(s, config("d", "e"), wait=False)
+        s.kill_engine()
+        wait_until(lambda: list(s.services()) == ["d", "e"], "the last configuration is all there is")
+        for n in "de":
+            s.wait_state(n, "running")
+        self.assertEqual(len([p for p in harness.children().get(s.pid, [])
+                              if "trap" in harness.command_of(p)]), 2)
+
     def test_an_engine_that_dies_in_the_middle_is_followed_by_one_that_goes_on(self):
         def config(n):
             return "".join(service(f"s{i}", ["/bin/sleep", str(100000 + n % 3 * (i % 4 == 0))])

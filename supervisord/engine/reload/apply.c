@@ -201,6 +201,10 @@ void apply_finish(struct engine *e, uint64_t op, struct request_wishes *wishes)
 			start(s, op, wishes);
 	}
 	release_forgotten(e);
+	/* There may be more places to start now, and nothing else that would tell the core. */
+	if (e->n_services > 0)
+		engine_event(e, &(struct core_event){
+					.type = CORE_EVENT_SLOT, .service = e->services[0]->id});
 	tree_release(e);
 }
 

@@ -212,7 +212,7 @@ static void begin(struct engine *e)
 	struct reload_request *q;
 	int r;
 
-	while ((q = first(e))) {
+	while (e->synced && (q = first(e))) {
 		if (!q->call && !q->apply) { /* nobody wants to see the plan any more */
 			end(e, q);
 			continue;
@@ -314,6 +314,11 @@ static void submit(struct engine *e, struct reload_request *q)
 	list_append(&e->reload.requests, &q->node);
 	if (idle)
 		begin(e);
+}
+
+void reload_resume(struct engine *e)
+{
+	begin(e);
 }
 
 void reload_plan(struct engine *e, struct server_call *call)

@@ -23,6 +23,8 @@ struct reload {
 int reload_init(struct engine *e);
 void reload_fini(struct engine *e);
 
+/* Requests that came before the launcher had told all that it knows have their turn. */
+void reload_resume(struct engine *e);
 /* A configuration has been left by all services: one that waits for a place has its turn. */
 void reload_place_is_free(struct engine *e);
 
