@@ -337,6 +337,10 @@ class Supervisor:
         self.supervisord = f"{bin_dir}/{os.path.basename(self.supervisord)}"
         self.supctl = f"{bin_dir}/{os.path.basename(self.supctl)}"
 
+    def publish_supctl(self):
+        """For others to run it: the build directory may be closed to them."""
+        self.supctl = shutil.copy(self.supctl, f"{self.dir}/supctl")
+
     def write_config(self, config):
         """config may use @DIR@ for the temporary directory."""
         with open(self.config_path, "w", encoding="utf-8") as f:

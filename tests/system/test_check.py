@@ -135,6 +135,7 @@ class Check(harness.SystemTest):
         user = {"user": harness.NOBODY, "group": harness.NOBODY, "extra_groups": []}
         s = self.supervisor('service "web" {\n\tcommand = {"/bin/true"}\n\tuser = "daemon"\n}\n',
                             start=False, own_dirs=False)
+        s.publish_supctl()
         done = self.supctl_check(s, env=env, **user)
         self.assertEqual(0, done.returncode, done.stderr)
         os.chown(s.config_path, harness.NOBODY, harness.NOBODY)

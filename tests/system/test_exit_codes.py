@@ -65,7 +65,8 @@ class ExitCodes(harness.SystemTest):
     @unittest.skipUnless(os.geteuid() == 0, "needs root to become somebody else")
     def test_who_may_not_connect_gets_five(self):
         s = self.supervisor(service("web", SLEEP))
-        done = subprocess.run([self.copy(s), "-s", s.socket_path, "status"], capture_output=True,
+        s.publish_supctl()
+        done = subprocess.run([s.supctl, "-s", s.socket_path, "status"], capture_output=True,
                               check=False, user=NOBODY, group=NOBODY, extra_groups=[], env=s.env)
         self.assertEqual(5, done.returncode, done.stderr)
 
@@ -76,9 +77,10 @@ class ExitCodes(harness.SystemTest):
         s = self.supervisor(f'control {{ observers = {{"{name}"}} }}\n'
                             + service("web", SLEEP, 'environment = {"SECRET=hush"}'))
         pid = s.wait_state("web", "running")["pid"]
+        s.publish_supctl()
 
         def as_nobody(*args):
-            return subprocess.run([self.copy(s), "-s", s.socket_path, *args], text=True,
+            return subprocess.run([s.supctl, "-s", s.socket_path, *args], text=True,
                                   capture_output=True, check=False, user=NOBODY, group=NOBODY,
                                   extra_groups=[], env=s.env)
         self.assertEqual(0, as_nobody("status", "web").returncode)
@@ -89,15 +91,6 @@ class ExitCodes(harness.SystemTest):
         self.assertNotIn("hush", shown.stdout)
         self.assertIn("hush", s.ok("--json", "show", "web"))
         self.assertEqual(pid, s.wait_state("web", "running")["pid"])
-
-    def copy(self, s):
-        """supctl where anybody can execute it."""
-        path = f"{s.dir}/supctl"
-        if not os.path.exists(path):
-            with open(s.supctl, "rb") as f, open(path, "wb") as to:
-                to.write(f.read())
-            os.chmod(path, 0o755)
-        return path
 
     def test_supctl_socket_names_the_socket(self):
         s = self.supervisor(service("web", SLEEP))

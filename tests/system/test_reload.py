@@ -436,6 +436,8 @@ class Reload(harness.SystemTest):
         s = self.supervisor(roles + service("a", SLEEP, 'environment = {"SECRET=x"}'))
         s.write_config(roles + service("a", SLEEP, 'environment = {"SECRET=y"}'))
 
+        s.publish_supctl()
+
         def as_user(uid, *args):
             def become():
                 os.setgroups([])

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import unittest
 
@@ -31,14 +30,11 @@ class Roles(harness.SystemTest):
         self.s = self.supervisor(roles + service("web", SLEEP, 'environment = {"SECRET=yes"}')
                                  + extra, **kw)
         self.web = self.s.wait_state("web", "running")
-        # The build directory may be closed to others.
-        self.supctl = f"{self.s.dir}/supctl-of-others"
-        shutil.copy(self.s.supctl, self.supctl)
-        os.chmod(self.supctl, 0o755)
+        self.s.publish_supctl()
 
     def ctl_as(self, who, *args):
         uid, gid, groups = who
-        p = subprocess.Popen([self.supctl, "-s", self.s.socket_path, *args], text=True, user=uid,
+        p = subprocess.Popen([self.s.supctl, "-s", self.s.socket_path, *args], text=True, user=uid,
                              group=gid, extra_groups=groups, stdin=subprocess.DEVNULL, cwd="/",
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.s.env)
         self.s.helpers.append(p)
