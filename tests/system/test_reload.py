@@ -58,6 +58,10 @@ class Reload(harness.SystemTest):
         self.assertEqual(c["c"]["starts"], ["c"])
         self.assertEqual(c["b"]["stops"], ["b"])
         self.assertEqual(self.pids(s), before)
+        s.write_config("bogus = 1\n")
+        with self.assertRaises(VarlinkError):
+            s.varlink("Plan")
+        self.assertNotIn("bogus", s.stderr(), "who only looks can't fill the log")
 
     def test_only_what_changed_is_touched(self):
         s = self.supervisor(service("keep", SLEEP) + service("change", SLEEP)

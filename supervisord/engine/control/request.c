@@ -52,7 +52,9 @@ static const char *tell_reason(const struct service *s, bool ok, char *ret_text,
 
 	service_reason(s, ret_text);
 	n = strlen(ret_text);
-	if (!ok && r->state == CORE_BACKOFF)
+	if (!ok && s->removed)
+		snprintf(ret_text, size, "removed from the configuration");
+	else if (!ok && r->state == CORE_BACKOFF)
 		snprintf(ret_text + n, size - n, "; trying again in %s",
 			usec_span(usec_sub(r->deadline_usec, s->engine->loop.now_usec), span));
 	return ret_text;

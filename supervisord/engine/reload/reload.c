@@ -54,15 +54,21 @@ static void end(struct engine *e, struct reload_request *q)
 
 /* --- what went wrong --- */
 
-/* errors are stolen: what is told for each file and line. */
-static void refuse(struct reload_request *q, json_t *errors)
+/* The log is for what somebody has tried to put in force; who only looks is answered. */
+static void log_refusal(const json_t *errors)
 {
 	const json_t *error;
 	size_t i;
 
 	json_array_foreach(errors, i, error) log_error("%s", json_string_value(error));
+	log_error("the configuration that was in force stays in force");
+}
+
+/* errors are stolen: what is told for each file and line. */
+static void refuse(struct reload_request *q, json_t *errors)
+{
 	if (q->apply)
-		log_error("the configuration that was in force stays in force");
+		log_refusal(errors);
 	if (q->call)
 		server_error(q->call, CONTROL_ERROR_BAD_CONFIGURATION,
 			json_pack("{s:o}", "errors", errors));
@@ -77,7 +83,8 @@ static void fail(struct reload_request *q, int error)
 
 	if (error == -ETIMEDOUT)
 		text = "reading the files takes too long; is a file system or a name service down?";
-	log_error("cannot %s the configuration: %s", q->apply ? "apply" : "compare", text);
+	if (q->apply)
+		log_error("cannot apply the configuration: %s", text);
 	if (q->call)
 		server_error_message(q->call, CONTROL_ERROR_FAILED, "%s", text);
 	q->call = NULL;
