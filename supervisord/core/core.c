@@ -92,8 +92,11 @@ void core_add(struct core *c, uint32_t service, const struct spec_policy *policy
 	}
 	s->record = *record;
 	s->record.ready = record->state == CORE_RUNNING;
+	/* Who was started last may be gone, with its record; those that were ready then know. */
 	if (record->start_order > c->order)
 		c->order = record->start_order;
+	if (record->ready_order > c->order)
+		c->order = record->ready_order;
 	c->n_starting += record->state == CORE_STARTING;
 	list = core_list_of(c, (enum core_state)record->state, (enum core_why)record->why);
 	if (list)

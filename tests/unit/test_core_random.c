@@ -162,6 +162,12 @@ static void do_signal(struct world *w, uint32_t i, const struct core_change *c)
 	struct process *p = &w->p[i];
 	bool kills = c->signo == SIGKILL;
 
+	if (c->signo == SIGUSR1) { /* an operator's: it harms nobody here */
+		CHECK(w, i, is_live(r) && r->pid != 0 && r->user_signo == SIGUSR1);
+		CHECK(w, i, c->scope == SPEC_KILL_PROCESS);
+		return;
+	}
+	CHECK(w, i, r->user_signo == 0);
 	CHECK(w, i, r->state == CORE_STOPPING);
 	CHECK(w, i, !kills || p->kill_allowed || w->rig.now >= p->stop_due);
 	CHECK(w, i, !kills || c->scope == SPEC_KILL_TREE);
@@ -183,7 +189,8 @@ static void perform(struct world *w)
 		const struct core_change *c = &w->rig.changes[k];
 		uint32_t i = c->service;
 
-		if (c->todo & CORE_DO_PUBLISH)
+		/* who no longer waits for its predecessor may wait for a place to start */
+		if ((c->todo & CORE_DO_PUBLISH) && c->previous != CORE_WAITING)
 			CHECK(w, i, c->previous != rig_record(&w->rig, i)->state);
 		if (c->todo & CORE_DO_SPAWN)
 			do_spawn(w, i, c);
@@ -234,7 +241,8 @@ static void check(struct world *w)
 	for (uint32_t i = 0; i < N; i++) {
 		check_service(w, i);
 		n_starting += rig_record(&w->rig, i)->state == CORE_STARTING;
-		n_waiting += rig_record(&w->rig, i)->state == CORE_WAITING;
+		n_waiting += rig_record(&w->rig, i)->state == CORE_WAITING &&
+			     rig_record(&w->rig, i)->why != CORE_WHY_PREDECESSOR;
 	}
 	CHECK(w, N, w->max_starting == 0 || n_starting <= w->max_starting);
 	/* No place stays free while somebody waits. */
@@ -334,8 +342,14 @@ static void note_request(struct world *w, uint32_t i, enum core_event_type type)
 
 static void ask(struct world *w, uint32_t i, enum core_event_type type)
 {
-	struct core_event e = {.type = type, .service = i, .op = draw(w)};
+	struct core_event e = {.type = type, .service = i, .op = draw(w), .signo = SIGUSR1};
 
+	if (type == CORE_EVENT_AUTOSTART && !w->calm && below(w, 3) == 0)
+		e.why = CORE_WHY_PREDECESSOR; /* of another one, which UNBLOCK tells the end of */
+	else if (type == CORE_EVENT_RESTART && below(w, 2) == 0)
+		e.why = CORE_WHY_CHANGED;
+	else if (type == CORE_EVENT_STOP && below(w, 2) == 0)
+		e.why = CORE_WHY_REMOVED;
 	note_request(w, i, type);
 	w->asked = i;
 	step(w, &e);
@@ -511,11 +525,42 @@ static void pass_time(struct world *w)
 	tell_deadlines(w);
 }
 
+/* Another configuration, of what may change while a service lives. */
+static void change_settings(struct world *w, uint32_t i)
+{
+	struct spec_policy *p = &w->rig.policies[i];
+
+	p->stop_timeout_usec = below(w, 10) * USEC_PER_SEC;
+	p->stop_kill = (enum spec_kill)below(w, SPEC_KILL_MAX);
+	p->restart_delay_usec = below(w, 3) * 100 * USEC_PER_MSEC;
+	p->restart_jitter_percent = below(w, 101);
+	core_set_policy(w->rig.core, i, p);
+}
+
+/* The service goes, and another one gets its place, with the generation that it had come to. */
+static void replace(struct world *w, uint32_t i)
+{
+	struct process *p = &w->p[i];
+	struct core_record fresh = {.state = CORE_STOPPED,
+		.why = CORE_WHY_NEVER_STARTED,
+		.generation = p->generation,
+		.since_usec = w->rig.now,
+		.deadline_usec = USEC_INFINITY};
+
+	if (rig_record(&w->rig, i)->state != CORE_STOPPED || tree_exists(p) || p->to_tell_ended)
+		return;
+	core_remove(w->rig.core, i);
+	assert_int_equal(core_grow(w->rig.core, N + below(w, 3)), 0);
+	core_add(w->rig.core, i, &w->rig.policies[i], &fresh, w->rig.now);
+	*p = (struct process){.generation = p->generation, .ended = p->ended};
+	check(w);
+}
+
 static void something_happens(struct world *w)
 {
 	static const enum core_event_type requests[] = {CORE_EVENT_START, CORE_EVENT_START,
 		CORE_EVENT_AUTOSTART, CORE_EVENT_STOP, CORE_EVENT_RESTART, CORE_EVENT_RESET,
-		CORE_EVENT_KILL, CORE_EVENT_SLOT};
+		CORE_EVENT_KILL, CORE_EVENT_SLOT, CORE_EVENT_SIGNAL, CORE_EVENT_UNBLOCK};
 	uint32_t i = below(w, N);
 	unsigned what = below(w, 100);
 
@@ -525,8 +570,12 @@ static void something_happens(struct world *w)
 		live(w, i);
 	else if (what < 88)
 		pass_time(w);
-	else if (what < 95)
+	else if (what < 94)
 		repeat(w, i);
+	else if (what < 96)
+		change_settings(w, i);
+	else if (what < 97)
+		replace(w, i);
 	else
 		restart_engine(w);
 }
@@ -549,8 +598,10 @@ static void settle(struct world *w)
 {
 	w->calm = true;
 	for (unsigned k = 0; k < SETTLE_EVENTS; k++, w->n_event++) {
-		for (uint32_t i = 0; i < N; i++)
+		for (uint32_t i = 0; i < N; i++) {
 			live(w, i);
+			ask(w, i, CORE_EVENT_UNBLOCK);
+		}
 		w->rig.now += 500 * USEC_PER_MSEC;
 		tell_deadlines(w);
 	}
