@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "base/usec.h"
+#include "conf/cron.h"
 
 #define SPEC_NAME_MAX	       64 /* of a service without its @instance */
 #define SPEC_INSTANCE_NAME_MAX 72 /* "web@1000", with room to spare */
@@ -22,7 +23,11 @@
 #define SPEC_MAX_SERVICES      20000 /* instances counted */
 #define SPEC_MAX_RESTART_LIMIT 32 /* so many times of automatic starts are remembered */
 
-enum spec_type { SPEC_TYPE_SIMPLE, SPEC_TYPE_ONESHOT, SPEC_TYPE_MAX };
+#define SPEC_MAX_LINKS	       1000 /* names in one of requires, wants, after, before, conflicts */
+#define SPEC_MAX_POOLS	       256
+#define SPEC_MAX_SLOTS	       20000 /* of a pool */
+
+enum spec_type { SPEC_TYPE_SIMPLE, SPEC_TYPE_ONESHOT, SPEC_TYPE_FORKING, SPEC_TYPE_MAX };
 
 enum spec_restart {
 	SPEC_RESTART_ALWAYS,
@@ -39,6 +44,45 @@ enum spec_sink { SPEC_SINK_FILE, SPEC_SINK_NONE, SPEC_SINK_INHERIT, SPEC_SINK_MA
 
 enum spec_orphan { SPEC_ORPHAN_ADOPT, SPEC_ORPHAN_STOP, SPEC_ORPHAN_MAX };
 
+/* What tells that a service is ready. */
+enum spec_ready {
+	SPEC_READY_EXEC, /* its program has been executed */
+	SPEC_READY_NOTIFY, /* READY=1 on NOTIFY_SOCKET, as sd_notify(3) sends it */
+	SPEC_READY_FD, /* a newline on a descriptor, as s6 has it */
+	SPEC_READY_TCP, /* its port accepts */
+	SPEC_READY_UNIX, /* its socket accepts */
+	SPEC_READY_COMMAND, /* a command succeeds */
+	SPEC_READY_LOG, /* it writes a line that matches */
+	SPEC_READY_MAX
+};
+
+/* How health is asked for. */
+enum spec_probe {
+	SPEC_PROBE_NONE,
+	SPEC_PROBE_COMMAND,
+	SPEC_PROBE_TCP,
+	SPEC_PROBE_UNIX,
+	SPEC_PROBE_HTTP,
+	SPEC_PROBE_MAX
+};
+
+/* What follows when a service has become unhealthy. */
+enum spec_action { SPEC_ACTION_RESTART, SPEC_ACTION_NONE, SPEC_ACTION_STOP, SPEC_ACTION_MAX };
+
+/* What a run does that is due while the last one is still on. */
+enum spec_overlap { SPEC_OVERLAP_SKIP, SPEC_OVERLAP_QUEUE, SPEC_OVERLAP_KILL, SPEC_OVERLAP_MAX };
+
+/* Commands that are run at turns of a service's life. */
+enum spec_hook {
+	SPEC_HOOK_PRE_START, /* before its process; the start fails with it */
+	SPEC_HOOK_POST_START, /* it is ready; nobody waits */
+	SPEC_HOOK_PRE_STOP, /* before the stop command or signal */
+	SPEC_HOOK_STOP, /* stop.command, in place of the signal */
+	SPEC_HOOK_POST_STOP, /* its processes have gone; before any next start */
+	SPEC_HOOK_ON_FAILED, /* it has become failed; nobody waits */
+	SPEC_HOOK_MAX
+};
+
 /* What the core decides by. */
 struct spec_policy {
 	enum spec_type type;
@@ -54,6 +98,16 @@ struct spec_policy {
 	enum spec_kill stop_kill;
 	bool autostart;
 	bool essential; /* when it ends for good, all stop */
+	enum spec_ready ready; /* SPEC_READY_EXEC for a oneshot, which is ready by its end */
+	/* From its start until it is ready (a oneshot: until its end); USEC_INFINITY: no limit. */
+	usec_t ready_timeout_usec;
+	usec_t watchdog_usec; /* 0: none; longest time between two signs of life */
+	unsigned health_failures; /* so many in a row make it unhealthy; 0: its health isn't asked for */
+	enum spec_action health_action;
+	bool scheduled;
+	enum spec_overlap overlap;
+	unsigned hooks; /* bit of an enum spec_hook: there is such a command */
+	usec_t hook_timeout_usec;
 };
 
 /* A file and line of a key. file is borrowed from the spec (spec.files). */
@@ -79,6 +133,33 @@ struct spec_identity {
 	char *user_name, *home, *shell; /* for USER, LOGNAME, HOME, SHELL; NULL if unknown */
 };
 
+/* One way to ask a service how it is. Strings may hold %{name} and %{instance}. */
+struct spec_check {
+	enum spec_probe kind;
+	char **command; /* SPEC_PROBE_COMMAND; split; else NULL */
+	/*
+	 * TCP: "HOST:PORT", HOST numeric ("[::1]" for IPv6) or localhost; UNIX: an absolute path;
+	 * HTTP: "http://HOST:PORT/PATH", HOST likewise. Else NULL.
+	 */
+	char *address;
+	usec_t interval_usec, timeout_usec;
+	usec_t grace_usec; /* health: failures so soon after it became ready don't count */
+};
+
+struct spec_schedule {
+	usec_t every_usec; /* 0: not given */
+	char *cron_text; /* as given; NULL: not given */
+	struct cron cron;
+	usec_t jitter_usec;
+};
+
+/* A counting semaphore for services. */
+struct spec_pool {
+	char *name;
+	struct spec_place place;
+	unsigned slots; /* 1 to SPEC_MAX_SLOTS */
+};
+
 struct spec_log {
 	enum spec_sink sink;
 	char *file; /* SPEC_SINK_FILE: as written, may be relative to log-dir */
@@ -99,6 +180,21 @@ struct spec_service {
 
 	int reload_signal;
 	char **reload_command; /* in place of the signal; no element: none */
+
+	/*
+	 * Names of other services, as given: "db", which with instances means all of them, or
+	 * "db@2". All exist. before is turned around into the after of the other one by those who
+	 * use it. NULL: not given.
+	 */
+	char **requires, **wants, **after, **before, **conflicts;
+	char *pool; /* NULL: none */
+	char *pid_file; /* forking: an absolute path, may hold %{}; else NULL */
+	int ready_fd; /* SPEC_READY_FD */
+	char *ready_regex; /* SPEC_READY_LOG */
+	struct spec_check ready_check; /* SPEC_READY_TCP, _UNIX, _COMMAND; else kind NONE */
+	struct spec_check health; /* kind NONE: not asked for */
+	struct spec_schedule schedule; /* with policy.scheduled */
+	char **hooks[SPEC_HOOK_MAX]; /* split commands; NULL: none */
 
 	char **command; /* at least one element, already split */
 	char *directory;
@@ -148,6 +244,9 @@ struct spec {
 	char *queue_group_name; /* as given; NULL: not given */
 	gid_t queue_group;
 
+	struct spec_pool *pools;
+	size_t n_pools;
+
 	struct spec_service *services;
 	size_t n_services;
 
@@ -175,6 +274,11 @@ char *spec_expand(const char *text, const struct spec_service *s, unsigned insta
 bool spec_is_success(const struct spec_policy *p, int exit_code);
 
 const char *spec_type_to_string(enum spec_type t);
+const char *spec_ready_to_string(enum spec_ready r); /* "exec", "notify", "fd", … */
+const char *spec_probe_to_string(enum spec_probe p);
+const char *spec_action_to_string(enum spec_action a);
+const char *spec_overlap_to_string(enum spec_overlap o);
+const char *spec_hook_to_string(enum spec_hook h); /* "pre-start", …, "stop", … */
 const char *spec_restart_to_string(enum spec_restart r);
 const char *spec_kill_to_string(enum spec_kill k);
 const char *spec_sink_to_string(enum spec_sink s);

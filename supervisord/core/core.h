@@ -30,6 +30,46 @@ enum core_state {
 	CORE_STATE_MAX
 };
 
+/*
+ * Where within a state a service is: what it waits for there. The order is that of the recovery
+ * area: only append.
+ */
+enum core_phase {
+	CORE_PHASE_NONE,
+	/* in CORE_STARTING */
+	CORE_PHASE_PRE_START, /* for that hook; the generation has begun, nothing is spawned */
+	CORE_PHASE_EXEC, /* for CORE_EVENT_STARTED */
+	CORE_PHASE_FORKED, /* forking: its first process has ended well; for CORE_EVENT_MAINPID */
+	CORE_PHASE_READY, /* for readiness; a oneshot: for its end */
+	/* in CORE_STOPPING */
+	CORE_PHASE_DEPENDENTS, /* for the end of services that need it */
+	CORE_PHASE_PRE_STOP, /* for that hook */
+	CORE_PHASE_STOP_COMMAND, /* for stop.command, or for what that brings about */
+	CORE_PHASE_SIGNAL, /* for what the stop signal brings about */
+	CORE_PHASE_CANCELLED, /* for the end of the pre-start hook, which was killed */
+	CORE_PHASE_POST_STOP, /* for that hook; all of its processes have gone */
+	CORE_PHASE_MAX
+};
+
+/* Why a generation is a failure, whatever status its process leaves with. Only append. */
+enum core_cause {
+	CORE_CAUSE_NONE, /* its end says how it was */
+	CORE_CAUSE_START_TIMEOUT, /* not ready within ready.timeout */
+	CORE_CAUSE_WATCHDOG, /* no sign of life */
+	CORE_CAUSE_UNHEALTHY,
+	CORE_CAUSE_PRE_START, /* that hook has failed */
+	CORE_CAUSE_NO_MAIN, /* forking: ended well, but left no main process behind */
+	CORE_CAUSE_MAX
+};
+
+/* Only append. */
+enum core_health {
+	CORE_HEALTH_UNKNOWN, /* not asked yet, or not asked for */
+	CORE_HEALTH_GOOD,
+	CORE_HEALTH_BAD,
+	CORE_HEALTH_MAX
+};
+
 enum core_event_type {
 	/* from operators, or from the engine at start */
 	CORE_EVENT_START, /* wanted up; clears counters and window */
@@ -44,10 +84,20 @@ enum core_event_type {
 	CORE_EVENT_STARTED, /* exec has succeeded */
 	CORE_EVENT_ENDED, /* main process reaped, or spawn failed; survivors tells of its tree */
 	CORE_EVENT_GONE, /* the tree of a generation that has ended is empty now */
+	CORE_EVENT_MAINPID, /* another process of its tree is its main process from now on */
+	CORE_EVENT_HOOK, /* a command that CORE_DO_HOOK asked for has ended: hook, ok */
+	/* from the service, or from those who ask it; carry a generation */
+	CORE_EVENT_READY,
+	CORE_EVENT_ALIVE, /* a sign of life for its watchdog */
+	CORE_EVENT_EXTEND, /* it asks for more time, span_usec from now, to start or to stop */
+	CORE_EVENT_HEALTH, /* the outcome of one check: ok */
+	/* for services with a schedule: when the next run is due; at_usec */
+	CORE_EVENT_SCHEDULED,
 	/* from the clock */
 	CORE_EVENT_DEADLINE,
 	/* from the core itself */
-	CORE_EVENT_SLOT, /* look again who may start: for an engine that has just recovered */
+	CORE_EVENT_SETTLE, /* look at all services again: for an engine that has just recovered,
+			      and after core_set_graph(); service is of no meaning */
 	CORE_EVENT_MAX
 };
 
@@ -76,6 +126,12 @@ enum core_why {
 	CORE_WHY_CHANGED, /* restarted because its configuration has changed */
 	CORE_WHY_REMOVED, /* not in the configuration any more */
 	CORE_WHY_PREDECESSOR, /* CORE_WAITING: for the end of the service whose place it takes */
+	CORE_WHY_NEEDED, /* started because another one, which was started, needs it */
+	CORE_WHY_DEPENDENCY, /* CORE_WAITING: for that one; CORE_STOPPING: because of it */
+	CORE_WHY_CONFLICT, /* CORE_WAITING: for the end of that one; else stopped for its sake */
+	CORE_WHY_POOL, /* CORE_WAITING: for a slot of its pool */
+	CORE_WHY_SCHEDULE, /* CORE_WAITING: for its time; else started by it */
+	CORE_WHY_CAUSE, /* CORE_STOPPING: its cause says why */
 	CORE_WHY_MAX
 };
 
@@ -83,12 +139,19 @@ struct core_event {
 	enum core_event_type type;
 	uint32_t service;
 	uint64_t generation; /* STARTED, ENDED, GONE: events of another one change nothing */
-	int32_t pid; /* STARTED */
+	int32_t pid; /* STARTED, MAINPID */
 	enum core_end end; /* ENDED */
 	int32_t status; /* ENDED: exit code, signal, or errno of the failed spawn */
 	uint8_t stage; /* ENDED, spawn failed: where; only handed on to core_reason()'s caller */
 	bool survivors; /* ENDED: other processes of the tree may be left */
-	usec_t at_usec; /* STARTED, ENDED: monotonic, when it happened (<= now) */
+	enum spec_hook hook; /* HOOK */
+	bool ok; /* HOOK, HEALTH */
+	/*
+	 * STARTED, ENDED: monotonic, when it happened (<= now). SCHEDULED: when the next run is
+	 * due; USEC_INFINITY: never.
+	 */
+	usec_t at_usec;
+	usec_t span_usec; /* EXTEND */
 	uint64_t op; /* START, STOP, RESTART, SIGNAL: the request's id, 0 for none */
 	int signo; /* SIGNAL; 0: none, only the request is remembered */
 	/*
@@ -104,7 +167,9 @@ enum core_then {
 	CORE_THEN_START,
 	CORE_THEN_BACKOFF,
 	CORE_THEN_EXITED,
-	CORE_THEN_FAILED
+	CORE_THEN_FAILED,
+	CORE_THEN_WAIT, /* for its dependency, then start */
+	CORE_THEN_MAX
 };
 
 /* Acting requests remembered per service: so many clients at once can join what they began. */
@@ -142,7 +207,23 @@ struct core_record {
 	usec_t deadline_usec; /* monotonic: CORE_BACKOFF: next start; CORE_STOPPING: KILL or look
 				 again */
 	uint32_t starts_msec[SPEC_MAX_RESTART_LIMIT]; /* monotonic modulo 2^32, oldest first */
+	uint8_t phase; /* enum core_phase */
+	uint8_t cause; /* enum core_cause, of this or the last generation */
+	uint8_t health; /* enum core_health */
+	uint8_t early; /* bits of enum core_early */
+	bool queued; /* a run was due while the last one was on, and follows it */
+	bool automatic; /* CORE_WAITING: the start will be an automatic one, after an end */
+	uint16_t n_unhealthy; /* checks that failed in a row */
+	uint32_t blocker; /* whom why speaks of: a service, or CORE_NO_SERVICE */
+	usec_t due_usec; /* monotonic: when its schedule comes round next; USEC_INFINITY */
 };
+
+/* What has been heard of a generation before its turn. */
+enum core_early {
+	CORE_EARLY_READY = 1 << 0, /* before CORE_EVENT_STARTED or CORE_EVENT_MAINPID */
+};
+
+#define CORE_NO_SERVICE UINT32_MAX
 
 /* What the engine has to do for a service after a step. */
 enum core_do {
@@ -150,7 +231,17 @@ enum core_do {
 	CORE_DO_SIGNAL = 1 << 1, /* send signo to scope, with record.signal_op */
 	CORE_DO_WATCH_TREE = 1 << 2, /* tell CORE_EVENT_GONE once the tree is empty */
 	CORE_DO_PUBLISH = 1 << 3, /* the state has changed from previous */
-	CORE_DO_COMMIT = 1 << 4 /* the record has changed; set with each of the others */
+	CORE_DO_COMMIT = 1 << 4, /* the record has changed; set with each of the others */
+	/*
+	 * Run the command of `hook` for record.generation, and tell CORE_EVENT_HOOK when it has
+	 * ended. Asked for again, for the same hook and generation, by an engine that recovers: it
+	 * is the same run.
+	 */
+	CORE_DO_HOOK = 1 << 5,
+	CORE_DO_CANCEL_HOOK = 1 << 6, /* kill the hook of the phase that the service was in */
+	CORE_DO_FIND_MAIN = 1 << 7, /* tell CORE_EVENT_MAINPID once the pid-file names it */
+	CORE_DO_SCHEDULE = 1 << 8, /* tell CORE_EVENT_SCHEDULED for the run after now */
+	CORE_DO_HEALTH = 1 << 9 /* health has changed */
 };
 
 struct core_change {
@@ -158,10 +249,47 @@ struct core_change {
 	unsigned todo; /* enum core_do */
 	int signo;
 	enum spec_kill scope;
+	enum spec_hook hook; /* with CORE_DO_HOOK */
+	enum spec_hook cancel; /* with CORE_DO_CANCEL_HOOK */
 	enum core_state previous;
 };
 
+/* How services depend on each other. requires and wants imply after. */
+enum core_link_kind {
+	CORE_LINK_REQUIRES = 1 << 0,
+	CORE_LINK_WANTS = 1 << 1,
+	CORE_LINK_AFTER = 1 << 2,
+	CORE_LINK_CONFLICTS = 1 << 3 /* for both, said by either */
+};
+
+struct core_link {
+	uint32_t from, to; /* from requires to, …; from != to */
+	unsigned kinds; /* enum core_link_kind */
+};
+
 struct core;
+struct core_graph;
+
+/*
+ * All links between n services, and the pools: n_pools of so many slots each, and for each
+ * service the pool that it takes a slot of while it lives, or CORE_NO_POOL. Everything is copied.
+ * 0; -ENOMEM; -ELOOP where the order that links ask for goes round in a circle.
+ */
+#define CORE_NO_POOL UINT32_MAX
+int core_graph_new(uint32_t n_services, const struct core_link *links, size_t n_links,
+	const uint32_t *pool_of, const uint32_t *slots, uint32_t n_pools,
+	struct core_graph **ret_graph);
+void core_graph_free(struct core_graph *g);
+/*
+ * The graph in force from now on, which the core owns; of at least as many services as were
+ * added. Can't fail. CORE_EVENT_SETTLE is to follow, once policies fit.
+ */
+void core_set_graph(struct core *c, struct core_graph *g);
+/*
+ * The place of a service in the order of its dependencies: what it depends on has a lower one.
+ * To be started in this order, and stopped in the opposite one.
+ */
+uint32_t core_rank(const struct core *c, uint32_t service);
 
 /* Room for n services; NULL for lack of memory. max_starting: 0 for no limit. */
 struct core *core_new(uint32_t n_services, unsigned max_starting);
@@ -219,7 +347,7 @@ bool core_is_shutting_down(const struct core *c);
  */
 bool core_essential_end(const struct core *c, uint32_t *ret_service);
 
-/* When to send CORE_EVENT_DEADLINE; USEC_INFINITY for never. */
+/* When to send CORE_EVENT_DEADLINE, of its state or its schedule; USEC_INFINITY for never. */
 usec_t core_deadline(const struct core *c, uint32_t service);
 
 /* What has become of an acting request on a service. */
@@ -234,12 +362,19 @@ enum core_outcome core_judge(
 
 /*
  * In words, without an end: "exited with code 1; gave up after 5 automatic restarts in
- * 1min", "operator", "cannot execute: No such file or directory". error_text turns an
- * errno into text (the core may not call strerror); stage_text may be "".
+ * 1min", "operator", "cannot execute: No such file or directory".
  */
-#define CORE_REASON_SIZE 160
-const char *core_reason(const struct core *c, uint32_t service, const char *stage_text,
-	const char *(*error_text)(int), char ret_text[static CORE_REASON_SIZE]);
+#define CORE_REASON_SIZE 256
+struct core_words {
+	const char *stage_text; /* of a spawn that failed; may be "" */
+	const char *(*error_text)(int error); /* the core may not call strerror */
+	/* The name of a service or of its pool; "" for one that is not known any more. */
+	const char *(*name)(const void *userdata, uint32_t service);
+	const char *(*pool)(const void *userdata, uint32_t service);
+	const void *userdata;
+};
+const char *core_reason(const struct core *c, uint32_t service, const struct core_words *words,
+	char ret_text[static CORE_REASON_SIZE]);
 
 /* The same for one end of a service's process: "exited with code 1". Returns ret_text. */
 const char *core_end_to_text(enum core_end end, int status, const char *stage_text,
@@ -248,3 +383,5 @@ const char *core_end_to_text(enum core_end end, int status, const char *stage_te
 const char *core_state_to_string(enum core_state s);
 int core_state_from_string(const char *text, enum core_state *ret_state);
 const char *core_event_to_string(enum core_event_type t);
+const char *core_phase_to_string(enum core_phase p);
+const char *core_health_to_string(enum core_health h); /* "unknown", "healthy", "unhealthy" */
