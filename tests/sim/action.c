@@ -9,8 +9,7 @@
 /* Hooks that somebody waits for, and whose generation is (at most) this one. */
 bool check_hook_runs(const struct world *w, uint32_t i, uint64_t generation)
 {
-	static const enum spec_hook waited_for[] = {
-		SPEC_HOOK_PRE_START, SPEC_HOOK_PRE_STOP, SPEC_HOOK_STOP, SPEC_HOOK_POST_STOP};
+	static const enum spec_hook waited_for[] = {SPEC_HOOK_PRE_START, SPEC_HOOK_POST_STOP};
 
 	for (size_t k = 0; k < ELEMENTSOF(waited_for); k++) {
 		const struct hook_run *h = &w->places[i].hooks[waited_for[k]];
@@ -34,8 +33,8 @@ void check_spawn(struct world *w, const struct core_change *c)
 	HOLDS(w, INV_GENERATIONS_GROW, i, r->generation > p->generation);
 	HOLDS(w, INV_WANTED, i, p->may_run);
 	HOLDS(w, INV_SHUTDOWN, i, !w->shutting_down);
-	HOLDS(w, INV_RECORD, i, r->state == CORE_STARTING && r->phase == CORE_PHASE_EXEC);
-	HOLDS(w, INV_RECORD, i, !(c->todo & CORE_DO_SIGNAL));
+	/* or stopped again in the same step, by a configuration that is at odds with itself */
+	HOLDS(w, INV_RECORD, i, r->phase == CORE_PHASE_EXEC || c->todo & CORE_DO_SIGNAL);
 	if (pre_start->generation == r->generation)
 		HOLDS(w, INV_HOOK_ORDER, i,
 			!pre_start->running && !pre_start->to_tell && pre_start->ok);
@@ -141,12 +140,15 @@ void check_signal(struct world *w, const struct core_change *c)
 	}
 	HOLDS(w, INV_RECORD, i, r->user_signo == 0 && r->signo == c->signo);
 	HOLDS(w, INV_RECORD, i, r->state == CORE_STOPPING && r->phase == CORE_PHASE_SIGNAL);
-	HOLDS(w, INV_ONE_GENERATION, i, p->generation == r->generation);
+	HOLDS(w, INV_ONE_GENERATION, i,
+		p->generation == r->generation || c->todo & CORE_DO_SPAWN);
 	HOLDS(w, INV_NO_SIGNAL_TO_REAPED, i, !reaped || c->scope == SPEC_KILL_TREE);
 	HOLDS(w, INV_NO_SIGNAL_TO_REAPED, i, !reaped || r->main_ended);
 	if (c->signo == SIGKILL) {
 		HOLDS(w, INV_KILL, i, c->scope == SPEC_KILL_TREE && r->killed);
-		HOLDS(w, INV_KILL, i, p->kill_allowed || w->now >= p->kill_due);
+		HOLDS(w, INV_KILL, i,
+			p->kill_allowed || w->now >= p->kill_due ||
+				policy_of(w, i)->stop_timeout_usec == 0);
 		return;
 	}
 	HOLDS(w, INV_KILL, i,
@@ -165,13 +167,15 @@ void check_hook(struct world *w, const struct core_change *c)
 	const struct core_record *r = record_of(w, i);
 	struct place *p = &w->places[i];
 	const struct hook_run *h = &p->hooks[c->hook];
+	/* begun and stopped again in this step, by a configuration that is at odds with itself */
+	bool cancelled = r->phase == CORE_PHASE_CANCELLED && c->todo & CORE_DO_CANCEL_HOOK;
 
 	HOLDS(w, INV_HOOK_ONCE, i, h->generation < r->generation && !h->running);
 	HOLDS(w, INV_HOOK_ONCE, i, policy_of(w, i)->hooks & 1U << c->hook);
 	switch (c->hook) {
 	case SPEC_HOOK_PRE_START:
 		HOLDS(w, INV_HOOK_ORDER, i,
-			r->state == CORE_STARTING && r->phase == CORE_PHASE_PRE_START);
+			r->phase == CORE_PHASE_PRE_START || cancelled);
 		HOLDS(w, INV_HOOK_ORDER, i, !tree_exists(p) && !p->tell_ended);
 		break;
 	case SPEC_HOOK_PRE_STOP:

@@ -111,20 +111,23 @@ bool check_is_there(const struct world *w, uint32_t i)
 	       (r->state == CORE_EXITED && policy_of(w, i)->type == SPEC_TYPE_ONESHOT);
 }
 
+static bool is_coming(const struct world *w, uint32_t i, bool stops_count);
+
 /* Waiting for something that nobody is going to bring about. Links make no circle. */
-static bool is_stuck(const struct world *w, uint32_t i)
+static bool is_stuck(const struct world *w, uint32_t i, bool stops_count)
 {
 	for (unsigned k = 0; k < w->config.n_links; k++) {
 		const struct core_link *l = &w->config.links[k];
 
 		if (l->from == i && l->kinds & CORE_LINK_REQUIRES && is_used(w, l->to) &&
-			!check_is_there(w, l->to) && !check_is_coming(w, l->to))
+			!check_is_there(w, l->to) && !is_coming(w, l->to, stops_count))
 			return true;
 	}
 	return false;
 }
 
-bool check_is_coming(const struct world *w, uint32_t i)
+/* stops_count: also what stops for good, which others find out when it has. */
+static bool is_coming(const struct world *w, uint32_t i, bool stops_count)
 {
 	const struct core_record *r = record_of(w, i);
 
@@ -134,13 +137,18 @@ bool check_is_coming(const struct world *w, uint32_t i)
 		return true;
 	case CORE_WAITING:
 		return r->why != CORE_WHY_SCHEDULE &&
-		       (r->why != CORE_WHY_DEPENDENCY || !is_stuck(w, i));
+		       (r->why != CORE_WHY_DEPENDENCY || !is_stuck(w, i, stops_count));
 	case CORE_STOPPING:
 		return !w->shutting_down &&
-		       (r->then == CORE_THEN_START || r->then == CORE_THEN_BACKOFF);
+		       (stops_count || r->then == CORE_THEN_START || r->then == CORE_THEN_BACKOFF);
 	default:
 		return false;
 	}
+}
+
+bool check_is_coming(const struct world *w, uint32_t i)
+{
+	return is_coming(w, i, false);
 }
 
 /* --- each by itself --- */
@@ -183,7 +191,7 @@ static void check_record(struct world *w, uint32_t i)
 	HOLDS(w, INV_RECORD, i, !record_difference(r, &p->disk));
 	HOLDS(w, INV_WANTED, i, r->desired_up || !up);
 	HOLDS(w, INV_WANTED, i, !r->desired_up || r->state != CORE_STOPPED);
-	HOLDS(w, INV_WANTED, i, !r->desired_up || p->may_run);
+	HOLDS(w, INV_WANTED, i, !r->desired_up || p->may_run || w->shutting_down);
 	HOLDS(w, INV_LAST_WORD, i, r->desired_up || !p->must_run);
 }
 
@@ -196,7 +204,8 @@ static void check_tree(struct world *w, uint32_t i)
 
 	HOLDS(w, INV_NOTHING_ALIVE, i, is_live(r) || !tree_exists(p));
 	HOLDS(w, INV_ONE_GENERATION, i, process || !tree_exists(p));
-	HOLDS(w, INV_ONE_GENERATION, i, !process || p->generation == r->generation);
+	HOLDS(w, INV_ONE_GENERATION, i,
+		!process || p->generation == r->generation || !w->settled);
 	/* whoever waits for the end of a tree is told of it */
 	HOLDS(w, INV_DEADLINE, i,
 		!process || !r->main_ended || p->watched == r->generation || !w->settled);
@@ -271,7 +280,7 @@ static unsigned n_in_pool(const struct world *w, uint32_t pool)
 	for (EACH_PLACE(w, i)) {
 		const struct core_record *r = record_of(w, i);
 
-		n += w->config.services[i].pool == pool && !w->places[i].removed &&
+		n += w->config.services[i].pool == pool &&
 		     (is_live(r) || (r->state == CORE_WAITING && r->why == CORE_WHY_SLOT));
 	}
 	return n;
@@ -314,7 +323,7 @@ static void check_waiting(struct world *w, uint32_t i)
 		if (world_failed(w))
 			return;
 		HOLDS(w, INV_CAUSE, i, !check_is_there(w, other));
-		HOLDS(w, INV_CAUSE, i, kinds & CORE_LINK_REQUIRES || check_is_coming(w, other));
+		HOLDS(w, INV_CAUSE, i, kinds & CORE_LINK_REQUIRES || is_coming(w, other, true));
 		break;
 	case CORE_WHY_CONFLICT:
 		HOLDS(w, INV_CAUSE, i, kinds & CORE_LINK_CONFLICTS);
@@ -352,7 +361,7 @@ static void check_requests(struct world *w)
 	for (unsigned k = 0; k < WORLD_MAX_REQUESTS; k++) {
 		const struct request *q = &w->requests[k];
 
-		if (q->pending && q->asked_at < w->n_op)
+		if (q->pending && q->connected && q->asked_at < w->n_op)
 			HOLDS(w, INV_ANSWER, q->service,
 				core_judge(w->core, q->service, q->type, q->before) ==
 					CORE_PENDING);
@@ -383,8 +392,9 @@ void check_all(struct world *w)
 		if (world_failed(w))
 			return;
 	}
-	if (w->settled)
-		check_required(w);
+	if (!w->settled)
+		return;
+	check_required(w);
 	check_requests(w);
 	check_down(w);
 }

@@ -45,14 +45,14 @@ enum invariant {
 	INV_MAX
 };
 
+struct world;
+
 struct failure {
 	enum invariant invariant; /* INV_MAX: none */
 	const char *what; /* the condition that does not hold */
 	uint32_t service;
 	unsigned n_op;
 };
-
-struct world;
 
 const char *invariant_name(enum invariant i);
 const char *invariant_sentence(enum invariant i);
@@ -82,8 +82,6 @@ void check_transition(struct world *w, uint32_t i, const struct core_record *now
 bool check_is_coming(const struct world *w, uint32_t i);
 /* What requires it may start. */
 bool check_is_there(const struct world *w, uint32_t i);
-/* At the end: faults have stopped, and all have come to what is wanted of them. */
-void check_settled(struct world *w);
 
 /* --- record.c --- */
 

@@ -154,7 +154,7 @@ void draw_graph(uint64_t *random, struct sim_config *c)
 /* --- operations --- */
 
 /* How often each kind is drawn; 0 where a run does without it. */
-static void draw_weights(uint64_t *random, unsigned faults, uint32_t weights[static OP_MAX])
+static void draw_weights(uint64_t *random, uint32_t weights[static OP_MAX])
 {
 	static const uint32_t requests[] = {0, 8, 16, 32};
 
@@ -164,7 +164,7 @@ static void draw_weights(uint64_t *random, unsigned faults, uint32_t weights[sta
 	weights[OP_start] += 16;
 	weights[OP_live] = 500 + 100 * sim_below(random, 4);
 	weights[OP_time] = 150 + 100 * sim_below(random, 3);
-	weights[OP_stale] = faults & FAULT_stale ? 60 : 0;
+	weights[OP_stale] = sim_rarely(random, 2) ? 60 : 0;
 	weights[OP_die] = sim_rarely(random, 2) ? 20 : 0;
 	for (unsigned k = OP_policy; k <= OP_add; k++)
 		weights[k] = sim_rarely(random, 3) ? 10 : 0;
@@ -189,7 +189,7 @@ static void draw_ops(uint64_t *random, struct history *h)
 	uint32_t weights[OP_MAX], used[SIM_SERVICES], n_used = 0;
 	uint32_t end = h->config.loner || !sim_rarely(random, 3) ? SIM_OPS : 120;
 
-	draw_weights(random, h->faults, weights);
+	draw_weights(random, weights);
 	for (uint32_t i = 0; i < SIM_SERVICES; i++) {
 		if (h->config.services[i].used)
 			used[n_used++] = i;

@@ -26,8 +26,7 @@ bool set_graph(struct world *w)
 	unsigned n_links = 0;
 
 	for (uint32_t i = 0; i < SIM_SERVICES; i++)
-		pool_of[i] = is_used(w, i) && !w->places[i].removed ? c->services[i].pool
-								    : CORE_NO_POOL;
+		pool_of[i] = is_used(w, i) ? c->services[i].pool : CORE_NO_POOL;
 	for (unsigned k = 0; k < c->n_links; k++) {
 		const struct core_link *l = &c->links[k];
 
@@ -41,7 +40,7 @@ bool set_graph(struct world *w)
 	return true;
 }
 
-static void settle(struct world *w)
+void settle_all(struct world *w)
 {
 	struct core_event e = {.type = CORE_EVENT_SETTLE};
 
@@ -49,12 +48,30 @@ static void settle(struct world *w)
 	step(w, &e);
 }
 
+uint32_t sort_places(const struct world *w, uint32_t order[static SIM_SERVICES])
+{
+	uint32_t n = 0;
+
+	for (EACH_PLACE(w, i)) {
+		uint32_t k = n++;
+
+		for (; k > 0 && core_rank(w->core, order[k - 1]) > core_rank(w->core, i); k--)
+			order[k] = order[k - 1];
+		order[k] = i;
+	}
+	return n;
+}
+
 static void autostart(struct world *w)
 {
-	for (EACH_PLACE(w, i)) {
+	uint32_t order[SIM_SERVICES], n = sort_places(w, order);
+
+	for (uint32_t k = 0; k < n && !w->shutting_down; k++) {
+		uint32_t i = order[k];
 		struct place *p = &w->places[i];
 
 		p->fresh = false;
+		w->random = random_for(w, i);
 		/* An engine that died in the middle of this has started some of them. */
 		if (record_of(w, i)->why == CORE_WHY_NEVER_STARTED && policy_of(w, i)->autostart)
 			ask(w, i, CORE_EVENT_AUTOSTART);
@@ -81,7 +98,7 @@ void engine_begin(struct world *w)
 		w->places[i].seen = w->places[i].disk = *record_of(w, i);
 	HOLDS(w, INV_REFUSED, SIM_SERVICES, set_graph(w));
 	autostart(w);
-	settle(w);
+	settle_all(w);
 }
 
 /* --- after another one --- */
@@ -108,7 +125,7 @@ static void launcher_tells(struct world *w)
  * What is on disk is the truth: a core made of it is the one that was, and finds nothing to do.
  * Only where nothing is half done or untold, which would be.
  */
-static void check_recovery(struct world *w)
+void check_recovery(struct world *w)
 {
 	struct core_event e = {.type = CORE_EVENT_SETTLE};
 	struct core *old = w->core, *core = core_new(n_places(w), w->config.max_starting);
@@ -123,11 +140,17 @@ static void check_recovery(struct world *w)
 	set_graph(w);
 	w->settled = true;
 	core_step(core, &e, w->now, 0);
-	HOLDS(w, INV_RECOVERY, SIM_SERVICES,
-		!core_next_change(core, &c) || c.todo == (CORE_DO_COMMIT | CORE_DO_SCHEDULE));
+	while (core_next_change(core, &c))
+		HOLDS(w, INV_RECOVERY, c.service,
+			!(c.todo & ~(unsigned)(CORE_DO_COMMIT | CORE_DO_SCHEDULE)));
 	for (EACH_PLACE(w, i)) {
-		const char *field = record_difference(core_record(old, i), core_record(core, i));
+		struct core_record r = *core_record(old, i);
+		const char *field;
 
+		/* of several that are in the way, the other one may name another one */
+		if (r.state == CORE_WAITING && r.why == core_record(core, i)->why)
+			r.blocker = core_record(core, i)->blocker;
+		field = record_difference(&r, core_record(core, i));
 		if (field)
 			tell(w, "service %u: %s differs after the engine's death", i, field);
 		HOLDS(w, INV_RECOVERY, i, !field);
@@ -157,6 +180,8 @@ void engine_restart(struct world *w)
 		return;
 	tell(w, "the next engine starts");
 	check_recovery(w);
+	for (unsigned k = 0; k < WORLD_MAX_REQUESTS; k++)
+		w->requests[k].connected = false;
 	forget(w);
 	core_free(w->core);
 	w->core = core_new(n_places(w), w->config.max_starting);
@@ -171,6 +196,6 @@ void engine_restart(struct world *w)
 		autostart(w);
 	else
 		bring_in_line(w);
-	settle(w);
+	settle_all(w);
 	ask_again(w);
 }

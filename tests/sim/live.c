@@ -80,7 +80,7 @@ static void end_hook(struct world *w, uint32_t i, enum spec_hook hook)
 
 	h->running = false;
 	h->to_tell = true;
-	tell(w, "    service %u: hook %s ends, %s", i, spec_hook_to_string(hook),
+	tell(w, "    service %u: hook %s ends, %s", i, hook_name(hook),
 		h->ok ? "well" : "badly");
 	if (hook == SPEC_HOOK_STOP && h->ok && p->main_alive && p->generation == h->generation &&
 		!p->stubborn && p->signalled == 0)

@@ -60,6 +60,14 @@ static void send_signal(struct world *w, uint32_t i, int signo, enum spec_kill s
 
 /* --- hooks --- */
 
+const char *hook_name(enum spec_hook hook)
+{
+	static const char *const names[SPEC_HOOK_MAX] = {
+		"pre-start", "post-start", "pre-stop", "stop", "post-stop", "on-failed"};
+
+	return hook < SPEC_HOOK_MAX ? names[hook] : "?";
+}
+
 static void run_hook(struct world *w, uint32_t i, enum spec_hook hook, uint64_t generation)
 {
 	struct hook_run *h = &w->places[i].hooks[hook];
@@ -69,14 +77,14 @@ static void run_hook(struct world *w, uint32_t i, enum spec_hook hook, uint64_t 
 		.hangs = has_fault(w, FAULT_hooks) && rarely(w, 3),
 		.ok = !(has_fault(w, FAULT_hooks) && rarely(w, 3))};
 	tell(w, "    service %u: run hook %s of generation %" PRIu64, i,
-		spec_hook_to_string(hook), generation);
+		hook_name(hook), generation);
 }
 
 static void cancel_hook(struct world *w, uint32_t i, enum spec_hook hook)
 {
 	struct hook_run *h = &w->places[i].hooks[hook];
 
-	tell(w, "    service %u: kill hook %s", i, spec_hook_to_string(hook));
+	tell(w, "    service %u: kill hook %s", i, hook_name(hook));
 	if (!h->running)
 		return;
 	h->cancelled = true;
@@ -86,6 +94,16 @@ static void cancel_hook(struct world *w, uint32_t i, enum spec_hook hook)
 }
 
 /* --- all of a change --- */
+
+void set_policy(struct world *w, uint32_t i)
+{
+	struct place *p = &w->places[i];
+
+	p->steady = false;
+	p->policy_step = w->n_step;
+	p->n_starts = 0; /* another limit, of another window */
+	core_set_policy(w->core, i, policy_of(w, i));
+}
 
 /* With its last generation goes what it went by, where another configuration waits. */
 static void adopt_next(struct world *w, uint32_t i, const struct core_change *c)
@@ -98,8 +116,7 @@ static void adopt_next(struct world *w, uint32_t i, const struct core_change *c)
 		return;
 	p->has_next = p->changed = false;
 	w->config.services[i].policy = p->next;
-	p->steady = false;
-	core_set_policy(w->core, i, policy_of(w, i));
+	set_policy(w, i);
 }
 
 static void tell_change(struct world *w, const struct core_change *c)
@@ -122,10 +139,12 @@ static void act(struct world *w, const struct core_change *c)
 
 	if (c->todo & CORE_DO_SPAWN)
 		spawn(w, i, generation);
-	if (c->todo & CORE_DO_CANCEL_HOOK)
+	if (c->todo & CORE_DO_CANCEL_HOOK && c->hook != c->cancel)
 		cancel_hook(w, i, c->cancel);
 	if (c->todo & CORE_DO_HOOK)
 		run_hook(w, i, c->hook, generation);
+	if (c->todo & CORE_DO_CANCEL_HOOK && c->hook == c->cancel)
+		cancel_hook(w, i, c->cancel);
 	if (c->todo & CORE_DO_SIGNAL)
 		send_signal(w, i, c->signo, c->scope);
 	if (c->todo & CORE_DO_WATCH_TREE)

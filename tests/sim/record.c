@@ -30,7 +30,7 @@ static const struct field fields[] = {
 	FIELD(ready_order, ORDER), FIELD(ops[0], PLAIN), FIELD(ops[1], PLAIN),
 	FIELD(ops[2], PLAIN), FIELD(ops[3], PLAIN), FIELD(since_usec, TIME),
 	FIELD(started_usec, TIME), FIELD(ended_usec, TIME), FIELD(deadline_usec, TIME),
-	FIELD(phase, PLAIN), FIELD(cause, PLAIN), FIELD(health, PLAIN), FIELD(early, PLAIN),
+	FIELD(phase, PLAIN), FIELD(cause, PLAIN), FIELD(last_cause, PLAIN), FIELD(health, PLAIN), FIELD(early, PLAIN),
 	FIELD(queued, PLAIN), FIELD(automatic, PLAIN), FIELD(n_unhealthy, PLAIN),
 	FIELD(blocker, PLAIN), FIELD(due_usec, TIME),
 };

@@ -57,18 +57,20 @@ static void restart_changed(struct world *w, uint32_t i)
 
 void bring_in_line(struct world *w)
 {
-	for (EACH_PLACE(w, i)) {
-		if (w->places[i].removed)
-			stop_removed(w, i);
-	}
-	for (EACH_PLACE(w, i)) {
-		struct place *p = &w->places[i];
+	uint32_t order[SIM_SERVICES], n = sort_places(w, order);
 
-		w->random = random_for(w, i);
+	for (uint32_t k = n; k-- > 0;) {
+		if (w->places[order[k]].removed)
+			stop_removed(w, order[k]);
+	}
+	for (uint32_t k = 0; k < n; k++) {
+		struct place *p = &w->places[order[k]];
+
+		w->random = random_for(w, order[k]);
 		if (p->changed)
-			restart_changed(w, i);
+			restart_changed(w, order[k]);
 		if (p->fresh)
-			start_added(w, i);
+			start_added(w, order[k]);
 	}
 	for (EACH_PLACE(w, i)) {
 		struct core_event e = {.type = CORE_EVENT_UNBLOCK, .service = i};
@@ -76,14 +78,6 @@ void bring_in_line(struct world *w)
 		if (record_of(w, i)->why == CORE_WHY_PREDECESSOR && !w->places[i].blocked)
 			step(w, &e);
 	}
-}
-
-static void settle(struct world *w)
-{
-	struct core_event e = {.type = CORE_EVENT_SETTLE};
-
-	w->settled = true;
-	step(w, &e);
 }
 
 /* --- services that go --- */
@@ -145,8 +139,7 @@ static void change_policy(struct world *w, uint32_t i)
 		if (p->has_next)
 			p->next = policy;
 		w->config.services[i].policy = policy;
-		p->steady = false;
-		core_set_policy(w->core, i, policy_of(w, i));
+		set_policy(w, i);
 		return;
 	}
 	tell(w, "reload: another definition of service %u", i);
@@ -157,10 +150,10 @@ static void change_policy(struct world *w, uint32_t i)
 		return;
 	p->has_next = false;
 	w->config.services[i].policy = p->next;
-	p->steady = false;
-	core_set_policy(w->core, i, policy_of(w, i));
+	set_policy(w, i);
 }
 
+/* Of services that are not configured any more, but there, links and pools stay. */
 static void change_graph(struct world *w)
 {
 	struct sim_config c = w->config;
@@ -169,23 +162,48 @@ static void change_graph(struct world *w)
 	for (uint32_t i = 0; i < SIM_SERVICES; i++)
 		c.services[i].used = is_used(w, i) && !w->places[i].removed;
 	draw_graph(&w->random, &c);
-	for (uint32_t i = 0; i < SIM_SERVICES; i++)
+	for (unsigned k = 0; k < w->config.n_links && c.n_links < SIM_LINKS; k++) {
+		if (w->places[w->config.links[k].from].removed)
+			c.links[c.n_links++] = w->config.links[k];
+	}
+	for (uint32_t i = 0; i < SIM_SERVICES; i++) {
+		uint32_t pool = w->config.services[i].pool;
+
 		c.services[i].used = is_used(w, i);
+		if (w->places[i].removed)
+			c.services[i].pool = pool < c.n_pools ? pool : CORE_NO_POOL;
+	}
 	w->config = c;
 }
 
-/* Nobody can depend on what the configuration does not have. */
+/* Those that are being left may not agree about their order with what comes instead. */
+static void enforce_graph(struct world *w)
+{
+	struct sim_config *c = &w->config;
+	unsigned n = 0;
+
+	if (set_graph(w))
+		return;
+	for (unsigned k = 0; k < c->n_links; k++) {
+		if (!w->places[c->links[k].from].removed)
+			c->links[n++] = c->links[k];
+	}
+	HOLDS(w, INV_REFUSED, SIM_SERVICES, n < c->n_links);
+	c->n_links = n;
+	HOLDS(w, INV_REFUSED, SIM_SERVICES, set_graph(w));
+}
+
+/* Nobody that stays can depend on what the configuration does not have; it keeps its own links. */
 static void unlink_service(struct world *w, uint32_t i)
 {
 	struct sim_config *c = &w->config;
 	unsigned n = 0;
 
 	for (unsigned k = 0; k < c->n_links; k++) {
-		if (c->links[k].from != i && c->links[k].to != i)
+		if (c->links[k].to != i || w->places[c->links[k].from].removed)
 			c->links[n++] = c->links[k];
 	}
 	c->n_links = n;
-	c->services[i].pool = CORE_NO_POOL;
 }
 
 static void remove_service(struct world *w, uint32_t i)
@@ -291,9 +309,8 @@ void reload(struct world *w, const struct sim_op *op)
 		refuse(w);
 		return;
 	}
+	enforce_graph(w);
 	core_set_max_starting(w->core, w->config.max_starting);
-	HOLDS(w, INV_REFUSED, SIM_SERVICES, set_graph(w));
 	bring_in_line(w);
-	if (!w->dying)
-		settle(w);
+	settle_all(w);
 }

@@ -70,6 +70,7 @@ static void note_request(struct world *w, uint32_t i, enum core_event_type type)
 		if (w->shutting_down)
 			break;
 		note_start(w, i, true);
+		p->after_end = false;
 		if (!is_up)
 			p->n_starts = 0;
 		else if (type == CORE_EVENT_RESTART && r->ready &&
@@ -102,14 +103,16 @@ static void note_request(struct world *w, uint32_t i, enum core_event_type type)
  * The engine has died before the service's own record was committed: as if nobody had asked, so
  * nobody knows what of it is true until the client has asked again.
  */
-static void unsure(struct world *w, uint32_t i, const bool may_run[static SIM_SERVICES])
+static void unsure(struct world *w, uint32_t i, const struct place before[static SIM_SERVICES])
 {
 	if (w->committed >> i & 1)
 		return;
 	for (uint32_t k = 0; k < SIM_SERVICES; k++) {
-		w->places[k].may_run |= may_run[k];
+		w->places[k].may_run |= before[k].may_run;
 		w->places[k].must_run = false;
 	}
+	w->places[i].after_end = before[i].after_end;
+	w->places[i].pulled = true;
 }
 
 static struct request *remember(struct world *w, const struct core_event *e)
@@ -120,6 +123,7 @@ static struct request *remember(struct world *w, const struct core_event *e)
 		if (q->pending)
 			continue;
 		*q = (struct request){.pending = true,
+			.connected = true,
 			.service = e->service,
 			.type = e->type,
 			.op = e->op,
@@ -132,16 +136,16 @@ static struct request *remember(struct world *w, const struct core_event *e)
 
 void ask_event(struct world *w, const struct core_event *e)
 {
-	bool may_run[SIM_SERVICES];
+	struct place before[SIM_SERVICES];
 
-	for (uint32_t k = 0; k < SIM_SERVICES; k++)
-		may_run[k] = w->places[k].may_run;
+	if (w->cut > 0)
+		memcpy(before, w->places, sizeof(before));
 	note_request(w, e->service, e->type);
 	w->asked = e->service;
 	step(w, e);
 	w->asked = SIM_SERVICES;
 	if (w->dying)
-		unsure(w, e->service, may_run);
+		unsure(w, e->service, before);
 }
 
 static bool is_acting(enum core_event_type type)
@@ -206,7 +210,7 @@ void judge_requests(struct world *w, uint32_t i)
 		struct request *q = &w->requests[k];
 		enum core_outcome outcome;
 
-		if (!q->pending || q->service != i)
+		if (!q->pending || !q->connected || q->service != i)
 			continue;
 		outcome = core_judge(w->core, i, q->type, q->before);
 		if (outcome == CORE_PENDING)
@@ -228,6 +232,7 @@ void ask_again(struct world *w)
 
 		if (!q->pending || world_failed(w))
 			continue;
+		q->connected = true;
 		r = record_of(w, q->service);
 		q->before = r->generation;
 		if (core_remembers(w->core, q->service, q->op)) {

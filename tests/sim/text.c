@@ -17,35 +17,52 @@
 struct setting {
 	const char *name;
 	size_t offset, size;
+	const char *const *values; /* of an enumeration, by name; else NULL: a number */
 };
 
 /* clang-format off */
-#define SETTING(label, field) {label, offsetof(struct spec_policy, field), \
-	sizeof(((struct spec_policy *)NULL)->field)}
+static const char *const types[] = {"simple", "oneshot", "forking", NULL};
+static const char *const restarts[] = {"always", "on-failure", "on-abnormal", "never", NULL};
+static const char *const kills[] = {"tree", "group", "process", NULL};
+static const char *const kinds_of_ready[] = {
+	"exec", "notify", "fd", "tcp", "unix", "command", "log", NULL};
+static const char *const actions[] = {"restart", "none", "stop", NULL};
+static const char *const overlaps[] = {"skip", "queue", "kill", NULL};
+
+/* Times are in microseconds. */
+#define SETTING(label, field, names) {label, offsetof(struct spec_policy, field), \
+	sizeof(((struct spec_policy *)NULL)->field), names}
 static const struct setting settings[] = {
-	SETTING("type", type),
-	SETTING("restart", restart),
-	SETTING("success", success_codes[0]),
-	SETTING("delay", restart_delay_usec),
-	SETTING("max-delay", restart_max_delay_usec),
-	SETTING("jitter", restart_jitter_percent),
-	SETTING("limit", restart_limit),
-	SETTING("window", restart_window_usec),
-	SETTING("stable", stable_after_usec),
-	SETTING("stop-timeout", stop_timeout_usec),
-	SETTING("kill", stop_kill),
-	SETTING("autostart", autostart),
-	SETTING("essential", essential),
-	SETTING("ready", ready),
-	SETTING("ready-timeout", ready_timeout_usec),
-	SETTING("watchdog", watchdog_usec),
-	SETTING("health-failures", health_failures),
-	SETTING("health-action", health_action),
-	SETTING("scheduled", scheduled),
-	SETTING("overlap", overlap),
-	SETTING("hooks", hooks),
-	SETTING("hook-timeout", hook_timeout_usec),
+	SETTING("type", type, types),
+	SETTING("restart", restart, restarts),
+	SETTING("success", success_codes[0], NULL),
+	SETTING("delay", restart_delay_usec, NULL),
+	SETTING("max-delay", restart_max_delay_usec, NULL),
+	SETTING("jitter", restart_jitter_percent, NULL),
+	SETTING("limit", restart_limit, NULL),
+	SETTING("window", restart_window_usec, NULL),
+	SETTING("stable", stable_after_usec, NULL),
+	SETTING("stop-timeout", stop_timeout_usec, NULL),
+	SETTING("kill", stop_kill, kills),
+	SETTING("autostart", autostart, NULL),
+	SETTING("essential", essential, NULL),
+	SETTING("ready", ready, kinds_of_ready),
+	SETTING("ready-timeout", ready_timeout_usec, NULL),
+	SETTING("watchdog", watchdog_usec, NULL),
+	SETTING("health-failures", health_failures, NULL),
+	SETTING("health-action", health_action, actions),
+	SETTING("scheduled", scheduled, NULL),
+	SETTING("overlap", overlap, overlaps),
+	SETTING("hooks", hooks, NULL),
+	SETTING("hook-timeout", hook_timeout_usec, NULL),
 };
+
+_Static_assert(ELEMENTSOF(types) == SPEC_TYPE_MAX + 1, "each has a name");
+_Static_assert(ELEMENTSOF(restarts) == SPEC_RESTART_MAX + 1, "each has a name");
+_Static_assert(ELEMENTSOF(kills) == SPEC_KILL_MAX + 1, "each has a name");
+_Static_assert(ELEMENTSOF(kinds_of_ready) == SPEC_READY_MAX + 1, "each has a name");
+_Static_assert(ELEMENTSOF(actions) == SPEC_ACTION_MAX + 1, "each has a name");
+_Static_assert(ELEMENTSOF(overlaps) == SPEC_OVERLAP_MAX + 1, "each has a name");
 
 #define NAME(name) #name,
 static const char *const fault_names[] = {SIM_FAULTS(NAME)};
@@ -93,39 +110,6 @@ bool policy_plain(struct spec_policy *p, unsigned n)
 
 /* --- writing --- */
 
-/* Enumerations by name; everything else is a number, times are in microseconds. */
-static const char *value_name(const struct setting *s, uint64_t value)
-{
-	if (strcmp(s->name, "type") == 0)
-		return spec_type_to_string((enum spec_type)value);
-	if (strcmp(s->name, "restart") == 0)
-		return spec_restart_to_string((enum spec_restart)value);
-	if (strcmp(s->name, "kill") == 0)
-		return spec_kill_to_string((enum spec_kill)value);
-	if (strcmp(s->name, "ready") == 0)
-		return spec_ready_to_string((enum spec_ready)value);
-	if (strcmp(s->name, "health-action") == 0)
-		return spec_action_to_string((enum spec_action)value);
-	if (strcmp(s->name, "overlap") == 0)
-		return spec_overlap_to_string((enum spec_overlap)value);
-	return NULL;
-}
-
-static unsigned n_values(const struct setting *s)
-{
-	if (strcmp(s->name, "type") == 0)
-		return SPEC_TYPE_MAX;
-	if (strcmp(s->name, "restart") == 0)
-		return SPEC_RESTART_MAX;
-	if (strcmp(s->name, "kill") == 0)
-		return SPEC_KILL_MAX;
-	if (strcmp(s->name, "ready") == 0)
-		return SPEC_READY_MAX;
-	if (strcmp(s->name, "health-action") == 0)
-		return SPEC_ACTION_MAX;
-	return strcmp(s->name, "overlap") == 0 ? SPEC_OVERLAP_MAX : 0;
-}
-
 static void print_service(const struct sim_service *service, unsigned i, FILE *to)
 {
 	struct spec_policy plain = plain_policy();
@@ -135,12 +119,11 @@ static void print_service(const struct sim_service *service, unsigned i, FILE *t
 		fprintf(to, " pool=%u", service->pool);
 	for (size_t k = 0; k < ELEMENTSOF(settings); k++) {
 		uint64_t value = get(&service->policy, &settings[k]);
-		const char *name = value_name(&settings[k], value);
 
 		if (value == get(&plain, &settings[k]))
 			continue;
-		if (name)
-			fprintf(to, " %s=%s", settings[k].name, name);
+		if (settings[k].values)
+			fprintf(to, " %s=%s", settings[k].name, settings[k].values[value]);
 		else if (value == USEC_INFINITY)
 			fprintf(to, " %s=never", settings[k].name);
 		else
@@ -246,17 +229,16 @@ static bool index_of(const char *word, const char *const names[], size_t n, unsi
 static bool read_value(struct spec_policy *p, const struct setting *s, const char *text)
 {
 	uint64_t max = s->size == 8 ? UINT64_MAX : (UINT64_C(1) << s->size * 8) - 1, value;
-	unsigned n = n_values(s);
 
-	for (unsigned k = 0; k < n; k++) {
-		if (strcmp(text, value_name(s, k)) == 0) {
+	for (unsigned k = 0; s->values && s->values[k]; k++) {
+		if (strcmp(text, s->values[k]) == 0) {
 			set(p, s, k);
 			return true;
 		}
 	}
-	if (n == 0 && strcmp(text, "never") == 0 && s->size == 8)
+	if (!s->values && strcmp(text, "never") == 0 && s->size == 8)
 		value = USEC_INFINITY;
-	else if (n > 0 || !to_number(text, 10, s->size == 1 ? 1 : max, &value))
+	else if (s->values || !to_number(text, 10, s->size == 1 ? 1 : max, &value))
 		return false;
 	set(p, s, value);
 	return true;

@@ -22,8 +22,7 @@ static void note_automatic_start(struct world *w, uint32_t i)
 	p->starts_msec[p->n_starts++] = now;
 	for (unsigned k = 0; k < p->n_starts; k++)
 		n += now - p->starts_msec[k] <= policy->restart_window_usec / USEC_PER_MSEC;
-	if (p->limit_steady)
-		HOLDS(w, INV_LIMIT, i, policy->restart_limit == 0 || n <= policy->restart_limit);
+	HOLDS(w, INV_LIMIT, i, policy->restart_limit == 0 || n <= policy->restart_limit);
 }
 
 /* --- a generation begins --- */
@@ -56,7 +55,7 @@ static bool overtakes(const struct world *w, uint32_t i, uint32_t other)
 	const struct place *p = &w->places[i], *q = &w->places[other];
 	uint32_t pool = w->config.services[i].pool;
 
-	if (other == i || q->in_line == 0 || r->state != CORE_WAITING ||
+	if (other == i || is_live(&p->seen) || q->in_line == 0 || r->state != CORE_WAITING ||
 		q->seen.state != CORE_WAITING || q->seen.why != r->why)
 		return false;
 	if (r->why == CORE_WHY_POOL)
@@ -74,8 +73,7 @@ static void check_places(struct world *w, uint32_t i)
 
 	for (EACH_PLACE(w, k)) {
 		n_starting += record_of(w, k)->state == CORE_STARTING;
-		n_living += is_live(record_of(w, k)) && w->config.services[k].pool == pool &&
-			    !w->places[k].removed;
+		n_living += is_live(record_of(w, k)) && w->config.services[k].pool == pool;
 		HOLDS(w, INV_FAIR, i, !overtakes(w, i, k));
 	}
 	HOLDS(w, INV_PLACES, i,
@@ -101,7 +99,7 @@ static void check_begin(struct world *w, uint32_t i, const struct core_record *r
 		HOLDS(w, INV_ENDS_COUNTED, i, !p->after_end || p->pulled);
 	if (r->restarts > p->seen.restarts)
 		note_automatic_start(w, i);
-	p->steady = true;
+	p->steady = p->policy_step != w->n_step;
 	p->after_end = p->pulled = p->kill_allowed = p->by_shutdown = p->stop_begun = false;
 	p->late = w->calm;
 	p->kill_due = USEC_INFINITY;

@@ -112,6 +112,7 @@ static void pass_time(struct world *w)
 		2 * USEC_PER_SEC, 11 * USEC_PER_SEC, 50 * USEC_PER_SEC};
 	usec_t first = USEC_INFINITY;
 
+	sweep(w);
 	for (EACH_PLACE(w, i))
 		first = MIN_OF(first, core_deadline(w->core, i));
 	if (w->follow)
@@ -236,6 +237,9 @@ static void run_op(struct world *w, const struct sim_op *op)
 {
 	w->random = op->random;
 	w->cut = op->cut;
+	/* Of all at once, it would depend on the others whether the loner's turn comes. */
+	if (w->config.loner && (op->kind == OP_time || op->kind >= OP_policy))
+		w->cut = 0;
 	w->n_performed = w->committed = 0;
 	operate(w, op);
 	if (w->follow && w->follow[w->n_op].died)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/macro.h"
 #include "check.h"
 #include "history.h"
 
@@ -53,8 +54,8 @@ struct place {
 	bool may_run; /* somebody wanted it up since somebody wanted it down */
 	bool must_run; /* the last word was that it is to be up */
 	bool kill_allowed;
+	unsigned policy_step; /* when its policy last changed */
 	bool steady; /* its policy is the one that this generation began with */
-	bool limit_steady; /* and so is its restart-limit since it was last forgotten */
 	bool after_end; /* the next start is an automatic one */
 	bool pulled; /* or maybe not: somebody who needs it was started since */
 	bool stop_begun; /* in this generation: by a hook or a signal */
@@ -70,6 +71,7 @@ struct place {
 
 struct request {
 	bool pending;
+	bool connected; /* the engine knows of it */
 	uint32_t service;
 	enum core_event_type type;
 	uint64_t op, before;
@@ -182,6 +184,9 @@ void tell_deadlines(struct world *w);
 
 /* False: the engine has died after it had committed the change. */
 bool perform(struct world *w, const struct core_change *c);
+/* The policy that the configuration has now is the core's from now on. */
+void set_policy(struct world *w, uint32_t i);
+const char *hook_name(enum spec_hook hook);
 /* What a new engine does for what the last one may have committed and not done. */
 void redo(struct world *w, uint32_t i);
 
@@ -217,7 +222,14 @@ void shut_down(struct world *w, bool hurry);
 /* The engine's start: of the first one, and of one that goes on from what is on disk. */
 void engine_begin(struct world *w);
 void engine_restart(struct world *w);
+/* A core made of what is on disk is as this one is, if nothing is half done. */
+void check_recovery(struct world *w);
+/* False: the links go round in a circle. */
 bool set_graph(struct world *w);
+/* Has the core look at everything. */
+void settle_all(struct world *w);
+/* The places in use, in the order to start them; returns how many. */
+uint32_t sort_places(const struct world *w, uint32_t order[static SIM_SERVICES]);
 
 /* --- reload.c --- */
 
