@@ -224,6 +224,27 @@ class Reload(harness.SystemTest):
         s.ok("start", "a")
         self.assertIn("sleep", harness.command_of(s.services()["a"]["pid"]))
 
+    def test_what_ends_for_a_change_as_the_engine_dies_comes_back_once_and_changed(self):
+        def config(word):
+            return service("a", sh("trap 'while [ ! -e @DIR@/gate ]; do sleep 0.02; done; exit' TERM\n"
+                                   "echo up $WORD; while :; do sleep 0.02; done"),
+                           f'environment = {{"WORD={word}"}}', 'stop { kill = "process" }')
+        s = self.supervisor(config("old"))
+        s.wait_log("a", "up old\n")
+        old = s.services()["a"]["pid"]
+        self.apply(s, config("new"), wait=False)
+        self.assertEqual(s.services()["a"]["state"], "stopping")
+        engine = s.engine_pid()
+        os.kill(engine, signal.SIGSTOP)
+        s.flag("gate")
+        wait_until(lambda: not harness.is_alive(old), "it has ended, which the engine has not heard")
+        os.kill(engine, signal.SIGKILL)
+        s.wait_engine(other_than=engine)
+        s.wait_state("a", "running")
+        s.wait_log("a", "up new\n")
+        self.assertEqual(s.read_log("a"), "up old\nup new\n")
+        self.assertEqual(s.show("a")["generation"], 2)
+
     def test_removed_while_it_restarts_and_wanted_again(self):
         s = self.supervisor(service("a", LINGER, "stop { timeout = 1s }") + service("b", SLEEP))
         s.wait_log("a", "ready")
