@@ -57,6 +57,7 @@ struct service {
 	const struct spec_service *spec; /* what its generation goes by; of configs[config] */
 	const struct spec_service *next; /* what the next one will; NULL: the same */
 	uint8_t config, next_config;
+	bool undecided; /* next was found so: the last engine may not have come to act on it */
 	bool removed; /* not configured any more: it goes once its processes have gone */
 	struct list successors; /* services that wait for its end, by their node predecessor */
 	struct list predecessor;

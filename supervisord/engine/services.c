@@ -190,7 +190,7 @@ void services_take_in(struct engine *e, const struct roster *r, struct services_
 static int restore(struct engine *e, uint32_t id, const struct roster rosters[RECOVERY_CONFIGS])
 {
 	const struct recovery_record *record = &recovery_slot(&e->store.area, id)->record;
-	const struct roster_entry *x = roster_find(&rosters[record->config], record->name);
+	const struct roster_entry *x = roster_find(&rosters[record->config], record->name), *next;
 	struct core_record core;
 	struct service *s;
 	int r;
@@ -204,6 +204,15 @@ static int restore(struct engine *e, uint32_t id, const struct roster rosters[RE
 	r = service_new(e, id, x->spec, x->instance, record->config, &s);
 	if (r < 0)
 		return r;
+	/*
+	 * Its end may be judged before apply_finish() gets to it: what is started then is what is
+	 * in force, since the stop may well have been for that.
+	 */
+	next = record->config == e->config ? NULL : roster_find(&rosters[e->config], s->name);
+	if (next) {
+		service_adopt_later(s, next->spec, e->config);
+		s->undecided = true;
+	}
 	if (service_restore(s, &core)) {
 		enter(e, s, &core);
 		return 0;

@@ -193,7 +193,8 @@ void apply_finish(struct engine *e, uint64_t op, struct request_wishes *wishes)
 	for (uint32_t i = 0; i < roster.n; i++) {
 		struct service *s = e->services[i];
 
-		if (s->config != e->config && !(s->next && s->next_config == e->config))
+		if (s->config != e->config &&
+			(s->undecided || !s->next || s->next_config != e->config))
 			migrate(s, roster.entries[i].spec, op, wishes);
 		if (s->removed)
 			keep_after_all(s, op, wishes);
