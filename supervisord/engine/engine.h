@@ -59,6 +59,7 @@ struct service {
 	uint8_t config, next_config;
 	bool undecided; /* next was found so: the last engine may not have come to act on it */
 	bool removed; /* not configured any more: it goes once its processes have gone */
+	bool forgotten; /* it has gone; only those who waited for that are still told */
 	struct list successors; /* services that wait for its end, by their node predecessor */
 	struct list predecessor;
 	char *name;

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "engine/control/request.h"
 #include "engine/service.h"
 
 /* Services often end together: one look serves them all. */
@@ -250,10 +251,10 @@ static bool is_over(const struct service *s)
 	return s->removed && core_record(s->engine->core, s->id)->state == CORE_STOPPED;
 }
 
-/* The launcher and those who wait have heard all there is to hear. */
+/* The launcher has heard all there is to hear, and nothing runs for it. */
 static bool is_told(const struct service *s)
 {
-	return list_empty(&s->outbox.node) && list_empty(&s->waiters) && !s->watch;
+	return list_empty(&s->outbox.node) && !s->command && !s->watch;
 }
 
 /* False: the launcher can't be told just now. */
@@ -267,6 +268,8 @@ static bool forget(struct service *s)
 	log_info("service '%s': removed", s->name);
 	events_removed(s);
 	service_commit_removal(e, s->id, generation);
+	s->forgotten = true;
+	request_judge(s);
 	core_remove(e->core, s->id);
 	e->by_id[s->id] = NULL;
 	return true;
