@@ -57,7 +57,9 @@ struct service {
 	const struct spec_service *spec; /* what its generation goes by; of configs[config] */
 	const struct spec_service *next; /* what the next one will; NULL: the same */
 	uint8_t config, next_config;
+	bool undecided; /* next was found so: the last engine may not have come to act on it */
 	bool removed; /* not configured any more: it goes once its processes have gone */
+	bool forgotten; /* it has gone; only those who waited for that are still told */
 	struct list successors; /* services that wait for its end, by their node predecessor */
 	struct list predecessor;
 	char *name;

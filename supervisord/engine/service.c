@@ -155,6 +155,7 @@ void service_adopt_later(struct service *s, const struct spec_service *spec, uin
 		config_unref(e, s->next_config);
 	s->next = spec;
 	s->next_config = config;
+	s->undecided = false;
 }
 
 int service_new(struct engine *e, uint32_t id, const struct spec_service *spec, unsigned instance,
