@@ -125,8 +125,6 @@ static int scan_part(const struct field *f, const char **text, uint64_t *bits, e
 
 	if (**text == '*') {
 		(*text)++;
-		if (high == 7)
-			high = 6; /* or each Sunday would be there twice for a step */
 	} else {
 		if (scan_value(f, text, &low, reterr) < 0)
 			return -1;
