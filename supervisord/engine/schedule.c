@@ -209,13 +209,15 @@ void schedule_follow(struct service *s, bool plan)
 	struct schedule *p = &s->schedule;
 
 	if (plan) {
-		/* Either its run has come, or it is wanted again: then `every` begins anew. */
 		if (p->due_usec <= s->engine->loop.now_usec)
 			p->runs.last_usec = p->runs.next_usec;
-		else if (!is_of_calendar(s))
-			p->runs.last_usec = 0;
 		p->runs.next_usec = 0;
 		ask(s, false);
+	} else if (!r->desired_up) {
+		/* Once it is wanted again, `every` begins anew. */
+		if (!is_of_calendar(s))
+			p->runs.last_usec = 0;
+		p->runs.next_usec = 0;
 	}
 	p->due_usec = r->due_usec;
 }
@@ -285,21 +287,25 @@ static void recover(struct service *s)
 	usec_t due, off;
 
 	p->due_usec = core_record(e->core, s->id)->due_usec;
-	if (p->due_usec == USEC_INFINITY || !is_of_calendar(s))
+	if (p->due_usec == USEC_INFINITY)
+		return; /* the core asks, if there should be one */
+	if (p->runs.next_usec == 0) {
+		ask(s, false); /* by another schedule than it has now */
+		return;
+	}
+	if (!is_of_calendar(s))
 		return;
 	watch_clock(e);
 	now = read_clocks();
 	due = schedule_due(&s->spec->schedule, seed_of(s), &now, &p->runs);
-	if (due == USEC_INFINITY) {
-		ask(s, false); /* a record that says so is none that we have written */
-		return;
-	}
 	/* What was due already counts as it is, unless it should not have been. */
 	if (due <= now.monotonic_usec && p->due_usec <= now.monotonic_usec)
 		return;
 	off = due > p->due_usec ? due - p->due_usec : p->due_usec - due;
-	if (off > JUMP_USEC)
-		ask(s, true);
+	if (off <= JUMP_USEC)
+		return;
+	p->renew = true;
+	plan(s); /* at once, before the core hears that it is due */
 }
 
 void schedules_recover(struct engine *e)

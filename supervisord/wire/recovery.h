@@ -58,6 +58,8 @@ struct recovery_record {
 	uint8_t invocation[16];
 	uint32_t starts_msec[RECOVERY_MAX_STARTS];
 	struct recovery_exit exits[RECOVERY_EXITS]; /* newest first */
+	/* Runs of its schedule, before jitter, on the clock that it goes by; 0: none. */
+	uint64_t schedule_last_usec, schedule_next_usec;
 };
 
 /* Counters of one log stream; each is stored by itself, at once. */
