@@ -20,6 +20,7 @@
 #include "engine/options.h"
 #include "engine/queue.h"
 #include "engine/reload/reload.h"
+#include "engine/schedule.h"
 #include "engine/store.h"
 #include "engine/systemd.h"
 #include "engine/tree/tree.h"
@@ -66,6 +67,7 @@ struct service {
 	uint32_t id;
 	unsigned instance; /* counts from 1; 1 also without instances */
 	struct loop_timer timer; /* the core's deadline */
+	struct schedule schedule;
 	struct stream *streams; /* n_streams: 1, or 2 with a pipe for stderr */
 	uint8_t n_streams;
 	uint8_t invocation[16]; /* random, of the current generation */
@@ -120,6 +122,7 @@ struct engine {
 	struct events events;
 	struct tree tree;
 	struct systemd systemd;
+	struct schedules schedules;
 	struct loop_source signals;
 	struct reload reload;
 	struct loop_timer sweep; /* removed services that have come to their end */

@@ -108,6 +108,7 @@ static void perform(struct engine *e, const struct core_change *c)
 		begin_generation(s);
 	if (publish)
 		s->since_realtime_usec = usec_now(CLOCK_REALTIME);
+	schedule_follow(s, (c->todo & CORE_DO_SCHEDULE) != 0);
 	s->cgroup_spent |= r->killed; /* by cgroup.kill, where there are cgroups */
 	service_commit(s, publish, (uint8_t)c->previous, seq);
 	if (c->todo & CORE_DO_SPAWN)
