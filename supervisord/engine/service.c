@@ -253,6 +253,11 @@ void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 	}
 }
 
+void service_take_ready_fd(struct service *s _unused_, int fd)
+{
+	close_fd(fd);
+}
+
 void service_drain(struct service *s)
 {
 	for (unsigned i = 0; i < s->n_streams; i++) {
