@@ -258,6 +258,11 @@ void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 	}
 }
 
+void service_take_ready_fd(struct service *s _unused_, int fd)
+{
+	close_fd(fd);
+}
+
 void service_drain(struct service *s)
 {
 	for (unsigned i = 0; i < s->n_streams; i++) {
@@ -293,6 +298,17 @@ void service_spawn_failed(struct service *s, int error)
 			.monotonic_usec = s->engine->loop.now_usec}};
 
 	engine_note_ended(s->engine, s, &m);
+}
+
+void service_main_refused(struct service *s, pid_t pid, int error)
+{
+	if (error == ECHILD)
+		log_info("service '%s': its process %d becomes its main process when the present "
+			 "one has ended",
+			s->name, (int)pid);
+	else
+		log_warning("service '%s': process %d can't be its main process: %s", s->name,
+			(int)pid, strerror(error));
 }
 
 static const char *error_text(int error)
