@@ -73,8 +73,12 @@ static bool is_coming(const struct core *c, uint32_t i)
 	case CORE_WAITING:
 		return !s->stuck && r->why != CORE_WHY_SCHEDULE;
 	case CORE_STOPPING:
+		/* a oneshot that has ended well is there once what it has left is gone */
 		return !c->shutting_down &&
-		       (r->then == CORE_THEN_START || r->then == CORE_THEN_BACKOFF);
+		       (r->then == CORE_THEN_START || r->then == CORE_THEN_BACKOFF ||
+			       (r->then == CORE_THEN_EXITED &&
+				       s->policy->type == SPEC_TYPE_ONESHOT &&
+				       !s->policy->scheduled));
 	case CORE_STOPPED:
 	case CORE_RUNNING:
 	case CORE_EXITED:
