@@ -108,15 +108,18 @@ static struct blocker find_missing(const struct core *c, uint32_t i)
 	return b;
 }
 
-/* A full pool, or one that others have waited for longer. */
+/*
+ * A full pool, or one that others have waited for longer. What has lived until now has had its
+ * turn: the slot is given back when a generation is over, also where another one is to follow.
+ */
 static bool lacks_slot(const struct core *c, uint32_t i, bool first)
 {
 	const struct core_record *r = &c->slots[i].record;
 	const struct core_pool *p = graph_pool(c, i);
 
-	if (!p || graph_holds_slot((enum core_state)r->state, (enum core_why)r->why))
+	if (!p || (r->state == CORE_WAITING && r->why == CORE_WHY_SLOT))
 		return false;
-	return p->n_used >= p->slots ||
+	return p->n_used - core_is_live(r) >= p->slots ||
 	       (p->waiting.first != NO_SERVICE && !(first && r->why == CORE_WHY_POOL));
 }
 
