@@ -117,8 +117,10 @@ static bool lacks_slot(const struct core *c, uint32_t i, bool first)
 	const struct core_record *r = &c->slots[i].record;
 	const struct core_pool *p = graph_pool(c, i);
 
-	if (!p || (r->state == CORE_WAITING && r->why == CORE_WHY_SLOT))
+	if (!p)
 		return false;
+	if (r->state == CORE_WAITING && r->why == CORE_WHY_SLOT)
+		return p->n_used > p->slots; /* it has one, but of a pool that has become smaller */
 	return p->n_used - core_is_live(r) >= p->slots ||
 	       (p->waiting.first != NO_SERVICE && !(first && r->why == CORE_WHY_POOL));
 }
