@@ -197,6 +197,7 @@ void engine_synced(struct engine *e)
 
 	engine_judge_ended(e);
 	e->synced = true;
+	schedules_recover(e);
 	for (uint32_t i = 0; i < e->n_services; i++)
 		redo(e, e->services[i]);
 	if (head->flags & RECOVERY_SHUTTING_DOWN)
@@ -232,6 +233,7 @@ static void leave(struct engine *e)
 	queue_remove(&e->queue);
 	reload_fini(e);
 	services_fini(e);
+	schedules_fini(e);
 	sink_set_fini(&e->sinks);
 	store_fini(&e->store, e->spec->runtime_dir);
 	config_fini(e);

@@ -20,6 +20,7 @@
 #include "engine/options.h"
 #include "engine/queue.h"
 #include "engine/reload/reload.h"
+#include "engine/schedule.h"
 #include "engine/store.h"
 #include "engine/systemd.h"
 #include "engine/tree/tree.h"
@@ -57,13 +58,16 @@ struct service {
 	const struct spec_service *spec; /* what its generation goes by; of configs[config] */
 	const struct spec_service *next; /* what the next one will; NULL: the same */
 	uint8_t config, next_config;
+	bool undecided; /* next was found so: the last engine may not have come to act on it */
 	bool removed; /* not configured any more: it goes once its processes have gone */
+	bool forgotten; /* it has gone; only those who waited for that are still told */
 	struct list successors; /* services that wait for its end, by their node predecessor */
 	struct list predecessor;
 	char *name;
 	uint32_t id;
 	unsigned instance; /* counts from 1; 1 also without instances */
 	struct loop_timer timer; /* the core's deadline */
+	struct schedule schedule;
 	struct stream *streams; /* n_streams: 1, or 2 with a pipe for stderr */
 	uint8_t n_streams;
 	uint8_t invocation[16]; /* random, of the current generation */
@@ -77,6 +81,7 @@ struct service {
 	bool cgroup_spent; /* was killed as a whole: not to be used again */
 	pid_t main_pid; /* of this or the last generation: also the id of its session */
 	struct uplink_outbox outbox; /* what the launcher has yet to be told */
+	struct uplink_adoption adoption; /* what it was asked, and has yet to answer */
 	struct tree_watch *watch; /* while its tree is waited for */
 	struct list waiters; /* items of requests that wait for it */
 	struct service_exit exits[SERVICE_EXITS]; /* newest first */
@@ -118,6 +123,7 @@ struct engine {
 	struct events events;
 	struct tree tree;
 	struct systemd systemd;
+	struct schedules schedules;
 	struct loop_source signals;
 	struct reload reload;
 	struct loop_timer sweep; /* removed services that have come to their end */

@@ -28,6 +28,12 @@ bool service_has_run(const struct service *s);
 
 /* Takes the read ends of a generation's pipes (owned from now on); -1 fds are skipped. */
 void service_take_pipes(struct service *s, int *fds, unsigned n_fds);
+/*
+ * Takes the read end (owned from now on) of the pipe by which its generation tells that it is
+ * ready. The launcher keeps another copy until the generation is over, and gives it to each
+ * engine; what one engine has read from the pipe, no other will.
+ */
+void service_take_ready_fd(struct service *s, int fd);
 /* Reads what is in the pipes now, for a process that has ended. */
 void service_drain(struct service *s);
 /* A generation and its tree are over: reads the rest, closes, and releases at the launcher. */
@@ -35,6 +41,9 @@ void service_close_pipes(struct service *s);
 
 /* A spawn that failed before the launcher heard of it; error is a negative errno. */
 void service_spawn_failed(struct service *s, int error);
+
+/* The launcher does not take that process as the main one; error is an errno of wire/link.h. */
+void service_main_refused(struct service *s, pid_t pid, int error);
 
 /* --- record.c --- */
 
