@@ -23,9 +23,9 @@
 #define SPEC_MAX_SERVICES      20000 /* instances counted */
 #define SPEC_MAX_RESTART_LIMIT 32 /* so many times of automatic starts are remembered */
 
-#define SPEC_MAX_LINKS	       1000 /* names in one of requires, wants, after, before, conflicts */
-#define SPEC_MAX_POOLS	       256
-#define SPEC_MAX_SLOTS	       20000 /* of a pool */
+#define SPEC_MAX_LINKS 1000 /* names in one of requires, wants, after, before, conflicts */
+#define SPEC_MAX_POOLS 256
+#define SPEC_MAX_SLOTS 20000 /* of a pool */
 
 enum spec_type { SPEC_TYPE_SIMPLE, SPEC_TYPE_ONESHOT, SPEC_TYPE_FORKING, SPEC_TYPE_MAX };
 
@@ -102,7 +102,8 @@ struct spec_policy {
 	/* From its start until it is ready (a oneshot: until its end); USEC_INFINITY: no limit. */
 	usec_t ready_timeout_usec;
 	usec_t watchdog_usec; /* 0: none; longest time between two signs of life */
-	unsigned health_failures; /* so many in a row make it unhealthy; 0: its health isn't asked for */
+	unsigned health_failures; /* so many in a row make it unhealthy; 0: its health isn't asked
+				     for */
 	enum spec_action health_action;
 	bool scheduled;
 	enum spec_overlap overlap;
