@@ -77,6 +77,7 @@ struct service {
 	bool cgroup_spent; /* was killed as a whole: not to be used again */
 	pid_t main_pid; /* of this or the last generation: also the id of its session */
 	struct uplink_outbox outbox; /* what the launcher has yet to be told */
+	struct uplink_adoption adoption; /* what it was asked, and has yet to answer */
 	struct tree_watch *watch; /* while its tree is waited for */
 	struct list waiters; /* items of requests that wait for it */
 	struct service_exit exits[SERVICE_EXITS]; /* newest first */

@@ -290,6 +290,17 @@ void service_spawn_failed(struct service *s, int error)
 	engine_note_ended(s->engine, s, &m);
 }
 
+void service_main_refused(struct service *s, pid_t pid, int error)
+{
+	if (error == ECHILD)
+		log_info("service '%s': its process %d becomes its main process when the present "
+			 "one has ended",
+			s->name, (int)pid);
+	else
+		log_warning("service '%s': process %d can't be its main process: %s", s->name,
+			(int)pid, strerror(error));
+}
+
 static const char *error_text(int error)
 {
 	return strerror(error);
