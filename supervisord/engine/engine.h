@@ -20,6 +20,9 @@
 #include "engine/queue.h"
 #include "engine/reload/reload.h"
 #include "engine/run/command.h"
+#include "engine/run/hooks.h"
+#include "engine/run/mainpid.h"
+#include "engine/run/reload_command.h"
 #include "engine/store.h"
 #include "engine/systemd.h"
 #include "engine/tree/tree.h"
@@ -81,8 +84,13 @@ struct service {
 	struct tree_watch *watch; /* while its tree is waited for */
 	struct list waiters; /* items of requests that wait for it */
 	struct service_exit exits[SERVICE_EXITS]; /* newest first */
-	struct command *command; /* that is run for it; NULL: none */
-	struct command_result *command_result; /* of the last one; NULL: none has ended */
+	struct list commands; /* that are run for it, see run/command.h */
+	struct hook_outcome *hook_outcomes; /* of SPEC_HOOK_MAX hooks; NULL: none has ended */
+	uint8_t hooks_unable,
+		hooks_absent; /* bits: whose end has yet to be told, see run/hooks.c */
+	struct reload_outcome *reload_outcome; /* of the last one; NULL: none has ended */
+	struct mainpid_search *mainpid_search; /* while a pid-file is waited for */
+	uint8_t mainpid_told; /* bits: what was told of that in this generation */
 	bool fresh; /* without a record: autostart has not been thought of */
 	uint32_t place; /* while services are put in order */
 };
@@ -119,6 +127,8 @@ struct engine {
 	struct events events;
 	struct tree tree;
 	struct systemd systemd;
+	struct commands commands;
+	struct hooks hooks;
 	struct loop_source signals;
 	struct reload reload;
 	struct loop_timer sweep; /* removed services that have come to their end */
