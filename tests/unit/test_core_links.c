@@ -247,6 +247,34 @@ static void a_oneshot_is_there_once_it_has_ended_well(void **state _unused_)
 	}
 }
 
+/* Its end is decided: there is nothing to wait for but that the rest of it goes. */
+static void a_oneshot_that_has_ended_well_is_coming_until_its_rest_is_gone(void **state _unused_)
+{
+	for (int hook = 0; hook < 2; hook++) {
+		_cleanup_rig_ struct rig g;
+
+		rig_init(&g, 3, 0);
+		rig_requires(&g, WEB, DB);
+		rig_link(&g, TOP, CORE_LINK_WANTS, DB);
+		g.policies[DB].type = SPEC_TYPE_ONESHOT;
+		g.policies[DB].hooks = hook ? 1u << SPEC_HOOK_POST_STOP : 0;
+		rig_ask(&g, WEB, CORE_EVENT_START);
+		rig_ask(&g, TOP, CORE_EVENT_START);
+		rig_started(&g, DB);
+		rig_end(&g, DB, CORE_END_EXITED, 0, !hook);
+		has_state(&g, DB, CORE_STOPPING);
+		has_state(&g, TOP, CORE_WAITING);
+		has_reason(&g, WEB, "waiting for 's0'");
+		start_is(&g, WEB, CORE_PENDING);
+		if (hook)
+			rig_hook(&g, DB, SPEC_HOOK_POST_STOP, true);
+		else
+			rig_gone(&g, DB);
+		has_state(&g, DB, CORE_EXITED);
+		assert_true(spawned(&g, WEB) && spawned(&g, TOP));
+	}
+}
+
 static void a_daemon_that_exits_well_is_not_there(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
@@ -526,6 +554,7 @@ int main(void)
 		cmocka_unit_test(a_dependency_in_backoff_is_waited_for),
 		cmocka_unit_test(of_several_it_names_the_one_that_nobody_brings_about),
 		cmocka_unit_test(a_oneshot_is_there_once_it_has_ended_well),
+		cmocka_unit_test(a_oneshot_that_has_ended_well_is_coming_until_its_rest_is_gone),
 		cmocka_unit_test(a_daemon_that_exits_well_is_not_there),
 		cmocka_unit_test(what_it_wants_is_waited_for_only_while_it_comes),
 		cmocka_unit_test(what_it_wants_may_go_without_it),
