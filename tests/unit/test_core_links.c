@@ -160,6 +160,24 @@ static void a_restart_of_what_is_down_brings_up_what_it_needs(void **state _unus
 	judged(&g, WEB, CORE_EVENT_RESTART, 0, CORE_DONE);
 }
 
+/* It has waited for the end of the one whose name it bears now, and only then looks around. */
+static void one_that_takes_anothers_place_brings_up_what_it_needs_in_its_turn(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 2, 0);
+	rig_requires(&g, WEB, DB);
+	rig_step(&g,
+		&(struct core_event){
+			.type = CORE_EVENT_AUTOSTART, .service = WEB, .why = CORE_WHY_PREDECESSOR});
+	has_reason(&g, WEB, "waiting for the end of the service whose place it takes");
+	has_state(&g, DB, CORE_STOPPED);
+	rig_ask(&g, WEB, CORE_EVENT_UNBLOCK);
+	assert_true(spawned(&g, DB));
+	has_reason(&g, WEB, "waiting for 's0'");
+	start_is(&g, WEB, CORE_PENDING);
+}
+
 /* --- what it waits for may fail --- */
 
 static void a_dependency_that_fails_leaves_it_stuck_and_the_request_not_done(void **state _unused_)
@@ -550,6 +568,7 @@ int main(void)
 		cmocka_unit_test(an_autostart_brings_up_what_it_needs_too),
 		cmocka_unit_test(a_start_asked_for_again_brings_up_what_had_failed),
 		cmocka_unit_test(a_restart_of_what_is_down_brings_up_what_it_needs),
+		cmocka_unit_test(one_that_takes_anothers_place_brings_up_what_it_needs_in_its_turn),
 		cmocka_unit_test(a_dependency_that_fails_leaves_it_stuck_and_the_request_not_done),
 		cmocka_unit_test(a_dependency_in_backoff_is_waited_for),
 		cmocka_unit_test(of_several_it_names_the_one_that_nobody_brings_about),
