@@ -146,6 +146,31 @@ static void a_start_asked_for_again_brings_up_what_had_failed(void **state _unus
 	start_is(&g, WEB, CORE_PENDING);
 }
 
+static void a_start_reaches_through_one_that_waits_to_be_restarted(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+	usec_t due;
+
+	rig_init(&g, 3, 0);
+	rig_requires(&g, WEB, DB);
+	rig_requires(&g, TOP, WEB);
+	rig_run(&g, DB);
+	rig_run(&g, WEB);
+	rig_exit(&g, WEB, 1);
+	rig_ask(&g, DB, CORE_EVENT_STOP);
+	rig_exit(&g, DB, 0);
+	due = core_deadline(g.core, WEB);
+	rig_ask(&g, TOP, CORE_EVENT_START);
+	assert_true(spawned(&g, DB)); /* else its backoff would end in vain */
+	has_state(&g, WEB, CORE_BACKOFF);
+	assert_int_equal(core_deadline(g.core, WEB), due);
+	has_reason(&g, TOP, "waiting for 's1'");
+	rig_started(&g, DB);
+	rig_deadline(&g, WEB);
+	rig_started(&g, WEB);
+	assert_true(spawned(&g, TOP));
+}
+
 static void a_restart_of_what_is_down_brings_up_what_it_needs(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
@@ -567,6 +592,7 @@ int main(void)
 		cmocka_unit_test(what_is_up_already_is_left_alone),
 		cmocka_unit_test(an_autostart_brings_up_what_it_needs_too),
 		cmocka_unit_test(a_start_asked_for_again_brings_up_what_had_failed),
+		cmocka_unit_test(a_start_reaches_through_one_that_waits_to_be_restarted),
 		cmocka_unit_test(a_restart_of_what_is_down_brings_up_what_it_needs),
 		cmocka_unit_test(one_that_takes_anothers_place_brings_up_what_it_needs_in_its_turn),
 		cmocka_unit_test(a_dependency_that_fails_leaves_it_stuck_and_the_request_not_done),
