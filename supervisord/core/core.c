@@ -401,9 +401,10 @@ static void settle_all(struct step *s)
 	}
 }
 
+/* Who takes another one's place needs them only when that is gone. */
 static bool needs_others(const struct step *s, enum input in)
 {
-	return in == IN_START || in == IN_RESTART ||
+	return in == IN_START || in == IN_RESTART || in == IN_GO ||
 	       (in == IN_AUTOSTART && s->event->why != CORE_WHY_PREDECESSOR);
 }
 
@@ -422,7 +423,7 @@ static bool take(struct step *s)
 	state = (enum core_state)s->slot->record.state;
 	if (needs_others(s, in) &&
 		!(in != IN_RESTART && (state == CORE_STARTING || state == CORE_RUNNING)))
-		pull(s->core, s->index, in != IN_AUTOSTART, s->now);
+		pull(s->core, s->index, in == IN_START || in == IN_RESTART, s->now);
 	return act(s, in);
 }
 

@@ -31,6 +31,12 @@ static bool is_to_pull(const struct core *c, uint32_t i)
 	return false;
 }
 
+/* There is something to pull below it: it comes up by itself, but in vain without that. */
+static bool is_to_visit(const struct core *c, uint32_t i)
+{
+	return is_to_pull(c, i) || c->slots[i].record.state == CORE_BACKOFF;
+}
+
 static bool is_up(const struct core_record *r)
 {
 	return core_is_live(r) || r->state == CORE_WAITING || r->state == CORE_BACKOFF;
@@ -64,7 +70,7 @@ static void pull_one(struct core *c, uint32_t i, bool yield, usec_t now)
 	uint32_t conflict = rests && !yield ? find_conflict(c, i) : NO_SERVICE;
 
 	if (!is_to_pull(c, i))
-		return; /* it has come up in the course of this */
+		return; /* it comes up by itself, or has done in the course of this */
 	if (conflict != NO_SERVICE) {
 		core_move(c, i, IN_DECLINE, conflict, now);
 		return;
@@ -84,7 +90,7 @@ static uint32_t next_down(struct core *c, uint32_t i)
 	for (e += s->edge; e != end; e++) {
 		s->edge++;
 		if ((e->kinds & (CORE_LINK_REQUIRES | CORE_LINK_WANTS)) &&
-			c->slots[e->other].visit != c->visit && is_to_pull(c, e->other))
+			c->slots[e->other].visit != c->visit && is_to_visit(c, e->other))
 			return e->other;
 	}
 	return NO_SERVICE;

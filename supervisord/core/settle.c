@@ -60,6 +60,23 @@ static bool is_there(const struct core *c, uint32_t i)
 	       (s->record.state == CORE_EXITED && s->policy->type == SPEC_TYPE_ONESHOT);
 }
 
+/* It goes, and what follows is that it comes back, or, a oneshot, that it is there. */
+static bool comes_after_stop(const struct core_slot *s)
+{
+	switch ((enum core_then)s->record.then) {
+	case CORE_THEN_START:
+	case CORE_THEN_BACKOFF:
+		return true;
+	case CORE_THEN_EXITED:
+		return s->policy->type == SPEC_TYPE_ONESHOT && !s->policy->scheduled;
+	case CORE_THEN_STOPPED:
+	case CORE_THEN_FAILED:
+	case CORE_THEN_MAX:
+		break;
+	}
+	return false;
+}
+
 /* It is on its way up, and nobody needs to ask for it. */
 static bool is_coming(const struct core *c, uint32_t i)
 {
@@ -73,8 +90,7 @@ static bool is_coming(const struct core *c, uint32_t i)
 	case CORE_WAITING:
 		return !s->stuck && r->why != CORE_WHY_SCHEDULE;
 	case CORE_STOPPING:
-		return !c->shutting_down &&
-		       (r->then == CORE_THEN_START || r->then == CORE_THEN_BACKOFF);
+		return !c->shutting_down && comes_after_stop(s);
 	case CORE_STOPPED:
 	case CORE_RUNNING:
 	case CORE_EXITED:
