@@ -259,9 +259,10 @@ static enum input checked(const struct step *s)
 static enum input autostarted(const struct step *s)
 {
 	const struct core_record *r = &s->slot->record;
-	bool rests = r->state == CORE_STOPPED || r->state == CORE_EXITED || r->state == CORE_FAILED;
+	bool is_down = r->state == CORE_STOPPED || r->state == CORE_STOPPING ||
+		       r->state == CORE_EXITED || r->state == CORE_FAILED;
 
-	return rests && find_conflict(s->core, s->index) != NO_SERVICE ? IN_DECLINE : IN_AUTOSTART;
+	return is_down && find_conflict(s->core, s->index) != NO_SERVICE ? IN_DECLINE : IN_AUTOSTART;
 }
 
 /* News of a generation: of processes that exist. */

@@ -66,8 +66,9 @@ static void make_room(struct core *c, uint32_t i, usec_t now)
 static void pull_one(struct core *c, uint32_t i, bool yield, usec_t now)
 {
 	enum core_state state = (enum core_state)c->slots[i].record.state;
-	bool rests = state == CORE_STOPPED || state == CORE_EXITED || state == CORE_FAILED;
-	uint32_t conflict = rests && !yield ? find_conflict(c, i) : NO_SERVICE;
+	bool is_down = state == CORE_STOPPED || state == CORE_STOPPING || state == CORE_EXITED ||
+		       state == CORE_FAILED;
+	uint32_t conflict = is_down && !yield ? find_conflict(c, i) : NO_SERVICE;
 
 	if (!is_to_pull(c, i))
 		return; /* it comes up by itself, or has done in the course of this */

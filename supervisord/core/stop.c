@@ -146,10 +146,22 @@ bool stop_at_once(struct step *s)
 	return true;
 }
 
+/* Those that come after it ask whether it is coming back, which its state does not say. */
+static void set_then(struct step *s, enum core_then then)
+{
+	struct core_record *r = &s->slot->record;
+
+	if (r->then == then)
+		return;
+	r->then = (uint8_t)then;
+	graph_foreach (s->core->graph, up, s->index, e)
+		look(s->core, e->other);
+}
+
 bool stop_after_all(struct step *s)
 {
 	want(s, false);
-	s->slot->record.then = CORE_THEN_STOPPED;
+	set_then(s, CORE_THEN_STOPPED);
 	s->slot->record.why = (uint8_t)stop_why(s);
 	return true;
 }
@@ -166,7 +178,7 @@ bool start_after_stop(struct step *s)
 {
 	want(s, true);
 	forget_failures(s);
-	s->slot->record.then = CORE_THEN_START;
+	set_then(s, CORE_THEN_START);
 	s->slot->record.why = (uint8_t)asker(s, CORE_WHY_RESTART);
 	return true;
 }
@@ -176,7 +188,7 @@ bool autostart_after_stop(struct step *s)
 {
 	want(s, true);
 	if (s->slot->record.then == CORE_THEN_STOPPED)
-		s->slot->record.then = CORE_THEN_START;
+		set_then(s, CORE_THEN_START);
 	return true;
 }
 
@@ -184,7 +196,7 @@ bool pulled_after_stop(struct step *s)
 {
 	want(s, true);
 	if (s->slot->record.then != CORE_THEN_BACKOFF)
-		s->slot->record.then = CORE_THEN_START;
+		set_then(s, CORE_THEN_START);
 	return true;
 }
 
@@ -222,7 +234,7 @@ bool yield_at_once(struct step *s)
 bool yield_after_all(struct step *s)
 {
 	want(s, false);
-	s->slot->record.then = CORE_THEN_STOPPED;
+	set_then(s, CORE_THEN_STOPPED);
 	s->slot->record.why = CORE_WHY_CONFLICT;
 	s->slot->record.blocker = s->other;
 	return true;
