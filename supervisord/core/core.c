@@ -218,7 +218,7 @@ static enum input hook_ended(struct step *s)
 	const struct core_event *e = s->event;
 	enum core_phase phase = (enum core_phase)s->slot->record.phase;
 
-	if (phase_hook(phase) != e->hook)
+	if (core_phase_hook(phase) != e->hook)
 		return IN_MAX; /* nobody waits for it any more */
 	switch (phase) {
 	case CORE_PHASE_PRE_START:

@@ -312,6 +312,8 @@ int core_grow(struct core *c, uint32_t n_services);
  * stop that has begun. It may come while the service is alive.
  */
 void core_set_policy(struct core *c, uint32_t service, const struct spec_policy *policy);
+/* The hook that is waited for in a phase; SPEC_HOOK_MAX where none is. */
+enum spec_hook core_phase_hook(enum core_phase phase);
 /* Gives a slot back. Nothing of the service may be alive, nor a change of it untaken. */
 void core_remove(struct core *c, uint32_t service);
 /* Places that come free by a higher limit are given out by the next step. */

@@ -196,8 +196,6 @@ void wait_for(struct step *s, enum core_why why);
 void ask_signal(struct step *s, int signo, enum spec_kill scope);
 void ask_hook(struct step *s, enum spec_hook hook);
 void cancel_hook(struct step *s, enum spec_hook hook);
-/* The hook that is waited for in a phase; SPEC_HOOK_MAX where none is. */
-enum spec_hook phase_hook(enum core_phase phase);
 
 /* --- lists.c: at the end; by order of start; out of it --- */
 

@@ -20,7 +20,7 @@ void watch_tree(struct step *s)
 static void kill_tree(struct step *s)
 {
 	struct core_record *r = &s->slot->record;
-	enum spec_hook hook = phase_hook((enum core_phase)r->phase);
+	enum spec_hook hook = core_phase_hook((enum core_phase)r->phase);
 
 	r->deadline_usec = usec_add(s->now, KILL_AGAIN_USEC);
 	if (hook != SPEC_HOOK_MAX)

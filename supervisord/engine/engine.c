@@ -129,6 +129,22 @@ static bool is_accounted(const struct service *s)
 	return s->told_generation == r->generation;
 }
 
+/* The hook that is waited for: the same run. True where there is no process beside it. */
+static bool redo_hook(struct service *s)
+{
+	enum core_phase phase = (enum core_phase)core_record(s->engine->core, s->id)->phase;
+	enum spec_hook hook = core_phase_hook(phase);
+
+	if (hook == SPEC_HOOK_MAX)
+		return false;
+	if (phase == CORE_PHASE_CANCELLED)
+		hooks_cancel(s, hook);
+	else
+		hooks_run(s, hook);
+	return phase == CORE_PHASE_PRE_START || phase == CORE_PHASE_CANCELLED ||
+	       phase == CORE_PHASE_POST_STOP;
+}
+
 /* What the last engine had committed, and the launcher may not have heard of. */
 static void redo(struct engine *e, struct service *s)
 {
@@ -137,9 +153,10 @@ static void redo(struct engine *e, struct service *s)
 
 	if (state != CORE_STARTING && state != CORE_RUNNING && state != CORE_STOPPING)
 		return;
-	if (r->phase == CORE_PHASE_PRE_START || r->phase == CORE_PHASE_CANCELLED ||
-		r->phase == CORE_PHASE_POST_STOP)
-		return; /* there is no process: its hook is all there is, see perform_again() */
+	if (redo_hook(s))
+		return;
+	if (r->phase == CORE_PHASE_FORKED && r->main_ended)
+		mainpid_find(s);
 	/*
 	 * A spawn on its way: the launcher takes it as the one it has (maybe still in exec, and
 	 * so not told of yet), or starts it now. Also where a stop has been asked for since:
@@ -155,7 +172,7 @@ static void redo(struct engine *e, struct service *s)
 		s->outbox.scope = SPEC_KILL_PROCESS;
 		uplink_tell(s, UPLINK_SIGNAL);
 	} else if (state == CORE_STOPPING && r->signal_op > 0) {
-		bool tree = r->killed || r->why == CORE_WHY_LEFTOVERS;
+		bool tree = r->killed || r->main_ended;
 
 		s->outbox.signo = r->signo;
 		s->outbox.scope = (uint8_t)(tree ? SPEC_KILL_TREE : s->spec->policy.stop_kill);
@@ -246,7 +263,12 @@ static void leave(struct engine *e)
 static void on_farewell(struct loop_timer *t)
 {
 	struct engine *e = CONTAINER_OF(t, struct engine, farewell);
+	bool hurry = (e->store.area.head->flags & RECOVERY_HURRY) != 0;
 
+	if (!hooks_are_over(e, hurry)) {
+		loop_timer_set(&e->loop, t, usec_add(e->loop.now_usec, FAREWELL_WAIT_USEC));
+		return;
+	}
 	if (!tree_remove_cgroups(e) && ++e->farewell_tries < FAREWELL_TRIES) {
 		loop_timer_set(&e->loop, t, usec_add(e->loop.now_usec, FAREWELL_WAIT_USEC));
 		return;

@@ -41,12 +41,14 @@ static void end_generation(struct service *s)
 {
 	tree_unwatch(s);
 	service_close_pipes(s);
+	mainpid_cancel(s);
 	s->main_pid = 0;
 	s->outbox.marks &= ~(unsigned)(UPLINK_SIGNAL | UPLINK_REFETCH);
 }
 
 static void begin_generation(struct service *s)
 {
+	s->begun_generation = core_record(s->engine->core, s->id)->generation;
 	tree_renew_cgroup(s);
 	if (getrandom(s->invocation, sizeof(s->invocation), GRND_NONBLOCK) < 0) {
 		/* Only before the kernel has entropy, at boot: time and id must do then. */
@@ -96,21 +98,25 @@ static void perform(struct engine *e, const struct core_change *c)
 	const struct core_record *r = core_record(e->core, s->id);
 	bool publish = (c->todo & CORE_DO_PUBLISH) != 0;
 	uint64_t seq = publish ? ++e->queue_seq : 0;
-	bool was_live = !is_over(c->previous);
+	bool was_live = !is_over(c->previous), over = is_over((enum core_state)r->state);
+	bool begins = r->generation != s->begun_generation;
 
 	/* A restart may pass from stopping to starting in one step: that ends a generation too. */
-	if (was_live && (is_over((enum core_state)r->state) || (c->todo & CORE_DO_SPAWN)))
+	if (was_live && (over || begins))
 		end_generation(s);
-	if (s->next && ((c->todo & CORE_DO_SPAWN) ||
-			       (is_over((enum core_state)r->state) && !s->undecided)))
+	if (s->next && (begins || (over && !s->undecided)))
 		service_adopt(s, s->next, s->next_config);
-	if (c->todo & CORE_DO_SPAWN)
+	if (begins)
 		begin_generation(s);
 	if (publish)
 		s->since_realtime_usec = usec_now(CLOCK_REALTIME);
 	schedule_follow(s, (c->todo & CORE_DO_SCHEDULE) != 0);
 	s->cgroup_spent |= r->killed; /* by cgroup.kill, where there are cgroups */
 	service_commit(s, publish, (uint8_t)c->previous, seq);
+	if (c->todo & CORE_DO_CANCEL_HOOK)
+		hooks_cancel(s, c->cancel);
+	if (c->todo & CORE_DO_HOOK)
+		hooks_run(s, c->hook);
 	if (c->todo & CORE_DO_SPAWN)
 		uplink_tell(s, UPLINK_SPAWN);
 	if (c->todo & CORE_DO_SIGNAL) {
@@ -122,9 +128,12 @@ static void perform(struct engine *e, const struct core_change *c)
 	}
 	if (c->todo & CORE_DO_WATCH_TREE)
 		tree_watch(s);
+	if (c->todo & CORE_DO_FIND_MAIN)
+		mainpid_find(s);
 	loop_timer_set(&e->loop, &s->timer, core_deadline(e->core, s->id));
 	if (publish) {
 		note_change(s, c);
+		hooks_changed(s, c->previous);
 		publish_change(s, c->previous, seq);
 		events_state(s, c->previous, seq);
 		systemd_changed(e);
