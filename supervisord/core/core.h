@@ -244,6 +244,10 @@ enum core_do {
 	CORE_DO_HEALTH = 1 << 9 /* health has changed */
 };
 
+/*
+ * One step may both begin and end something: then it is spawned before it is signalled, and
+ * its hook is run before that is cancelled.
+ */
 struct core_change {
 	uint32_t service;
 	unsigned todo; /* enum core_do */
@@ -312,6 +316,11 @@ int core_grow(struct core *c, uint32_t n_services);
  * stop that has begun. It may come while the service is alive.
  */
 void core_set_policy(struct core *c, uint32_t service, const struct spec_policy *policy);
+/*
+ * The same, but from its next generation on: that begins by it. NULL: no other one, as after
+ * core_set_policy().
+ */
+void core_set_next_policy(struct core *c, uint32_t service, const struct spec_policy *policy);
 /* The hook that is waited for in a phase; SPEC_HOOK_MAX where none is. */
 enum spec_hook core_phase_hook(enum core_phase phase);
 /* Gives a slot back. Nothing of the service may be alive, nor a change of it untaken. */

@@ -83,6 +83,8 @@ static bool is_coming(const struct core *c, uint32_t i)
 	const struct core_slot *s = &c->slots[i];
 	const struct core_record *r = &s->record;
 
+	if (s->to_pull)
+		return true;
 	switch ((enum core_state)r->state) {
 	case CORE_STARTING:
 	case CORE_BACKOFF:

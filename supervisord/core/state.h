@@ -24,6 +24,7 @@ struct core_users {
 
 struct core_slot {
 	const struct spec_policy *policy; /* NULL: slot not in use */
+	const struct spec_policy *next_policy; /* from its next generation on; NULL: the same */
 	struct core_record record;
 	struct core_node node;
 	struct core_users users;
@@ -33,7 +34,9 @@ struct core_slot {
 	bool to_look; /* in the list of those to look at */
 	bool stuck; /* CORE_WAITING: for what nobody is going to bring about */
 	uint32_t next_look;
-	uint32_t parent, edge, visit; /* of the last walk along links, see pull.c */
+	/* Of the last walk along links, see pull.c. */
+	uint32_t parent, edge, visit, next_pull;
+	bool to_pull; /* its turn is still to come */
 };
 
 struct core_list {
@@ -194,6 +197,8 @@ void enter(struct step *s, enum core_state state, enum core_why why);
 /* Stays in CORE_WAITING, for something else. */
 void wait_for(struct step *s, enum core_why why);
 void ask_signal(struct step *s, int signo, enum spec_kill scope);
+/* What follows the stop that is under way; those that wait for it are looked at. */
+void follow(struct step *s, enum core_then then);
 void ask_hook(struct step *s, enum spec_hook hook);
 void cancel_hook(struct step *s, enum spec_hook hook);
 

@@ -269,6 +269,9 @@ bool stop_hook_done(struct step *s)
 		signal_now(s, s->slot->policy->stop_signal);
 	else
 		command_or_signal(s);
+	/* its end was kept back for the hook, which might have met the next process */
+	if (r->main_ended)
+		change(s, CORE_DO_WATCH_TREE);
 	return true;
 }
 
@@ -343,6 +346,8 @@ bool stop_timeout(struct step *s)
 	if (r->phase == CORE_PHASE_PRE_STOP) {
 		cancel_hook(s, SPEC_HOOK_PRE_STOP);
 		command_or_signal(s);
+		if (r->main_ended)
+			change(s, CORE_DO_WATCH_TREE);
 	} else {
 		kill_tree(s);
 	}

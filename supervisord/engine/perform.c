@@ -113,10 +113,10 @@ static void perform(struct engine *e, const struct core_change *c)
 	schedule_follow(s, (c->todo & CORE_DO_SCHEDULE) != 0);
 	s->cgroup_spent |= r->killed; /* by cgroup.kill, where there are cgroups */
 	service_commit(s, publish, (uint8_t)c->previous, seq);
-	if (c->todo & CORE_DO_CANCEL_HOOK)
-		hooks_cancel(s, c->cancel);
 	if (c->todo & CORE_DO_HOOK)
 		hooks_run(s, c->hook);
+	if (c->todo & CORE_DO_CANCEL_HOOK)
+		hooks_cancel(s, c->cancel);
 	if (c->todo & CORE_DO_SPAWN)
 		uplink_tell(s, UPLINK_SPAWN);
 	if (c->todo & CORE_DO_SIGNAL) {
