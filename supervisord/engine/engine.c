@@ -137,9 +137,10 @@ static void redo(struct engine *e, struct service *s)
 
 	if (state != CORE_STARTING && state != CORE_RUNNING && state != CORE_STOPPING)
 		return;
+	hooks_resume(s);
 	if (r->phase == CORE_PHASE_PRE_START || r->phase == CORE_PHASE_CANCELLED ||
 		r->phase == CORE_PHASE_POST_STOP)
-		return; /* there is no process: its hook is all there is, see perform_again() */
+		return; /* there is no process: its hook is all there is */
 	/*
 	 * A spawn on its way: the launcher takes it as the one it has (maybe still in exec, and
 	 * so not told of yet), or starts it now. Also where a stop has been asked for since:
@@ -147,7 +148,9 @@ static void redo(struct engine *e, struct service *s)
 	 */
 	if (r->main_ended)
 		tree_watch(s);
-	else if (!is_accounted(s))
+	if (r->main_ended && r->phase == CORE_PHASE_FORKED)
+		mainpid_find(s);
+	if (!r->main_ended && !is_accounted(s))
 		uplink_tell(s, UPLINK_SPAWN);
 	if (r->user_signo > 0) {
 		/* The newest of all; those before it had been sent when it was asked for. */
@@ -197,6 +200,7 @@ void engine_synced(struct engine *e)
 
 	engine_judge_ended(e);
 	e->synced = true;
+	schedules_recover(e);
 	for (uint32_t i = 0; i < e->n_services; i++)
 		redo(e, e->services[i]);
 	if (head->flags & RECOVERY_SHUTTING_DOWN)
@@ -232,6 +236,7 @@ static void leave(struct engine *e)
 	queue_remove(&e->queue);
 	reload_fini(e);
 	services_fini(e);
+	schedules_fini(e);
 	sink_set_fini(&e->sinks);
 	store_fini(&e->store, e->spec->runtime_dir);
 	config_fini(e);

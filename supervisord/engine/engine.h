@@ -23,6 +23,7 @@
 #include "engine/run/hooks.h"
 #include "engine/run/mainpid.h"
 #include "engine/run/reload_command.h"
+#include "engine/schedule.h"
 #include "engine/store.h"
 #include "engine/systemd.h"
 #include "engine/tree/tree.h"
@@ -60,18 +61,22 @@ struct service {
 	const struct spec_service *spec; /* what its generation goes by; of configs[config] */
 	const struct spec_service *next; /* what the next one will; NULL: the same */
 	uint8_t config, next_config;
+	bool undecided; /* next was found so: the last engine may not have come to act on it */
 	bool removed; /* not configured any more: it goes once its processes have gone */
+	bool forgotten; /* it has gone; only those who waited for that are still told */
 	struct list successors; /* services that wait for its end, by their node predecessor */
 	struct list predecessor;
 	char *name;
 	uint32_t id;
 	unsigned instance; /* counts from 1; 1 also without instances */
 	struct loop_timer timer; /* the core's deadline */
+	struct schedule schedule;
 	struct stream *streams; /* n_streams: 1, or 2 with a pipe for stderr */
 	uint8_t n_streams;
 	uint8_t invocation[16]; /* random, of the current generation */
 	uint64_t last_serial; /* of the last exit counted */
 	uint64_t told_generation; /* the last one that the launcher has spoken of */
+	uint64_t begun; /* the generation that invocation is of */
 	uint64_t pidfd_inode;
 	/* The real clock when the state was entered, and when the process was started. */
 	usec_t since_realtime_usec, started_realtime_usec;
@@ -129,6 +134,7 @@ struct engine {
 	struct systemd systemd;
 	struct commands commands;
 	struct hooks hooks;
+	struct schedules schedules;
 	struct loop_source signals;
 	struct reload reload;
 	struct loop_timer sweep; /* removed services that have come to their end */

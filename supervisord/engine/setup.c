@@ -220,6 +220,8 @@ static int make_services(struct engine *e)
 	if (r == 0)
 		r = hooks_init(e);
 	if (r == 0)
+		r = schedules_init(e);
+	if (r == 0)
 		r = services_init(e);
 	if (r == 0)
 		r = reload_init(e);

@@ -164,6 +164,16 @@ static void a_oneshot_is_ready_by_its_end(void **state)
 		"'health.unix' in service 'web': a oneshot is never running");
 	bad_key(f, "type = oneshot watchdog = 1s", 2, "a oneshot is never running");
 	good_keys(f, "type = oneshot watchdog = 0");
+	/* what defaults say is meant for others */
+	good(f, "defaults { ready { on = \"log:x\" timeout = 1s } watchdog = 1s\n"
+		" health { unix = \"/x\" } }\nservice job { command = x type = oneshot }\n");
+	assert_int_equal(service(f, 0)->policy.ready, SPEC_READY_EXEC);
+	assert_null(service(f, 0)->ready_regex);
+	assert_int_equal(service(f, 0)->policy.ready_timeout_usec, USEC_INFINITY);
+	assert_int_equal(service(f, 0)->policy.watchdog_usec, 0);
+	assert_int_equal(service(f, 0)->policy.health_failures, 0);
+	assert_int_equal(service(f, 0)->health.kind, SPEC_PROBE_NONE);
+	assert_null(service(f, 0)->health.address);
 }
 
 static void addresses_are_numeric_or_localhost(void **state)
@@ -620,7 +630,10 @@ static void pools_have_names_and_slots(void **state)
 		"'pool' in service 'a': there is no pool 'databases'; did you mean 'database'?");
 	bad(f, "service a { command = x\npool = db }", 2,
 		"there is no pool 'db'; allowed: the name");
-	bad(f, "service a { command = x\npool db { slots = 1 }", 0, "never closed");
+	bad_key(f, "pool db { slots = 1 }", 2,
+		"'pool' cannot stand in service 'web'; is a '}' missing before it?");
+	bad_key(f, "pool { slots = 1 }", 2,
+		"'pool' in service 'web' is to be written: pool = VALUE");
 }
 
 static void there_are_as_many_pools_as_the_limit_says(void **state)

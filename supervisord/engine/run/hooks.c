@@ -193,6 +193,35 @@ void hooks_cancel(struct service *s, enum spec_hook hook)
 		tell_later(s, &s->hooks_unable, hook);
 }
 
+void hooks_resume(struct service *s)
+{
+	switch ((enum core_phase)core_record(s->engine->core, s->id)->phase) {
+	case CORE_PHASE_PRE_START:
+		hooks_run(s, SPEC_HOOK_PRE_START);
+		return;
+	case CORE_PHASE_CANCELLED:
+		hooks_cancel(s, SPEC_HOOK_PRE_START);
+		return;
+	case CORE_PHASE_PRE_STOP:
+		hooks_run(s, SPEC_HOOK_PRE_STOP);
+		return;
+	case CORE_PHASE_STOP_COMMAND:
+		hooks_run(s, SPEC_HOOK_STOP);
+		return;
+	case CORE_PHASE_POST_STOP:
+		hooks_run(s, SPEC_HOOK_POST_STOP);
+		return;
+	case CORE_PHASE_NONE:
+	case CORE_PHASE_EXEC:
+	case CORE_PHASE_FORKED:
+	case CORE_PHASE_READY:
+	case CORE_PHASE_DEPENDENTS:
+	case CORE_PHASE_SIGNAL:
+	case CORE_PHASE_MAX:
+		break;
+	}
+}
+
 void hooks_changed(struct service *s, enum core_state previous)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);

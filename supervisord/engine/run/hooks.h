@@ -41,6 +41,8 @@ int hooks_init(struct engine *e);
 void hooks_run(struct service *s, enum spec_hook hook);
 /* Kills it; CORE_EVENT_HOOK follows when it has ended, also where it does not run. */
 void hooks_cancel(struct service *s, enum spec_hook hook);
+/* Goes on with what an engine before us has begun, as the service's phase says. */
+void hooks_resume(struct service *s);
 /*
  * The state has changed, and that is committed: runs post-start or on-failed where it is
  * their turn. To be called before the change is marked as published, and again by an engine
