@@ -79,7 +79,7 @@ static void note_outcome(struct service *s, enum spec_hook hook, const struct co
 	o->realtime_usec = usec_now(CLOCK_REALTIME);
 	o->serial = r->serial;
 	o->ok = r->ok;
-	memcpy(o->text, r->text, sizeof(o->text));
+	snprintf(o->how, sizeof(o->how), "%.*s", (int)r->n_how, r->text);
 	memcpy(o->output, r->output, r->n_output);
 	o->n_output = r->n_output;
 }

@@ -22,7 +22,7 @@ struct hook_outcome {
 	usec_t realtime_usec; /* when; 0: none has ended */
 	uint64_t serial;
 	bool ok;
-	char text[RESULT_TEXT_SIZE];
+	char how[RESULT_TEXT_SIZE]; /* "exited with code 1" */
 	char output[OUTPUT_SIZE];
 	size_t n_output;
 };
