@@ -221,6 +221,8 @@ void graph_count(struct core *c, uint32_t i, enum core_state from, enum core_sta
 
 /* Looks at a service again before the step ends. */
 void look(struct core *c, uint32_t i);
+/* At those that come after it. */
+void look_up(struct core *c, uint32_t i);
 /* At all who may be concerned by a service's change of state. */
 void look_around(struct core *c, uint32_t i, enum core_state from, enum core_state to);
 /* Until nothing is left to look at, and no place is free that somebody waits for. */

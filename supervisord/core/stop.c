@@ -130,6 +130,15 @@ static enum core_then fail(struct step *s, enum core_cause cause)
 	return restart_decide(s->slot->policy, r, s->now);
 }
 
+/* What follows the stop under way is another thing now; those that come after it go by that. */
+static void set_then(struct step *s, enum core_then then)
+{
+	if (s->slot->record.then == then)
+		return;
+	s->slot->record.then = (uint8_t)then;
+	look_up(s->core, s->index);
+}
+
 /* --- by request --- */
 
 bool stop(struct step *s)
@@ -149,7 +158,7 @@ bool stop_at_once(struct step *s)
 bool stop_after_all(struct step *s)
 {
 	want(s, false);
-	s->slot->record.then = CORE_THEN_STOPPED;
+	set_then(s, CORE_THEN_STOPPED);
 	s->slot->record.why = (uint8_t)stop_why(s);
 	return true;
 }
@@ -166,7 +175,7 @@ bool start_after_stop(struct step *s)
 {
 	want(s, true);
 	forget_failures(s);
-	s->slot->record.then = CORE_THEN_START;
+	set_then(s, CORE_THEN_START);
 	s->slot->record.why = (uint8_t)asker(s, CORE_WHY_RESTART);
 	return true;
 }
@@ -176,7 +185,7 @@ bool autostart_after_stop(struct step *s)
 {
 	want(s, true);
 	if (s->slot->record.then == CORE_THEN_STOPPED)
-		s->slot->record.then = CORE_THEN_START;
+		set_then(s, CORE_THEN_START);
 	return true;
 }
 
@@ -184,7 +193,7 @@ bool pulled_after_stop(struct step *s)
 {
 	want(s, true);
 	if (s->slot->record.then != CORE_THEN_BACKOFF)
-		s->slot->record.then = CORE_THEN_START;
+		set_then(s, CORE_THEN_START);
 	return true;
 }
 
@@ -222,7 +231,7 @@ bool yield_at_once(struct step *s)
 bool yield_after_all(struct step *s)
 {
 	want(s, false);
-	s->slot->record.then = CORE_THEN_STOPPED;
+	set_then(s, CORE_THEN_STOPPED);
 	s->slot->record.why = CORE_WHY_CONFLICT;
 	s->slot->record.blocker = s->other;
 	return true;
