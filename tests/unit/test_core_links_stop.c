@@ -409,6 +409,30 @@ static void when_patience_ends_what_runs_is_stopped_at_once(void **state _unused
 		signalled(&g, i, SIGTERM, SPEC_KILL_GROUP);
 }
 
+/* All that a stop may take by its configuration, not only the wait for its signal. */
+static void patience_lasts_as_long_as_the_hooks_of_a_stop_may_take(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 2, 0);
+	rig_requires(&g, WEB, DB);
+	g.policies[WEB].hooks = 1u << SPEC_HOOK_PRE_STOP | 1u << SPEC_HOOK_POST_STOP;
+	run_all(&g);
+	rig_shutdown(&g, false);
+	hook_asked(&g, WEB, SPEC_HOOK_PRE_STOP);
+	g.now += 29 * SEC; /* it drains */
+	rig_hook(&g, WEB, SPEC_HOOK_PRE_STOP, true);
+	signalled(&g, WEB, SIGTERM, SPEC_KILL_GROUP);
+	has_state(&g, DB, CORE_RUNNING);
+	g.now += 9 * SEC;
+	rig_exit(&g, WEB, 0);
+	hook_asked(&g, WEB, SPEC_HOOK_POST_STOP);
+	has_state(&g, DB, CORE_RUNNING);
+	g.now += 29 * SEC;
+	rig_hook(&g, WEB, SPEC_HOOK_POST_STOP, true);
+	signalled(&g, DB, SIGTERM, SPEC_KILL_GROUP);
+}
+
 static void hurry_kills_all_at_once_whatever_they_wait_for(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
@@ -482,6 +506,7 @@ int main(void)
 			one_that_waited_for_others_when_a_shutdown_began_goes_on_when_they_are_gone),
 		cmocka_unit_test(when_patience_ends_links_count_no_more),
 		cmocka_unit_test(when_patience_ends_what_runs_is_stopped_at_once),
+		cmocka_unit_test(patience_lasts_as_long_as_the_hooks_of_a_stop_may_take),
 		cmocka_unit_test(hurry_kills_all_at_once_whatever_they_wait_for),
 		cmocka_unit_test(hurry_skips_the_hooks_of_a_stop),
 	};
