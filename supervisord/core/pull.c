@@ -105,6 +105,8 @@ static void begin_visit(struct core *c, uint32_t i, uint32_t parent)
 
 void pull(struct core *c, uint32_t i, bool yield, usec_t now)
 {
+	const struct core_record *r = &c->slots[i].record;
+
 	if (!c->graph || i >= c->graph->n)
 		return;
 	c->visit++;
@@ -121,6 +123,7 @@ void pull(struct core *c, uint32_t i, bool yield, usec_t now)
 			pull_one(c, at, yield, now);
 		at = parent;
 	}
-	if (yield && !core_is_live(&c->slots[i].record))
+	/* nobody can have got in the way of what is up, but of what is being stopped */
+	if (yield && r->state != CORE_STARTING && r->state != CORE_RUNNING)
 		make_room(c, i, now);
 }

@@ -136,6 +136,25 @@ static void what_was_to_follow_its_stop_is_given_up(void **state _unused_)
 	}
 }
 
+static void the_last_start_wins_also_during_the_stop(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	init(&g);
+	rig_run(&g, RED);
+	rig_ask(&g, BLUE, CORE_EVENT_START);
+	rig_ask(&g, RED, CORE_EVENT_START); /* after all */
+	has_state(&g, BLUE, CORE_STOPPED);
+	has_reason(&g, BLUE, "conflicts with 's0'");
+	start_is(&g, BLUE, CORE_NOT_DONE);
+	start_is(&g, RED, CORE_PENDING);
+	rig_exit(&g, RED, 0);
+	assert_true(spawned(&g, RED));
+	rig_started(&g, RED);
+	start_is(&g, RED, CORE_DONE);
+	assert_int_equal(rig_record(&g, BLUE)->generation, 0);
+}
+
 static void what_a_start_needs_has_its_way_too(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
@@ -277,6 +296,7 @@ int main(void)
 		cmocka_unit_test(a_restart_or_a_start_of_what_is_up_concerns_nobody),
 		cmocka_unit_test(what_is_not_alive_gives_way_at_once),
 		cmocka_unit_test(what_was_to_follow_its_stop_is_given_up),
+		cmocka_unit_test(the_last_start_wins_also_during_the_stop),
 		cmocka_unit_test(what_a_start_needs_has_its_way_too),
 		cmocka_unit_test(what_requires_the_one_that_gives_way_goes_first),
 		cmocka_unit_test(an_operators_stop_in_between_is_told_as_such),
