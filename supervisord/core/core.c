@@ -258,10 +258,7 @@ static enum input checked(const struct step *s)
 
 static enum input autostarted(const struct step *s)
 {
-	const struct core_record *r = &s->slot->record;
-	bool rests = r->state == CORE_STOPPED || r->state == CORE_EXITED || r->state == CORE_FAILED;
-
-	return rests && find_conflict(s->core, s->index) != NO_SERVICE ? IN_DECLINE : IN_AUTOSTART;
+	return find_objection(s->core, s->index) != NO_SERVICE ? IN_DECLINE : IN_AUTOSTART;
 }
 
 /* News of a generation: of processes that exist. */
@@ -419,7 +416,7 @@ static bool take(struct step *s)
 	if (in == IN_MAX)
 		return true;
 	if (in == IN_DECLINE)
-		s->other = find_conflict(s->core, s->index);
+		s->other = find_objection(s->core, s->index);
 	state = (enum core_state)s->slot->record.state;
 	if (needs_others(s, in) &&
 		!(in != IN_RESTART && (state == CORE_STARTING || state == CORE_RUNNING)))

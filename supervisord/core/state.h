@@ -247,8 +247,11 @@ bool waits_for_dependents(const struct core *c, uint32_t i);
 
 /* Makes all that a service needs go up, deepest first, and what conflicts with any of it yield. */
 void pull(struct core *c, uint32_t i, bool yield, usec_t now);
-/* A service that conflicts with this one and is up or on its way; NO_SERVICE. */
-uint32_t find_conflict(const struct core *c, uint32_t i);
+/*
+ * Who speaks against a start that is to take nothing away from anybody: a service that conflicts
+ * and is up or on its way, where this one is down or going to be. NO_SERVICE.
+ */
+uint32_t find_objection(const struct core *c, uint32_t i);
 
 /* --- shutdown.c --- */
 

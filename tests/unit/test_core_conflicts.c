@@ -265,6 +265,25 @@ static void what_an_autostart_needs_takes_nothing_away_either(void **state _unus
 	start_is(&g, TOP, CORE_NOT_DONE);
 }
 
+/* An operator has just asked for the other one, and this one goes for its sake. */
+static void an_autostart_is_declined_also_by_one_that_is_on_its_way_out(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	init(&g);
+	rig_requires(&g, TOP, RED);
+	rig_run(&g, RED);
+	rig_ask(&g, BLUE, CORE_EVENT_START);
+	rig_ask(&g, RED, CORE_EVENT_AUTOSTART);
+	assert_false(rig_record(&g, RED)->desired_up);
+	rig_ask(&g, TOP, CORE_EVENT_AUTOSTART);
+	assert_false(rig_record(&g, RED)->desired_up);
+	rig_exit(&g, RED, 0);
+	has_state(&g, RED, CORE_STOPPED);
+	assert_true(spawned(&g, BLUE));
+	has_reason(&g, TOP, "waiting for 's0', which is not going to start by itself");
+}
+
 /* Links may come at run time, when both are up: they stay, but do not meet again. */
 static void what_was_up_before_the_conflict_is_not_joined_again(void **state _unused_)
 {
@@ -303,6 +322,7 @@ int main(void)
 		cmocka_unit_test(an_autostart_is_declined_and_says_for_whose_sake),
 		cmocka_unit_test(of_two_with_autostart_the_first_one_is_up),
 		cmocka_unit_test(what_an_autostart_needs_takes_nothing_away_either),
+		cmocka_unit_test(an_autostart_is_declined_also_by_one_that_is_on_its_way_out),
 		cmocka_unit_test(what_was_up_before_the_conflict_is_not_joined_again),
 	};
 
