@@ -273,12 +273,7 @@ static enum input checked(const struct step *s)
 
 static enum input autostarted(const struct step *s)
 {
-	const struct core_record *r = &s->slot->record;
-	bool is_down = r->state == CORE_STOPPED || r->state == CORE_STOPPING ||
-		       r->state == CORE_EXITED || r->state == CORE_FAILED;
-
-	return is_down && find_conflict(s->core, s->index) != NO_SERVICE ? IN_DECLINE
-									 : IN_AUTOSTART;
+	return find_objection(s->core, s->index) != NO_SERVICE ? IN_DECLINE : IN_AUTOSTART;
 }
 
 /* News of a generation: of processes that exist. */
@@ -440,7 +435,7 @@ static bool take(struct step *s)
 	if (in == IN_MAX)
 		return true;
 	if (in == IN_DECLINE)
-		s->other = find_conflict(s->core, s->index);
+		s->other = find_objection(s->core, s->index);
 	if (needs_others(s, in) &&
 		!(in != IN_RESTART && (state == CORE_STARTING || state == CORE_RUNNING)))
 		pull(s->core, s->index, in == IN_START || in == IN_RESTART, s->now);

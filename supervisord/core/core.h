@@ -342,11 +342,12 @@ bool core_step(struct core *c, const struct core_event *event, usec_t now, uint6
 bool core_next_change(struct core *c, struct core_change *ret_change);
 
 /*
- * Stop everything, in reverse order of start: what was ready before another one was started
- * may be of use to that one, so it is stopped only when that one is gone. What was started
- * side by side is stopped side by side. Once the
- * longest stop timeout has passed, the rest is stopped at once. With hurry all at once, by KILL. No
- * service starts any more. Changes follow as after a step. Calling it again with hurry hurries.
+ * Stop everything, against the order of links, and in reverse order of start: what was ready
+ * before another one was started may be of use to that one, so it is stopped only when that one
+ * is gone. What was started side by side is stopped side by side. Once the longest time that one
+ * of them may take (its stop timeout, and that of its hooks) has passed, the rest is stopped at
+ * once. With hurry all at once, by KILL. No service starts any more. Changes follow as after a
+ * step. Calling it again with hurry hurries.
  */
 void core_shutdown(struct core *c, bool hurry, usec_t now);
 /* True once a shutdown was begun and nothing is alive. */

@@ -34,14 +34,19 @@ static uint32_t take_look(struct core *c)
 	return i;
 }
 
+void look_up(struct core *c, uint32_t i)
+{
+	graph_foreach (c->graph, up, i, e)
+		look(c, e->other);
+}
+
 void look_around(struct core *c, uint32_t i, enum core_state from, enum core_state to)
 {
 	bool gone = core_is_live_state(from) && !core_is_live_state(to);
 
 	if (from == to)
 		return;
-	graph_foreach (c->graph, up, i, e)
-		look(c, e->other);
+	look_up(c, i);
 	if (!gone && from != CORE_STOPPING)
 		return;
 	/* those that wait for it to be gone: to stop themselves, or, in a conflict, to start */
