@@ -47,7 +47,7 @@ void look_around(struct core *c, uint32_t i, enum core_state from, enum core_sta
 	if (from == to)
 		return;
 	look_up(c, i);
-	if (!gone && from != CORE_STOPPING)
+	if (!gone && from != CORE_STOPPING && to != CORE_STOPPING)
 		return;
 	/* those that wait for it to be gone: to stop themselves, or, in a conflict, to start */
 	graph_foreach (c->graph, down, i, e)
@@ -149,14 +149,30 @@ static bool lacks_place(const struct core *c, uint32_t i, bool first)
 	       (c->waiting.first != NO_SERVICE && !(first && r->why == CORE_WHY_SLOT));
 }
 
-struct blocker find_blocker(const struct core *c, uint32_t i, bool first)
+/* Of several, one that runs and is not being stopped: that does not go away by itself. */
+static struct blocker find_rival(const struct core *c, uint32_t i)
 {
-	struct blocker b;
+	struct blocker b = {.service = NO_SERVICE};
 
 	graph_foreach (c->graph, down, i, e) {
-		if ((e->kinds & CORE_LINK_CONFLICTS) && core_is_live(&c->slots[e->other].record))
-			return (struct blocker){CORE_WHY_CONFLICT, e->other, false};
+		const struct core_record *r = &c->slots[e->other].record;
+
+		if (!(e->kinds & CORE_LINK_CONFLICTS) || !core_is_live(r))
+			continue;
+		if (r->state != CORE_STOPPING)
+			return (struct blocker){CORE_WHY_CONFLICT, e->other, true};
+		if (b.why == CORE_WHY_NONE)
+			b = (struct blocker){CORE_WHY_CONFLICT, e->other, false};
 	}
+	return b;
+}
+
+struct blocker find_blocker(const struct core *c, uint32_t i, bool first)
+{
+	struct blocker b = find_rival(c, i);
+
+	if (b.why != CORE_WHY_NONE)
+		return b;
 	b = find_missing(c, i);
 	if (b.why != CORE_WHY_NONE)
 		return b;

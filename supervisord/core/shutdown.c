@@ -22,10 +22,11 @@ static bool is_relied_on(const struct core *c, uint32_t i)
 	       r->ready_order < c->slots[c->wave].record.start_order;
 }
 
+/* What has no process yet is of no use to anybody, and is not to get one. */
 bool may_stop(const struct core *c, uint32_t i)
 {
 	return c->shutting_down &&
-	       (c->impatient || c->hurried ||
+	       (c->impatient || c->hurried || c->slots[i].record.phase == CORE_PHASE_PRE_START ||
 		       (c->wave != NO_SERVICE && c->slots[i].users.n_after == 0 &&
 			       !is_relied_on(c, i)));
 }
