@@ -171,6 +171,16 @@ static bool awaits_hook(const struct core_record *r)
 	return r->phase == CORE_PHASE_PRE_STOP || r->phase == CORE_PHASE_STOP_COMMAND;
 }
 
+/* A daemon's first process has left others behind, as it should: nothing has ended. */
+static bool has_forked(const struct step *s)
+{
+	const struct core_event *e = s->event;
+	const struct core_record *r = &s->slot->record;
+
+	return r->phase == CORE_PHASE_FORKED && r->cause == CORE_CAUSE_NONE && e->survivors &&
+	       e->end == CORE_END_EXITED && spec_is_success(s->slot->policy, e->status);
+}
+
 /* The main process has ended: notes how, and judges what is to follow. */
 static enum input ended(struct step *s)
 {
@@ -179,17 +189,16 @@ static enum input ended(struct step *s)
 	struct core_record *r = &s->slot->record;
 	usec_t ran = usec_sub(e->at_usec, r->started_usec);
 
+	if (has_forked(s))
+		return IN_FORKED;
 	r->end = (uint8_t)e->end;
 	r->end_status = e->status;
 	r->stage = e->stage;
 	r->ended_usec = e->at_usec;
 	r->pid = 0;
 	restart_forget_old(p, r, ran, e->at_usec);
-	if (r->phase == CORE_PHASE_FORKED && restart_is_success(p, r)) {
-		if (e->survivors)
-			return IN_FORKED;
+	if (r->phase == CORE_PHASE_FORKED && restart_is_success(p, r))
 		r->cause = CORE_CAUSE_NO_MAIN;
-	}
 	if (r->state != CORE_STOPPING) {
 		if (restart_is_stable(p, r->ready, ran))
 			restart_forget(r);
@@ -207,6 +216,9 @@ static enum input all_gone(struct step *s)
 		return IN_MAX; /* it is told again */
 	if (r->state != CORE_STOPPING) {
 		r->cause = CORE_CAUSE_NO_MAIN;
+		r->end = CORE_END_NONE;
+		r->end_status = 0;
+		r->ended_usec = s->now;
 		r->then = (uint8_t)restart_decide(s->slot->policy, r, s->now);
 	}
 	return gone(s);
