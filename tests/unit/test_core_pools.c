@@ -297,6 +297,43 @@ static void a_pool_made_larger_gives_its_slots_out(void **state _unused_)
 	waits_for_a_slot(&g, 3);
 }
 
+static void a_pool_made_smaller_stops_nobody_but_holds_as_soon_as_it_can(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 3, 0);
+	rig_pool(&g, 2, 0, 2);
+	rig_run(&g, 0);
+	rig_run(&g, 1);
+	rig_ask(&g, 2, CORE_EVENT_START);
+	g.slots[0] = 1;
+	rig_set_graph(&g);
+	assert_int_equal(n_live(&g), 2);
+	rig_ask(&g, 0, CORE_EVENT_RESTART);
+	rig_exit(&g, 0, 0);
+	waits_for_a_slot(&g, 0); /* it has none to keep: there is one too many */
+	waits_for_a_slot(&g, 2);
+	rig_exit(&g, 1, 0);
+	assert_true(spawned(&g, 2)); /* it was first */
+	assert_int_equal(n_live(&g), 1);
+}
+
+static void one_that_waits_for_a_place_gives_back_a_slot_that_is_one_too_many(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 4, 1);
+	rig_run(&g, 0);
+	rig_ask(&g, 2, CORE_EVENT_START);
+	rig_ask(&g, 1, CORE_EVENT_START);
+	rig_pool(&g, 1, 0, 1); /* 0 has its only slot */
+	rig_started(&g, 2);
+	waits_for_a_slot(&g, 1);
+	assert_int_equal(n_live(&g), 2);
+	rig_exit(&g, 0, 0);
+	assert_true(spawned(&g, 1));
+}
+
 static void a_pool_that_is_gone_is_waited_for_no_longer(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
@@ -345,6 +382,8 @@ int main(void)
 		cmocka_unit_test(a_stop_in_line_for_a_place_gives_its_slot_on),
 		cmocka_unit_test(a_hook_before_the_start_has_the_slot_and_the_place),
 		cmocka_unit_test(a_pool_made_larger_gives_its_slots_out),
+		cmocka_unit_test(a_pool_made_smaller_stops_nobody_but_holds_as_soon_as_it_can),
+		cmocka_unit_test(one_that_waits_for_a_place_gives_back_a_slot_that_is_one_too_many),
 		cmocka_unit_test(a_pool_that_is_gone_is_waited_for_no_longer),
 		cmocka_unit_test(who_joins_a_pool_counts_from_then_on),
 	};
