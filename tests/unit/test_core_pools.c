@@ -349,6 +349,34 @@ static void a_pool_that_is_gone_is_waited_for_no_longer(void **state _unused_)
 	assert_true(spawned(&g, 1) && spawned(&g, 2));
 }
 
+static void lines_that_become_one_keep_the_order_of_asking(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 6, 0);
+	rig_pool(&g, 1, 0, 2);
+	rig_pool(&g, 1, 3, 5);
+	rig_run(&g, 0);
+	rig_run(&g, 3);
+	rig_ask(&g, 4, CORE_EVENT_START);
+	rig_ask(&g, 1, CORE_EVENT_START);
+	rig_ask(&g, 5, CORE_EVENT_START);
+	rig_ask(&g, 2, CORE_EVENT_START);
+	for (uint32_t i = 3; i < 6; i++)
+		g.pool_of[i] = 0;
+	rig_set_graph(&g);
+	rig_exit(&g, 0, 0);
+	assert_int_equal(n_live(&g), 1); /* two were in a pool of one */
+	rig_exit(&g, 3, 0);
+	assert_true(spawned(&g, 4));
+	rig_exit(&g, 4, 0);
+	assert_true(spawned(&g, 1));
+	rig_exit(&g, 1, 0);
+	assert_true(spawned(&g, 5));
+	rig_exit(&g, 5, 0);
+	assert_true(spawned(&g, 2));
+}
+
 static void who_joins_a_pool_counts_from_then_on(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
@@ -385,6 +413,7 @@ int main(void)
 		cmocka_unit_test(a_pool_made_smaller_stops_nobody_but_holds_as_soon_as_it_can),
 		cmocka_unit_test(one_that_waits_for_a_place_gives_back_a_slot_that_is_one_too_many),
 		cmocka_unit_test(a_pool_that_is_gone_is_waited_for_no_longer),
+		cmocka_unit_test(lines_that_become_one_keep_the_order_of_asking),
 		cmocka_unit_test(who_joins_a_pool_counts_from_then_on),
 	};
 
