@@ -285,6 +285,9 @@ static enum input checked(const struct step *s)
 
 static enum input autostarted(const struct step *s)
 {
+	/* what is going to wait for its time takes nothing away */
+	if (s->slot->policy->scheduled && s->slot->record.state != CORE_STOPPING)
+		return IN_AUTOSTART;
 	return find_objection(s->core, s->index) != NO_SERVICE ? IN_DECLINE : IN_AUTOSTART;
 }
 

@@ -37,9 +37,11 @@ static bool is_to_visit(const struct core *c, uint32_t i)
 	return is_to_pull(c, i) || c->slots[i].record.state == CORE_BACKOFF;
 }
 
+/* It runs, or is going to as soon as it can; what waits for its time is in nobody's way. */
 static bool is_up(const struct core_record *r)
 {
-	return core_is_live(r) || r->state == CORE_WAITING || r->state == CORE_BACKOFF;
+	return core_is_live(r) || r->state == CORE_BACKOFF ||
+	       (r->state == CORE_WAITING && r->why != CORE_WHY_SCHEDULE);
 }
 
 /* A service that conflicts with this one and is up or on its way; NO_SERVICE. */

@@ -127,14 +127,19 @@ static struct blocker find_missing(const struct core *c, uint32_t i)
 	return b;
 }
 
-/* A full pool, or one that others have waited for longer. */
+/*
+ * A full pool, or one that others have waited for longer. Who has a slot keeps it, but not where
+ * there are fewer by now than are taken.
+ */
 static bool lacks_slot(const struct core *c, uint32_t i, bool first)
 {
 	const struct core_record *r = &c->slots[i].record;
 	const struct core_pool *p = graph_pool(c, i);
 
-	if (!p || graph_holds_slot((enum core_state)r->state, (enum core_why)r->why))
+	if (!p)
 		return false;
+	if (graph_holds_slot((enum core_state)r->state, (enum core_why)r->why))
+		return p->n_used > p->slots;
 	return p->n_used >= p->slots ||
 	       (p->waiting.first != NO_SERVICE && !(first && r->why == CORE_WHY_POOL));
 }

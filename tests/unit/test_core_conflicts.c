@@ -307,6 +307,32 @@ static void what_was_up_before_the_conflict_is_not_joined_again(void **state _un
 
 /* --- with a schedule --- */
 
+static void what_waits_for_its_time_is_in_nobodys_way(void **state _unused_)
+{
+	for (int first = 0; first < 2; first++) {
+		_cleanup_rig_ struct rig g;
+
+		init(&g);
+		g.policies[BLUE].scheduled = true;
+		g.policies[BLUE].type = SPEC_TYPE_ONESHOT;
+		if (first)
+			rig_ask(&g, BLUE, CORE_EVENT_AUTOSTART);
+		rig_ask(&g, RED, first ? CORE_EVENT_AUTOSTART : CORE_EVENT_START);
+		if (!first)
+			rig_ask(&g, BLUE, CORE_EVENT_AUTOSTART);
+		has_state(&g, RED, CORE_STARTING);
+		has_reason(&g, BLUE, "waiting for its schedule");
+		rig_started(&g, RED);
+		rig_schedule(&g, BLUE, g.now + SEC);
+		rig_deadline(&g, BLUE); /* its time comes: it takes nothing away, but waits */
+		has_state(&g, RED, CORE_RUNNING);
+		has_reason(&g, BLUE, "waiting for the end of 's0', with which it conflicts");
+		rig_ask(&g, RED, CORE_EVENT_STOP);
+		rig_exit(&g, RED, 0);
+		assert_true(spawned(&g, BLUE));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,6 +350,7 @@ int main(void)
 		cmocka_unit_test(what_an_autostart_needs_takes_nothing_away_either),
 		cmocka_unit_test(an_autostart_is_declined_also_by_one_that_is_on_its_way_out),
 		cmocka_unit_test(what_was_up_before_the_conflict_is_not_joined_again),
+		cmocka_unit_test(what_waits_for_its_time_is_in_nobodys_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
