@@ -66,6 +66,12 @@ int core_grow(struct core *c, uint32_t n_services)
 void core_set_policy(struct core *c, uint32_t service, const struct spec_policy *policy)
 {
 	c->slots[service].policy = policy;
+	c->slots[service].next_policy = NULL;
+}
+
+void core_set_next_policy(struct core *c, uint32_t service, const struct spec_policy *policy)
+{
+	c->slots[service].next_policy = policy;
 }
 
 void core_remove(struct core *c, uint32_t service)
@@ -85,6 +91,7 @@ void core_add(struct core *c, uint32_t service, const struct spec_policy *policy
 	struct core_list *list;
 
 	s->policy = policy;
+	s->next_policy = NULL;
 	s->node = (struct core_node){NO_SERVICE, NO_SERVICE};
 	s->next_change = NO_SERVICE;
 	if (!record) {
@@ -158,6 +165,22 @@ static enum input gone(const struct step *s)
 	return hook && !s->core->hurried ? IN_POST_STOP : done(s->core, &s->slot->record);
 }
 
+/* A hook that might meet the next process if that was started while it runs. */
+static bool awaits_hook(const struct core_record *r)
+{
+	return r->phase == CORE_PHASE_PRE_STOP || r->phase == CORE_PHASE_STOP_COMMAND;
+}
+
+/* A daemon's first process has left others behind, as it should: nothing has ended. */
+static bool has_forked(const struct step *s)
+{
+	const struct core_event *e = s->event;
+	const struct core_record *r = &s->slot->record;
+
+	return r->phase == CORE_PHASE_FORKED && r->cause == CORE_CAUSE_NONE && e->survivors &&
+	       e->end == CORE_END_EXITED && spec_is_success(s->slot->policy, e->status);
+}
+
 /* The main process has ended: notes how, and judges what is to follow. */
 static enum input ended(struct step *s)
 {
@@ -166,23 +189,22 @@ static enum input ended(struct step *s)
 	struct core_record *r = &s->slot->record;
 	usec_t ran = usec_sub(e->at_usec, r->started_usec);
 
+	if (has_forked(s))
+		return IN_FORKED;
 	r->end = (uint8_t)e->end;
 	r->end_status = e->status;
 	r->stage = e->stage;
 	r->ended_usec = e->at_usec;
 	r->pid = 0;
 	restart_forget_old(p, r, ran, e->at_usec);
-	if (r->phase == CORE_PHASE_FORKED && restart_is_success(p, r)) {
-		if (e->survivors)
-			return IN_FORKED;
+	if (r->phase == CORE_PHASE_FORKED && restart_is_success(p, r))
 		r->cause = CORE_CAUSE_NO_MAIN;
-	}
 	if (r->state != CORE_STOPPING) {
 		if (restart_is_stable(p, r->ready, ran))
 			restart_forget(r);
 		r->then = (uint8_t)restart_decide(p, r, e->at_usec);
 	}
-	return e->survivors ? IN_LEFTOVERS : gone(s);
+	return e->survivors || awaits_hook(r) ? IN_LEFTOVERS : gone(s);
 }
 
 /* What a daemon left behind when it forked has gone before anyone knew it. */
@@ -190,8 +212,13 @@ static enum input all_gone(struct step *s)
 {
 	struct core_record *r = &s->slot->record;
 
+	if (awaits_hook(r))
+		return IN_MAX; /* it is told again */
 	if (r->state != CORE_STOPPING) {
 		r->cause = CORE_CAUSE_NO_MAIN;
+		r->end = CORE_END_NONE;
+		r->end_status = 0;
+		r->ended_usec = s->now;
 		r->then = (uint8_t)restart_decide(s->slot->policy, r, s->now);
 	}
 	return gone(s);
@@ -218,7 +245,7 @@ static enum input hook_ended(struct step *s)
 	const struct core_event *e = s->event;
 	enum core_phase phase = (enum core_phase)s->slot->record.phase;
 
-	if (phase_hook(phase) != e->hook)
+	if (core_phase_hook(phase) != e->hook)
 		return IN_MAX; /* nobody waits for it any more */
 	switch (phase) {
 	case CORE_PHASE_PRE_START:
@@ -258,11 +285,10 @@ static enum input checked(const struct step *s)
 
 static enum input autostarted(const struct step *s)
 {
-	const struct core_record *r = &s->slot->record;
-	bool is_down = r->state == CORE_STOPPED || r->state == CORE_STOPPING ||
-		       r->state == CORE_EXITED || r->state == CORE_FAILED;
-
-	return is_down && find_conflict(s->core, s->index) != NO_SERVICE ? IN_DECLINE : IN_AUTOSTART;
+	/* what is going to wait for its time takes nothing away */
+	if (s->slot->policy->scheduled && s->slot->record.state != CORE_STOPPING)
+		return IN_AUTOSTART;
+	return find_objection(s->core, s->index) != NO_SERVICE ? IN_DECLINE : IN_AUTOSTART;
 }
 
 /* News of a generation: of processes that exist. */
@@ -402,28 +428,32 @@ static void settle_all(struct step *s)
 	}
 }
 
+/* Who takes another one's place needs them only when that is gone. */
 static bool needs_others(const struct step *s, enum input in)
 {
-	return in == IN_START || in == IN_RESTART ||
+	return in == IN_START || in == IN_RESTART || in == IN_GO ||
 	       (in == IN_AUTOSTART && s->event->why != CORE_WHY_PREDECESSOR);
 }
 
 static bool take(struct step *s)
 {
-	enum core_state state;
+	const struct core_record *r = &s->slot->record;
+	enum core_state state = (enum core_state)r->state;
+	usec_t since = r->since_usec;
 	enum input in;
 
 	if (s->event->type == CORE_EVENT_DEADLINE && !run_if_due(s))
 		return false;
+	if (r->state != state || r->since_usec != since)
+		return true; /* the deadline was that of a state which is over */
 	in = guard(s);
 	if (in == IN_MAX)
 		return true;
 	if (in == IN_DECLINE)
-		s->other = find_conflict(s->core, s->index);
-	state = (enum core_state)s->slot->record.state;
+		s->other = find_objection(s->core, s->index);
 	if (needs_others(s, in) &&
 		!(in != IN_RESTART && (state == CORE_STARTING || state == CORE_RUNNING)))
-		pull(s->core, s->index, in != IN_AUTOSTART, s->now);
+		pull(s->core, s->index, in == IN_START || in == IN_RESTART, s->now);
 	return act(s, in);
 }
 

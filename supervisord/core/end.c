@@ -33,9 +33,12 @@ bool done_stopped(struct step *s)
 	return true;
 }
 
+/* The run before has given back what it had, so that others in line have their turn. */
 static bool start_queued(struct step *s)
 {
 	s->slot->record.queued = false;
+	if (core_is_live(&s->slot->record))
+		enter(s, CORE_WAITING, CORE_WHY_SCHEDULE);
 	return try_start(s, CORE_WHY_SCHEDULE, false);
 }
 

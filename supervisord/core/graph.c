@@ -170,7 +170,7 @@ void graph_count(struct core *c, uint32_t i, enum core_state from, enum core_sta
 	}
 }
 
-/* Those that wait in a line of the old graph, or of none, in the same order in the new one's. */
+/* Those that wait in a line of the old graph, or of none, in the new one's, where they meet. */
 static void move_line(struct core *c, struct core_list *from)
 {
 	while (from->first != NO_SERVICE) {
@@ -178,7 +178,7 @@ static void move_line(struct core *c, struct core_list *from)
 		struct core_pool *pool = graph_pool(c, i);
 
 		core_list_drop(c, from, i);
-		core_list_put(c, pool ? &pool->waiting : &c->unpooled, i);
+		core_list_insert(c, pool ? &pool->waiting : &c->unpooled, i);
 	}
 }
 

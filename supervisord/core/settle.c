@@ -34,14 +34,19 @@ static uint32_t take_look(struct core *c)
 	return i;
 }
 
+void look_up(struct core *c, uint32_t i)
+{
+	graph_foreach (c->graph, up, i, e)
+		look(c, e->other);
+}
+
 void look_around(struct core *c, uint32_t i, enum core_state from, enum core_state to)
 {
 	bool gone = core_is_live_state(from) && !core_is_live_state(to);
 
 	if (from == to)
 		return;
-	graph_foreach (c->graph, up, i, e)
-		look(c, e->other);
+	look_up(c, i);
 	if (!gone && from != CORE_STOPPING && to != CORE_STOPPING)
 		return;
 	/* those that wait for it to be gone: to stop themselves, or, in a conflict, to start */
@@ -60,12 +65,31 @@ static bool is_there(const struct core *c, uint32_t i)
 	       (s->record.state == CORE_EXITED && s->policy->type == SPEC_TYPE_ONESHOT);
 }
 
+/* It goes, and what follows is that it comes back, or, a oneshot, that it is there. */
+static bool comes_after_stop(const struct core_slot *s)
+{
+	switch ((enum core_then)s->record.then) {
+	case CORE_THEN_START:
+	case CORE_THEN_BACKOFF:
+		return true;
+	case CORE_THEN_EXITED:
+		return s->policy->type == SPEC_TYPE_ONESHOT && !s->policy->scheduled;
+	case CORE_THEN_STOPPED:
+	case CORE_THEN_FAILED:
+	case CORE_THEN_MAX:
+		break;
+	}
+	return false;
+}
+
 /* It is on its way up, and nobody needs to ask for it. */
 static bool is_coming(const struct core *c, uint32_t i)
 {
 	const struct core_slot *s = &c->slots[i];
 	const struct core_record *r = &s->record;
 
+	if (s->to_pull)
+		return true;
 	switch ((enum core_state)r->state) {
 	case CORE_STARTING:
 	case CORE_BACKOFF:
@@ -73,12 +97,7 @@ static bool is_coming(const struct core *c, uint32_t i)
 	case CORE_WAITING:
 		return !s->stuck && r->why != CORE_WHY_SCHEDULE;
 	case CORE_STOPPING:
-		/* a oneshot that has ended well is there once what it has left is gone */
-		return !c->shutting_down &&
-		       (r->then == CORE_THEN_START || r->then == CORE_THEN_BACKOFF ||
-			       (r->then == CORE_THEN_EXITED &&
-				       s->policy->type == SPEC_TYPE_ONESHOT &&
-				       !s->policy->scheduled));
+		return !c->shutting_down && comes_after_stop(s);
 	case CORE_STOPPED:
 	case CORE_RUNNING:
 	case CORE_EXITED:
@@ -109,8 +128,8 @@ static struct blocker find_missing(const struct core *c, uint32_t i)
 }
 
 /*
- * A full pool, or one that others have waited for longer. What has lived until now has had its
- * turn: the slot is given back when a generation is over, also where another one is to follow.
+ * A full pool, or one that others have waited for longer. Who has a slot keeps it, but not where
+ * there are fewer by now than are taken.
  */
 static bool lacks_slot(const struct core *c, uint32_t i, bool first)
 {
@@ -119,9 +138,9 @@ static bool lacks_slot(const struct core *c, uint32_t i, bool first)
 
 	if (!p)
 		return false;
-	if (r->state == CORE_WAITING && r->why == CORE_WHY_SLOT)
-		return p->n_used > p->slots; /* it has one, but of a pool that has become smaller */
-	return p->n_used - core_is_live(r) >= p->slots ||
+	if (graph_holds_slot((enum core_state)r->state, (enum core_why)r->why))
+		return p->n_used > p->slots;
+	return p->n_used >= p->slots ||
 	       (p->waiting.first != NO_SERVICE && !(first && r->why == CORE_WHY_POOL));
 }
 

@@ -20,7 +20,7 @@ void watch_tree(struct step *s)
 static void kill_tree(struct step *s)
 {
 	struct core_record *r = &s->slot->record;
-	enum spec_hook hook = phase_hook((enum core_phase)r->phase);
+	enum spec_hook hook = core_phase_hook((enum core_phase)r->phase);
 
 	r->deadline_usec = usec_add(s->now, KILL_AGAIN_USEC);
 	if (hook != SPEC_HOOK_MAX)
@@ -130,6 +130,15 @@ static enum core_then fail(struct step *s, enum core_cause cause)
 	return restart_decide(s->slot->policy, r, s->now);
 }
 
+/* What follows the stop under way is another thing now; those that come after it go by that. */
+static void set_then(struct step *s, enum core_then then)
+{
+	if (s->slot->record.then == then)
+		return;
+	s->slot->record.then = (uint8_t)then;
+	look_up(s->core, s->index);
+}
+
 /* --- by request --- */
 
 bool stop(struct step *s)
@@ -144,18 +153,6 @@ bool stop_at_once(struct step *s)
 	want(s, false);
 	enter(s, CORE_STOPPED, stop_why(s));
 	return true;
-}
-
-/* Those that come after it ask whether it is coming back, which its state does not say. */
-static void set_then(struct step *s, enum core_then then)
-{
-	struct core_record *r = &s->slot->record;
-
-	if (r->then == then)
-		return;
-	r->then = (uint8_t)then;
-	graph_foreach (s->core->graph, up, s->index, e)
-		look(s->core, e->other);
 }
 
 bool stop_after_all(struct step *s)
@@ -269,6 +266,9 @@ bool stop_hook_done(struct step *s)
 		signal_now(s, s->slot->policy->stop_signal);
 	else
 		command_or_signal(s);
+	/* its end was kept back for the hook, which might have met the next process */
+	if (r->main_ended)
+		change(s, CORE_DO_WATCH_TREE);
 	return true;
 }
 
@@ -343,6 +343,8 @@ bool stop_timeout(struct step *s)
 	if (r->phase == CORE_PHASE_PRE_STOP) {
 		cancel_hook(s, SPEC_HOOK_PRE_STOP);
 		command_or_signal(s);
+		if (r->main_ended)
+			change(s, CORE_DO_WATCH_TREE);
 	} else {
 		kill_tree(s);
 	}

@@ -158,6 +158,8 @@ void service_adopt_later(struct service *s, const struct spec_service *spec, uin
 	s->next = spec;
 	s->next_config = config;
 	s->undecided = false;
+	if (services_by_id(e, s->id) == s) /* else it is not known to the core yet */
+		core_set_next_policy(e->core, s->id, &spec->policy);
 }
 
 int service_new(struct engine *e, uint32_t id, const struct spec_service *spec, unsigned instance,
@@ -179,6 +181,7 @@ int service_new(struct engine *e, uint32_t id, const struct spec_service *spec, 
 	list_init(&s->waiters);
 	list_init(&s->successors);
 	list_init(&s->predecessor);
+	list_init(&s->commands);
 	s->since_realtime_usec = usec_now(CLOCK_REALTIME);
 	s->name = strdup(spec_instance_name(spec, instance, name));
 	r = s->name ? loop_timer_add(&e->loop, &s->timer) : -ENOMEM;
@@ -203,8 +206,10 @@ void service_free(struct service *s)
 	struct engine *e = s->engine;
 
 	tree_unwatch(s);
-	command_free(s);
-	free(s->command_result);
+	mainpid_cancel(s);
+	command_free_all(s);
+	free(s->hook_outcomes);
+	free(s->reload_outcome);
 	fini_streams(s);
 	list_remove(&s->outbox.node);
 	list_remove(&s->predecessor);
@@ -298,17 +303,6 @@ void service_spawn_failed(struct service *s, int error)
 			.monotonic_usec = s->engine->loop.now_usec}};
 
 	engine_note_ended(s->engine, s, &m);
-}
-
-void service_main_refused(struct service *s, pid_t pid, int error)
-{
-	if (error == ECHILD)
-		log_info("service '%s': its process %d becomes its main process when the present "
-			 "one has ended",
-			s->name, (int)pid);
-	else
-		log_warning("service '%s': process %d can't be its main process: %s", s->name,
-			(int)pid, strerror(error));
 }
 
 static const char *error_text(int error)

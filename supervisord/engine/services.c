@@ -150,6 +150,9 @@ static void enter(struct engine *e, struct service *s, const struct core_record 
 		tree_avoid_cgroup(s);
 	}
 	core_add(e->core, s->id, &s->spec->policy, record ? record : &fresh, e->loop.now_usec);
+	if (s->next)
+		core_set_next_policy(e->core, s->id, &s->next->policy);
+	s->begun = core_record(e->core, s->id)->generation;
 	loop_timer_set(&e->loop, &s->timer, core_deadline(e->core, s->id));
 	e->by_id[s->id] = s;
 	e->services[e->n_services++] = s;
@@ -257,7 +260,7 @@ static bool is_over(const struct service *s)
 /* The launcher has heard all there is to hear, and nothing runs for it. */
 static bool is_told(const struct service *s)
 {
-	return list_empty(&s->outbox.node) && !s->command && !s->watch;
+	return list_empty(&s->outbox.node) && list_empty(&s->commands) && !s->watch;
 }
 
 /* False: the launcher can't be told just now. */
@@ -315,6 +318,8 @@ void services_sweep(struct engine *e)
 
 		s = e->services[i];
 		over = is_over(s);
+		if (over)
+			command_kill_all(s);
 		if (over && is_told(s) && forget(s)) {
 			list_remove(&s->predecessor); /* it waits for nobody any more */
 			list_append(&gone, &s->predecessor);
