@@ -356,6 +356,8 @@ int services_init(struct engine *e)
 	if (r < 0)
 		return r;
 	r = e->recovering ? restore_all(e) : 0;
+	if (e->store.area.head->flags & RECOVERY_SHUTTING_DOWN)
+		core_expect_shutdown(e->core);
 	if (r == 0)
 		r = roster_init(&roster, e->spec);
 	if (r == 0)
