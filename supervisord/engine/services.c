@@ -221,6 +221,8 @@ static int restore(struct engine *e, uint32_t id, const struct roster rosters[RE
 		s->undecided = true;
 	}
 	if (service_restore(s, &core)) {
+		/* whatever its process was sent off with */
+		s->rlimits_due = core.state == CORE_STARTING && core.phase == CORE_PHASE_EXEC;
 		enter(e, s, &core);
 		return 0;
 	}
