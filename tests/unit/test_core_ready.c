@@ -195,6 +195,42 @@ static void one_that_is_not_ready_in_time_is_stopped_and_started_again(void **st
 	has_reason(&g, 0, "restarted: was not ready within 5s, exited with code 0");
 }
 
+/* What is told of the end may not be that of the generation before. */
+static void while_it_is_stopped_nothing_is_said_of_an_end_that_is_not_its_own(void **state _unused_)
+{
+	enum { TIMEOUT, WATCHDOG, UNHEALTHY, WAYS };
+	static const char *const reasons[WAYS] = {
+		"was not ready within 5s", "gave no sign of life for 2s", "unhealthy"};
+
+	for (int way = 0; way < WAYS; way++) {
+		_cleanup_rig_ struct rig g;
+		char reason[CORE_REASON_SIZE];
+
+		init(&g, SPEC_TYPE_SIMPLE, SPEC_READY_NOTIFY);
+		g.policies[0].watchdog_usec = 2 * SEC;
+		g.policies[0].health_failures = 1;
+		rig_ask(&g, 0, CORE_EVENT_START);
+		rig_exit(&g, 0, 77);
+		rig_deadline(&g, 0);
+		rig_started(&g, 0);
+		if (way != TIMEOUT)
+			rig_ready(&g, 0);
+		if (way == UNHEALTHY)
+			rig_check(&g, 0, false);
+		else
+			rig_deadline(&g, 0);
+		snprintf(reason, sizeof(reason), "%s; %s sent, KILL after 10s", reasons[way],
+			way == WATCHDOG ? "ABRT" : "TERM");
+		has_reason(&g, 0, reason);
+		rig_end(&g, 0, CORE_END_SIGNALLED, SIGTERM, true);
+		snprintf(reason, sizeof(reason),
+			"%s, killed by signal TERM; waiting for the rest of its processes, KILL "
+			"after 10s",
+			reasons[way]);
+		has_reason(&g, 0, reason);
+	}
+}
+
 static void a_start_timeout_has_the_consequences_that_policy_says(void **state _unused_)
 {
 	static const struct {
@@ -349,6 +385,7 @@ int main(void)
 		cmocka_unit_test(one_that_ends_before_it_is_ready_has_failed_to_start),
 		cmocka_unit_test(a_oneshot_is_ready_by_its_end_whatever_it_says),
 		cmocka_unit_test(one_that_is_not_ready_in_time_is_stopped_and_started_again),
+		cmocka_unit_test(while_it_is_stopped_nothing_is_said_of_an_end_that_is_not_its_own),
 		cmocka_unit_test(a_start_timeout_has_the_consequences_that_policy_says),
 		cmocka_unit_test(a_stop_overtakes_the_consequences),
 		cmocka_unit_test(the_time_counts_from_the_spawn),
