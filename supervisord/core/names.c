@@ -163,6 +163,8 @@ static const char *cause_text(
 	case CORE_CAUSE_WATCHDOG:
 		usec_span(s->policy->watchdog_usec, span);
 		return "gave no sign of life for ";
+	case CORE_CAUSE_TRIGGER:
+		return "said that it hangs";
 	case CORE_CAUSE_UNHEALTHY:
 		return "unhealthy";
 	case CORE_CAUSE_PRE_START:

@@ -75,6 +75,24 @@ static void one_without_a_sign_of_life_is_abnormal_and_counts_as_a_restart(void 
 	has_reason(&g, 0, "restarted: gave no sign of life for 2s, exited with code 0");
 }
 
+static void it_may_say_itself_that_it_hangs(void **state _unused_)
+{
+	for (int watched = 0; watched < 2; watched++) {
+		_cleanup_rig_ struct rig g;
+
+		init_watchdog(&g);
+		g.policies[0].restart = SPEC_RESTART_ON_ABNORMAL;
+		if (!watched)
+			g.policies[0].watchdog_usec = 0;
+		triggers(&g, 0);
+		signalled(&g, 0, SIGABRT, SPEC_KILL_GROUP);
+		has_reason(&g, 0, "said that it hangs; ABRT sent, KILL after 10s");
+		rig_exit(&g, 0, 0);
+		has_state(&g, 0, CORE_BACKOFF);
+		has_reason(&g, 0, "said that it hangs, exited with code 0");
+	}
+}
+
 static void a_long_run_is_forgiven_before_it_hangs(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
@@ -237,6 +255,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_a_sign_of_life_it_is_aborted_and_then_killed),
 		cmocka_unit_test(one_without_a_sign_of_life_is_abnormal_and_counts_as_a_restart),
+		cmocka_unit_test(it_may_say_itself_that_it_hangs),
 		cmocka_unit_test(a_long_run_is_forgiven_before_it_hangs),
 		cmocka_unit_test(only_so_many_failures_in_a_row_make_it_unhealthy),
 		cmocka_unit_test(the_action_says_what_follows_and_not_restart),
