@@ -93,6 +93,20 @@ static void it_may_say_itself_that_it_hangs(void **state _unused_)
 	}
 }
 
+/* Without a restart it has no reason to stop saying so, and nobody to listen. */
+static void a_watchdog_that_is_switched_off_bites_no_more(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	init_watchdog(&g);
+	g.policies[0].watchdog_usec = 0;
+	rig_deadline(&g, 0);
+	has_state(&g, 0, CORE_RUNNING);
+	assert_int_equal(rig_change(&g, 0).todo, CORE_DO_COMMIT);
+	assert_int_equal(core_deadline(g.core, 0), USEC_INFINITY);
+	nothing_changes(&g, 0, is_alive);
+}
+
 static void a_long_run_is_forgiven_before_it_hangs(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
@@ -256,6 +270,7 @@ int main(void)
 		cmocka_unit_test(without_a_sign_of_life_it_is_aborted_and_then_killed),
 		cmocka_unit_test(one_without_a_sign_of_life_is_abnormal_and_counts_as_a_restart),
 		cmocka_unit_test(it_may_say_itself_that_it_hangs),
+		cmocka_unit_test(a_watchdog_that_is_switched_off_bites_no_more),
 		cmocka_unit_test(a_long_run_is_forgiven_before_it_hangs),
 		cmocka_unit_test(only_so_many_failures_in_a_row_make_it_unhealthy),
 		cmocka_unit_test(the_action_says_what_follows_and_not_restart),
