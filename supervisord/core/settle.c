@@ -97,7 +97,7 @@ static bool is_coming(const struct core *c, uint32_t i)
 	case CORE_WAITING:
 		return !s->stuck && r->why != CORE_WHY_SCHEDULE;
 	case CORE_STOPPING:
-		return !c->shutting_down && comes_after_stop(s);
+		return !c->ending && comes_after_stop(s);
 	case CORE_STOPPED:
 	case CORE_RUNNING:
 	case CORE_EXITED:
@@ -128,8 +128,9 @@ static struct blocker find_missing(const struct core *c, uint32_t i)
 }
 
 /*
- * A full pool, or one that others have waited for longer. Who has a slot keeps it, but not where
- * there are fewer by now than are taken.
+ * A full pool, or one that others have waited for longer. What has lived until now has had its
+ * turn: the slot is given back when a generation is over, also where another one is to follow.
+ * Who waits for a place to start has one, but not where there are fewer by now than are taken.
  */
 static bool lacks_slot(const struct core *c, uint32_t i, bool first)
 {
@@ -138,9 +139,9 @@ static bool lacks_slot(const struct core *c, uint32_t i, bool first)
 
 	if (!p)
 		return false;
-	if (graph_holds_slot((enum core_state)r->state, (enum core_why)r->why))
+	if (r->state == CORE_WAITING && r->why == CORE_WHY_SLOT)
 		return p->n_used > p->slots;
-	return p->n_used >= p->slots ||
+	return p->n_used - core_is_live(r) >= p->slots ||
 	       (p->waiting.first != NO_SERVICE && !(first && r->why == CORE_WHY_POOL));
 }
 
@@ -212,6 +213,8 @@ static void look_at_waiting(struct core *c, uint32_t i, usec_t now)
 	const struct core_slot *s = &c->slots[i];
 	struct blocker b;
 
+	if (c->ending)
+		return;
 	switch ((enum core_why)s->record.why) {
 	case CORE_WHY_PREDECESSOR:
 		return; /* CORE_EVENT_UNBLOCK tells its end */
@@ -267,7 +270,7 @@ static void look_at(struct core *c, uint32_t i, usec_t now)
 
 static bool give_slot(struct core *c, usec_t now)
 {
-	struct core_graph *g = c->graph;
+	struct core_graph *g = c->ending ? NULL : c->graph;
 
 	for (uint32_t p = 0; g && p < g->n_pools; p++) {
 		struct core_pool *pool = &g->pools[p];
@@ -282,7 +285,7 @@ static bool give_slot(struct core *c, usec_t now)
 
 static bool give_place(struct core *c, usec_t now)
 {
-	if (c->waiting.first == NO_SERVICE ||
+	if (c->ending || c->waiting.first == NO_SERVICE ||
 		(c->max_starting > 0 && c->n_starting >= c->max_starting))
 		return false;
 	core_move(c, c->waiting.first, IN_GO, NO_SERVICE, now);

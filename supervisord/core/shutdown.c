@@ -112,7 +112,7 @@ static void forget_starts(struct core *c, usec_t now)
 
 void core_shutdown(struct core *c, bool hurry, usec_t now)
 {
-	c->shutting_down = true;
+	c->ending = c->shutting_down = true;
 	c->hurried |= hurry;
 	c->wave = NO_SERVICE;
 	c->patience_usec = usec_add(now, longest_stop(c));
@@ -121,6 +121,11 @@ void core_shutdown(struct core *c, bool hurry, usec_t now)
 		kill_live(c, now);
 	settle(c, now);
 	stop_wave(c, now);
+}
+
+void core_expect_shutdown(struct core *c)
+{
+	c->ending = true;
 }
 
 bool core_is_down(const struct core *c)

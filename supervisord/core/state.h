@@ -47,6 +47,7 @@ struct core {
 	struct core_slot *slots;
 	uint32_t n, n_starting;
 	unsigned max_starting;
+	bool ending; /* a shutdown is to come, or under way: nothing starts any more */
 	bool shutting_down, hurried;
 	uint32_t essential_end; /* whose end is the reason for that; NO_SERVICE */
 	usec_t patience_usec; /* shutting down: when the rest is stopped without waiting */
@@ -82,7 +83,7 @@ struct core_graph {
 	 */
 	uint32_t *down, *up;
 	struct core_edge *edges;
-	uint32_t *rank;
+	uint32_t *rank, *by_rank;
 	uint32_t *pool_of; /* CORE_NO_POOL */
 	struct core_pool *pools;
 	uint32_t n_pools;

@@ -221,6 +221,8 @@ static int restore(struct engine *e, uint32_t id, const struct roster rosters[RE
 		s->undecided = true;
 	}
 	if (service_restore(s, &core)) {
+		/* whatever its process was sent off with */
+		s->rlimits_due = core.state == CORE_STARTING && core.phase == CORE_PHASE_EXEC;
 		enter(e, s, &core);
 		return 0;
 	}
@@ -356,6 +358,8 @@ int services_init(struct engine *e)
 	if (r < 0)
 		return r;
 	r = e->recovering ? restore_all(e) : 0;
+	if (e->store.area.head->flags & RECOVERY_SHUTTING_DOWN)
+		core_expect_shutdown(e->core);
 	if (r == 0)
 		r = roster_init(&roster, e->spec);
 	if (r == 0)
