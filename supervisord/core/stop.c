@@ -130,6 +130,15 @@ static enum core_then fail(struct step *s, enum core_cause cause)
 	return restart_decide(s->slot->policy, r, s->now);
 }
 
+/* What follows the stop under way is another thing now; those that come after it go by that. */
+static void set_then(struct step *s, enum core_then then)
+{
+	if (s->slot->record.then == then)
+		return;
+	s->slot->record.then = (uint8_t)then;
+	look_up(s->core, s->index);
+}
+
 /* --- by request --- */
 
 bool stop(struct step *s)
@@ -144,18 +153,6 @@ bool stop_at_once(struct step *s)
 	want(s, false);
 	enter(s, CORE_STOPPED, stop_why(s));
 	return true;
-}
-
-/* Those that come after it ask whether it is coming back, which its state does not say. */
-static void set_then(struct step *s, enum core_then then)
-{
-	struct core_record *r = &s->slot->record;
-
-	if (r->then == then)
-		return;
-	r->then = (uint8_t)then;
-	graph_foreach (s->core->graph, up, s->index, e)
-		look(s->core, e->other);
 }
 
 bool stop_after_all(struct step *s)
