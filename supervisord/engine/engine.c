@@ -66,7 +66,7 @@ void engine_signal(struct engine *e, int signo, int pid, unsigned uid)
 		break;
 	case SIGHUP:
 		log_info("signal HUP from pid %d, uid %u: reloading the configuration", pid, uid);
-		reload_apply(e, NULL, false, 0);
+		reload_apply(e, NULL, false, false, 0);
 		break;
 	default:
 		break;
