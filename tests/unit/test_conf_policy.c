@@ -525,7 +525,7 @@ static void schedules_that_cannot_be_are_refused(void **state)
 		{"every = 1h cron = \"@daily\"", "",
 			"'schedule.cron' in service 'web': 'schedule.every' is given too"},
 		{"cron = \"60 * * * *\"", "",
-			"'60 * * * *': field 1 (minute): a number is not in 0-59"},
+			"'60 * * * *': field 1 (minute): 60 is not in 0-59"},
 		{"cron = \"@often\"", "", "'schedule.cron' in service 'web': '@often': "},
 		{"every = 1s jitter = 1001ms", "", "'schedule.jitter' in service 'web': is longer"},
 		{"overlap = skip", "", "'schedule.overlap' in service 'web': is of no use alone"},
