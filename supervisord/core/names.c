@@ -138,6 +138,7 @@ const char *core_end_to_text(enum core_end end, int status, const char *stage_te
 struct telling {
 	const struct core_slot *slot;
 	uint32_t service;
+	enum core_state blocker_state; /* of the service that it waits for */
 	const struct core_words *words;
 	char *text;
 };
@@ -163,6 +164,8 @@ static const char *cause_text(
 	case CORE_CAUSE_WATCHDOG:
 		usec_span(s->policy->watchdog_usec, span);
 		return "gave no sign of life for ";
+	case CORE_CAUSE_TRIGGER:
+		return "said that it hangs";
 	case CORE_CAUSE_UNHEALTHY:
 		return "unhealthy";
 	case CORE_CAUSE_PRE_START:
@@ -179,11 +182,14 @@ static const char *cause_text(
 /* How a run ended: by a cause of ours, and then as its process made of that. */
 static void put_how(const struct telling *t, enum core_cause cause)
 {
+	const struct core_record *r = &t->slot->record;
 	char span[USEC_SPAN_SIZE] = "";
 	const char *text = cause_text(t->slot, cause, span);
 
 	put(t->text, "%s%s", text, span);
-	if (cause != CORE_CAUSE_NONE && t->slot->record.end != CORE_END_NONE)
+	if (r->state == CORE_STOPPING && !r->main_ended)
+		return; /* the end that is known is that of the run before */
+	if (cause != CORE_CAUSE_NONE && r->end != CORE_END_NONE)
 		put(t->text, ", ");
 	put_end(t);
 }
@@ -301,8 +307,11 @@ static void put_waiting(const struct telling *t)
 
 	switch ((enum core_why)r->why) {
 	case CORE_WHY_DEPENDENCY:
-		put(t->text, "waiting for '%s'%s", name_of(t, r->blocker),
-			t->slot->stuck ? ", which is not going to start by itself" : "");
+		if (t->slot->stuck)
+			put(t->text, "requires '%s', which is %s", name_of(t, r->blocker),
+				core_state_to_string(t->blocker_state));
+		else
+			put(t->text, "waiting for '%s'", name_of(t, r->blocker));
 		break;
 	case CORE_WHY_CONFLICT:
 		put(t->text, "waiting for the end of '%s', with which it conflicts",
@@ -352,7 +361,10 @@ const char *core_reason(const struct core *c, uint32_t service, const struct cor
 	char ret_text[static CORE_REASON_SIZE])
 {
 	const struct core_slot *s = &c->slots[service];
-	const struct telling t = {s, service, words, ret_text};
+	uint32_t blocker = s->record.blocker;
+	const struct telling t = {s, service,
+		blocker < c->n ? (enum core_state)c->slots[blocker].record.state : CORE_STOPPED,
+		words, ret_text};
 	char span[USEC_SPAN_SIZE];
 
 	ret_text[0] = '\0';

@@ -129,22 +129,6 @@ static bool is_accounted(const struct service *s)
 	return s->told_generation == r->generation;
 }
 
-/* The hook that is waited for: the same run. True where there is no process beside it. */
-static bool redo_hook(struct service *s)
-{
-	enum core_phase phase = (enum core_phase)core_record(s->engine->core, s->id)->phase;
-	enum spec_hook hook = core_phase_hook(phase);
-
-	if (hook == SPEC_HOOK_MAX)
-		return false;
-	if (phase == CORE_PHASE_CANCELLED)
-		hooks_cancel(s, hook);
-	else
-		hooks_run(s, hook);
-	return phase == CORE_PHASE_PRE_START || phase == CORE_PHASE_CANCELLED ||
-	       phase == CORE_PHASE_POST_STOP;
-}
-
 /* What the last engine had committed, and the launcher may not have heard of. */
 static void redo(struct engine *e, struct service *s)
 {
@@ -153,10 +137,10 @@ static void redo(struct engine *e, struct service *s)
 
 	if (state != CORE_STARTING && state != CORE_RUNNING && state != CORE_STOPPING)
 		return;
-	if (redo_hook(s))
-		return;
-	if (r->phase == CORE_PHASE_FORKED && r->main_ended)
-		mainpid_find(s);
+	hooks_resume(s);
+	if (r->phase == CORE_PHASE_PRE_START || r->phase == CORE_PHASE_CANCELLED ||
+		r->phase == CORE_PHASE_POST_STOP)
+		return; /* there is no process: its hook is all there is */
 	/*
 	 * A spawn on its way: the launcher takes it as the one it has (maybe still in exec, and
 	 * so not told of yet), or starts it now. Also where a stop has been asked for since:
@@ -164,7 +148,9 @@ static void redo(struct engine *e, struct service *s)
 	 */
 	if (r->main_ended)
 		tree_watch(s);
-	else if (!is_accounted(s))
+	if (r->main_ended && r->phase == CORE_PHASE_FORKED)
+		mainpid_find(s);
+	if (!r->main_ended && !is_accounted(s))
 		uplink_tell(s, UPLINK_SPAWN);
 	if (r->user_signo > 0) {
 		/* The newest of all; those before it had been sent when it was asked for. */

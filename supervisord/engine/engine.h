@@ -76,11 +76,12 @@ struct service {
 	uint8_t invocation[16]; /* random, of the current generation */
 	uint64_t last_serial; /* of the last exit counted */
 	uint64_t told_generation; /* the last one that the launcher has spoken of */
-	uint64_t begun_generation; /* the last one that was prepared: its cgroup, its invocation */
+	uint64_t begun; /* the generation that invocation is of */
 	uint64_t pidfd_inode;
 	/* The real clock when the state was entered, and when the process was started. */
 	usec_t since_realtime_usec, started_realtime_usec;
 	uint64_t cgroup_generation; /* names its cgroup, see tree_cgroup_name() */
+	bool rlimits_due; /* they have changed while the process was being started */
 	bool lacks_pipes; /* they did not arrive for want of descriptors */
 	bool cgroup_spent; /* was killed as a whole: not to be used again */
 	pid_t main_pid; /* of this or the last generation: also the id of its session */
@@ -132,9 +133,9 @@ struct engine {
 	struct events events;
 	struct tree tree;
 	struct systemd systemd;
-	struct schedules schedules;
 	struct commands commands;
 	struct hooks hooks;
+	struct schedules schedules;
 	struct loop_source signals;
 	struct reload reload;
 	struct loop_timer sweep; /* removed services that have come to their end */

@@ -119,8 +119,8 @@ class Schedule(harness.SystemTest):
 
     # --- overlap ---
 
-    def held(self, overlap, command=HELD):
-        """A service that has been started and runs, and its changes from the start on."""
+    def begin(self, overlap, command):
+        """A service that runs, by an operator's start, and its changes from then on."""
         s = self.supervisor(service("job", command, "autostart = false",
                                     f'schedule {{ every = "100ms" overlap = {overlap} }}'))
         v = self.follow(s, "job")
@@ -128,33 +128,39 @@ class Schedule(harness.SystemTest):
         self.wait_runs(s, "job", 1)
         return s, v
 
-    def test_skip_leaves_out_what_is_due_meanwhile(self):
-        s, v = self.held("skip")
-        pid = s.wait_state("job", "running")["pid"]
+    def finish(self, s, overlap):
+        """Once three runs were due during the first one, that ends, and no more are due."""
+        pid = s.status("job")["pid"]
         self.wait_next_runs(s, "job", 3)
-        self.assertEqual((pid, 1), (s.status("job")["pid"], self.runs(s, "job")))
-        self.assertIsNotNone(s.status("job")["next_start_ms"])
+        s.write_config(service("job", HELD, "autostart = false",
+                               f'schedule {{ every = "1h" overlap = {overlap} }}'))
+        s.ok("apply")
+        s.wait_service("job", lambda r: (r["next_start_ms"] or 0) > 1000, "it is planned anew")
+        row = s.status("job")
+        self.assertEqual((pid, "running", 1), (row["pid"], row["state"], self.runs(s, "job")))
         s.flag("gate")
-        self.wait_runs(s, "job", 3)
-        self.assertEqual(self.states(v, 8), ["starting", "running", "waiting"] * 2
-                         + ["starting", "running"])
+
+    def test_skip_leaves_out_what_is_due_meanwhile(self):
+        s, v = self.begin("skip", HELD)
+        self.finish(s, "skip")
+        self.assertEqual(self.states(v, 3), ["starting", "running", "waiting"])
+        self.assertEqual(1, self.runs(s, "job"))
 
     def test_queue_runs_once_more_at_once(self):
-        s, v = self.held("queue")
-        self.wait_next_runs(s, "job", 3)
-        self.assertEqual(1, self.runs(s, "job"))
-        s.flag("gate")
-        # However many were due: one follows at once, and then there is nothing left to follow.
-        self.assertEqual(self.states(v, 6),
-                         ["starting", "running", "starting", "running", "waiting", "starting"])
+        s, v = self.begin("queue", HELD)
+        self.finish(s, "queue")
+        self.assertEqual(self.states(v, 5), ["starting", "running"] * 2 + ["waiting"])
+        self.assertEqual(2, self.runs(s, "job"))
 
     def test_kill_ends_the_last_run_for_the_next(self):
-        s, v = self.held("kill", ENDING)
-        pid = s.wait_state("job", "running")["pid"]
-        self.wait_runs(s, "job", 4)
-        self.assertGreaterEqual(self.runs(s, "job", "end"), 3)
-        self.assertEqual(self.states(v, 8), ["starting", "running", "stopping"] * 2
-                         + ["starting", "running"])
+        s, v = self.begin("kill", ENDING)
+        pid = s.status("job")["pid"]
+        states = self.states(v, 20)
+        followers = [after for state, after in zip(states, states[1:]) if state == "stopping"]
+        self.assertGreater(len(followers), 3)
+        self.assertEqual({"starting"}, set(followers))
+        self.assertNotIn("waiting", states)
+        wait_until(lambda: self.runs(s, "job", "end") > 0, "a run has been told to end")
         self.assertFalse(is_alive(pid))
         self.assertEqual(0, s.status("job")["restarts"])
 

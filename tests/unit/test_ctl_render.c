@@ -150,6 +150,10 @@ static void show_tells_all_in_blocks(void **state)
 		"{\"pid\":9,\"parent\":1,\"command\":\"left\"}],"
 		"\"exits\":[{\"time\":\"T1\",\"ran_ms\":1500,\"how\":\"killed by signal KILL\"},"
 		"{\"time\":\"T0\",\"ran_ms\":20,\"how\":\"exited with code 1\"}],"
+		"\"hooks\":[{\"hook\":\"pre-start\",\"time\":\"T2\",\"ok\":false,\"pid\":null,"
+		"\"how\":\"exited with code 1\",\"output\":\"one\\n\\u001btwo\"},"
+		"{\"hook\":\"stop\",\"time\":\"T3\",\"ok\":null,\"how\":\"runs\",\"pid\":11,"
+		"\"output\":\"\"}],"
 		"\"ids\":{\"uid\":33,\"gid\":34,\"groups\":[34,35]},\"pending\":\"changed\","
 		"\"settings\":[{\"key\":\"umask\",\"value\":\"022\",\"file\":null,\"line\":null},"
 		"{\"key\":\"stop.timeout\",\"value\":\"3s\",\"file\":\"/f\",\"line\":2}],"
@@ -162,6 +166,9 @@ static void show_tells_all_in_blocks(void **state)
 		"reason       gave up\n",
 		"last ends    T1  killed by signal KILL after 1.5s\n",
 		"             T0  exited with code 1 after 20ms\n",
+		"hooks        pre-start hook exited with code 1, T2\n"
+		"               one\n               ?two\n"
+		"             stop command runs, T3 (pid 11)\n",
 		"pending      its configuration has changed; the next start goes by it\n",
 		"ids          uid 33, gid 34, groups 34 35\n",
 		"settings     stop.timeout = 3s\n",

@@ -42,6 +42,18 @@ json_t *status_text(const char *text)
 	return json_string(copy);
 }
 
+/* The same of bytes, of which NUL becomes a blank. */
+static json_t *status_bytes(const char *data, size_t n)
+{
+	char copy[OUTPUT_SIZE + 1];
+
+	n = MIN_OF(n, sizeof(copy) - 1);
+	for (size_t i = 0; i < n; i++)
+		copy[i] = data[i] ? data[i] : ' ';
+	copy[n] = '\0';
+	return status_text(copy);
+}
+
 /* The next start that comes by itself: after an end, or by the schedule. */
 static usec_t next_start(const struct core_record *r)
 {
@@ -132,6 +144,38 @@ static json_t *processes(struct service *s)
 		json_array_append_new(
 			array, json_pack("{s:i,s:i,s:o}", "pid", (int)pids[i], "parent",
 				       (int)stat.parent, "command", status_text(command)));
+	}
+	return array;
+}
+
+static json_t *hook_that_runs(enum spec_hook hook, pid_t pid, usec_t since)
+{
+	usec_t ran = usec_sub(usec_now(CLOCK_MONOTONIC), since);
+
+	return json_pack("{s:s,s:o,s:n,s:s,s:i,s:s}", "hook", spec_hook_to_string(hook), "time",
+		time_of(usec_now(CLOCK_REALTIME) - ran), "ok", "how", "runs", "pid", (int)pid,
+		"output", "");
+}
+
+/* Those that run, or have ended since this engine is there. */
+static json_t *hooks(const struct service *s)
+{
+	json_t *array = json_array();
+
+	for (unsigned h = 0; h < SPEC_HOOK_MAX; h++) {
+		enum spec_hook hook = (enum spec_hook)h;
+		const struct hook_outcome *o = hooks_outcome(s, hook);
+		usec_t since = 0;
+		pid_t pid = hooks_pid(s, hook, &since);
+
+		if (pid > 0)
+			json_array_append_new(array, hook_that_runs(hook, pid, since));
+		else if (o)
+			json_array_append_new(array,
+				json_pack("{s:s,s:o,s:b,s:s,s:n,s:o}", "hook",
+					spec_hook_to_string(hook), "time",
+					time_of(o->realtime_usec), "ok", o->ok, "how", o->how,
+					"pid", "output", status_bytes(o->output, o->n_output)));
 	}
 	return array;
 }
@@ -272,6 +316,8 @@ json_t *status_show(struct service *s, bool with_environment)
 		json_decref(show);
 		show = NULL;
 	}
+	if (show)
+		json_object_set_new(show, "hooks", hooks(s));
 	json_decref(part);
 	spawn_environment_free(environment);
 	return show;
