@@ -104,6 +104,34 @@ static void add_state(struct page *p, json_t *service)
 	add_value(p, "restarts", "");
 }
 
+static void add_span(struct page *p, const char *before, int64_t msec)
+{
+	char span[USEC_SPAN_SIZE];
+
+	value_printf(p, "%s%s", before, usec_span((usec_t)msec * USEC_PER_MSEC, span));
+}
+
+/* When it runs, in the words of the configuration. */
+static void add_schedule(struct page *p, json_t *reply)
+{
+	json_t *schedule = json_object_get(reply, "schedule");
+	int64_t every = render_integer(schedule, "every_ms", 0);
+	int64_t jitter = render_integer(schedule, "jitter_ms", 0);
+	const char *next = render_string(schedule, "next_run");
+
+	if (!json_is_object(schedule))
+		return;
+	if (every > 0)
+		add_span(p, "every ", every);
+	else
+		value_printf(p, "%s", render_string(schedule, "cron"));
+	if (jitter > 0)
+		add_span(p, ", jitter ", jitter);
+	value_printf(p, ", overlap %s", render_string(schedule, "overlap"));
+	add_value(p, "schedule", "");
+	add_text(p, "next run", *next != '\0' ? next : "none");
+}
+
 /* The last ends, the newest first. */
 static void add_ends(struct page *p, json_t *reply)
 {
@@ -118,6 +146,34 @@ static void add_ends(struct page *p, json_t *reply)
 		value_printf(p, "%s  %s after %s", render_string(end, "time"),
 			render_string(end, "how"), usec_span(ran, span));
 		add_value(p, i == 0 ? "last ends" : "", "");
+	}
+}
+
+/* How they went, each with the end of what it wrote. */
+static void add_hooks(struct page *p, json_t *reply)
+{
+	json_t *hook;
+	size_t i;
+
+	json_array_foreach(json_object_get(reply, "hooks"), i, hook)
+	{
+		const char *name = render_string(hook, "hook"),
+			   *output = render_string(hook, "output");
+		bool bad = json_is_false(json_object_get(hook, "ok"));
+
+		value_printf(p, "%s %s %s, %s", name,
+			strcmp(name, "stop") == 0 ? "command" : "hook", render_string(hook, "how"),
+			render_string(hook, "time"));
+		if (render_integer(hook, "pid", 0) > 0)
+			value_printf(p, " (pid %" PRIi64 ")", render_integer(hook, "pid", 0));
+		add_value(p, i == 0 ? "hooks" : "", bad ? RENDER_RED : "");
+		while (*output != '\0') {
+			size_t n = strcspn(output, "\n");
+
+			value_printf(p, "  %.*s", (int)n, output);
+			add_value(p, "", "");
+			output += n + (output[n] == '\n');
+		}
 	}
 }
 
@@ -138,7 +194,8 @@ static void add_ids(struct page *p, json_t *reply)
 /* The keys that were given, but for those which have lines of their own. */
 static void add_settings(struct page *p, json_t *reply)
 {
-	static const char *const told[] = {"command", "type", "directory", "user", "groups"};
+	static const char *const told[] = {"command", "type", "directory", "user", "groups",
+		"schedule.every", "schedule.cron", "schedule.jitter", "schedule.overlap"};
 	json_t *setting;
 	bool first = true;
 	size_t i;
@@ -298,8 +355,10 @@ int show_render(json_t *reply, const struct term *term, struct buf *out)
 	value_printf(&p, "%s", render_string(service, "name"));
 	add_value(&p, "name", RENDER_BOLD);
 	add_state(&p, service);
+	add_schedule(&p, reply);
 	add_pending(&p, reply);
 	add_ends(&p, reply);
+	add_hooks(&p, reply);
 	add_definition(&p, reply);
 	add_settings(&p, reply);
 	add_lists(&p, reply);

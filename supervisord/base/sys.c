@@ -11,6 +11,7 @@
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #ifdef SYS_FAULTS
@@ -264,6 +265,16 @@ int sys_signalfd(int fd, const sigset_t *mask)
 	SYS_RETURN(int, "signalfd", signalfd(fd, mask, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
+int sys_timerfd_create(clockid_t clock)
+{
+	SYS_RETURN(int, "timerfd_create", timerfd_create(clock, TFD_CLOEXEC | TFD_NONBLOCK));
+}
+
+int sys_timerfd_settime(int fd, int flags, const struct itimerspec *at)
+{
+	SYS_RETURN(int, "timerfd_settime", timerfd_settime(fd, flags, at, NULL));
+}
+
 int sys_inotify_add_watch(int fd, const char *path, unsigned mask)
 {
 	SYS_RETURN(int, "inotify_add_watch", inotify_add_watch(fd, path, mask));
@@ -273,6 +284,11 @@ int sys_waitid(idtype_t type, id_t id, siginfo_t *ret_info, int options, struct 
 {
 	/* The raw call: glibc's wrapper drops the usage. */
 	SYS_RETURN(int, "waitid", syscall(SYS_waitid, type, id, ret_info, options, ret_usage));
+}
+
+int sys_prlimit(pid_t pid, int resource, const struct rlimit *limit)
+{
+	SYS_RETURN(int, "prlimit", prlimit(pid, (__rlimit_resource_t)resource, limit, NULL));
 }
 
 int sys_kill(pid_t pid, int signo)

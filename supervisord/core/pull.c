@@ -1,9 +1,9 @@
 /*
- * A start reaches what is needed for it. The walk along requires and wants is depth first and
- * keeps its place in the slots, so it needs no memory and no recursion; a service's turn comes
- * when all that it needs itself has had one. So records are changed, and committed, from the
- * ground up: an engine that dies on the way has begun less than was asked for, never a service
- * whose ground nobody is going to lay.
+ * A start reaches what is needed for it: all of that is marked as coming, and then begun. The walk
+ * along requires and wants is depth first and keeps its place in the slots, so it needs no memory
+ * and no recursion; a service's turn comes when all that it needs itself has had one. So records
+ * are changed, and committed, from the ground up: an engine that dies on the way has begun less
+ * than was asked for, never a service whose ground nobody is going to lay.
  */
 #include "core/state.h"
 
@@ -125,12 +125,11 @@ static void begin_visit(struct core *c, uint32_t i, uint32_t parent)
 	c->slots[i].edge = 0;
 }
 
-void pull(struct core *c, uint32_t i, bool yield, usec_t now)
+/* All that is needed below i, deepest first, as a list; each is marked as one that comes. */
+static uint32_t walk(struct core *c, uint32_t i)
 {
-	const struct core_record *r = &c->slots[i].record;
+	uint32_t first = NO_SERVICE, last = NO_SERVICE;
 
-	if (!c->graph || i >= c->graph->n)
-		return;
 	c->visit++;
 	begin_visit(c, i, NO_SERVICE);
 	for (uint32_t at = i; at != NO_SERVICE;) {
@@ -141,9 +140,32 @@ void pull(struct core *c, uint32_t i, bool yield, usec_t now)
 			at = below;
 			continue;
 		}
-		if (at != i)
-			pull_one(c, at, yield, now);
+		if (at != i && is_to_pull(c, at)) {
+			c->slots[at].to_pull = true;
+			c->slots[at].next_pull = NO_SERVICE;
+			if (last != NO_SERVICE)
+				c->slots[last].next_pull = at;
+			else
+				first = at;
+			last = at;
+		}
 		at = parent;
+	}
+	return first;
+}
+
+void pull(struct core *c, uint32_t i, bool yield, usec_t now)
+{
+	const struct core_record *r = &c->slots[i].record;
+
+	if (!c->graph || i >= c->graph->n)
+		return;
+	for (uint32_t at = walk(c, i); at != NO_SERVICE; at = c->slots[at].next_pull) {
+		c->slots[at].to_pull = false;
+		pull_one(c, at, yield, now);
+		/* it does not come after all: those that wait for it have to know */
+		graph_foreach (c->graph, up, at, e)
+			look(c, e->other);
 	}
 	/* nobody can have got in the way of what is up, but of what is being stopped */
 	if (yield && r->state != CORE_STARTING && r->state != CORE_RUNNING)

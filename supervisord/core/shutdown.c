@@ -22,10 +22,11 @@ static bool is_relied_on(const struct core *c, uint32_t i)
 	       r->ready_order < c->slots[c->wave].record.start_order;
 }
 
+/* What has no process yet is of no use to anybody, and is not to get one. */
 bool may_stop(const struct core *c, uint32_t i)
 {
 	return c->shutting_down &&
-	       (c->impatient || c->hurried ||
+	       (c->impatient || c->hurried || c->slots[i].record.phase == CORE_PHASE_PRE_START ||
 		       (c->wave != NO_SERVICE && c->slots[i].users.n_after == 0 &&
 			       !is_relied_on(c, i)));
 }
@@ -111,7 +112,7 @@ static void forget_starts(struct core *c, usec_t now)
 
 void core_shutdown(struct core *c, bool hurry, usec_t now)
 {
-	c->shutting_down = true;
+	c->ending = c->shutting_down = true;
 	c->hurried |= hurry;
 	c->wave = NO_SERVICE;
 	c->patience_usec = usec_add(now, longest_stop(c));
@@ -120,6 +121,11 @@ void core_shutdown(struct core *c, bool hurry, usec_t now)
 		kill_live(c, now);
 	settle(c, now);
 	stop_wave(c, now);
+}
+
+void core_expect_shutdown(struct core *c)
+{
+	c->ending = true;
 }
 
 bool core_is_down(const struct core *c)

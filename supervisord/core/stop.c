@@ -20,7 +20,7 @@ void watch_tree(struct step *s)
 static void kill_tree(struct step *s)
 {
 	struct core_record *r = &s->slot->record;
-	enum spec_hook hook = phase_hook((enum core_phase)r->phase);
+	enum spec_hook hook = core_phase_hook((enum core_phase)r->phase);
 
 	r->deadline_usec = usec_add(s->now, KILL_AGAIN_USEC);
 	if (hook != SPEC_HOOK_MAX)
@@ -266,6 +266,9 @@ bool stop_hook_done(struct step *s)
 		signal_now(s, s->slot->policy->stop_signal);
 	else
 		command_or_signal(s);
+	/* its end was kept back for the hook, which might have met the next process */
+	if (r->main_ended)
+		change(s, CORE_DO_WATCH_TREE);
 	return true;
 }
 
@@ -355,6 +358,8 @@ bool stop_timeout(struct step *s)
 	if (r->phase == CORE_PHASE_PRE_STOP) {
 		cancel_hook(s, SPEC_HOOK_PRE_STOP);
 		command_or_signal(s);
+		if (r->main_ended)
+			change(s, CORE_DO_WATCH_TREE);
 	} else {
 		kill_tree(s);
 	}

@@ -11,7 +11,6 @@
 #include "base/list.h"
 #include "conf/load.h"
 #include "core/core.h"
-#include "engine/command.h"
 #include "engine/control/events.h"
 #include "engine/control/server.h"
 #include "engine/logs/pump.h"
@@ -20,6 +19,11 @@
 #include "engine/options.h"
 #include "engine/queue.h"
 #include "engine/reload/reload.h"
+#include "engine/run/command.h"
+#include "engine/run/hooks.h"
+#include "engine/run/mainpid.h"
+#include "engine/run/reload_command.h"
+#include "engine/schedule.h"
 #include "engine/store.h"
 #include "engine/systemd.h"
 #include "engine/tree/tree.h"
@@ -57,31 +61,42 @@ struct service {
 	const struct spec_service *spec; /* what its generation goes by; of configs[config] */
 	const struct spec_service *next; /* what the next one will; NULL: the same */
 	uint8_t config, next_config;
+	bool undecided; /* next was found so: the last engine may not have come to act on it */
 	bool removed; /* not configured any more: it goes once its processes have gone */
+	bool forgotten; /* it has gone; only those who waited for that are still told */
 	struct list successors; /* services that wait for its end, by their node predecessor */
 	struct list predecessor;
 	char *name;
 	uint32_t id;
 	unsigned instance; /* counts from 1; 1 also without instances */
 	struct loop_timer timer; /* the core's deadline */
+	struct schedule schedule;
 	struct stream *streams; /* n_streams: 1, or 2 with a pipe for stderr */
 	uint8_t n_streams;
 	uint8_t invocation[16]; /* random, of the current generation */
 	uint64_t last_serial; /* of the last exit counted */
 	uint64_t told_generation; /* the last one that the launcher has spoken of */
+	uint64_t begun; /* the generation that invocation is of */
 	uint64_t pidfd_inode;
 	/* The real clock when the state was entered, and when the process was started. */
 	usec_t since_realtime_usec, started_realtime_usec;
 	uint64_t cgroup_generation; /* names its cgroup, see tree_cgroup_name() */
+	bool rlimits_due; /* they have changed while the process was being started */
 	bool lacks_pipes; /* they did not arrive for want of descriptors */
 	bool cgroup_spent; /* was killed as a whole: not to be used again */
 	pid_t main_pid; /* of this or the last generation: also the id of its session */
 	struct uplink_outbox outbox; /* what the launcher has yet to be told */
+	struct uplink_adoption adoption; /* what it was asked, and has yet to answer */
 	struct tree_watch *watch; /* while its tree is waited for */
 	struct list waiters; /* items of requests that wait for it */
 	struct service_exit exits[SERVICE_EXITS]; /* newest first */
-	struct command *command; /* that is run for it; NULL: none */
-	struct command_result *command_result; /* of the last one; NULL: none has ended */
+	struct list commands; /* that are run for it, see run/command.h */
+	struct hook_outcome *hook_outcomes; /* of SPEC_HOOK_MAX hooks; NULL: none has ended */
+	uint8_t hooks_unable,
+		hooks_absent; /* bits: whose end has yet to be told, see run/hooks.c */
+	struct reload_outcome *reload_outcome; /* of the last one; NULL: none has ended */
+	struct mainpid_search *mainpid_search; /* while a pid-file is waited for */
+	uint8_t mainpid_told; /* bits: what was told of that in this generation */
 	bool fresh; /* without a record: autostart has not been thought of */
 	uint32_t place; /* while services are put in order */
 };
@@ -118,6 +133,9 @@ struct engine {
 	struct events events;
 	struct tree tree;
 	struct systemd systemd;
+	struct commands commands;
+	struct hooks hooks;
+	struct schedules schedules;
 	struct loop_source signals;
 	struct reload reload;
 	struct loop_timer sweep; /* removed services that have come to their end */

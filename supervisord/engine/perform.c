@@ -40,15 +40,15 @@ static bool is_over(enum core_state state)
 static void end_generation(struct service *s)
 {
 	tree_unwatch(s);
+	mainpid_cancel(s);
 	service_close_pipes(s);
 	s->main_pid = 0;
-	if (s->next)
-		service_adopt(s, s->next, s->next_config);
 	s->outbox.marks &= ~(unsigned)(UPLINK_SIGNAL | UPLINK_REFETCH);
 }
 
 static void begin_generation(struct service *s)
 {
+	s->begun = core_record(s->engine->core, s->id)->generation;
 	tree_renew_cgroup(s);
 	if (getrandom(s->invocation, sizeof(s->invocation), GRND_NONBLOCK) < 0) {
 		/* Only before the kernel has entropy, at boot: time and id must do then. */
@@ -92,37 +92,60 @@ static void note_change(const struct service *s, const struct core_change *c)
 	}
 }
 
+static void send_signal(struct service *s, const struct core_change *c)
+{
+	s->outbox.signo = c->signo;
+	s->outbox.scope = (uint8_t)c->scope;
+	if (c->signo == SIGKILL && core_record(s->engine->core, s->id)->killed)
+		log_warning("service '%s': sending KILL to what is left of it", s->name);
+	uplink_tell(s, UPLINK_SIGNAL);
+}
+
+/* What was committed is done now. */
+static void act(struct service *s, const struct core_change *c)
+{
+	if (c->todo & CORE_DO_HOOK)
+		hooks_run(s, c->hook);
+	if (c->todo & CORE_DO_CANCEL_HOOK)
+		hooks_cancel(s, c->cancel);
+	if (c->todo & CORE_DO_SPAWN)
+		uplink_tell(s, UPLINK_SPAWN);
+	if (c->todo & CORE_DO_SIGNAL)
+		send_signal(s, c);
+	if (c->todo & CORE_DO_WATCH_TREE)
+		tree_watch(s);
+	if (c->todo & CORE_DO_FIND_MAIN)
+		mainpid_find(s);
+	if (c->todo & CORE_DO_PUBLISH)
+		hooks_changed(s, c->previous);
+}
+
 static void perform(struct engine *e, const struct core_change *c)
 {
 	struct service *s = services_by_id(e, c->service);
 	const struct core_record *r = core_record(e->core, s->id);
 	bool publish = (c->todo & CORE_DO_PUBLISH) != 0;
 	uint64_t seq = publish ? ++e->queue_seq : 0;
-	bool was_live = !is_over(c->previous);
+	bool was_live = !is_over(c->previous), over = is_over((enum core_state)r->state);
+	bool begins = r->generation != s->begun; /* with its process, or a hook before that */
 
 	/* A restart may pass from stopping to starting in one step: that ends a generation too. */
-	if (was_live && (is_over((enum core_state)r->state) || (c->todo & CORE_DO_SPAWN)))
+	if (was_live && (over || begins))
 		end_generation(s);
-	if (c->todo & CORE_DO_SPAWN)
+	if (s->next && (begins || (over && !s->undecided)))
+		service_adopt(s, s->next, s->next_config);
+	if (begins)
 		begin_generation(s);
 	if (publish)
 		s->since_realtime_usec = usec_now(CLOCK_REALTIME);
+	schedule_follow(s, (c->todo & CORE_DO_SCHEDULE) != 0);
 	s->cgroup_spent |= r->killed; /* by cgroup.kill, where there are cgroups */
 	service_commit(s, publish, (uint8_t)c->previous, seq);
-	if (c->todo & CORE_DO_SPAWN)
-		uplink_tell(s, UPLINK_SPAWN);
-	if (c->todo & CORE_DO_SIGNAL) {
-		s->outbox.signo = c->signo;
-		s->outbox.scope = (uint8_t)c->scope;
-		if (c->signo == SIGKILL && r->killed)
-			log_warning("service '%s': sending KILL to what is left of it", s->name);
-		uplink_tell(s, UPLINK_SIGNAL);
-	}
-	if (c->todo & CORE_DO_WATCH_TREE)
-		tree_watch(s);
+	act(s, c);
 	loop_timer_set(&e->loop, &s->timer, core_deadline(e->core, s->id));
 	if (publish) {
 		note_change(s, c);
+		hooks_changed(s, c->previous);
 		publish_change(s, c->previous, seq);
 		events_state(s, c->previous, seq);
 		systemd_changed(e);
@@ -178,6 +201,10 @@ static void note_exit(struct service *s, const struct core_event *event, const s
 	usec_t ran = usec_sub(event->at_usec, r->started_usec) / USEC_PER_MSEC;
 
 	if (event->generation != r->generation || r->main_ended)
+		return;
+	/* A daemon's first process: it has forked, and nothing has ended. */
+	if (r->phase == CORE_PHASE_FORKED && event->survivors && event->end == CORE_END_EXITED &&
+		spec_is_success(&s->spec->policy, event->status))
 		return;
 	memmove(s->exits + 1, s->exits, (SERVICE_EXITS - 1) * sizeof(s->exits[0]));
 	s->exits[0] = (struct service_exit){

@@ -83,7 +83,9 @@ void publish_pending(struct engine *e)
 		struct service *s = e->services[i];
 		const struct recovery_record *r = &recovery_slot(&e->store.area, s->id)->record;
 
-		if (r->name[0] && r->publish_pending && r->publish_previous < CORE_STATE_MAX)
-			publish_change(s, (enum core_state)r->publish_previous, r->publish_seq);
+		if (!r->name[0] || !r->publish_pending || r->publish_previous >= CORE_STATE_MAX)
+			continue;
+		hooks_changed(s, (enum core_state)r->publish_previous);
+		publish_change(s, (enum core_state)r->publish_previous, r->publish_seq);
 	}
 }

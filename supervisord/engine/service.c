@@ -132,6 +132,7 @@ static void renew_streams(struct service *s)
 void service_adopt(struct service *s, const struct spec_service *spec, uint8_t config)
 {
 	struct engine *e = s->engine;
+	const struct spec_service *old_spec = s->spec;
 	uint8_t old = s->config;
 
 	service_adopt_later(s, spec, config);
@@ -139,6 +140,7 @@ void service_adopt(struct service *s, const struct spec_service *spec, uint8_t c
 	s->config = config;
 	s->next = NULL;
 	core_set_policy(e->core, s->id, &spec->policy);
+	schedule_adopt(s, old_spec);
 	if (s->n_streams != (spec->split_stderr ? 2 : 1))
 		renew_streams(s);
 	else
@@ -155,6 +157,9 @@ void service_adopt_later(struct service *s, const struct spec_service *spec, uin
 		config_unref(e, s->next_config);
 	s->next = spec;
 	s->next_config = config;
+	s->undecided = false;
+	if (services_by_id(e, s->id) == s) /* else it is not known to the core yet */
+		core_set_next_policy(e->core, s->id, &spec->policy);
 }
 
 int service_new(struct engine *e, uint32_t id, const struct spec_service *spec, unsigned instance,
@@ -171,10 +176,12 @@ int service_new(struct engine *e, uint32_t id, const struct spec_service *spec, 
 	s->spec = spec;
 	s->instance = instance;
 	s->timer.dispatch = on_deadline;
+	schedule_init(&s->schedule);
 	list_init(&s->outbox.node);
 	list_init(&s->waiters);
 	list_init(&s->successors);
 	list_init(&s->predecessor);
+	list_init(&s->commands);
 	s->since_realtime_usec = usec_now(CLOCK_REALTIME);
 	s->name = strdup(spec_instance_name(spec, instance, name));
 	r = s->name ? loop_timer_add(&e->loop, &s->timer) : -ENOMEM;
@@ -199,12 +206,15 @@ void service_free(struct service *s)
 	struct engine *e = s->engine;
 
 	tree_unwatch(s);
-	command_free(s);
-	free(s->command_result);
+	mainpid_cancel(s);
+	command_free_all(s);
+	free(s->hook_outcomes);
+	free(s->reload_outcome);
 	fini_streams(s);
 	list_remove(&s->outbox.node);
 	list_remove(&s->predecessor);
 	loop_timer_remove(&e->loop, &s->timer);
+	schedule_fini(&s->schedule);
 	if (s->next)
 		config_unref(e, s->next_config);
 	config_unref(e, s->config);
@@ -251,6 +261,11 @@ void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 		}
 		t->fd = TAKE_FD(fds[i]);
 	}
+}
+
+void service_take_ready_fd(struct service *s _unused_, int fd)
+{
+	close_fd(fd);
 }
 
 void service_drain(struct service *s)

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "engine/control/request.h"
 #include "engine/reload/links.h"
 #include "engine/service.h"
 
@@ -149,6 +150,9 @@ static void enter(struct engine *e, struct service *s, const struct core_record 
 		tree_avoid_cgroup(s);
 	}
 	core_add(e->core, s->id, &s->spec->policy, record ? record : &fresh, e->loop.now_usec);
+	if (s->next)
+		core_set_next_policy(e->core, s->id, &s->next->policy);
+	s->begun = core_record(e->core, s->id)->generation;
 	loop_timer_set(&e->loop, &s->timer, core_deadline(e->core, s->id));
 	e->by_id[s->id] = s;
 	e->services[e->n_services++] = s;
@@ -193,7 +197,7 @@ void services_take_in(struct engine *e, const struct roster *r, struct services_
 static int restore(struct engine *e, uint32_t id, const struct roster rosters[RECOVERY_CONFIGS])
 {
 	const struct recovery_record *record = &recovery_slot(&e->store.area, id)->record;
-	const struct roster_entry *x = roster_find(&rosters[record->config], record->name);
+	const struct roster_entry *x = roster_find(&rosters[record->config], record->name), *next;
 	struct core_record core;
 	struct service *s;
 	int r;
@@ -207,7 +211,18 @@ static int restore(struct engine *e, uint32_t id, const struct roster rosters[RE
 	r = service_new(e, id, x->spec, x->instance, record->config, &s);
 	if (r < 0)
 		return r;
+	/*
+	 * Its end may be judged before apply_finish() gets to it: what is started then is what is
+	 * in force, since the stop may well have been for that.
+	 */
+	next = record->config == e->config ? NULL : roster_find(&rosters[e->config], s->name);
+	if (next) {
+		service_adopt_later(s, next->spec, e->config);
+		s->undecided = true;
+	}
 	if (service_restore(s, &core)) {
+		/* whatever its process was sent off with */
+		s->rlimits_due = core.state == CORE_STARTING && core.phase == CORE_PHASE_EXEC;
 		enter(e, s, &core);
 		return 0;
 	}
@@ -244,10 +259,10 @@ static bool is_over(const struct service *s)
 	return s->removed && core_record(s->engine->core, s->id)->state == CORE_STOPPED;
 }
 
-/* The launcher and those who wait have heard all there is to hear. */
+/* The launcher has heard all there is to hear, and nothing runs for it. */
 static bool is_told(const struct service *s)
 {
-	return list_empty(&s->outbox.node) && list_empty(&s->waiters) && !s->watch;
+	return list_empty(&s->outbox.node) && list_empty(&s->commands) && !s->watch;
 }
 
 /* False: the launcher can't be told just now. */
@@ -261,6 +276,8 @@ static bool forget(struct service *s)
 	log_info("service '%s': removed", s->name);
 	events_removed(s);
 	service_commit_removal(e, s->id, generation);
+	s->forgotten = true;
+	request_judge(s);
 	core_remove(e->core, s->id);
 	e->by_id[s->id] = NULL;
 	return true;
@@ -303,6 +320,8 @@ void services_sweep(struct engine *e)
 
 		s = e->services[i];
 		over = is_over(s);
+		if (over)
+			command_kill_all(s);
 		if (over && is_told(s) && forget(s)) {
 			list_remove(&s->predecessor); /* it waits for nobody any more */
 			list_append(&gone, &s->predecessor);
@@ -339,6 +358,8 @@ int services_init(struct engine *e)
 	if (r < 0)
 		return r;
 	r = e->recovering ? restore_all(e) : 0;
+	if (e->store.area.head->flags & RECOVERY_SHUTTING_DOWN)
+		core_expect_shutdown(e->core);
 	if (r == 0)
 		r = roster_init(&roster, e->spec);
 	if (r == 0)

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "engine/engine.h"
+#include "engine/rlimits.h"
 #include "engine/service.h"
 #include "engine/services.h"
 #include "engine/spawn.h"
@@ -70,6 +71,20 @@ int uplink_kill_cgroup(struct engine *e, struct service *s)
 	return uplink_send(e, &m, NULL, 0);
 }
 
+int uplink_adopt(struct service *s, pid_t pid, int pidfd)
+{
+	struct link_message m = {.type = LINK_ADOPT,
+		.id = s->id,
+		.generation = core_record(s->engine->core, s->id)->generation,
+		.pid = pid};
+	int r = uplink_send(s->engine, &m, &pidfd, 1);
+	bool ended = s->adoption.generation == m.generation && s->adoption.ended;
+
+	if (r == 0)
+		s->adoption = (struct uplink_adoption){pid, m.generation, ended};
+	return r;
+}
+
 int uplink_take_kept(struct engine *e, enum link_keep tag)
 {
 	return TAKE_FD(e->uplink.kept[tag]);
@@ -104,9 +119,7 @@ static int send_kill(struct service *s, enum link_scope scope)
 
 bool uplink_remove(struct service *s)
 {
-	struct link_message m = {.type = LINK_REMOVE, .id = s->id | LINK_ID_COMMAND};
-
-	return link_send(LINK_FD, &m, NULL, 0) == 0 && send_simple(s, LINK_REMOVE, 0, 0) == 0;
+	return send_simple(s, LINK_REMOVE, 0, 0) == 0;
 }
 
 static int send_signal(struct service *s)
@@ -162,18 +175,23 @@ static int send_marks(struct service *s)
 	return 0;
 }
 
-static void flush(struct engine *e)
+/* -EAGAIN: the link is full, something is left. */
+static int send_all(struct engine *e)
 {
-	struct uplink *u = &e->uplink;
 	struct service *s;
 
-	while ((s = list_first(&u->outbox, struct service, outbox.node))) {
-		if (send_marks(s) == -EAGAIN) {
-			loop_modify(&e->loop, &u->source, EPOLLIN | EPOLLOUT);
-			return;
-		}
+	while ((s = list_first(&e->uplink.outbox, struct service, outbox.node))) {
+		if (send_marks(s) == -EAGAIN)
+			return -EAGAIN;
 	}
-	loop_modify(&e->loop, &u->source, EPOLLIN);
+	return command_flush(e);
+}
+
+void uplink_flush(struct engine *e)
+{
+	bool full = send_all(e) == -EAGAIN;
+
+	loop_modify(&e->loop, &e->uplink.source, full ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
 void uplink_tell(struct service *s, unsigned marks)
@@ -185,7 +203,7 @@ void uplink_tell(struct service *s, unsigned marks)
 	if (list_empty(&s->outbox.node))
 		list_append(&u->outbox, &s->outbox.node);
 	if (first)
-		flush(s->engine);
+		uplink_flush(s->engine);
 }
 
 /* --- receiving --- */
@@ -233,7 +251,8 @@ static void on_started(
 {
 	struct engine *e = s->engine;
 	const struct core_record *r = core_record(e->core, m->id);
-	struct core_event event = {.type = CORE_EVENT_STARTED,
+	bool adopted = (m->started.flags & LINK_STARTED_ADOPTED) != 0;
+	struct core_event event = {.type = adopted ? CORE_EVENT_MAINPID : CORE_EVENT_STARTED,
 		.service = m->id,
 		.generation = m->generation,
 		.pid = m->pid,
@@ -245,6 +264,8 @@ static void on_started(
 		uplink_tell(s, UPLINK_RELEASE);
 		return;
 	}
+	if (m->pid == s->adoption.pid)
+		s->adoption = (struct uplink_adoption){0};
 	s->pidfd_inode = m->started.pidfd_inode;
 	s->main_pid = m->pid;
 	s->started_realtime_usec = m->started.realtime_usec;
@@ -252,8 +273,38 @@ static void on_started(
 	if (lost)
 		ask_again_later(s);
 	tree_verify(s, m->pid);
+	if (n_fds > 0 && (m->started.flags & LINK_STARTED_READY_FD))
+		service_take_ready_fd(s, fds[--n_fds]);
 	service_take_pipes(s, fds, n_fds);
 	engine_event(e, &event);
+	rlimits_started(s);
+	if (adopted)
+		mainpid_found(s);
+}
+
+static bool is_being_adopted(const struct service *s, const struct link_message *m)
+{
+	return s->adoption.pid > 0 && s->adoption.generation == m->generation;
+}
+
+static void on_refused(struct service *s, const struct link_message *m)
+{
+	bool ended = s->adoption.ended;
+
+	if (!is_being_adopted(s, m) || s->adoption.pid != m->pid)
+		return; /* another one has been asked for since */
+	s->adoption = (struct uplink_adoption){0};
+	if (ended)
+		uplink_tell(s, UPLINK_REFETCH); /* it was an end, and is told again */
+	mainpid_refused(s, m->pid, (int)m->value);
+}
+
+static void on_exited(struct service *s, const struct link_message *m)
+{
+	if (is_being_adopted(s, m))
+		s->adoption.ended = true; /* not acknowledged, so the launcher keeps it */
+	else
+		engine_note_ended(s->engine, s, m);
 }
 
 /*
@@ -286,10 +337,12 @@ static void disown(struct engine *e, const struct link_message *m)
 static bool on_process(
 	struct engine *e, struct service *s, const struct link_message *m, int *fds, unsigned n_fds)
 {
-	if (!s)
+	bool command = (m->id & LINK_ID_COMMAND) != 0;
+
+	if (!s || (command && link_command_of(m->id) >= COMMAND_KIND_MAX))
 		disown(e, m);
-	else if (m->id & LINK_ID_COMMAND)
-		command_message(e, s, m, fds, n_fds);
+	else if (command)
+		command_message(s, m, fds, n_fds);
 	else
 		return false;
 	close_fds(fds, n_fds);
@@ -299,7 +352,7 @@ static bool on_process(
 static void on_message(
 	struct engine *e, const struct link_message *m, int *fds, unsigned n_fds, bool lost)
 {
-	struct service *s = services_by_id(e, m->id & ~LINK_ID_COMMAND);
+	struct service *s = services_by_id(e, link_service_of(m->id));
 
 	if ((m->type == LINK_STARTED || m->type == LINK_EXITED) && on_process(e, s, m, fds, n_fds))
 		return;
@@ -308,7 +361,11 @@ static void on_message(
 		on_started(s, m, fds, n_fds, lost);
 		return;
 	case LINK_EXITED:
-		engine_note_ended(e, s, m);
+		on_exited(s, m);
+		return;
+	case LINK_REFUSED:
+		if (s)
+			on_refused(s, m);
 		return;
 	case LINK_SIGNALLED:
 		/* Heard twice by two engines it does no harm, and lost between them it would. */
@@ -362,7 +419,7 @@ static void on_link(struct loop_source *source, uint32_t events)
 		on_message(e, &m, fds, n_fds, lost);
 	}
 	if (events & EPOLLOUT)
-		flush(e);
+		uplink_flush(e);
 }
 
 /* Takes what the launcher kept; the first other message stays for uplink_listen(). */
@@ -427,5 +484,6 @@ int uplink_listen(struct engine *e)
 	if (u->has_first)
 		on_message(e, &u->first, u->first_fds, u->n_first_fds, u->first_lost);
 	u->has_first = false;
+	uplink_flush(e);
 	return 0;
 }

@@ -11,7 +11,7 @@
 #include "launcher/table.h"
 
 #define SPAWN_SLOTS    16
-#define SPAWN_SLOT_FDS 3 /* stdout, stderr, error pipe */
+#define SPAWN_SLOT_FDS 4 /* those of the service, see struct entry, and the error pipe */
 
 /* Descriptors 3 to here are reserved: /dev/null at 3, then those of the slots. */
 #define SPAWN_NULL_FD	 3
@@ -69,3 +69,6 @@ int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int plan_fd
  * spawn is over now; e->spawn.failure then tells how (stage 0: exec has happened).
  */
 bool spawn_progress(struct spawner *s, struct entry *e, bool reaped);
+
+/* The number by which the kernel tells processes apart for good; 0 where it has none. */
+uint64_t spawn_pidfd_inode(const struct spawner *s, int pidfd);

@@ -31,7 +31,9 @@ enum field {
 	FIELD_TAG = 1 << 4,
 	FIELD_SCOPE = 1 << 5,
 	FIELD_CODE = 1 << 6,
-	FIELD_EXIT = 1 << 7
+	FIELD_EXIT = 1 << 7,
+	FIELD_ERROR = 1 << 8,
+	FIELD_STARTED = 1 << 9
 };
 
 static const struct type_info {
@@ -42,6 +44,7 @@ static const struct type_info {
 	[LINK_HELLO] = {"HELLO", 0, 0, 0},
 	[LINK_RECOVERED] = {"RECOVERED", 0, 0, 0},
 	[LINK_SPAWN] = {"SPAWN", 1, 1, FIELD_GENERATION},
+	[LINK_ADOPT] = {"ADOPT", 1, 1, FIELD_GENERATION | FIELD_PID},
 	[LINK_KILL] = {"KILL", 0, 0, FIELD_GENERATION | FIELD_SIGNO | FIELD_SCOPE},
 	[LINK_KILL_TREE] = {"KILL_TREE", 0, 0, 0},
 	[LINK_KILL_PIDFD] = {"KILL_PIDFD", 1, 1, FIELD_SIGNO},
@@ -54,8 +57,9 @@ static const struct type_info {
 	[LINK_PONG] = {"PONG", 0, 0, 0},
 	[LINK_EXIT] = {"EXIT", 0, 0, FIELD_CODE},
 	[LINK_KEPT] = {"KEPT", 1, 1, FIELD_TAG},
-	[LINK_STARTED] = {"STARTED", 0, 2, FIELD_GENERATION | FIELD_PID},
+	[LINK_STARTED] = {"STARTED", 0, 2, FIELD_GENERATION | FIELD_PID | FIELD_STARTED},
 	[LINK_EXITED] = {"EXITED", 0, 0, FIELD_GENERATION | FIELD_SERIAL | FIELD_EXIT},
+	[LINK_REFUSED] = {"REFUSED", 0, 0, FIELD_GENERATION | FIELD_PID | FIELD_ERROR},
 	[LINK_SIGNALLED] = {"SIGNALLED", 0, 0, FIELD_SIGNO},
 	[LINK_SYNCED] = {"SYNCED", 0, 0, 0},
 	[LINK_PING] = {"PING", 0, 0, 0},
@@ -68,11 +72,12 @@ static const char *const stage_names[LINK_STAGE_MAX] = {
 	[LINK_STAGE_CGROUP] = "cannot place it in its cgroup",
 	[LINK_STAGE_FORK] = "cannot fork",
 	[LINK_STAGE_STDIO] = "cannot connect its stdin, stdout and stderr",
-	[LINK_STAGE_LIMITS] = "cannot set its nice or oom-score-adj",
+	[LINK_STAGE_PRIORITY] = "cannot set its nice or oom-score-adj",
 	[LINK_STAGE_GROUP] = "cannot change to its groups",
 	[LINK_STAGE_USER] = "cannot change to its user",
 	[LINK_STAGE_DIRECTORY] = "cannot change to its directory",
 	[LINK_STAGE_EXEC] = "cannot execute",
+	[LINK_STAGE_LIMITS] = "cannot set its resource limits",
 };
 
 static bool exit_is_valid(const struct link_message *m)
@@ -106,6 +111,10 @@ static bool fields_are_valid(const struct link_message *m, unsigned fields)
 		return false;
 	if ((fields & FIELD_CODE) && m->value > 255)
 		return false;
+	if ((fields & FIELD_ERROR) && (m->value == 0 || m->value > MAX_ERRNO))
+		return false;
+	if ((fields & FIELD_STARTED) && (m->started.flags & ~(uint32_t)LINK_STARTED_FLAGS_ALL))
+		return false;
 	return !(fields & FIELD_EXIT) || exit_is_valid(m);
 }
 
@@ -127,20 +136,24 @@ static int check(const void *data, size_t n)
 	return fields_are_valid(&m, types[m.type].fields) ? 0 : -EPROTO;
 }
 
-static bool n_fds_is_valid(uint16_t type, unsigned n_fds)
+static bool n_fds_is_valid(const struct link_message *m, unsigned n_fds)
 {
-	return n_fds >= types[type].min_fds && n_fds <= types[type].max_fds;
+	unsigned n_ready =
+		m->type == LINK_STARTED && (m->started.flags & LINK_STARTED_READY_FD) != 0;
+
+	return n_fds >= types[m->type].min_fds + n_ready &&
+	       n_fds <= types[m->type].max_fds + n_ready;
 }
 
 int link_check(const void *data, size_t n, unsigned n_fds)
 {
-	uint16_t type;
+	struct link_message m;
 	int r = check(data, n);
 
 	if (r < 0)
 		return r;
-	memcpy(&type, (const char *)data + offsetof(struct link_message, type), sizeof(type));
-	return n_fds_is_valid(type, n_fds) ? 0 : -EPROTO;
+	memcpy(&m, data, sizeof(m));
+	return n_fds_is_valid(&m, n_fds) ? 0 : -EPROTO;
 }
 
 int link_send(int fd, struct link_message *m, const int *fds, unsigned n_fds)
@@ -238,7 +251,7 @@ int link_recv(int fd, struct link_message *ret_m, int ret_fds[static LINK_MAX_FD
 										 : -EMSGSIZE;
 	else
 		r = check(&m, (size_t)n);
-	if (r == 0 && !lost && !n_fds_is_valid(m.type, n_fds))
+	if (r == 0 && !lost && !n_fds_is_valid(&m, n_fds))
 		r = -EPROTO;
 	if (r < 0 || lost) {
 		drop_fds(ret_fds);

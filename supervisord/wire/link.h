@@ -16,8 +16,12 @@
  *              what is pending, then SYNCED.
  *   RECOVERED  the engine is up: its next death no longer counts as an early one.
  *   SPAWN      id, generation; fd: plan memfd (wire/plan.h), sealed.
- *   KILL       id, generation, signo, scope: to the main process or its process group,
- *              while that child is not reaped. op: a number that grows per generation; one
+ *   ADOPT      id, generation, pid; fd: its pidfd: from now on that process is the main process
+ *              of this generation, which has been STARTED and is not RELEASEd. Whoever was it
+ *              before is an orphan like any other; an end of that one which is not acknowledged
+ *              is not told any more. Answered with STARTED or REFUSED; asked again, the same.
+ *   KILL       id, generation, signo, scope: to the main process or the process group that it
+ *              leads, while that child is not reaped. op: a number that grows per generation; one
  *              that was performed already is not performed again.
  *   KILL_TREE  id: SIGKILL to all of the service's cgroup (cgroup.kill), by its name.
  *   KILL_PIDFD id, signo; fd: the pidfd of a process of that service, which the engine has
@@ -26,16 +30,24 @@
  *   RELEASE    id, generation: drop the kept read ends of this generation's pipes.
  *   REFETCH    id, generation: tell STARTED again (the descriptors did not arrive).
  *   KEEP       tag; fd: keep this descriptor for the next engine (replaces the old one).
- *   REMOVE     id: this service is no more: remove its cgroup.
+ *   REMOVE     id: this service is no more, nor are its commands: remove its cgroup.
  *   SEEN       signo: this SIGNALLED has arrived.
  *   PONG       answers PING.
  *   EXIT       code: end with this exit status; there are no children any more.
  *
  * Launcher to engine:
  *   KEPT       tag; fd.
- *   STARTED    id, generation, pid, started (clocks); fds: n_fds read ends (stdout, stderr).
+ *   STARTED    id, generation, pid, started; fds: n_fds read ends (stdout, stderr, the pipe for
+ *              readiness). pid is the present main process.
  *   EXITED     id, generation, serial, pid, exit. Comes after STARTED of the same
  *              generation, or alone where the exec failed (exit.error != 0, pid 0).
+ *   REFUSED    id, generation, pid, value: an errno. That ADOPT has changed nothing:
+ *              ESRCH   that process is reaped, or the generation was never started;
+ *              ECHILD  it is no child of the launcher. If it has become one (its parent's
+ *                      end makes it one) when the main process ends, it takes over, and
+ *                      STARTED tells so in the place of EXITED;
+ *              EBUSY   it is somebody else's main process;
+ *              other   it can't be told: ask again.
  *   SIGNALLED  signo, sender_pid, sender_uid: a signal sent to supervisord.
  *   SYNCED     everything that the launcher knew at HELLO has been told.
  *   PING
@@ -50,10 +62,30 @@
 #define LINK_MAX_FDS 3
 
 /*
- * Set in an id: a command that is run for the service, beside its process. The launcher
- * takes it as any other service.
+ * An id is the number of a service, or with LINK_ID_COMMAND set that of a command which is run
+ * for it beside its process, one at a time of each kind. The launcher takes it as any other
+ * service.
  */
-#define LINK_ID_COMMAND (UINT32_C(1) << 31)
+#define LINK_ID_COMMAND	  (UINT32_C(1) << 31)
+#define LINK_ID_BITS	  20 /* of a service's number; those of the kind follow */
+#define LINK_COMMAND_BITS 4
+#define LINK_COMMANDS	  (1u << LINK_COMMAND_BITS) /* kinds of commands there can be */
+
+static inline uint32_t link_command_id(uint32_t service, unsigned kind)
+{
+	return LINK_ID_COMMAND | (uint32_t)kind << LINK_ID_BITS | service;
+}
+
+static inline uint32_t link_service_of(uint32_t id)
+{
+	return id & ((UINT32_C(1) << LINK_ID_BITS) - 1);
+}
+
+/* At least LINK_COMMANDS: of no kind that there is. */
+static inline unsigned link_command_of(uint32_t id)
+{
+	return (id & ~LINK_ID_COMMAND) >> LINK_ID_BITS;
+}
 
 /* The engine finds its end of the link at this descriptor. */
 #define LINK_FD 3
@@ -62,6 +94,7 @@ enum link_type {
 	LINK_HELLO = 1,
 	LINK_RECOVERED,
 	LINK_SPAWN,
+	LINK_ADOPT,
 	LINK_KILL,
 	LINK_KILL_TREE,
 	LINK_KILL_PIDFD,
@@ -76,6 +109,7 @@ enum link_type {
 	LINK_KEPT,
 	LINK_STARTED,
 	LINK_EXITED,
+	LINK_REFUSED,
 	LINK_SIGNALLED,
 	LINK_SYNCED,
 	LINK_PING,
@@ -104,11 +138,13 @@ enum link_stage {
 	LINK_STAGE_CGROUP,
 	LINK_STAGE_FORK,
 	LINK_STAGE_STDIO,
-	LINK_STAGE_LIMITS, /* nice, oom-score-adj */
+	LINK_STAGE_PRIORITY, /* nice, oom-score-adj */
 	LINK_STAGE_GROUP,
 	LINK_STAGE_USER,
 	LINK_STAGE_DIRECTORY,
 	LINK_STAGE_EXEC,
+	/* Recovery areas hold these numbers: new ones come last. */
+	LINK_STAGE_LIMITS, /* resource limits */
 	LINK_STAGE_MAX
 };
 
@@ -122,9 +158,17 @@ struct link_exit {
 	uint64_t monotonic_usec, realtime_usec; /* when it was reaped */
 };
 
+enum link_started_flags {
+	LINK_STARTED_ADOPTED = 1 << 0, /* pid has become the main process by an ADOPT */
+	LINK_STARTED_READY_FD = 1 << 1, /* the last descriptor is that of the pipe for readiness */
+	LINK_STARTED_FLAGS_ALL = (1 << 2) - 1
+};
+
 struct link_started {
-	uint64_t monotonic_usec, realtime_usec; /* when it was forked */
-	uint64_t pidfd_inode; /* 0 where pidfds have no inode of their own */
+	uint64_t monotonic_usec, realtime_usec; /* when the generation was forked */
+	uint64_t pidfd_inode; /* of pid; 0 where pidfds have no inode of their own */
+	uint32_t flags; /* enum link_started_flags */
+	uint32_t reserved;
 };
 
 struct link_message {
@@ -133,10 +177,11 @@ struct link_message {
 	uint32_t id;
 	uint64_t generation;
 	uint64_t serial; /* EXITED, ACK */
-	int32_t pid; /* STARTED, EXITED; SIGNALLED: the sender's */
+	int32_t pid; /* ADOPT, STARTED, EXITED, REFUSED; SIGNALLED: the sender's */
 	int32_t signo; /* KILL, KILL_PIDFD, SIGNALLED, SEEN */
 	uint32_t op; /* KILL */
-	uint32_t value; /* KEEP, KEPT: tag; KILL: scope; EXIT: code; SIGNALLED: sender's uid */
+	/* KEEP, KEPT: tag; KILL: scope; EXIT: code; SIGNALLED: sender's uid; REFUSED: errno */
+	uint32_t value;
 	union {
 		struct link_exit exit;
 		struct link_started started;

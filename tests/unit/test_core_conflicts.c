@@ -186,7 +186,7 @@ static void what_requires_the_one_that_gives_way_goes_first(void **state _unused
 	rig_exit(&g, TOP, 0);
 	rig_exit(&g, RED, 0);
 	assert_true(spawned(&g, BLUE));
-	has_reason(&g, TOP, "waiting for 's0', which is not going to start by itself");
+	has_reason(&g, TOP, "requires 's0', which is stopped");
 }
 
 static void an_operators_stop_in_between_is_told_as_such(void **state _unused_)
@@ -261,7 +261,7 @@ static void what_an_autostart_needs_takes_nothing_away_either(void **state _unus
 	rig_ask(&g, TOP, CORE_EVENT_AUTOSTART);
 	has_state(&g, BLUE, CORE_RUNNING);
 	has_reason(&g, RED, "conflicts with 's1'");
-	has_reason(&g, TOP, "waiting for 's0', which is not going to start by itself");
+	has_reason(&g, TOP, "requires 's0', which is stopped");
 	start_is(&g, TOP, CORE_NOT_DONE);
 }
 
@@ -281,7 +281,7 @@ static void an_autostart_is_declined_also_by_one_that_is_on_its_way_out(void **s
 	rig_exit(&g, RED, 0);
 	has_state(&g, RED, CORE_STOPPED);
 	assert_true(spawned(&g, BLUE));
-	has_reason(&g, TOP, "waiting for 's0', which is not going to start by itself");
+	has_reason(&g, TOP, "requires 's0', which is stopped");
 }
 
 /* Links may come at run time, when both are up: they stay, but do not meet again. */

@@ -578,6 +578,44 @@ static void a_reason_is_cut_where_it_does_not_fit(void **state _unused_)
 				  "gave up after 1 automatic restart in 1min");
 }
 
+static void the_first_process_of_a_daemon_is_no_end(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 1, 0);
+	g.policies[0].type = SPEC_TYPE_FORKING;
+	rig_ask(&g, 0, CORE_EVENT_START);
+	rig_started(&g, 0);
+	rig_end(&g, 0, CORE_END_EXITED, 0, true);
+	assert_int_equal(rig_record(&g, 0)->end, CORE_END_NONE);
+	rig_mainpid(&g, 0, 200);
+	assert_int_equal(rig_record(&g, 0)->state, CORE_RUNNING);
+	rig_exit(&g, 0, 7);
+	assert_int_equal(rig_record(&g, 0)->state, CORE_BACKOFF);
+	rig_deadline(&g, 0);
+	rig_started(&g, 0);
+	rig_end(&g, 0, CORE_END_EXITED, 0, true);
+	rig_mainpid(&g, 0, 201);
+	assert_int_equal(rig_record(&g, 0)->state, CORE_RUNNING);
+	assert_int_equal(rig_record(&g, 0)->end, CORE_END_EXITED);
+	assert_int_equal(rig_record(&g, 0)->end_status, 7);
+}
+
+static void a_daemon_that_leaves_nobody_behind_has_no_status(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 1, 0);
+	g.policies[0].type = SPEC_TYPE_FORKING;
+	rig_ask(&g, 0, CORE_EVENT_START);
+	rig_started(&g, 0);
+	rig_end(&g, 0, CORE_END_EXITED, 0, true);
+	rig_gone(&g, 0);
+	assert_int_equal(rig_record(&g, 0)->state, CORE_BACKOFF);
+	assert_int_equal(rig_record(&g, 0)->cause, CORE_CAUSE_NO_MAIN);
+	assert_int_equal(rig_record(&g, 0)->end, CORE_END_NONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -605,6 +643,8 @@ int main(void)
 		cmocka_unit_test(a_second_shutdown_can_hurry),
 		cmocka_unit_test(a_shutdown_in_a_hurry_kills_at_once),
 		cmocka_unit_test(a_reason_is_cut_where_it_does_not_fit),
+		cmocka_unit_test(the_first_process_of_a_daemon_is_no_end),
+		cmocka_unit_test(a_daemon_that_leaves_nobody_behind_has_no_status),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

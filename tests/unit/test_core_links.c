@@ -216,8 +216,8 @@ static void a_dependency_that_fails_leaves_it_stuck_and_the_request_not_done(voi
 	rig_ask(&g, TOP, CORE_EVENT_START);
 	rig_exit(&g, DB, 1);
 	has_state(&g, WEB, CORE_WAITING);
-	has_reason(&g, WEB, "waiting for 's0', which is not going to start by itself");
-	has_reason(&g, TOP, "waiting for 's1', which is not going to start by itself");
+	has_reason(&g, WEB, "requires 's0', which is failed");
+	has_reason(&g, TOP, "requires 's1', which is waiting");
 	start_is(&g, WEB, CORE_NOT_DONE);
 	start_is(&g, TOP, CORE_NOT_DONE);
 	judged(&g, TOP, CORE_EVENT_RESTART, 0, CORE_NOT_DONE);
@@ -263,7 +263,7 @@ static void of_several_it_names_the_one_that_nobody_brings_about(void **state _u
 	rig_ask(&g, WEB, CORE_EVENT_START);
 	has_reason(&g, WEB, "waiting for 's0'");
 	rig_exit(&g, CACHE, 1);
-	has_reason(&g, WEB, "waiting for 's3', which is not going to start by itself");
+	has_reason(&g, WEB, "requires 's3', which is failed");
 	start_is(&g, WEB, CORE_NOT_DONE);
 }
 
@@ -328,7 +328,7 @@ static void a_daemon_that_exits_well_is_not_there(void **state _unused_)
 	rig_ask(&g, WEB, CORE_EVENT_START);
 	rig_started(&g, DB);
 	rig_exit(&g, DB, 0);
-	has_reason(&g, WEB, "waiting for 's0', which is not going to start by itself");
+	has_reason(&g, WEB, "requires 's0', which is exited");
 	rig_ask(&g, WEB, CORE_EVENT_START); /* it is started again, unlike a oneshot */
 	has_state(&g, DB, CORE_STARTING);
 }
@@ -465,8 +465,8 @@ static void it_comes_back_by_itself_after_somebody_had_stopped_what_it_requires(
 	for (uint32_t i = 3; i-- > 0;)
 		rig_exit(&g, i, 0);
 	has_state(&g, DB, CORE_STOPPED);
-	has_reason(&g, WEB, "waiting for 's0', which is not going to start by itself");
-	has_reason(&g, TOP, "waiting for 's1', which is not going to start by itself");
+	has_reason(&g, WEB, "requires 's0', which is stopped");
+	has_reason(&g, TOP, "requires 's1', which is waiting");
 	rig_ask(&g, DB, CORE_EVENT_START);
 	for (uint32_t i = 0; i < 3; i++)
 		rig_started(&g, i);
@@ -513,12 +513,12 @@ static void the_way_out_of_its_stop_is_known_at_once(void **state _unused_)
 	rig_ask(&g, DB, CORE_EVENT_STOP);
 	rig_exit(&g, WEB, 0);
 	has_state(&g, DB, CORE_STOPPING);
-	has_reason(&g, WEB, "waiting for 's0', which is not going to start by itself");
+	has_reason(&g, WEB, "requires 's0', which is stopping");
 	rig_ask(&g, DB, CORE_EVENT_START);
 	has_reason(&g, WEB, "waiting for 's0'");
 	start_is(&g, WEB, CORE_PENDING);
 	rig_ask(&g, DB, CORE_EVENT_STOP);
-	has_reason(&g, WEB, "waiting for 's0', which is not going to start by itself");
+	has_reason(&g, WEB, "requires 's0', which is stopping");
 	start_is(&g, WEB, CORE_NOT_DONE);
 	rig_ask(&g, DB, CORE_EVENT_AUTOSTART);
 	start_is(&g, WEB, CORE_PENDING);
@@ -604,7 +604,7 @@ static void a_start_of_one_that_waits_counts_as_the_operators(void **state _unus
 	rig_ask(&g, DB, CORE_EVENT_STOP);
 	rig_exit(&g, DB, 0);
 	rig_deadline(&g, WEB);
-	has_reason(&g, WEB, "waiting for 's0', which is not going to start by itself");
+	has_reason(&g, WEB, "requires 's0', which is stopped");
 	rig_ask(&g, WEB, CORE_EVENT_START);
 	rig_started(&g, DB);
 	assert_true(spawned(&g, WEB));

@@ -116,7 +116,7 @@ static void one_in_the_middle_takes_only_those_above_it(void **state _unused_)
 	rig_exit(&g, 1, 0);
 	has_state(&g, 0, CORE_RUNNING);
 	has_state(&g, 2, CORE_RUNNING);
-	has_reason(&g, 3, "waiting for 's1', which is not going to start by itself");
+	has_reason(&g, 3, "requires 's1', which is stopped");
 }
 
 static void what_comes_after_it_and_is_going_too_goes_first(void **state _unused_)

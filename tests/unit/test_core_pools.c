@@ -123,7 +123,7 @@ static void one_that_crashes_goes_to_the_end_of_the_line(void **state _unused_)
 	assert_int_equal(rig_record(&g, 0)->restarts, 1); /* late, but by itself */
 }
 
-static void a_restart_keeps_its_slot(void **state _unused_)
+static void a_restart_gives_its_slot_to_those_that_wait(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
 
@@ -133,8 +133,8 @@ static void a_restart_keeps_its_slot(void **state _unused_)
 	rig_ask(&g, 1, CORE_EVENT_START);
 	rig_ask(&g, 0, CORE_EVENT_RESTART);
 	rig_exit(&g, 0, 0);
-	assert_true(spawned(&g, 0));
-	waits_for_a_slot(&g, 1);
+	assert_true(spawned(&g, 1));
+	waits_for_a_slot(&g, 0);
 }
 
 static void a_stop_in_line_leaves_it(void **state _unused_)
@@ -164,7 +164,7 @@ static void one_that_can_not_start_now_is_in_nobodys_way(void **state _unused_)
 		rig_ask(&g, i, CORE_EVENT_START);
 	waits_for_a_slot(&g, 1);
 	rig_ask(&g, 3, CORE_EVENT_STOP); /* what it requires goes while it is in line */
-	has_reason(&g, 1, "waiting for 's3', which is not going to start by itself");
+	has_reason(&g, 1, "requires 's3', which is stopping");
 	rig_exit(&g, 3, 0);
 	rig_exit(&g, 0, 0);
 	assert_true(spawned(&g, 2));
@@ -400,7 +400,7 @@ int main(void)
 		cmocka_unit_test(every_way_out_of_life_gives_its_slot_on),
 		cmocka_unit_test(a_start_asked_for_again_keeps_its_place_in_line),
 		cmocka_unit_test(one_that_crashes_goes_to_the_end_of_the_line),
-		cmocka_unit_test(a_restart_keeps_its_slot),
+		cmocka_unit_test(a_restart_gives_its_slot_to_those_that_wait),
 		cmocka_unit_test(a_stop_in_line_leaves_it),
 		cmocka_unit_test(one_that_can_not_start_now_is_in_nobodys_way),
 		cmocka_unit_test(pools_know_nothing_of_each_other),

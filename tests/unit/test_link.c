@@ -57,13 +57,15 @@ static struct link_message valid(enum link_type type)
 	m.signo = SIGTERM;
 	if (type == LINK_EXITED)
 		m.exit.code = CLD_EXITED;
+	if (type == LINK_REFUSED)
+		m.value = ESRCH;
 	return m;
 }
 
 static unsigned fds_of(enum link_type type)
 {
-	return type == LINK_SPAWN || type == LINK_KILL_PIDFD || type == LINK_KEEP ||
-	       type == LINK_KEPT;
+	return type == LINK_SPAWN || type == LINK_ADOPT || type == LINK_KILL_PIDFD ||
+	       type == LINK_KEEP || type == LINK_KEPT;
 }
 
 static int received(struct pair *p, struct link_message *ret_m)
@@ -123,6 +125,19 @@ static void descriptors_arrive_in_order_and_close_on_exec(void **state _unused_)
 		close(pipe_fds[i]);
 	}
 	pair_close(&p);
+}
+
+static void the_pipe_for_readiness_is_one_more_and_the_last(void **state _unused_)
+{
+	struct link_message m = valid(LINK_STARTED);
+
+	for (unsigned n = 0; n <= LINK_MAX_FDS; n++) {
+		m.started.flags = 0;
+		assert_int_equal(link_check(&m, sizeof(m), n), n <= 2 ? 0 : -EPROTO);
+		m.started.flags = LINK_STARTED_READY_FD;
+		assert_int_equal(link_check(&m, sizeof(m), n), n >= 1 ? 0 : -EPROTO);
+	}
+	assert_int_equal(link_check(&m, sizeof(m), LINK_MAX_FDS + 1), -EPROTO);
 }
 
 static void a_closed_peer_reads_as_zero_and_sends_as_gone(void **state _unused_)
@@ -186,10 +201,17 @@ static void every_field_has_its_range(void **state _unused_)
 {
 	static const struct {
 		enum link_type type;
-		int field; /* 1 generation 2 serial 3 pid 4 signo 5 value */
+		int field; /* 1 generation 2 serial 3 pid 4 signo 5 value 6 flags */
 		int64_t bad, good;
 	} cases[] = {
 		{LINK_SPAWN, 1, 0, 1},
+		{LINK_ADOPT, 1, 0, 1},
+		{LINK_ADOPT, 3, 0, 1},
+		{LINK_REFUSED, 1, 0, 1},
+		{LINK_REFUSED, 3, -1, 1},
+		{LINK_REFUSED, 5, 0, 1},
+		{LINK_REFUSED, 5, 4096, 4095},
+		{LINK_STARTED, 6, LINK_STARTED_FLAGS_ALL + 1, LINK_STARTED_FLAGS_ALL},
 		{LINK_ACK, 1, 0, 1},
 		{LINK_ACK, 2, 0, 1},
 		{LINK_EXITED, 2, 0, 1},
@@ -211,6 +233,7 @@ static void every_field_has_its_range(void **state _unused_)
 		for (int good = 0; good < 2; good++) {
 			struct link_message m = valid(cases[i].type);
 			int64_t v = good ? cases[i].good : cases[i].bad;
+			unsigned n_fds;
 
 			if (cases[i].field == 1)
 				m.generation = (uint64_t)v;
@@ -220,10 +243,12 @@ static void every_field_has_its_range(void **state _unused_)
 				m.pid = (int32_t)v;
 			else if (cases[i].field == 4)
 				m.signo = (int32_t)v;
-			else
+			else if (cases[i].field == 5)
 				m.value = (uint32_t)v;
-			assert_int_equal(link_check(&m, sizeof(m), fds_of(cases[i].type)),
-				good ? 0 : -EPROTO);
+			else
+				m.started.flags = (uint32_t)v;
+			n_fds = fds_of(cases[i].type) + (cases[i].field == 6);
+			assert_int_equal(link_check(&m, sizeof(m), n_fds), good ? 0 : -EPROTO);
 		}
 	}
 }
@@ -326,6 +351,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_type_makes_the_round_trip),
 		cmocka_unit_test(descriptors_arrive_in_order_and_close_on_exec),
+		cmocka_unit_test(the_pipe_for_readiness_is_one_more_and_the_last),
 		cmocka_unit_test(a_closed_peer_reads_as_zero_and_sends_as_gone),
 		cmocka_unit_test(a_full_socket_says_eagain_and_loses_nothing),
 		cmocka_unit_test(unfit_sizes_versions_and_types_are_refused),

@@ -76,10 +76,14 @@ json_t *request_result(const struct service *s, bool ok, const char *message)
 static void answer(struct request *q, const struct request_wish *w, bool ok)
 {
 	const struct service *s = w->service;
-	const struct command_result *r = s->command_result;
+	const struct reload_outcome *r = s->reload_outcome;
 	bool told = w->command > 0 && r && r->serial == w->command;
-	json_t *result = request_result(s, ok, told ? r->text : NULL);
+	char failure[128];
+	json_t *result;
 
+	if (w->failure)
+		snprintf(failure, sizeof(failure), "%s: %s", w->failure, strerror(-w->error));
+	result = request_result(s, ok, w->failure ? failure : told ? r->text : NULL);
 	if (q->call->more)
 		server_reply(q->call, json_pack("{s:[o]}", "results", result), true);
 	else
@@ -103,18 +107,26 @@ static void finish(struct request *q)
 
 static enum core_outcome judge_command(const struct request_wish *w)
 {
-	const struct command_result *r = w->service->command_result;
+	const struct reload_outcome *r = w->service->reload_outcome;
 
-	if (command_serial(w->service) == w->command)
+	if (command_serial(w->service, COMMAND_RELOAD) == w->command)
 		return CORE_PENDING;
 	return r && r->serial == w->command && r->ok ? CORE_DONE : CORE_NOT_DONE;
 }
 
 static enum core_outcome judge(const struct request_wish *w)
 {
-	if (w->command > 0)
-		return judge_command(w);
-	return core_judge(w->service->engine->core, w->service->id, w->event, w->before);
+	const struct service *s = w->service;
+	enum core_outcome outcome =
+		w->failure	 ? CORE_NOT_DONE
+		: w->command > 0 ? judge_command(w)
+				 : core_judge(s->engine->core, s->id, w->event, w->before);
+
+	/* What is removed is still listed for a moment after its end: not for who asked for that.
+	 */
+	if (s->removed && w->event == CORE_EVENT_STOP && outcome == CORE_DONE)
+		return s->forgotten ? CORE_DONE : CORE_PENDING;
+	return s->forgotten && outcome == CORE_PENDING ? CORE_NOT_DONE : outcome;
 }
 
 void request_judge(struct service *s)
@@ -169,6 +181,14 @@ void request_wish_command(struct request_wishes *w, struct service *s, uint64_t 
 	struct request_wish wish = {.service = s, .command = serial};
 
 	add(w, &wish);
+}
+
+void request_wish_failed(struct request_wishes *w, struct service *s, const char *what, int error)
+{
+	struct request_wish wish = {.service = s, .failure = what, .error = error};
+
+	if (w)
+		add(w, &wish);
 }
 
 void request_wish_again(struct request_wishes *w, struct service *s, enum core_event_type event)
