@@ -157,14 +157,11 @@ static enum input done(const struct core *c, const struct core_record *r)
 	return IN_DONE_STOPPED;
 }
 
-/* Its processes are over, and nobody is left whom a hook of its stop could have to do with. */
-static enum input gone(struct step *s)
+/* Its processes are over. */
+static enum input gone(const struct step *s)
 {
 	bool hook = (s->slot->policy->hooks & 1u << SPEC_HOOK_POST_STOP) != 0;
-	enum core_phase phase = (enum core_phase)s->slot->record.phase;
 
-	if (phase == CORE_PHASE_PRE_STOP || phase == CORE_PHASE_STOP_COMMAND)
-		cancel_hook(s, phase_hook(phase));
 	return hook && !s->core->hurried ? IN_POST_STOP : done(s->core, &s->slot->record);
 }
 
