@@ -69,6 +69,7 @@ bool end_leftovers(struct step *s);
 bool wait_for_tree(struct step *s);
 bool start_timeout(struct step *s);
 bool watchdog(struct step *s);
+bool trigger(struct step *s);
 bool unhealthy(struct step *s);
 bool stop_timeout(struct step *s);
 bool due_running(struct step *s);

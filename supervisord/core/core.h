@@ -59,6 +59,7 @@ enum core_cause {
 	CORE_CAUSE_UNHEALTHY,
 	CORE_CAUSE_PRE_START, /* that hook has failed */
 	CORE_CAUSE_NO_MAIN, /* forking: ended well, but left no main process behind */
+	CORE_CAUSE_TRIGGER, /* it said itself that it hangs */
 	CORE_CAUSE_MAX
 };
 

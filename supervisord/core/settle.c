@@ -226,10 +226,11 @@ static void look_at_waiting(struct core *c, uint32_t i, usec_t now)
 		break;
 	}
 	b = find_blocker(c, i, false);
-	/* who stands in a line is called when it is its turn */
+	/* who stands in a line is called when it is its turn; one of no pool stands in none */
 	if (b.why == s->record.why && b.service == s->record.blocker && b.stuck == s->stuck)
 		return;
-	if ((s->record.why == CORE_WHY_POOL || s->record.why == CORE_WHY_SLOT) &&
+	if ((s->record.why == CORE_WHY_SLOT ||
+		    (s->record.why == CORE_WHY_POOL && graph_pool(c, i))) &&
 		(b.why == CORE_WHY_POOL || b.why == CORE_WHY_SLOT))
 		return;
 	core_move(c, i, IN_GO, NO_SERVICE, now);

@@ -310,12 +310,27 @@ bool start_timeout(struct step *s)
 	return true;
 }
 
-bool watchdog(struct step *s)
+static bool hangs(struct step *s, enum core_cause cause)
 {
-	enum core_then then = fail(s, CORE_CAUSE_WATCHDOG);
+	enum core_then then = fail(s, cause);
 
 	begin_abort(s, then, CORE_WHY_CAUSE, SIGABRT_NUMBER);
 	return true;
+}
+
+bool watchdog(struct step *s)
+{
+	if (s->slot->policy->watchdog_usec == 0) { /* not any more */
+		s->slot->record.deadline_usec = USEC_INFINITY;
+		change(s, 0);
+		return true;
+	}
+	return hangs(s, CORE_CAUSE_WATCHDOG);
+}
+
+bool trigger(struct step *s)
+{
+	return hangs(s, CORE_CAUSE_TRIGGER);
 }
 
 bool unhealthy(struct step *s)

@@ -29,10 +29,10 @@ void check_spawn(struct world *w, const struct core_change *c)
 	bool has_pre_start = (policy_of(w, i)->hooks & 1U << SPEC_HOOK_PRE_START) != 0;
 	bool begun = r->generation != p->seen.generation;
 
-	HOLDS(w, INV_TREE_GONE_FIRST, i, !tree_exists(p) && !p->tell_ended);
+	HOLDS(w, INV_TREE_GONE_FIRST, i, !tree_exists(p) && !is_end_untold(p));
 	HOLDS(w, INV_GENERATIONS_GROW, i, r->generation > p->generation);
-	HOLDS(w, INV_WANTED, i, p->may_run);
-	HOLDS(w, INV_SHUTDOWN, i, !w->shutting_down);
+	HOLDS(w, INV_WANTED, i, p->may_run || (w->shutting_down && !w->settled));
+	HOLDS(w, INV_SHUTDOWN, i, !w->shutting_down || !w->settled);
 	/* or stopped again in the same step, by a configuration that is at odds with itself */
 	HOLDS(w, INV_RECORD, i, r->phase == CORE_PHASE_EXEC || c->todo & CORE_DO_SIGNAL);
 	if (pre_start->generation == r->generation)
@@ -110,6 +110,7 @@ static void check_turn(struct world *w, uint32_t i)
 	if (p->stop_begun && p->seen.generation == record_of(w, i)->generation)
 		return;
 	p->stop_begun = true;
+	p->stop_step = w->n_step;
 	if (is_exempt(w, record_of(w, i)))
 		return;
 	check_users(w, i);
@@ -132,7 +133,7 @@ void check_signal(struct world *w, const struct core_change *c)
 	uint32_t i = c->service;
 	const struct core_record *r = record_of(w, i);
 	struct place *p = &w->places[i];
-	bool reaped = p->ended.generation == r->generation && !p->tell_ended && !p->main_known;
+	bool reaped = p->ended.generation == r->generation && !is_end_untold(p) && !p->main_known;
 
 	if (w->event == CORE_EVENT_SIGNAL) {
 		check_request(w, c);
@@ -176,7 +177,7 @@ void check_hook(struct world *w, const struct core_change *c)
 	case SPEC_HOOK_PRE_START:
 		HOLDS(w, INV_HOOK_ORDER, i,
 			r->phase == CORE_PHASE_PRE_START || cancelled);
-		HOLDS(w, INV_HOOK_ORDER, i, !tree_exists(p) && !p->tell_ended);
+		HOLDS(w, INV_HOOK_ORDER, i, !tree_exists(p) && !is_end_untold(p));
 		break;
 	case SPEC_HOOK_PRE_STOP:
 		HOLDS(w, INV_HOOK_ORDER, i, r->phase == CORE_PHASE_PRE_STOP && p->main_known);
@@ -189,7 +190,7 @@ void check_hook(struct world *w, const struct core_change *c)
 		break;
 	case SPEC_HOOK_POST_STOP:
 		HOLDS(w, INV_HOOK_ORDER, i, r->phase == CORE_PHASE_POST_STOP);
-		HOLDS(w, INV_HOOK_ORDER, i, !tree_exists(p) && !p->tell_ended);
+		HOLDS(w, INV_HOOK_ORDER, i, !tree_exists(p) && !is_end_untold(p));
 		break;
 	case SPEC_HOOK_POST_START:
 		HOLDS(w, INV_HOOK_ORDER, i, r->state == CORE_RUNNING);

@@ -17,7 +17,7 @@ static void spawn(struct world *w, uint32_t i, uint64_t generation)
 
 	p->generation = generation;
 	p->asked = true;
-	p->main_alive = p->forks = p->tell_started = p->tell_ended = false;
+	p->main_alive = p->adopted = p->forks = p->tell_started = p->tell_ended = false;
 	p->n_others = 0;
 	p->stubborn = has_fault(w, FAULT_stubborn) && rarely(w, 3);
 	p->silent = has_fault(w, FAULT_silent) && rarely(w, 3);
@@ -115,6 +115,7 @@ static void adopt_next(struct world *w, uint32_t i, const struct core_change *c)
 	if (!p->has_next || !is_live(&before) || (is_live(r) && r->generation == p->seen.generation))
 		return;
 	p->has_next = p->changed = false;
+	w->adopted = true;
 	w->config.services[i].policy = p->next;
 	set_policy(w, i);
 }

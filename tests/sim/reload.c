@@ -174,6 +174,16 @@ static void change_graph(struct world *w)
 			c.services[i].pool = pool < c.n_pools ? pool : CORE_NO_POOL;
 	}
 	w->config = c;
+	if (!w->told)
+		return;
+	for (unsigned k = 0; k < c.n_links; k++)
+		link_print(&c.links[k], w->told);
+	for (EACH_PLACE(w, i)) {
+		if (c.services[i].pool != CORE_NO_POOL)
+			fprintf(w->told, "service %u is in pool %u of %u\n", i,
+				c.services[i].pool, c.slots[c.services[i].pool]);
+	}
+	fprintf(w->told, "max-starting %u\n", c.max_starting);
 }
 
 /* Those that are being left may not agree about their order with what comes instead. */

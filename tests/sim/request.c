@@ -182,8 +182,14 @@ static void check_answer(struct world *w, const struct request *q, enum core_out
 	const struct core_record *r = record_of(w, q->service);
 	const struct place *p = &w->places[q->service];
 
-	if (outcome == CORE_NOT_DONE)
+	if (outcome == CORE_NOT_DONE) {
+		/* it is too early to give up on what is on its way */
+		if (q->type == CORE_EVENT_START && !w->shutting_down && w->settled)
+			HOLDS(w, INV_ANSWER, q->service,
+				!r->desired_up || r->state == CORE_BACKOFF ||
+					!check_is_coming(w, q->service));
 		return;
+	}
 	switch (q->type) {
 	case CORE_EVENT_START:
 	case CORE_EVENT_RESTART:

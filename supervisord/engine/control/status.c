@@ -54,11 +54,17 @@ static json_t *status_bytes(const char *data, size_t n)
 	return status_text(copy);
 }
 
+/* The next start that comes by itself: after an end, or by the schedule. */
+static usec_t next_start(const struct core_record *r)
+{
+	return r->state == CORE_BACKOFF ? MIN_OF(r->deadline_usec, r->due_usec) : r->due_usec;
+}
+
 json_t *status_service(const struct service *s)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
 	enum core_state state = (enum core_state)r->state;
-	usec_t now = usec_now(CLOCK_MONOTONIC);
+	usec_t now = usec_now(CLOCK_MONOTONIC), next = next_start(r);
 	char reason[CORE_REASON_SIZE], signal[SIGNAL_NAME_SIZE];
 	bool signalled = r->end == CORE_END_SIGNALLED || r->end == CORE_END_DUMPED;
 
@@ -71,8 +77,7 @@ json_t *status_service(const struct service *s)
 		integer_if(r->end == CORE_END_EXITED, (uint64_t)r->end_status), "exit_signal",
 		signalled ? json_string(signal_name(r->end_status, signal)) : json_null(), "reason",
 		status_text(service_reason(s, reason)), "next_start_ms",
-		integer_if(state == CORE_BACKOFF, usec_sub(r->deadline_usec, now) / USEC_PER_MSEC),
-		"health");
+		integer_if(next < USEC_INFINITY, usec_sub(next, now) / USEC_PER_MSEC), "health");
 }
 
 json_t *status_logs(const struct service *s)
@@ -243,6 +248,24 @@ static const char *pending(const struct service *s)
 	return s->next ? "changed" : NULL;
 }
 
+/* When it runs, and when next: jitter is in that already. */
+static json_t *schedule(const struct service *s)
+{
+	const struct spec_service *spec = s->spec;
+	usec_t next = schedule_next_realtime(s);
+
+	if (!spec->policy.scheduled)
+		return json_null();
+	return json_pack("{s:o,s:o,s:I,s:s,s:o}", "every_ms",
+		integer_if(
+			spec->schedule.every_usec > 0, spec->schedule.every_usec / USEC_PER_MSEC),
+		"cron",
+		spec->schedule.cron_text ? status_text(spec->schedule.cron_text) : json_null(),
+		"jitter_ms", (json_int_t)(spec->schedule.jitter_usec / USEC_PER_MSEC), "overlap",
+		spec_overlap_to_string(spec->policy.overlap), "next_run",
+		next > 0 ? time_of(next) : json_null());
+}
+
 /* What it is configured to be. */
 static json_t *definition(const struct service *s, json_t *environment)
 {
@@ -272,12 +295,12 @@ static json_t *history(struct service *s)
 	char invocation[SERVICE_INVOCATION_SIZE];
 
 	service_invocation(s, invocation);
-	return json_pack("{s:o,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "service", status_service(s),
+	return json_pack("{s:o,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "service", status_service(s),
 		"generation", (json_int_t)r->generation, "invocation",
 		service_has_run(s) ? json_string(invocation) : json_null(), "started",
 		s->started_realtime_usec > 0 ? time_of(s->started_realtime_usec) : json_null(),
-		"processes", processes(s), "exits", exits(s), "log", log_sum(s), "logs",
-		status_logs(s));
+		"schedule", schedule(s), "processes", processes(s), "exits", exits(s), "log",
+		log_sum(s), "logs", status_logs(s));
 }
 
 json_t *status_show(struct service *s, bool with_environment)

@@ -17,6 +17,7 @@
 #include "engine/reload/config.h"
 #include "engine/reload/links.h"
 #include "engine/reload/roster.h"
+#include "engine/rlimits.h"
 #include "engine/service.h"
 #include "engine/services.h"
 
@@ -46,6 +47,18 @@ enum apply_step apply_step(const struct service *s, const struct spec_service *s
 	return APPLY_NOTHING;
 }
 
+/* At once, for a process that goes on as well. */
+static void come_into_effect(
+	struct service *s, const struct spec_service *spec, struct request_wishes *wishes)
+{
+	int r = rlimits_change(s, spec);
+
+	if (r < 0)
+		request_wish_failed(
+			wishes, s, "its limits can't be changed before its next start", r);
+	service_adopt(s, spec, s->engine->config);
+}
+
 /* What is under way goes on: nothing is stopped twice, and nothing is started beside it. */
 static void migrate(struct service *s, const struct spec_service *spec, uint64_t op,
 	struct request_wishes *wishes)
@@ -63,7 +76,7 @@ static void migrate(struct service *s, const struct spec_service *spec, uint64_t
 		is_live(core_record(e->core, s->id)))
 		service_adopt_later(s, spec, e->config);
 	else
-		service_adopt(s, spec, e->config);
+		come_into_effect(s, spec, wishes);
 	if (step == APPLY_RESTART && !(config_flags(e) & RECOVERY_NO_RESTART)) {
 		request_wish(wishes, s, CORE_EVENT_RESTART);
 		engine_event(e, &event);
