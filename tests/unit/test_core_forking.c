@@ -125,6 +125,28 @@ static void a_daemon_whose_first_process_fails_leaves_nothing(void **state _unus
 	has_state(&g, 0, CORE_BACKOFF);
 }
 
+static void a_daemon_that_nobody_finds_in_time_is_ended(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	init(&g, SPEC_READY_EXEC);
+	rig_exit(&g, 0, 77); /* how another one ended is not how this one does */
+	rig_deadline(&g, 0);
+	rig_started(&g, 0);
+	rig_end(&g, 0, CORE_END_EXITED, 0, true);
+	has_reason(&g, 0, "restarted: exited with code 77; waiting for its main process");
+	rig_deadline(&g, 0);
+	signalled(&g, 0, SIGTERM, SPEC_KILL_TREE);
+	has_reason(&g, 0,
+		"was not ready within 5s; waiting for the rest of its processes, KILL after 10s");
+	rig_deadline(&g, 0);
+	signalled(&g, 0, SIGKILL, SPEC_KILL_TREE);
+	assert_true(rig_change(&g, 0).todo & CORE_DO_WATCH_TREE);
+	rig_gone(&g, 0);
+	has_state(&g, 0, CORE_BACKOFF);
+	has_reason(&g, 0, "was not ready within 5s");
+}
+
 static void a_daemon_can_be_stopped_before_it_is_known(void **state _unused_)
 {
 	for (int ended = 0; ended < 2; ended++) {
@@ -181,6 +203,7 @@ int main(void)
 		cmocka_unit_test(a_daemon_that_leaves_nobody_has_failed),
 		cmocka_unit_test(a_daemon_that_dies_before_it_is_known_has_failed),
 		cmocka_unit_test(a_daemon_whose_first_process_fails_leaves_nothing),
+		cmocka_unit_test(a_daemon_that_nobody_finds_in_time_is_ended),
 		cmocka_unit_test(a_daemon_can_be_stopped_before_it_is_known),
 		cmocka_unit_test(any_service_may_name_another_main_process),
 	};
