@@ -42,6 +42,7 @@ struct stream {
 /* A configuration that services go by: the one in force, or one that they are leaving. */
 struct config {
 	struct spec *spec; /* owned; NULL: not in use */
+	int text; /* owned: the sources of the one in force, in a memfd; else -1 */
 	uint32_t n_users; /* services that go by it, now or from their next generation on */
 };
 

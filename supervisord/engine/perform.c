@@ -145,7 +145,6 @@ static void perform(struct engine *e, const struct core_change *c)
 	loop_timer_set(&e->loop, &s->timer, core_deadline(e->core, s->id));
 	if (publish) {
 		note_change(s, c);
-		hooks_changed(s, c->previous);
 		publish_change(s, c->previous, seq);
 		events_state(s, c->previous, seq);
 		systemd_changed(e);

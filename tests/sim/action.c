@@ -6,15 +6,16 @@
 #include "base/macro.h"
 #include "world.h"
 
-/* Hooks that somebody waits for, and whose generation is (at most) this one. */
+/* One that was killed does no harm any more, even if it takes a while to end. */
 bool check_hook_runs(const struct world *w, uint32_t i, uint64_t generation)
 {
-	static const enum spec_hook waited_for[] = {SPEC_HOOK_PRE_START, SPEC_HOOK_POST_STOP};
+	static const enum spec_hook waited_for[] = {
+		SPEC_HOOK_PRE_START, SPEC_HOOK_PRE_STOP, SPEC_HOOK_STOP, SPEC_HOOK_POST_STOP};
 
 	for (size_t k = 0; k < ELEMENTSOF(waited_for); k++) {
 		const struct hook_run *h = &w->places[i].hooks[waited_for[k]];
 
-		if (h->running && h->generation <= generation)
+		if (h->running && !h->cancelled && h->generation <= generation)
 			return true;
 	}
 	return false;
@@ -148,8 +149,7 @@ void check_signal(struct world *w, const struct core_change *c)
 	if (c->signo == SIGKILL) {
 		HOLDS(w, INV_KILL, i, c->scope == SPEC_KILL_TREE && r->killed);
 		HOLDS(w, INV_KILL, i,
-			p->kill_allowed || w->now >= p->kill_due ||
-				policy_of(w, i)->stop_timeout_usec == 0);
+			p->kill_allowed || w->now >= p->kill_due);
 		return;
 	}
 	HOLDS(w, INV_KILL, i,
@@ -171,7 +171,8 @@ void check_hook(struct world *w, const struct core_change *c)
 	/* begun and stopped again in this step, by a configuration that is at odds with itself */
 	bool cancelled = r->phase == CORE_PHASE_CANCELLED && c->todo & CORE_DO_CANCEL_HOOK;
 
-	HOLDS(w, INV_HOOK_ONCE, i, h->generation < r->generation && !h->running);
+	HOLDS(w, INV_HOOK_ONCE, i, h->generation < r->generation);
+	HOLDS(w, INV_HOOK_ONCE, i, !h->running || h->cancelled);
 	HOLDS(w, INV_HOOK_ONCE, i, policy_of(w, i)->hooks & 1U << c->hook);
 	switch (c->hook) {
 	case SPEC_HOOK_PRE_START:

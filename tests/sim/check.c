@@ -232,9 +232,10 @@ static void check_tree(struct world *w, uint32_t i)
 	HOLDS(w, INV_ONE_GENERATION, i, process || !tree_exists(p));
 	HOLDS(w, INV_ONE_GENERATION, i,
 		!process || p->generation == r->generation || !w->settled);
-	/* whoever waits for the end of a tree is told of it */
+	/* who waits for the end of a tree is told of it; a hook that is waited for goes first */
 	HOLDS(w, INV_DEADLINE, i,
-		!process || !r->main_ended || p->watched == r->generation || !w->settled);
+		!process || !r->main_ended || p->watched == r->generation || !w->settled ||
+			r->phase == CORE_PHASE_PRE_STOP || r->phase == CORE_PHASE_STOP_COMMAND);
 }
 
 /* For its dependents, which are on their way down, or gone already. */

@@ -89,6 +89,8 @@ static void add_all(struct world *w, struct core *core, bool recovering)
 
 		HOLDS(w, INV_RECORD, i, !recovering || core_record_is_valid(&p->disk));
 		core_add(core, i, policy_of(w, i), recovering ? &p->disk : NULL, w->now);
+		if (p->has_next)
+			core_set_next_policy(core, i, &p->next);
 	}
 }
 
@@ -119,6 +121,7 @@ static void launcher_tells(struct world *w)
 	}
 	for (EACH_PLACE(w, i)) {
 		w->random = random_for(w, i);
+		kill_stray_hooks(w, i);
 		if (w->places[i].tell_ended)
 			tell_ended(w, i);
 	}

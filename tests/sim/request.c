@@ -257,6 +257,18 @@ void ask_again(struct world *w)
 
 /* --- the end of everything --- */
 
+/* What an orderly stop may take, before KILL. */
+static usec_t stop_time(const struct spec_policy *p)
+{
+	usec_t time = p->stop_timeout_usec;
+
+	if (p->hooks & 1U << SPEC_HOOK_PRE_STOP)
+		time += p->hook_timeout_usec;
+	if (p->hooks & 1U << SPEC_HOOK_POST_STOP)
+		time += p->hook_timeout_usec;
+	return time;
+}
+
 void note_shutdown(struct world *w)
 {
 	usec_t longest = 0;
@@ -266,7 +278,7 @@ void note_shutdown(struct world *w)
 		w->places[i].may_run = w->places[i].must_run = false;
 		w->places[i].kill_allowed |= w->hurried;
 		if (is_live(&w->places[i].seen))
-			longest = MAX_OF(longest, policy_of(w, i)->stop_timeout_usec);
+			longest = MAX_OF(longest, stop_time(policy_of(w, i)));
 	}
 	w->patience = w->now + longest;
 }

@@ -52,12 +52,13 @@ struct place {
 	struct core_record disk; /* what was committed */
 	/* to be judged */
 	struct core_record seen; /* after the last step */
-	struct core_event counted; /* the last end that was the main process's, by what was told */
+	struct core_event counted; /* the last end that was told of a main process */
+	bool forked; /* this generation's first process has ended, which is no end */
 	bool may_run; /* somebody wanted it up since somebody wanted it down */
 	bool must_run; /* the last word was that it is to be up */
 	bool kill_allowed;
-	unsigned policy_step; /* when its policy last changed */
 	bool steady; /* its policy is the one that this generation began with */
+	unsigned begun_hooks; /* those that it had then */
 	bool after_end; /* the next start is an automatic one */
 	bool pulled; /* or maybe not: somebody who needs it was started since */
 	bool stop_begun; /* in this generation: by a hook or a signal */
@@ -200,6 +201,7 @@ void set_policy(struct world *w, uint32_t i);
 const char *hook_name(enum spec_hook hook);
 /* What a new engine does for what the last one may have committed and not done. */
 void redo(struct world *w, uint32_t i);
+void kill_stray_hooks(struct world *w, uint32_t i);
 
 /* --- live.c --- */
 
