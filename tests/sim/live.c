@@ -224,7 +224,7 @@ void tell_adopted(struct world *w, uint32_t i)
 	p->told = p->generation;
 	step(w, &e);
 	/* Where it is too late, the core does not care for it any more. */
-	p->main_known = p->main_alive && record_of(w, i)->pid == e.pid;
+	p->main_known = record_of(w, i)->pid == e.pid;
 }
 
 /* One of the others is the main process from now on: found in the pid-file, or by its own word. */
