@@ -39,7 +39,7 @@ enum core_phase {
 	/* in CORE_STARTING */
 	CORE_PHASE_PRE_START, /* for that hook; the generation has begun, nothing is spawned */
 	CORE_PHASE_EXEC, /* for CORE_EVENT_STARTED */
-	CORE_PHASE_FORKED, /* forking: its first process has ended well; for CORE_EVENT_MAINPID */
+	CORE_PHASE_FORKED, /* forking: for the end of its first process, then CORE_EVENT_MAINPID */
 	CORE_PHASE_READY, /* for readiness; a oneshot: for its end */
 	/* in CORE_STOPPING */
 	CORE_PHASE_DEPENDENTS, /* for the end of services that need it */
@@ -89,6 +89,7 @@ enum core_event_type {
 	/* from the service, or from those who ask it; carry a generation */
 	CORE_EVENT_READY,
 	CORE_EVENT_ALIVE, /* a sign of life for its watchdog */
+	CORE_EVENT_TRIGGER, /* it wants to be taken as one without a sign of life */
 	CORE_EVENT_EXTEND, /* it asks for more time, span_usec from now, to start or to stop */
 	CORE_EVENT_HEALTH, /* the outcome of one check: ok */
 	/* for services with a schedule: when the next run is due; at_usec */
@@ -168,7 +169,6 @@ enum core_then {
 	CORE_THEN_BACKOFF,
 	CORE_THEN_EXITED,
 	CORE_THEN_FAILED,
-	CORE_THEN_WAIT, /* for its dependency, then start */
 	CORE_THEN_MAX
 };
 
@@ -179,8 +179,7 @@ enum core_then {
 struct core_record {
 	uint8_t state; /* enum core_state */
 	uint8_t why; /* enum core_why */
-	uint8_t then; /* enum core_then, in CORE_STOPPING; in CORE_WAITING: THEN_BACKOFF for an
-			 automatic start, else THEN_START */
+	uint8_t then; /* enum core_then, in CORE_STOPPING */
 	uint8_t end; /* enum core_end of the last generation that ended */
 	bool desired_up;
 	bool ready;
