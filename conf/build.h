@@ -19,6 +19,9 @@ struct build {
 	struct section defaults; /* key NULL: not given */
 	struct section *services;
 	size_t n_services;
+	struct section *pools;
+	size_t n_pools;
+	size_t n_links; /* names of other services so far, to be bounded */
 };
 
 /* conf/global.c */
@@ -31,6 +34,13 @@ int service_build_all(struct build *b);
 
 /* conf/check.c: what can only be seen across services. */
 int check_all(struct build *b);
+
+/* conf/pools.c: all pools; and whether the pool of each service is one of them. */
+int pools_build(struct build *b);
+int pools_check(struct build *b);
+
+/* conf/links.c: what services say about each other. Names of services are unique by then. */
+int links_check(struct build *b);
 
 /*
  * conf/identity.c: users and groups by name or number. 0 with *ret NULL where there is

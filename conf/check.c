@@ -175,5 +175,8 @@ int check_all(struct build *b)
 	/* a name that stands twice would be told of again for its log file */
 	if (r < 0 || b->errors->n != n || !check_count(b))
 		return r;
-	return check_log_files(b);
+	r = check_log_files(b);
+	if (r == 0)
+		r = pools_check(b);
+	return r < 0 ? r : links_check(b);
 }

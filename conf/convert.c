@@ -64,6 +64,22 @@ bool convert_duration(struct conf_errors *errors, const struct value *v, usec_t 
 	return false;
 }
 
+bool convert_span(struct conf_errors *errors, const struct value *v, usec_t min, usec_t *ret)
+{
+	char text[USEC_SPAN_SIZE];
+	usec_t span;
+
+	if (!convert_duration(errors, v, &span))
+		return false;
+	if (span >= min) {
+		*ret = span;
+		return true;
+	}
+	value_error(errors, v, "'%.80s' is too short; allowed: %s or more", v->strings[0],
+		usec_span(min, text));
+	return false;
+}
+
 bool convert_size(struct conf_errors *errors, const struct value *v, uint64_t *ret)
 {
 	if (parse_size(v->strings[0], ret) == 0)

@@ -12,6 +12,8 @@ bool convert_number(struct conf_errors *errors, const struct value *v, const cha
 bool convert_unsigned(struct conf_errors *errors, const struct value *v, unsigned min, unsigned max,
 	unsigned *ret);
 bool convert_duration(struct conf_errors *errors, const struct value *v, usec_t *ret);
+/* One of at least min. */
+bool convert_span(struct conf_errors *errors, const struct value *v, usec_t min, usec_t *ret);
 bool convert_size(struct conf_errors *errors, const struct value *v, uint64_t *ret);
 bool convert_mode(struct conf_errors *errors, const struct value *v, unsigned max, mode_t *ret);
 bool convert_signal(struct conf_errors *errors, const struct value *v, int *ret);

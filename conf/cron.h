@@ -4,7 +4,9 @@
  *
  * As in Vixie cron, a day matches by either of its two fields where both are given. Times are in
  * the machine's zone. An hour that daylight saving skips runs what was due in it when it ends; an
- * hour that comes twice runs what has fixed times only once.
+ * hour that comes twice runs what has fixed times only once. What has no fixed hour (*, or steps
+ * of it) goes with the clock on the wall instead: through both, and not in an hour that isn't
+ * there.
  */
 #pragma once
 

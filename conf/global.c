@@ -84,6 +84,7 @@ int global_apply(struct build *b, const struct section *s)
 	case GLOBAL_INCLUDE:
 	case GLOBAL_CONTROL:
 	case GLOBAL_QUEUE:
+	case GLOBAL_POOL:
 	case GLOBAL_DEFAULTS:
 	case GLOBAL_SERVICE:
 	case GLOBAL_CONTROL_MODE:
@@ -93,6 +94,7 @@ int global_apply(struct build *b, const struct section *s)
 	case GLOBAL_QUEUE_KEY:
 	case GLOBAL_QUEUE_MODE:
 	case GLOBAL_QUEUE_GROUP:
+	case GLOBAL_POOL_SLOTS:
 	case GLOBAL_KEY_MAX:
 		break;
 	}

@@ -24,7 +24,7 @@ struct walk {
 	struct build build;
 	size_t next_file; /* parsing again: the included file that comes next */
 	struct source_identity *identities; /* loading: of the files so far */
-	size_t n_services_room, n_globals_room;
+	size_t n_services_room, n_globals_room, n_pools_room;
 };
 
 static int walk_file(struct walk *w, size_t index, unsigned depth);
@@ -168,6 +168,8 @@ static int take_statement(struct walk *w, struct section *s)
 
 	if (s->key->id == GLOBAL_SERVICE)
 		return keep_section(&b->services, &b->n_services, &w->n_services_room, s);
+	if (s->key->id == GLOBAL_POOL)
+		return keep_section(&b->pools, &b->n_pools, &w->n_pools_room, s);
 	if (is_repeated(b, s))
 		return 0;
 	if (s->key->id == GLOBAL_DEFAULTS) {
@@ -258,8 +260,11 @@ static void walk_fini(struct walk *w)
 		section_fini(&b->services[i]);
 	for (size_t i = 0; i < b->n_globals; i++)
 		section_fini(&b->globals[i]);
+	for (size_t i = 0; i < b->n_pools; i++)
+		section_fini(&b->pools[i]);
 	section_fini(&b->defaults);
 	free(b->services);
+	free(b->pools);
 	free(b->globals);
 	free(w->identities);
 	spec_free(b->spec);
@@ -277,6 +282,8 @@ static int walk_all(struct walk *w)
 		check_complete(w);
 	if (r == 0)
 		r = global_finish(b);
+	if (r == 0)
+		r = pools_build(b);
 	if (r == 0)
 		r = service_build_all(b);
 	if (r == 0)

@@ -36,11 +36,32 @@
 		prefix, table, ELEMENTSOF(table) \
 	}
 
+static const struct schema_key ready_keys[] = {
+	VALUE("ready.", "on", SERVICE_READY_ON),
+	VALUE("ready.", "timeout", SERVICE_READY_TIMEOUT),
+	LIST("ready.", "command", SERVICE_READY_COMMAND),
+	VALUE("ready.", "interval", SERVICE_READY_INTERVAL),
+};
+static const struct schema ready_schema = SCHEMA_OF("ready.", ready_keys);
+
+static const struct schema_key health_keys[] = {
+	LIST("health.", "command", SERVICE_HEALTH_COMMAND),
+	VALUE("health.", "tcp", SERVICE_HEALTH_TCP),
+	VALUE("health.", "unix", SERVICE_HEALTH_UNIX),
+	VALUE("health.", "http", SERVICE_HEALTH_HTTP),
+	VALUE("health.", "interval", SERVICE_HEALTH_INTERVAL),
+	VALUE("health.", "timeout", SERVICE_HEALTH_TIMEOUT),
+	VALUE("health.", "failures", SERVICE_HEALTH_FAILURES),
+	VALUE("health.", "grace", SERVICE_HEALTH_GRACE),
+	VALUE("health.", "action", SERVICE_HEALTH_ACTION),
+};
+static const struct schema health_schema = SCHEMA_OF("health.", health_keys);
+
 static const struct schema_key stop_keys[] = {
 	VALUE("stop.", "signal", SERVICE_STOP_SIGNAL),
 	VALUE("stop.", "timeout", SERVICE_STOP_TIMEOUT),
+	LIST("stop.", "command", SERVICE_STOP_COMMAND),
 	VALUE("stop.", "kill", SERVICE_STOP_KILL),
-	LATER("stop.", "command"),
 };
 static const struct schema stop_schema = SCHEMA_OF("stop.", stop_keys);
 
@@ -49,6 +70,16 @@ static const struct schema_key reload_keys[] = {
 	LIST("reload.", "command", SERVICE_RELOAD_COMMAND),
 };
 static const struct schema reload_schema = SCHEMA_OF("reload.", reload_keys);
+
+static const struct schema_key hooks_keys[] = {
+	LIST("hooks.", "pre-start", SERVICE_HOOKS_PRE_START),
+	LIST("hooks.", "post-start", SERVICE_HOOKS_POST_START),
+	LIST("hooks.", "pre-stop", SERVICE_HOOKS_PRE_STOP),
+	LIST("hooks.", "post-stop", SERVICE_HOOKS_POST_STOP),
+	LIST("hooks.", "on-failed", SERVICE_HOOKS_ON_FAILED),
+	VALUE("hooks.", "timeout", SERVICE_HOOKS_TIMEOUT),
+};
+static const struct schema hooks_schema = SCHEMA_OF("hooks.", hooks_keys);
 
 static const struct schema_key log_keys[] = {
 	VALUE("log.", "file", SERVICE_LOG_FILE),
@@ -61,9 +92,34 @@ static const struct schema_key log_keys[] = {
 };
 static const struct schema log_schema = SCHEMA_OF("log.", log_keys);
 
+static const struct schema_key schedule_keys[] = {
+	VALUE("schedule.", "every", SERVICE_SCHEDULE_EVERY),
+	VALUE("schedule.", "cron", SERVICE_SCHEDULE_CRON),
+	VALUE("schedule.", "overlap", SERVICE_SCHEDULE_OVERLAP),
+	VALUE("schedule.", "jitter", SERVICE_SCHEDULE_JITTER),
+};
+static const struct schema schedule_schema = SCHEMA_OF("schedule.", schedule_keys);
+
+static const struct schema_key limits_keys[] = {
+	VALUE("limits.", "nofile", SERVICE_LIMITS_NOFILE),
+	VALUE("limits.", "core", SERVICE_LIMITS_CORE),
+	VALUE("limits.", "as", SERVICE_LIMITS_AS),
+	VALUE("limits.", "nproc", SERVICE_LIMITS_NPROC),
+	VALUE("limits.", "stack", SERVICE_LIMITS_STACK),
+	VALUE("limits.", "cpu", SERVICE_LIMITS_CPU),
+	VALUE("limits.", "fsize", SERVICE_LIMITS_FSIZE),
+	VALUE("limits.", "memlock", SERVICE_LIMITS_MEMLOCK),
+	VALUE("limits.", "data", SERVICE_LIMITS_DATA),
+	LATER("limits.", "memory-max"),
+	LATER("limits.", "cpu-weight"),
+	LATER("limits.", "tasks-max"),
+};
+static const struct schema limits_schema = SCHEMA_OF("limits.", limits_keys);
+
 static const struct schema_key service_keys[] = {
 	LIST("", "command", SERVICE_COMMAND),
 	VALUE("", "type", SERVICE_TYPE),
+	VALUE("", "pid-file", SERVICE_PID_FILE),
 	VALUE("", "autostart", SERVICE_AUTOSTART),
 	VALUE("", "essential", SERVICE_ESSENTIAL),
 	VALUE("", "instances", SERVICE_INSTANCES),
@@ -76,7 +132,13 @@ static const struct schema_key service_keys[] = {
 	LIST("", "environment", SERVICE_ENVIRONMENT),
 	VALUE("", "env-file", SERVICE_ENV_FILE),
 	VALUE("", "clear-environment", SERVICE_CLEAR_ENVIRONMENT),
+	LIST("", "requires", SERVICE_REQUIRES),
+	LIST("", "wants", SERVICE_WANTS),
+	LIST("", "after", SERVICE_AFTER),
+	LIST("", "before", SERVICE_BEFORE),
+	LIST("", "conflicts", SERVICE_CONFLICTS),
 	LIST("", "groups", SERVICE_GROUPS),
+	VALUE("", "pool", SERVICE_POOL),
 	VALUE("", "restart", SERVICE_RESTART),
 	LIST("", "success-codes", SERVICE_SUCCESS_CODES),
 	VALUE("", "restart-delay", SERVICE_RESTART_DELAY),
@@ -85,25 +147,18 @@ static const struct schema_key service_keys[] = {
 	VALUE("", "restart-limit", SERVICE_RESTART_LIMIT),
 	VALUE("", "restart-window", SERVICE_RESTART_WINDOW),
 	VALUE("", "stable-after", SERVICE_STABLE_AFTER),
+	SECTION("ready", SERVICE_READY, &ready_schema),
+	SECTION("health", SERVICE_HEALTH, &health_schema),
+	VALUE("", "watchdog", SERVICE_WATCHDOG),
 	SECTION("stop", SERVICE_STOP, &stop_schema),
 	SECTION("reload", SERVICE_RELOAD, &reload_schema),
+	SECTION("hooks", SERVICE_HOOKS, &hooks_schema),
 	SECTION("log", SERVICE_LOG, &log_schema),
-	LATER("", "pid-file"),
-	LATER("", "requires"),
-	LATER("", "wants"),
-	LATER("", "after"),
-	LATER("", "before"),
-	LATER("", "conflicts"),
-	LATER("", "pool"),
-	LATER("", "ready"),
-	LATER("", "health"),
-	LATER("", "watchdog"),
-	LATER("", "hooks"),
+	SECTION("schedule", SERVICE_SCHEDULE, &schedule_schema),
+	SECTION("limits", SERVICE_LIMITS, &limits_schema),
 	LATER("", "stdin"),
 	LATER("", "listen"),
 	LATER("", "on-demand"),
-	LATER("", "schedule"),
-	LATER("", "limits"),
 	LATER("", "sandbox"),
 };
 static const struct schema service_schema = SCHEMA_OF("", service_keys);
@@ -123,6 +178,11 @@ static const struct schema_key queue_keys[] = {
 };
 static const struct schema queue_schema = SCHEMA_OF("", queue_keys);
 
+static const struct schema_key pool_keys[] = {
+	VALUE("pool.", "slots", GLOBAL_POOL_SLOTS),
+};
+static const struct schema pool_schema = SCHEMA_OF("", pool_keys);
+
 static const struct schema_key global_keys[] = {
 	VALUE("", "runtime-dir", GLOBAL_RUNTIME_DIR),
 	VALUE("", "state-dir", GLOBAL_STATE_DIR),
@@ -133,9 +193,9 @@ static const struct schema_key global_keys[] = {
 	{"include", "include", SCHEMA_CALL, GLOBAL_INCLUDE, NULL},
 	SECTION("control", GLOBAL_CONTROL, &control_schema),
 	SECTION("queue", GLOBAL_QUEUE, &queue_schema),
+	{"pool", "pool", SCHEMA_TITLED, GLOBAL_POOL, &pool_schema},
 	SECTION("defaults", GLOBAL_DEFAULTS, &service_schema),
 	{"service", "service", SCHEMA_TITLED, GLOBAL_SERVICE, &service_schema},
-	LATER("", "pool"),
 };
 static const struct schema global_schema = SCHEMA_OF("", global_keys);
 

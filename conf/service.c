@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,11 +16,50 @@
 #include "conf/strv.h"
 #include "conf/text.h"
 
-static const struct value *find(const struct making *m, enum service_key key)
+const struct value *service_find(const struct making *m, enum service_key key)
 {
 	const struct value *v = m->own ? section_find(m->own, key) : NULL;
 
 	return v || !m->defaults ? v : section_find(m->defaults, key);
+}
+
+bool service_is_own(const struct making *m, const struct value *v)
+{
+	return m->own && v >= m->own->values && v < m->own->values + m->own->n_values;
+}
+
+void service_tell(const struct making *m, const char *key, const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	conf_errors_add(
+		m->b->errors, spec_place_of(m->s, key), "'%s' in %s: %s", key, m->own->where, text);
+}
+
+int service_check_text(struct making *m, const struct value *v, const char *text,
+	const char *(*check)(const char *text))
+{
+	const unsigned instances[] = {1, m->s->n_instances};
+
+	if (!m->own && text_has_placeholder(text))
+		return 0;
+	for (size_t i = 0; i < ELEMENTSOF(instances); i++) {
+		_cleanup_free_
+		char *expanded = spec_expand(text, m->s, MAX_OF(instances[i], 1U));
+		const char *what = expanded ? check(expanded) : NULL;
+
+		if (!expanded)
+			return -ENOMEM;
+		if (!what)
+			continue;
+		value_error(m->b->errors, v, "'%.128s' %s", expanded, what);
+		return -EINVAL;
+	}
+	return 0;
 }
 
 static int init_service(struct spec_service *s)
@@ -41,7 +81,16 @@ static int init_service(struct spec_service *s)
 		.stop_timeout_usec = 10 * USEC_PER_SEC,
 		.stop_kill = SPEC_KILL_TREE,
 		.autostart = true,
+		.ready = SPEC_READY_EXEC,
+		.ready_timeout_usec = 30 * USEC_PER_SEC,
+		.health_failures = 3,
+		.health_action = SPEC_ACTION_RESTART,
+		.overlap = SPEC_OVERLAP_SKIP,
+		.hook_timeout_usec = 30 * USEC_PER_SEC,
 	};
+	s->ready_check.interval_usec = 500 * USEC_PER_MSEC;
+	s->health.interval_usec = 10 * USEC_PER_SEC;
+	s->health.timeout_usec = 2 * USEC_PER_SEC;
 	s->log = (struct spec_log){SPEC_SINK_FILE, strdup("%{name}.log"), 50 << 20, 10};
 	s->directory = strdup("/");
 	return s->log.file && s->directory ? 0 : -ENOMEM;
@@ -81,8 +130,8 @@ static int keep_text(const struct value *v, char **ret_text)
 
 static int set_identity(struct making *m)
 {
-	const struct value *user_value = find(m, SERVICE_USER);
-	const struct value *group_value = find(m, SERVICE_GROUP);
+	const struct value *user_value = service_find(m, SERVICE_USER);
+	const struct value *group_value = service_find(m, SERVICE_GROUP);
 	_cleanup_free_
 	char *user = NULL, *group = NULL;
 	int r = 0;
@@ -203,44 +252,68 @@ static int set_origins(struct making *m)
 	return 0;
 }
 
-static void tell(const struct making *m, const char *key, const char *text)
-{
-	conf_errors_add(
-		m->b->errors, spec_place_of(m->s, key), "'%s' in %s: %s", key, m->own->where, text);
-}
-
 static void check_log_names(const struct making *m, const char *key, const struct spec_log *log)
 {
 	if (log->sink == SPEC_SINK_FILE && log->file && m->s->n_instances > 1 &&
 		!text_has_placeholder(log->file))
-		tell(m, key,
+		service_tell(m, key,
 			"several instances would write one file; "
-			"it must contain %{name} or %{instance}");
+			"it must contain %%{name} or %%{instance}");
 }
 
-/* What can be seen within one service, when all its keys are in. */
-static void check_service(const struct making *m)
+static void check_restart(const struct making *m)
 {
 	const struct spec_policy *p = &m->s->policy;
 
 	if (p->type == SPEC_TYPE_ONESHOT && p->restart == SPEC_RESTART_ALWAYS)
-		tell(m, "restart",
+		service_tell(m, "restart",
 			"always cannot go with type oneshot; allowed: on-failure, on-abnormal, "
 			"never");
 	if (p->restart_delay_usec > p->restart_max_delay_usec) {
-		bool max_given = find(m, SERVICE_RESTART_MAX_DELAY);
-		char delay[USEC_SPAN_SIZE], max[USEC_SPAN_SIZE], text[128];
+		bool max_given = service_find(m, SERVICE_RESTART_MAX_DELAY);
+		char delay[USEC_SPAN_SIZE], max[USEC_SPAN_SIZE];
 
-		snprintf(text, sizeof(text),
+		service_tell(m, max_given ? "restart-max-delay" : "restart-delay",
 			"restart-delay (%s) is longer than restart-max-delay (%s)",
 			usec_span(p->restart_delay_usec, delay),
 			usec_span(p->restart_max_delay_usec, max));
-		tell(m, max_given ? "restart-max-delay" : "restart-delay", text);
 	}
 	if (p->restart_limit > 0 && p->restart_window_usec == 0)
-		tell(m, "restart-window",
+		service_tell(m, "restart-window",
 			"0 would never count a restart; allowed: more than 0, or restart-limit = "
 			"0");
+}
+
+/* One from defaults is of no meaning to services that are not forking. */
+static void check_pid_file(const struct making *m)
+{
+	const struct value *v = service_find(m, SERVICE_PID_FILE);
+	struct spec_service *s = m->s;
+
+	if (s->policy.type == SPEC_TYPE_FORKING) {
+		if (!v || v->strings[0][0] == '\0')
+			service_tell(m, "type",
+				"forking needs 'pid-file', which tells the main process");
+		else if (s->pid_file && s->n_instances > 1 && !text_has_placeholder(s->pid_file))
+			service_tell(m, "pid-file",
+				"several instances would write one file; "
+				"it must contain %%{name} or %%{instance}");
+		return;
+	}
+	if (s->pid_file && service_is_own(m, v))
+		service_tell(m, "pid-file", "is of use only with type = forking");
+	free(s->pid_file);
+	s->pid_file = NULL;
+}
+
+/* What can be seen within one service, when all its keys are in. */
+static void check_service(struct making *m)
+{
+	check_restart(m);
+	check_pid_file(m);
+	ready_check(m);
+	health_check(m);
+	turns_check(m);
 	check_log_names(m, "log.file", &m->s->log);
 	check_log_names(m, "log.stderr", &m->s->log_stderr);
 }
@@ -250,7 +323,7 @@ static int apply_setters(struct making *m)
 	int r = 0;
 
 	for (int key = 0; key < SERVICE_KEY_MAX && r == 0; key++) {
-		const struct value *v = find(m, (enum service_key)key);
+		const struct value *v = service_find(m, (enum service_key)key);
 
 		if (v)
 			r = service_set(m, (enum service_key)key, v);
@@ -297,7 +370,7 @@ static int make_service(struct build *b, const struct section *own, struct spec_
 			"digits, '.', "
 			"'_' and '-', the first a letter or digit",
 			own->title, SPEC_NAME_MAX);
-	if (!find(&m, SERVICE_COMMAND))
+	if (!service_find(&m, SERVICE_COMMAND))
 		conf_errors_add(
 			b->errors, own->place, "service '%.80s' has no 'command'", own->title);
 	return make(&m);

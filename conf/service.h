@@ -1,4 +1,7 @@
-/* A service in the making. Only service.c and service_keys.c use it. */
+/*
+ * A service in the making. Only those who make one use it: service.c, and one file for each
+ * group of keys.
+ */
 #pragma once
 
 #include "conf/build.h"
@@ -17,3 +20,48 @@ struct making {
  * 0, also for a value that is refused, which is then told in errors; -ENOMEM.
  */
 int service_set(struct making *m, enum service_key key, const struct value *v);
+
+/* The value that counts for a key: the service's own, else that of defaults, or NULL. */
+const struct value *service_find(const struct making *m, enum service_key key);
+
+/* Does it stand in the service itself? */
+bool service_is_own(const struct making *m, const struct value *v);
+
+/* Adds "'KEY' in service 'web': text" at the key's place. Not for defaults alone. */
+void service_tell(const struct making *m, const char *key, const char *format, ...)
+	_printf_(3, 4);
+
+/*
+ * Appends the words of a command line; one that is not given as a list is split. *ret_n is 0
+ * for an empty one. 0, also where that is refused, which is told; -ENOMEM.
+ */
+int service_words(struct making *m, const struct value *v, char ***words, size_t *ret_n);
+
+/*
+ * Is the text good for each instance? check() returns NULL or what is wrong (static). The first
+ * instance and the last one are asked about, whose numbers differ most; in defaults, where none
+ * is known, only what holds no placeholder. -EINVAL: told; -ENOMEM.
+ */
+int service_check_text(struct making *m, const struct value *v, const char *text,
+	const char *(*check)(const char *text));
+
+/* conf/depend.c */
+int depend_set_links(struct making *m, const struct value *v);
+int depend_set_pool(struct making *m, const struct value *v);
+
+/* conf/ready.c. The latter, when all keys are in: what holds between several of them. */
+int ready_set(struct making *m, const struct value *v);
+void ready_check(struct making *m);
+
+/* conf/health.c */
+int health_set(struct making *m, const struct value *v);
+void health_check(struct making *m);
+
+/* conf/turns.c: hooks, the stop command, and the schedule. */
+int turns_set_hook(struct making *m, const struct value *v);
+int turns_set_hook_timeout(struct making *m, const struct value *v);
+int turns_set_schedule(struct making *m, const struct value *v);
+void turns_check(struct making *m);
+
+/* conf/limits.c */
+int limits_set(struct making *m, const struct value *v);

@@ -1,5 +1,7 @@
 /*
- * One function for each key of a service that stands for itself, and the table of them.
+ * The table of functions that take over one key of a service each, and those of them which
+ * fit into a few lines; the other ones have files of their own, see service.h.
+ *
  * A value that is refused leaves the default in place, so that the checks which follow
  * have something sound to look at and tell of nothing that isn't in the file.
  */
@@ -13,8 +15,7 @@
 #include "conf/strv.h"
 #include "conf/text.h"
 
-/* A command line; one that is not given as a list is split. *ret_n 0: an empty one. */
-static int set_words(struct making *m, const struct value *v, char ***words, size_t *ret_n)
+int service_words(struct making *m, const struct value *v, char ***words, size_t *ret_n)
 {
 	const char *what;
 	size_t n = 0;
@@ -39,7 +40,7 @@ static int set_words(struct making *m, const struct value *v, char ***words, siz
 static int set_command(struct making *m, const struct value *v)
 {
 	size_t n;
-	int r = set_words(m, v, &m->s->command, &n);
+	int r = service_words(m, v, &m->s->command, &n);
 
 	if (r == 0 && n == 0)
 		value_error(m->b->errors, v, "is empty; allowed: a program and its arguments");
@@ -48,15 +49,23 @@ static int set_command(struct making *m, const struct value *v)
 
 static int set_type(struct making *m, const struct value *v)
 {
-	static const char *const names[] = {"simple", "oneshot"};
+	const char *names[SPEC_TYPE_MAX];
 	size_t choice;
 
-	if (strcmp(v->strings[0], "forking") == 0)
-		value_error(m->b->errors, v,
-			"'forking' is not available in this version; allowed: simple, oneshot");
-	else if (convert_choice(m->b->errors, v, names, SPEC_TYPE_MAX, &choice))
+	for (int i = 0; i < SPEC_TYPE_MAX; i++)
+		names[i] = spec_type_to_string((enum spec_type)i);
+	if (convert_choice(m->b->errors, v, names, SPEC_TYPE_MAX, &choice))
 		m->s->policy.type = (enum spec_type)choice;
 	return 0;
+}
+
+/* An empty one takes back that of defaults. */
+static int set_pid_file(struct making *m, const struct value *v)
+{
+	if (v->strings[0][0] == '\0' || !convert_path(m->b->errors, v))
+		return 0;
+	m->s->pid_file = strdup(v->strings[0]);
+	return m->s->pid_file ? 0 : -ENOMEM;
 }
 
 static int set_autostart(struct making *m, const struct value *v)
@@ -257,7 +266,7 @@ static int set_reload_command(struct making *m, const struct value *v)
 {
 	size_t n;
 
-	return set_words(m, v, &m->s->reload_command, &n);
+	return service_words(m, v, &m->s->reload_command, &n);
 }
 
 static int set_sink(struct making *m, const struct value *v, struct spec_log *log)
@@ -319,6 +328,7 @@ static int set_log_keep(struct making *m, const struct value *v)
 static int (*const setters[SERVICE_KEY_MAX])(struct making *m, const struct value *v) = {
 	[SERVICE_COMMAND] = set_command,
 	[SERVICE_TYPE] = set_type,
+	[SERVICE_PID_FILE] = set_pid_file,
 	[SERVICE_AUTOSTART] = set_autostart,
 	[SERVICE_ESSENTIAL] = set_essential,
 	[SERVICE_INSTANCES] = set_instances,
@@ -327,7 +337,13 @@ static int (*const setters[SERVICE_KEY_MAX])(struct making *m, const struct valu
 	[SERVICE_NICE] = set_nice,
 	[SERVICE_OOM_SCORE_ADJ] = set_oom_score_adj,
 	[SERVICE_CLEAR_ENVIRONMENT] = set_clear_environment,
+	[SERVICE_REQUIRES] = depend_set_links,
+	[SERVICE_WANTS] = depend_set_links,
+	[SERVICE_AFTER] = depend_set_links,
+	[SERVICE_BEFORE] = depend_set_links,
+	[SERVICE_CONFLICTS] = depend_set_links,
 	[SERVICE_GROUPS] = set_groups,
+	[SERVICE_POOL] = depend_set_pool,
 	[SERVICE_RESTART] = set_restart,
 	[SERVICE_SUCCESS_CODES] = set_success_codes,
 	[SERVICE_RESTART_DELAY] = set_restart_delay,
@@ -336,15 +352,49 @@ static int (*const setters[SERVICE_KEY_MAX])(struct making *m, const struct valu
 	[SERVICE_RESTART_LIMIT] = set_restart_limit,
 	[SERVICE_RESTART_WINDOW] = set_restart_window,
 	[SERVICE_STABLE_AFTER] = set_stable_after,
+	[SERVICE_READY_ON] = ready_set,
+	[SERVICE_READY_TIMEOUT] = ready_set,
+	[SERVICE_READY_COMMAND] = ready_set,
+	[SERVICE_READY_INTERVAL] = ready_set,
+	[SERVICE_HEALTH_COMMAND] = health_set,
+	[SERVICE_HEALTH_TCP] = health_set,
+	[SERVICE_HEALTH_UNIX] = health_set,
+	[SERVICE_HEALTH_HTTP] = health_set,
+	[SERVICE_HEALTH_INTERVAL] = health_set,
+	[SERVICE_HEALTH_TIMEOUT] = health_set,
+	[SERVICE_HEALTH_FAILURES] = health_set,
+	[SERVICE_HEALTH_GRACE] = health_set,
+	[SERVICE_HEALTH_ACTION] = health_set,
+	[SERVICE_WATCHDOG] = health_set,
 	[SERVICE_STOP_SIGNAL] = set_stop_signal,
 	[SERVICE_STOP_TIMEOUT] = set_stop_timeout,
+	[SERVICE_STOP_COMMAND] = turns_set_hook,
 	[SERVICE_STOP_KILL] = set_stop_kill,
 	[SERVICE_RELOAD_SIGNAL] = set_reload_signal,
 	[SERVICE_RELOAD_COMMAND] = set_reload_command,
+	[SERVICE_HOOKS_PRE_START] = turns_set_hook,
+	[SERVICE_HOOKS_POST_START] = turns_set_hook,
+	[SERVICE_HOOKS_PRE_STOP] = turns_set_hook,
+	[SERVICE_HOOKS_POST_STOP] = turns_set_hook,
+	[SERVICE_HOOKS_ON_FAILED] = turns_set_hook,
+	[SERVICE_HOOKS_TIMEOUT] = turns_set_hook_timeout,
 	[SERVICE_LOG_FILE] = set_log_file,
 	[SERVICE_LOG_STDERR] = set_log_stderr,
 	[SERVICE_LOG_MAX_SIZE] = set_log_max_size,
 	[SERVICE_LOG_KEEP] = set_log_keep,
+	[SERVICE_SCHEDULE_EVERY] = turns_set_schedule,
+	[SERVICE_SCHEDULE_CRON] = turns_set_schedule,
+	[SERVICE_SCHEDULE_OVERLAP] = turns_set_schedule,
+	[SERVICE_SCHEDULE_JITTER] = turns_set_schedule,
+	[SERVICE_LIMITS_NOFILE] = limits_set,
+	[SERVICE_LIMITS_CORE] = limits_set,
+	[SERVICE_LIMITS_AS] = limits_set,
+	[SERVICE_LIMITS_NPROC] = limits_set,
+	[SERVICE_LIMITS_STACK] = limits_set,
+	[SERVICE_LIMITS_CPU] = limits_set,
+	[SERVICE_LIMITS_FSIZE] = limits_set,
+	[SERVICE_LIMITS_MEMLOCK] = limits_set,
+	[SERVICE_LIMITS_DATA] = limits_set,
 };
 
 int service_set(struct making *m, enum service_key key, const struct value *v)

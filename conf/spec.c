@@ -1,7 +1,7 @@
 /*
- * What belongs to the data itself: giving it back, names of enums, and the two
- * replacements that a string of a service knows. Everything else about a spec is the
- * business of those who build or use it.
+ * What belongs to the data itself: giving it back, and the two replacements that a string
+ * of a service knows. Everything else about a spec is the business of those who build or
+ * use it.
  */
 #include "conf/spec.h"
 
@@ -29,11 +29,30 @@ static void identity_fini(struct spec_identity *i)
 	free(i->shell);
 }
 
+static void check_fini(struct spec_check *c)
+{
+	strv_free(c->command);
+	free(c->address);
+}
+
 static void service_fini(struct spec_service *s)
 {
 	free(s->name);
 	free(s->origins);
 	strv_free(s->reload_command);
+	strv_free(s->requires);
+	strv_free(s->wants);
+	strv_free(s->after);
+	strv_free(s->before);
+	strv_free(s->conflicts);
+	free(s->pool);
+	free(s->pid_file);
+	free(s->ready_regex);
+	check_fini(&s->ready_check);
+	check_fini(&s->health);
+	free(s->schedule.cron_text);
+	for (size_t i = 0; i < SPEC_HOOK_MAX; i++)
+		strv_free(s->hooks[i]);
 	strv_free(s->command);
 	free(s->directory);
 	identity_fini(&s->identity);
@@ -58,6 +77,9 @@ void spec_free(struct spec *s)
 	for (size_t i = 0; i < s->n_services; i++)
 		service_fini(&s->services[i]);
 	free(s->services);
+	for (size_t i = 0; i < s->n_pools; i++)
+		free(s->pools[i].name);
+	free(s->pools);
 	free(s->origins);
 	free(s->control_group_name);
 	free(s->queue_group_name);
@@ -138,58 +160,4 @@ bool spec_is_success(const struct spec_policy *p, int exit_code)
 	if (exit_code < 0 || exit_code > 255)
 		return false;
 	return p->success_codes[exit_code / 64] >> (exit_code % 64) & 1;
-}
-
-const char *spec_type_to_string(enum spec_type t)
-{
-	static const char *const names[] = {
-		[SPEC_TYPE_SIMPLE] = "simple",
-		[SPEC_TYPE_ONESHOT] = "oneshot",
-	};
-
-	return names[t];
-}
-
-const char *spec_restart_to_string(enum spec_restart r)
-{
-	static const char *const names[] = {
-		[SPEC_RESTART_ALWAYS] = "always",
-		[SPEC_RESTART_ON_FAILURE] = "on-failure",
-		[SPEC_RESTART_ON_ABNORMAL] = "on-abnormal",
-		[SPEC_RESTART_NEVER] = "never",
-	};
-
-	return names[r];
-}
-
-const char *spec_kill_to_string(enum spec_kill k)
-{
-	static const char *const names[] = {
-		[SPEC_KILL_TREE] = "tree",
-		[SPEC_KILL_GROUP] = "group",
-		[SPEC_KILL_PROCESS] = "process",
-	};
-
-	return names[k];
-}
-
-const char *spec_sink_to_string(enum spec_sink s)
-{
-	static const char *const names[] = {
-		[SPEC_SINK_FILE] = "file",
-		[SPEC_SINK_NONE] = "none",
-		[SPEC_SINK_INHERIT] = "inherit",
-	};
-
-	return names[s];
-}
-
-const char *spec_orphan_to_string(enum spec_orphan o)
-{
-	static const char *const names[] = {
-		[SPEC_ORPHAN_ADOPT] = "adopt",
-		[SPEC_ORPHAN_STOP] = "stop",
-	};
-
-	return names[o];
 }

@@ -26,6 +26,10 @@
 #define SPEC_MAX_LINKS	       1000 /* names in one of requires, wants, after, before, conflicts */
 #define SPEC_MAX_POOLS	       256
 #define SPEC_MAX_SLOTS	       20000 /* of a pool */
+#define SPEC_MAX_ALL_LINKS     1000000 /* all of them together, from instance to instance */
+#define SPEC_MIN_READY_FD      3
+#define SPEC_MAX_READY_FD      1023
+#define SPEC_MAX_FAILURES      1000 /* health.failures */
 
 enum spec_type { SPEC_TYPE_SIMPLE, SPEC_TYPE_ONESHOT, SPEC_TYPE_FORKING, SPEC_TYPE_MAX };
 
@@ -81,6 +85,20 @@ enum spec_hook {
 	SPEC_HOOK_POST_STOP, /* its processes have gone; before any next start */
 	SPEC_HOOK_ON_FAILED, /* it has become failed; nobody waits */
 	SPEC_HOOK_MAX
+};
+
+/* Limits of the kernel, setrlimit(2), that a service can be given. */
+enum spec_limit_kind {
+	SPEC_LIMIT_NOFILE,
+	SPEC_LIMIT_CORE,
+	SPEC_LIMIT_AS,
+	SPEC_LIMIT_NPROC,
+	SPEC_LIMIT_STACK,
+	SPEC_LIMIT_CPU, /* in seconds */
+	SPEC_LIMIT_FSIZE,
+	SPEC_LIMIT_MEMLOCK,
+	SPEC_LIMIT_DATA,
+	SPEC_LIMIT_MAX
 };
 
 /* What the core decides by. */
@@ -142,7 +160,8 @@ struct spec_check {
 	 * HTTP: "http://HOST:PORT/PATH", HOST likewise. Else NULL.
 	 */
 	char *address;
-	usec_t interval_usec, timeout_usec;
+	usec_t interval_usec; /* between the end of one and the start of the next */
+	usec_t timeout_usec; /* of each; USEC_INFINITY: no limit but that of ready.timeout */
 	usec_t grace_usec; /* health: failures so soon after it became ready don't count */
 };
 
@@ -153,10 +172,16 @@ struct spec_schedule {
 	usec_t jitter_usec;
 };
 
+/* In the kernel's units: bytes, seconds, or a number. UINT64_MAX: unlimited. */
+struct spec_limit {
+	bool set; /* false: as supervisord has it */
+	uint64_t soft, hard; /* soft <= hard */
+};
+
 /* A counting semaphore for services. */
 struct spec_pool {
 	char *name;
-	struct spec_place place;
+	struct spec_place place; /* of its slots */
 	unsigned slots; /* 1 to SPEC_MAX_SLOTS */
 };
 
@@ -194,7 +219,8 @@ struct spec_service {
 	struct spec_check ready_check; /* SPEC_READY_TCP, _UNIX, _COMMAND; else kind NONE */
 	struct spec_check health; /* kind NONE: not asked for */
 	struct spec_schedule schedule; /* with policy.scheduled */
-	char **hooks[SPEC_HOOK_MAX]; /* split commands; NULL: none */
+	char **hooks[SPEC_HOOK_MAX]; /* split commands; NULL or no element: none */
+	struct spec_limit limits[SPEC_LIMIT_MAX];
 
 	char **command; /* at least one element, already split */
 	char *directory;
@@ -271,6 +297,12 @@ const char *spec_instance_name(const struct spec_service *s, unsigned instance,
  */
 char *spec_expand(const char *text, const struct spec_service *s, unsigned instance);
 
+/* Is there such a command? */
+static inline bool spec_has_hook(const struct spec_policy *p, enum spec_hook h)
+{
+	return p->hooks >> h & 1;
+}
+
 bool spec_is_success(const struct spec_policy *p, int exit_code);
 
 const char *spec_type_to_string(enum spec_type t);
@@ -279,6 +311,8 @@ const char *spec_probe_to_string(enum spec_probe p);
 const char *spec_action_to_string(enum spec_action a);
 const char *spec_overlap_to_string(enum spec_overlap o);
 const char *spec_hook_to_string(enum spec_hook h); /* "pre-start", …, "stop", … */
+const char *spec_limit_to_string(enum spec_limit_kind k); /* "nofile", … */
+int spec_limit_resource(enum spec_limit_kind k); /* RLIMIT_NOFILE, … */
 const char *spec_restart_to_string(enum spec_restart r);
 const char *spec_kill_to_string(enum spec_kill k);
 const char *spec_sink_to_string(enum spec_sink s);
