@@ -15,23 +15,23 @@
 
 #include "base/macro.h"
 #include "base/usec.h"
-#include "engine/ready/regex.h"
+#include "engine/ready/matcher.h"
 
-static struct regex *compile(const char *pattern)
+static struct matcher *compile(const char *pattern)
 {
-	char problem[REGEX_PROBLEM_SIZE];
-	struct regex *x = NULL;
+	char problem[REGEX_WHAT_SIZE];
+	struct matcher *x = NULL;
 
-	assert_int_equal(regex_new(pattern, &x, problem), 0);
+	assert_int_equal(matcher_new(pattern, &x, problem), 0);
 	return x;
 }
 
 static int match(const char *pattern, const char *text)
 {
-	struct regex *x = compile(pattern);
-	int r = regex_match(x, text, strlen(text));
+	struct matcher *x = compile(pattern);
+	int r = matcher_match(x, text, strlen(text));
 
-	regex_free(x);
+	matcher_free(x);
 	return r;
 }
 
@@ -54,33 +54,17 @@ static void text_need_not_be_utf8(void **state _unused_)
 		0);
 }
 
-static void what_is_wrong_with_a_pattern_is_told(void **state _unused_)
+static void what_is_wrong_with_an_expression_is_told(void **state _unused_)
 {
-	static const char *const cases[] = {"(", "a{2,1}", "[", "\\", "(?<x>a)\\k<y>", "\\C",
-		"\xff", "*"};
-	char problem[REGEX_PROBLEM_SIZE];
-	struct regex *x;
+	static const char *const cases[] = {"(", "a{2,1}", "[", "\\", "\\C", "\xff", "*"};
+	char what[REGEX_WHAT_SIZE];
+	struct matcher *x;
 
 	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-		problem[0] = '\0';
-		assert_int_equal(regex_new(cases[i], &x, problem), -EINVAL);
-		assert_non_null(strstr(problem, " at byte "));
+		what[0] = '\0';
+		assert_int_equal(matcher_new(cases[i], &x, what), -EINVAL);
+		assert_true(what[0] != '\0');
 	}
-}
-
-static void a_pattern_has_a_limit(void **state _unused_)
-{
-	char problem[REGEX_PROBLEM_SIZE], *pattern = malloc(16 * 1024 + 2);
-	struct regex *x;
-
-	memset(pattern, 'x', 16 * 1024 + 1);
-	pattern[16 * 1024] = '\0';
-	assert_int_equal(regex_new(pattern, &x, problem), 0);
-	regex_free(x);
-	pattern[16 * 1024] = 'x';
-	pattern[16 * 1024 + 1] = '\0';
-	assert_int_equal(regex_new(pattern, &x, problem), -EINVAL);
-	free(pattern);
 }
 
 static void a_match_that_would_take_forever_is_given_up(void **state _unused_)
@@ -92,17 +76,17 @@ static void a_match_that_would_take_forever_is_given_up(void **state _unused_)
 	unsigned given_up = 0;
 
 	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-		struct regex *x = compile(cases[i]);
+		struct matcher *x = compile(cases[i]);
 		int r;
 
 		memset(text, i == 2 ? 'x' : 'a', sizeof(text));
 		if (i == 3)
 			memset(text, ',', sizeof(text));
 		text[sizeof(text) - 1] = '!';
-		r = regex_match(x, text, sizeof(text));
+		r = matcher_match(x, text, sizeof(text));
 		assert_true(r == 0 || r == 1 || r == -E2BIG);
 		given_up += r == -E2BIG;
-		regex_free(x);
+		matcher_free(x);
 	}
 	took = usec_now(CLOCK_PROCESS_CPUTIME_ID) - before;
 	assert_true(given_up == ELEMENTSOF(cases) - 1);
@@ -117,10 +101,10 @@ static void an_honest_pattern_reaches_no_limit_on_the_longest_line(void **state 
 	memset(text, 'x', sizeof(text));
 	memcpy(text + sizeof(text) - 9, "port 8080", 9);
 	for (int i = 0; i < 2; i++) {
-		struct regex *x = compile(i ? "[Ll]istening.*port \\d+|port \\d+$" : "port \\d+");
+		struct matcher *x = compile(i ? "[Ll]istening.*port \\d+|port \\d+$" : "port \\d+");
 
-		assert_int_equal(regex_match(x, text, sizeof(text)), 1);
-		regex_free(x);
+		assert_int_equal(matcher_match(x, text, sizeof(text)), 1);
+		matcher_free(x);
 	}
 }
 
@@ -129,8 +113,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_pattern_matches_anywhere_in_a_line),
 		cmocka_unit_test(text_need_not_be_utf8),
-		cmocka_unit_test(what_is_wrong_with_a_pattern_is_told),
-		cmocka_unit_test(a_pattern_has_a_limit),
+		cmocka_unit_test(what_is_wrong_with_an_expression_is_told),
 		cmocka_unit_test(a_match_that_would_take_forever_is_given_up),
 		cmocka_unit_test(an_honest_pattern_reaches_no_limit_on_the_longest_line),
 	};
