@@ -120,7 +120,8 @@ struct spec_policy {
 	/* From its start until it is ready (a oneshot: until its end); USEC_INFINITY: no limit. */
 	usec_t ready_timeout_usec;
 	usec_t watchdog_usec; /* 0: none; longest time between two signs of life */
-	unsigned health_failures; /* so many in a row make it unhealthy; 0: its health isn't asked for */
+	unsigned health_failures; /* so many in a row make it unhealthy; 0: its health isn't asked
+				     for */
 	enum spec_action health_action;
 	bool scheduled;
 	enum spec_overlap overlap;

@@ -1,8 +1,7 @@
 /*
- * From an event to its cell in the table: generations keep late events out, guards turn
- * an end into what follows from it, and afterwards places that became free are given to
- * services that wait for one. There is no recursion: what an event sets off in other
- * services is done in a loop, and everything is told by the list of changes.
+ * From an event to its cell in the table: generations keep late events out, and guards turn an
+ * event into the one input that it is. What that sets off in other services is settled
+ * afterwards, in a loop (settle.c); everything is told by the list of changes.
  */
 #include "core/core.h"
 
@@ -10,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/state.h"
+#include "core/actions.h"
 
 struct core *core_new(uint32_t n_services, unsigned max_starting)
 {
@@ -25,23 +24,28 @@ struct core *core_new(uint32_t n_services, unsigned max_starting)
 	}
 	c->n = n_services;
 	c->max_starting = max_starting;
-	c->live = c->waiting = (struct core_list){NO_SERVICE, NO_SERVICE};
+	c->live = c->waiting = c->unpooled = (struct core_list){NO_SERVICE, NO_SERVICE};
 	c->first_change = c->last_change = NO_SERVICE;
-	c->essential_end = NO_SERVICE;
+	c->first_look = c->last_look = NO_SERVICE;
+	c->essential_end = c->wave = NO_SERVICE;
 	return c;
 }
 
 void core_free(struct core *c)
 {
-	if (c)
-		free(c->slots);
+	if (!c)
+		return;
+	core_graph_free(c->graph);
+	free(c->slots);
 	free(c);
 }
 
 bool core_record_is_valid(const struct core_record *r)
 {
-	return r->state < CORE_STATE_MAX && r->why < CORE_WHY_MAX && r->then <= CORE_THEN_FAILED &&
-	       r->end < CORE_END_MAX && r->n_starts <= SPEC_MAX_RESTART_LIMIT;
+	return r->state < CORE_STATE_MAX && r->why < CORE_WHY_MAX && r->then < CORE_THEN_MAX &&
+	       r->end < CORE_END_MAX && r->n_starts <= SPEC_MAX_RESTART_LIMIT &&
+	       r->phase < CORE_PHASE_MAX && r->cause < CORE_CAUSE_MAX &&
+	       r->health < CORE_HEALTH_MAX && r->last_cause < CORE_CAUSE_MAX;
 }
 
 int core_grow(struct core *c, uint32_t n_services)
@@ -87,7 +91,9 @@ void core_add(struct core *c, uint32_t service, const struct spec_policy *policy
 		s->record = (struct core_record){.state = CORE_STOPPED,
 			.why = CORE_WHY_NEVER_STARTED,
 			.since_usec = now,
-			.deadline_usec = USEC_INFINITY};
+			.deadline_usec = USEC_INFINITY,
+			.blocker = NO_SERVICE,
+			.due_usec = USEC_INFINITY};
 		return;
 	}
 	s->record = *record;
@@ -98,7 +104,7 @@ void core_add(struct core *c, uint32_t service, const struct spec_policy *policy
 	if (record->ready_order > c->order)
 		c->order = record->ready_order;
 	c->n_starting += record->state == CORE_STARTING;
-	list = core_list_of(c, (enum core_state)record->state, (enum core_why)record->why);
+	list = core_list_of(c, service, (enum core_state)record->state, (enum core_why)record->why);
 	if (list)
 		core_list_insert(c, list, service);
 }
@@ -119,15 +125,12 @@ bool core_remembers(const struct core *c, uint32_t service, uint64_t op)
 
 usec_t core_deadline(const struct core *c, uint32_t service)
 {
-	return c->slots[service].record.deadline_usec;
+	const struct core_record *r = &c->slots[service].record;
+
+	return r->deadline_usec < r->due_usec ? r->deadline_usec : r->due_usec;
 }
 
-static bool is_live(const struct core_record *r)
-{
-	return r->state == CORE_STARTING || r->state == CORE_RUNNING || r->state == CORE_STOPPING;
-}
-
-/* A generation and its whole tree are gone: what now? */
+/* A generation is over, and nothing is left to run for it: what now? */
 static enum input done(const struct core *c, const struct core_record *r)
 {
 	switch ((enum core_then)r->then) {
@@ -141,8 +144,18 @@ static enum input done(const struct core *c, const struct core_record *r)
 		return IN_DONE_EXITED;
 	case CORE_THEN_FAILED:
 		return IN_DONE_FAILED;
+	case CORE_THEN_MAX:
+		break;
 	}
 	return IN_DONE_STOPPED;
+}
+
+/* Its processes are over. */
+static enum input gone(const struct step *s)
+{
+	bool hook = (s->slot->policy->hooks & 1u << SPEC_HOOK_POST_STOP) != 0;
+
+	return hook && !s->core->hurried ? IN_POST_STOP : done(s->core, &s->slot->record);
 }
 
 /* The main process has ended: notes how, and judges what is to follow. */
@@ -159,28 +172,150 @@ static enum input ended(struct step *s)
 	r->ended_usec = e->at_usec;
 	r->pid = 0;
 	restart_forget_old(p, r, ran, e->at_usec);
+	if (r->phase == CORE_PHASE_FORKED && restart_is_success(p, r)) {
+		if (e->survivors)
+			return IN_FORKED;
+		r->cause = CORE_CAUSE_NO_MAIN;
+	}
 	if (r->state != CORE_STOPPING) {
 		if (restart_is_stable(p, r->ready, ran))
 			restart_forget(r);
 		r->then = (uint8_t)restart_decide(p, r, e->at_usec);
 	}
-	return e->survivors ? IN_LEFTOVERS : done(s->core, r);
+	return e->survivors ? IN_LEFTOVERS : gone(s);
 }
 
-/* The column for an event; IN_MAX for one that is late or repeated. */
+/* What a daemon left behind when it forked has gone before anyone knew it. */
+static enum input all_gone(struct step *s)
+{
+	struct core_record *r = &s->slot->record;
+
+	if (r->state != CORE_STOPPING) {
+		r->cause = CORE_CAUSE_NO_MAIN;
+		r->then = (uint8_t)restart_decide(s->slot->policy, r, s->now);
+	}
+	return gone(s);
+}
+
+/* A generation that never had a process. */
+static enum input nothing_began(struct step *s)
+{
+	struct core_record *r = &s->slot->record;
+
+	r->end = CORE_END_NONE;
+	r->end_status = 0;
+	r->ended_usec = s->now;
+	if (r->state != CORE_STOPPING) {
+		r->cause = CORE_CAUSE_PRE_START;
+		restart_forget_old(s->slot->policy, r, 0, s->now);
+		r->then = (uint8_t)restart_decide(s->slot->policy, r, s->now);
+	}
+	return gone(s);
+}
+
+static enum input hook_ended(struct step *s)
+{
+	const struct core_event *e = s->event;
+	enum core_phase phase = (enum core_phase)s->slot->record.phase;
+
+	if (phase_hook(phase) != e->hook)
+		return IN_MAX; /* nobody waits for it any more */
+	switch (phase) {
+	case CORE_PHASE_PRE_START:
+		return e->ok ? IN_HOOK : nothing_began(s);
+	case CORE_PHASE_CANCELLED:
+		return nothing_began(s);
+	case CORE_PHASE_POST_STOP:
+		return done(s->core, &s->slot->record);
+	case CORE_PHASE_PRE_STOP:
+	case CORE_PHASE_STOP_COMMAND:
+		return IN_HOOK;
+	case CORE_PHASE_NONE:
+	case CORE_PHASE_EXEC:
+	case CORE_PHASE_FORKED:
+	case CORE_PHASE_READY:
+	case CORE_PHASE_DEPENDENTS:
+	case CORE_PHASE_SIGNAL:
+	case CORE_PHASE_MAX:
+		break;
+	}
+	return IN_MAX;
+}
+
+static enum input checked(const struct step *s)
+{
+	const struct spec_policy *p = s->slot->policy;
+	const struct core_record *r = &s->slot->record;
+
+	if (r->state != CORE_RUNNING || p->health_failures == 0)
+		return IN_MAX;
+	if (s->event->ok)
+		return IN_HEALTHY;
+	return r->n_unhealthy + 1u >= p->health_failures && r->health != CORE_HEALTH_BAD
+		       ? IN_UNHEALTHY
+		       : IN_FAILED_CHECK;
+}
+
+static enum input autostarted(const struct step *s)
+{
+	const struct core_record *r = &s->slot->record;
+	bool rests = r->state == CORE_STOPPED || r->state == CORE_EXITED || r->state == CORE_FAILED;
+
+	return rests && find_conflict(s->core, s->index) != NO_SERVICE ? IN_DECLINE : IN_AUTOSTART;
+}
+
+/* News of a generation: of processes that exist. */
+static enum input of_process(struct step *s)
+{
+	const struct core_event *e = s->event;
+	const struct core_record *r = &s->slot->record;
+	enum core_phase phase = (enum core_phase)r->phase;
+
+	if (e->generation != r->generation || !core_is_live(r))
+		return IN_MAX;
+	if (e->type == CORE_EVENT_HOOK)
+		return hook_ended(s);
+	if (phase == CORE_PHASE_PRE_START || phase == CORE_PHASE_CANCELLED ||
+		phase == CORE_PHASE_POST_STOP)
+		return IN_MAX; /* there is none yet, or none any more */
+	switch (e->type) {
+	case CORE_EVENT_STARTED:
+		return r->pid == 0 && !r->main_ended ? IN_STARTED : IN_MAX;
+	case CORE_EVENT_ENDED:
+		return r->main_ended ? IN_MAX : ended(s);
+	case CORE_EVENT_GONE:
+		return r->main_ended ? all_gone(s) : IN_MAX;
+	case CORE_EVENT_MAINPID:
+		return phase == CORE_PHASE_EXEC ? IN_MAX : IN_MAINPID;
+	case CORE_EVENT_READY:
+		return IN_READY;
+	case CORE_EVENT_ALIVE:
+		return IN_ALIVE;
+	case CORE_EVENT_TRIGGER:
+		return IN_TRIGGER;
+	case CORE_EVENT_EXTEND:
+		return IN_EXTEND;
+	case CORE_EVENT_HEALTH:
+		return checked(s);
+	default:
+		return IN_MAX;
+	}
+}
+
+/* The column for an event; IN_MAX for one that is late, repeated, or of no meaning now. */
 static enum input guard(struct step *s)
 {
 	const struct core_event *e = s->event;
 	const struct core_record *r = &s->slot->record;
-	bool mine = e->generation == r->generation && is_live(r);
+	bool down = s->core->shutting_down;
 
 	switch (e->type) {
 	case CORE_EVENT_START:
-		return s->core->shutting_down ? IN_MAX : IN_START;
+		return down ? IN_MAX : IN_START;
 	case CORE_EVENT_AUTOSTART:
-		return s->core->shutting_down ? IN_MAX : IN_AUTOSTART;
+		return down ? IN_MAX : autostarted(s);
 	case CORE_EVENT_RESTART:
-		return s->core->shutting_down ? IN_MAX : IN_RESTART;
+		return down ? IN_MAX : IN_RESTART;
 	case CORE_EVENT_STOP:
 		return IN_STOP;
 	case CORE_EVENT_RESET:
@@ -188,19 +323,25 @@ static enum input guard(struct step *s)
 	case CORE_EVENT_KILL:
 		return IN_KILL;
 	case CORE_EVENT_SIGNAL:
-		return r->pid > 0 && is_live(r) ? IN_SIGNAL : IN_MAX;
+		return r->pid > 0 && core_is_live(r) ? IN_SIGNAL : IN_MAX;
 	case CORE_EVENT_UNBLOCK:
-		return r->state == CORE_WAITING && r->why == CORE_WHY_PREDECESSOR ? IN_UNBLOCK
-										  : IN_MAX;
-	case CORE_EVENT_STARTED:
-		return mine && r->pid == 0 && !r->main_ended ? IN_STARTED : IN_MAX;
-	case CORE_EVENT_ENDED:
-		return mine && !r->main_ended ? ended(s) : IN_MAX;
-	case CORE_EVENT_GONE:
-		return mine && r->main_ended ? done(s->core, r) : IN_MAX;
+		return r->state == CORE_WAITING && r->why == CORE_WHY_PREDECESSOR ? IN_GO : IN_MAX;
+	case CORE_EVENT_SCHEDULED:
+		return s->slot->policy->scheduled && r->desired_up && !down ? IN_SCHEDULED : IN_MAX;
 	case CORE_EVENT_DEADLINE:
 		return r->deadline_usec <= s->now ? IN_DEADLINE : IN_MAX;
-	case CORE_EVENT_SLOT: /* every step ends with give_slots(), which keeps the order */
+	case CORE_EVENT_STARTED:
+	case CORE_EVENT_ENDED:
+	case CORE_EVENT_GONE:
+	case CORE_EVENT_MAINPID:
+	case CORE_EVENT_HOOK:
+	case CORE_EVENT_READY:
+	case CORE_EVENT_ALIVE:
+	case CORE_EVENT_TRIGGER:
+	case CORE_EVENT_EXTEND:
+	case CORE_EVENT_HEALTH:
+		return of_process(s);
+	case CORE_EVENT_SETTLE:
 	case CORE_EVENT_MAX:
 		break;
 	}
@@ -214,80 +355,98 @@ static bool act(struct step *s, enum input in)
 	return cell->action && cell->action(s);
 }
 
-static bool move(struct core *c, uint32_t i, const struct core_event *e, enum input in, usec_t now)
+bool core_move(struct core *c, uint32_t i, enum input in, uint32_t other, usec_t now)
 {
-	struct step s = {.core = c, .index = i, .slot = &c->slots[i], .event = e, .now = now};
+	struct step s = {.core = c, .index = i, .slot = &c->slots[i], .other = other, .now = now};
 
 	return act(&s, in);
 }
 
-/* Places that have become free go to those who have waited longest. */
-static void give_slots(struct core *c, usec_t now)
+/* Its schedule is not its state's business: both may be due at once, and the schedule is first. */
+static bool run_if_due(struct step *s)
 {
-	while (c->waiting.first != NO_SERVICE && !c->shutting_down &&
-		(c->max_starting == 0 || c->n_starting < c->max_starting))
-		move(c, c->waiting.first, NULL, IN_SLOT, now);
-}
+	struct core_record *r = &s->slot->record;
 
-/* Was it up when the newest live service was started, so that this one may rely on it? */
-static bool is_relied_on(const struct core *c, uint32_t i)
-{
-	const struct core_record *r = &c->slots[i].record;
-
-	return r->ready && r->ready_order < c->slots[c->live.last].record.start_order;
-}
-
-/*
- * Shutting down: stops all that nobody started later may rely on. There is more to stop
- * only when the newest live service has gone, so that all waves cost little together.
- *
- * Patience has an end: once the longest stop timeout has passed since the beginning, all
- * the rest is stopped at once. So a shutdown takes at most two such timeouts, however many
- * services ignore their stop signal one after the other. No timer is needed for it: it is
- * looked at when the one that is waited for was killed at its own timeout.
- */
-static void stop_wave(struct core *c, usec_t now)
-{
-	bool impatient = now > c->patience_usec;
-
-	if (!c->shutting_down || (c->live.last == c->wave_last && !impatient))
-		return;
-	c->wave_last = c->live.last;
-	for (uint32_t i = c->live.last, prev; i != NO_SERVICE; i = prev) {
-		prev = c->slots[i].node.prev;
-		if ((impatient || !is_relied_on(c, i)) && c->slots[i].record.state != CORE_STOPPING)
-			move(c, i, NULL, IN_STOP, now);
+	if (r->due_usec > s->now)
+		return true;
+	r->due_usec = USEC_INFINITY;
+	if (s->core->shutting_down || !r->desired_up || !s->slot->policy->scheduled) {
+		change(s, 0);
+		return true;
 	}
-	if (impatient)
-		c->patience_usec = USEC_INFINITY; /* there is nothing left to be told */
+	change(s, CORE_DO_SCHEDULE);
+	return act(s, IN_DUE);
 }
 
-static usec_t longest_stop(const struct core *c)
+/* For what has changed without an event: the graph, policies, the engine. */
+static void settle_all(struct step *s)
 {
-	usec_t longest = 0;
+	struct core *c = s->core;
 
-	for (uint32_t i = c->live.last; i != NO_SERVICE; i = c->slots[i].node.prev) {
-		if (c->slots[i].policy->stop_timeout_usec > longest)
-			longest = c->slots[i].policy->stop_timeout_usec;
+	for (uint32_t i = 0; i < c->n; i++) {
+		struct core_record *r = &c->slots[i].record;
+
+		s->index = i;
+		s->slot = &c->slots[i];
+		if (!s->slot->policy)
+			continue;
+		look(c, i);
+		if (s->slot->policy->scheduled && r->desired_up && !c->shutting_down) {
+			if (r->due_usec == USEC_INFINITY)
+				change(s, CORE_DO_SCHEDULE);
+		} else if (r->due_usec != USEC_INFINITY) {
+			r->due_usec = USEC_INFINITY;
+			change(s, 0);
+		}
 	}
-	return longest;
+}
+
+static bool needs_others(const struct step *s, enum input in)
+{
+	return in == IN_START || in == IN_RESTART ||
+	       (in == IN_AUTOSTART && s->event->why != CORE_WHY_PREDECESSOR);
+}
+
+static bool take(struct step *s)
+{
+	enum core_state state;
+	enum input in;
+
+	if (s->event->type == CORE_EVENT_DEADLINE && !run_if_due(s))
+		return false;
+	in = guard(s);
+	if (in == IN_MAX)
+		return true;
+	if (in == IN_DECLINE)
+		s->other = find_conflict(s->core, s->index);
+	state = (enum core_state)s->slot->record.state;
+	if (needs_others(s, in) &&
+		!(in != IN_RESTART && (state == CORE_STARTING || state == CORE_RUNNING)))
+		pull(s->core, s->index, in != IN_AUTOSTART, s->now);
+	return act(s, in);
 }
 
 bool core_step(struct core *c, const struct core_event *event, usec_t now, uint64_t random)
 {
-	struct step s = {
-		.core = c, .index = event->service, .event = event, .now = now, .random = random};
-	enum input in;
+	struct step s = {.core = c,
+		.index = event->service,
+		.event = event,
+		.other = NO_SERVICE,
+		.now = now,
+		.random = random};
 
-	if (event->service >= c->n || !c->slots[event->service].policy)
-		return false;
-	s.slot = &c->slots[event->service];
-	in = guard(&s);
-	if (in != IN_MAX && !act(&s, in))
-		return false;
+	if (event->type == CORE_EVENT_SETTLE) {
+		settle_all(&s);
+	} else {
+		if (event->service >= c->n || !c->slots[event->service].policy)
+			return false;
+		s.slot = &c->slots[event->service];
+		if (!take(&s))
+			return false;
+	}
 	if (c->essential_end != NO_SERVICE && !c->shutting_down)
 		core_shutdown(c, false, now);
-	give_slots(c, now);
+	settle(c, now);
 	stop_wave(c, now);
 	return true;
 }
@@ -309,70 +468,20 @@ bool core_next_change(struct core *c, struct core_change *ret_change)
 	return true;
 }
 
-static void kill_live(struct core *c, usec_t now)
+static enum core_outcome judge_up(const struct core_slot *s)
 {
-	for (uint32_t i = c->live.last, prev; i != NO_SERVICE; i = prev) {
-		prev = c->slots[i].node.prev;
-		move(c, i, NULL, IN_KILL, now);
-	}
-}
+	const struct core_record *r = &s->record;
 
-/* Nothing follows a stop that is under way, and what is not alive has no turn to wait for. */
-static void forget_starts(struct core *c, usec_t now)
-{
-	for (uint32_t i = c->live.last; i != NO_SERVICE; i = c->slots[i].node.prev) {
-		if (c->slots[i].record.state == CORE_STOPPING)
-			move(c, i, NULL, IN_STOP, now);
-	}
-	while (c->waiting.first != NO_SERVICE)
-		move(c, c->waiting.first, NULL, IN_STOP, now);
-	for (uint32_t i = 0; i < c->n; i++) {
-		enum core_state state = (enum core_state)c->slots[i].record.state;
-
-		if (c->slots[i].policy && (state == CORE_BACKOFF || state == CORE_WAITING))
-			move(c, i, NULL, IN_STOP, now);
-	}
-}
-
-void core_shutdown(struct core *c, bool hurry, usec_t now)
-{
-	c->shutting_down = true;
-	c->wave_last = NO_SERVICE;
-	c->patience_usec = usec_add(now, longest_stop(c));
-	forget_starts(c, now);
-	if (hurry)
-		kill_live(c, now);
-	else
-		stop_wave(c, now);
-}
-
-bool core_is_down(const struct core *c)
-{
-	return c->shutting_down && c->live.first == NO_SERVICE;
-}
-
-bool core_is_shutting_down(const struct core *c)
-{
-	return c->shutting_down;
-}
-
-bool core_essential_end(const struct core *c, uint32_t *ret_service)
-{
-	if (c->essential_end == NO_SERVICE)
-		return false;
-	*ret_service = c->essential_end;
-	return true;
-}
-
-static enum core_outcome judge_up(const struct core_record *r)
-{
 	switch ((enum core_state)r->state) {
 	case CORE_RUNNING:
 	case CORE_EXITED:
 		return CORE_DONE;
 	case CORE_STARTING:
-	case CORE_WAITING:
 		return CORE_PENDING;
+	case CORE_WAITING:
+		if (r->why == CORE_WHY_SCHEDULE)
+			return CORE_DONE;
+		return s->stuck ? CORE_NOT_DONE : CORE_PENDING;
 	case CORE_STOPPING:
 		return r->desired_up ? CORE_PENDING : CORE_NOT_DONE;
 	case CORE_STOPPED:
@@ -392,31 +501,24 @@ enum core_outcome core_judge(
 	switch (request) {
 	case CORE_EVENT_START:
 	case CORE_EVENT_AUTOSTART:
-		return c->shutting_down ? CORE_NOT_DONE : judge_up(r);
+		return c->shutting_down ? CORE_NOT_DONE : judge_up(&c->slots[service]);
 	case CORE_EVENT_RESTART:
 		if (c->shutting_down)
 			return CORE_NOT_DONE;
 		if (r->generation > before)
-			return judge_up(r);
-		return r->desired_up && (r->state == CORE_STOPPING || r->state == CORE_WAITING)
-			       ? CORE_PENDING
-			       : CORE_NOT_DONE;
+			return judge_up(&c->slots[service]);
+		if (!r->desired_up || (r->state != CORE_STOPPING && r->state != CORE_WAITING))
+			return CORE_NOT_DONE;
+		return c->slots[service].stuck ? CORE_NOT_DONE : CORE_PENDING;
 	case CORE_EVENT_STOP:
 	case CORE_EVENT_KILL:
 		if (r->desired_up)
 			return CORE_NOT_DONE;
-		return is_live(r) ? CORE_PENDING : CORE_DONE;
+		return core_is_live(r) ? CORE_PENDING : CORE_DONE;
 	case CORE_EVENT_RESET:
 		return CORE_DONE;
-	case CORE_EVENT_SIGNAL:
-	case CORE_EVENT_UNBLOCK:
-	case CORE_EVENT_STARTED:
-	case CORE_EVENT_ENDED:
-	case CORE_EVENT_GONE:
-	case CORE_EVENT_DEADLINE:
-	case CORE_EVENT_SLOT:
-	case CORE_EVENT_MAX:
-		break;
+	default:
+		break; /* nobody asks for it */
 	}
 	return CORE_NOT_DONE;
 }

@@ -207,7 +207,8 @@ struct core_record {
 				 again */
 	uint32_t starts_msec[SPEC_MAX_RESTART_LIMIT]; /* monotonic modulo 2^32, oldest first */
 	uint8_t phase; /* enum core_phase */
-	uint8_t cause; /* enum core_cause, of this or the last generation */
+	uint8_t cause; /* enum core_cause, of this generation, or the last one where none lives */
+	uint8_t last_cause; /* of the one before */
 	uint8_t health; /* enum core_health */
 	uint8_t early; /* bits of enum core_early */
 	bool queued; /* a run was due while the last one was on, and follows it */

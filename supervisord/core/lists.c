@@ -1,6 +1,7 @@
 /*
  * The lists that services are on: those that are alive in order of start, and those that wait
- * for a place to start. They go through the slots by index, so nothing is allocated.
+ * in line for a place to start or for a slot of a pool. They go through the slots by index, so
+ * nothing is allocated.
  */
 #include "core/state.h"
 
@@ -52,16 +53,22 @@ void core_list_put(struct core *c, struct core_list *l, uint32_t i)
 	l->last = i;
 }
 
-struct core_list *core_list_of(struct core *c, enum core_state state, enum core_why why)
+struct core_list *core_list_of(struct core *c, uint32_t i, enum core_state state, enum core_why why)
 {
+	struct core_pool *pool;
+
 	switch (state) {
 	case CORE_STARTING:
 	case CORE_RUNNING:
 	case CORE_STOPPING:
 		return &c->live;
 	case CORE_WAITING:
-		/* the others wait for something else than a place to start */
-		return why == CORE_WHY_PREDECESSOR ? NULL : &c->waiting;
+		if (why == CORE_WHY_SLOT)
+			return &c->waiting;
+		if (why != CORE_WHY_POOL)
+			return NULL; /* it waits for something that has no line */
+		pool = graph_pool(c, i);
+		return pool ? &pool->waiting : &c->unpooled;
 	case CORE_STOPPED:
 	case CORE_BACKOFF:
 	case CORE_EXITED:

@@ -33,8 +33,36 @@ static const char *const event_names[CORE_EVENT_MAX] = {
 	[CORE_EVENT_STARTED] = "started",
 	[CORE_EVENT_ENDED] = "ended",
 	[CORE_EVENT_GONE] = "gone",
+	[CORE_EVENT_MAINPID] = "mainpid",
+	[CORE_EVENT_HOOK] = "hook",
+	[CORE_EVENT_READY] = "ready",
+	[CORE_EVENT_ALIVE] = "alive",
+	[CORE_EVENT_TRIGGER] = "trigger",
+	[CORE_EVENT_EXTEND] = "extend",
+	[CORE_EVENT_HEALTH] = "health",
+	[CORE_EVENT_SCHEDULED] = "scheduled",
 	[CORE_EVENT_DEADLINE] = "deadline",
-	[CORE_EVENT_SLOT] = "slot",
+	[CORE_EVENT_SETTLE] = "settle",
+};
+
+static const char *const phase_names[CORE_PHASE_MAX] = {
+	[CORE_PHASE_NONE] = "",
+	[CORE_PHASE_PRE_START] = "pre-start",
+	[CORE_PHASE_EXEC] = "exec",
+	[CORE_PHASE_FORKED] = "forked",
+	[CORE_PHASE_READY] = "ready",
+	[CORE_PHASE_DEPENDENTS] = "dependents",
+	[CORE_PHASE_PRE_STOP] = "pre-stop",
+	[CORE_PHASE_STOP_COMMAND] = "stop-command",
+	[CORE_PHASE_SIGNAL] = "signal",
+	[CORE_PHASE_CANCELLED] = "cancelled",
+	[CORE_PHASE_POST_STOP] = "post-stop",
+};
+
+static const char *const health_names[CORE_HEALTH_MAX] = {
+	[CORE_HEALTH_UNKNOWN] = "unknown",
+	[CORE_HEALTH_GOOD] = "healthy",
+	[CORE_HEALTH_BAD] = "unhealthy",
 };
 
 const char *core_state_to_string(enum core_state s)
@@ -56,6 +84,16 @@ int core_state_from_string(const char *text, enum core_state *ret_state)
 const char *core_event_to_string(enum core_event_type t)
 {
 	return event_names[t];
+}
+
+const char *core_phase_to_string(enum core_phase p)
+{
+	return phase_names[p];
+}
+
+const char *core_health_to_string(enum core_health h)
+{
+	return health_names[h];
 }
 
 static void put(char text[static CORE_REASON_SIZE], const char *format, ...) _printf_(2, 3);
@@ -96,31 +134,121 @@ const char *core_end_to_text(enum core_end end, int status, const char *stage_te
 	return ret_text;
 }
 
-static void put_end(const struct core_record *r, const char *stage_text,
-	const char *(*error_text)(int), char text[static CORE_REASON_SIZE])
+/* What is being put into words, and where to. */
+struct telling {
+	const struct core_slot *slot;
+	uint32_t service;
+	const struct core_words *words;
+	char *text;
+};
+
+static void put_end(const struct telling *t)
 {
+	const struct core_record *r = &t->slot->record;
 	char end[CORE_REASON_SIZE];
 
-	put(text, "%s",
-		core_end_to_text(
-			(enum core_end)r->end, (int)r->end_status, stage_text, error_text, end));
+	put(t->text, "%s",
+		core_end_to_text((enum core_end)r->end, (int)r->end_status, t->words->stage_text,
+			t->words->error_text, end));
 }
 
-static void put_stopping(const struct core_slot *s, char text[static CORE_REASON_SIZE])
+static const char *cause_text(
+	const struct core_slot *s, enum core_cause cause, char span[static USEC_SPAN_SIZE])
 {
-	const struct core_record *r = &s->record;
-	char name[SIGNAL_NAME_SIZE], span[USEC_SPAN_SIZE];
+	switch (cause) {
+	case CORE_CAUSE_START_TIMEOUT:
+		usec_span(s->policy->ready_timeout_usec, span);
+		return s->policy->type == SPEC_TYPE_ONESHOT ? "did not end within "
+							    : "was not ready within ";
+	case CORE_CAUSE_WATCHDOG:
+		usec_span(s->policy->watchdog_usec, span);
+		return "gave no sign of life for ";
+	case CORE_CAUSE_UNHEALTHY:
+		return "unhealthy";
+	case CORE_CAUSE_PRE_START:
+		return "its pre-start hook failed";
+	case CORE_CAUSE_NO_MAIN:
+		return "left no main process behind";
+	case CORE_CAUSE_NONE:
+	case CORE_CAUSE_MAX:
+		break;
+	}
+	return "";
+}
 
-	if (r->killed && r->main_ended)
-		put(text, "; KILL sent to the rest of its processes");
-	else if (r->killed)
-		put(text, "; KILL sent");
-	else if (r->main_ended)
-		put(text, "; waiting for the rest of its processes, KILL after %s",
-			usec_span(s->policy->stop_timeout_usec, span));
-	else
-		put(text, "; %s sent, KILL after %s", signal_name(r->signo, name),
-			usec_span(s->policy->stop_timeout_usec, span));
+/* How a run ended: by a cause of ours, and then as its process made of that. */
+static void put_how(const struct telling *t, enum core_cause cause)
+{
+	char span[USEC_SPAN_SIZE] = "";
+	const char *text = cause_text(t->slot, cause, span);
+
+	put(t->text, "%s%s", text, span);
+	if (cause != CORE_CAUSE_NONE && t->slot->record.end != CORE_END_NONE)
+		put(t->text, ", ");
+	put_end(t);
+}
+
+static enum core_cause cause_of(const struct telling *t)
+{
+	return (enum core_cause)t->slot->record.cause;
+}
+
+static void put_after(const struct telling *t, const char *signal)
+{
+	char span[USEC_SPAN_SIZE];
+
+	put(t->text, "; %s, KILL after %s", signal,
+		usec_span(t->slot->policy->stop_timeout_usec, span));
+}
+
+static void put_signal(const struct telling *t)
+{
+	const struct core_record *r = &t->slot->record;
+	char name[SIGNAL_NAME_SIZE], sent[SIGNAL_NAME_SIZE + 8];
+
+	if (r->killed && r->main_ended) {
+		put(t->text, "; KILL sent to the rest of its processes");
+	} else if (r->killed) {
+		put(t->text, "; KILL sent");
+	} else if (r->main_ended) {
+		put_after(t, "waiting for the rest of its processes");
+	} else if (r->signo == 0) {
+		put_after(t, "its stop command has ended");
+	} else {
+		snprintf(sent, sizeof(sent), "%s sent", signal_name(r->signo, name));
+		put_after(t, sent);
+	}
+}
+
+static void put_stopping(const struct telling *t)
+{
+	switch ((enum core_phase)t->slot->record.phase) {
+	case CORE_PHASE_DEPENDENTS:
+		put(t->text, "; waiting for services that need it to stop");
+		break;
+	case CORE_PHASE_PRE_STOP:
+		put(t->text, "; its pre-stop hook runs");
+		break;
+	case CORE_PHASE_STOP_COMMAND:
+		put_after(t, "its stop command runs");
+		break;
+	case CORE_PHASE_CANCELLED:
+		put(t->text, "; ending its pre-start hook");
+		break;
+	case CORE_PHASE_POST_STOP:
+		put(t->text, "; its post-stop hook runs");
+		break;
+	default:
+		put_signal(t);
+		break;
+	}
+}
+
+static const char *name_of(const struct telling *t, uint32_t service)
+{
+	const char *name = service == NO_SERVICE ? "" : t->words->name(t->words->userdata, service);
+
+	return name[0] ? name : "another service";
 }
 
 static const char *asked_for(enum core_why why)
@@ -136,57 +264,120 @@ static const char *asked_for(enum core_why why)
 		return "its configuration has changed";
 	case CORE_WHY_REMOVED:
 		return "removed from the configuration";
-	case CORE_WHY_PREDECESSOR:
-		return "waiting for the end of the service whose place it takes";
 	case CORE_WHY_NEVER_STARTED:
 		return "not started yet";
-	case CORE_WHY_SLOT:
-		return "waiting: as many services as max-starting allows are starting";
-	case CORE_WHY_NONE:
-	case CORE_WHY_AUTOSTART:
-	case CORE_WHY_ENDED:
-	case CORE_WHY_LEFTOVERS:
-	case CORE_WHY_GAVE_UP:
-	case CORE_WHY_MAX:
-		break;
+	case CORE_WHY_SCHEDULE:
+		return "its next run is due";
+	default:
+		return "";
 	}
-	return "";
 }
 
-const char *core_reason(const struct core *c, uint32_t service, const char *stage_text,
-	const char *(*error_text)(int), char ret_text[static CORE_REASON_SIZE])
+/* Why it was stopped, or is being stopped. */
+static void put_why(const struct telling *t)
+{
+	const struct core_record *r = &t->slot->record;
+
+	switch ((enum core_why)r->why) {
+	case CORE_WHY_DEPENDENCY:
+		put(t->text, "'%s', which it requires, is not there", name_of(t, r->blocker));
+		break;
+	case CORE_WHY_CONFLICT:
+		put(t->text, "conflicts with '%s'", name_of(t, r->blocker));
+		break;
+	case CORE_WHY_LEFTOVERS:
+	case CORE_WHY_CAUSE:
+		put_how(t, cause_of(t));
+		break;
+	default:
+		put(t->text, "%s", asked_for((enum core_why)r->why));
+		break;
+	}
+}
+
+static void put_waiting(const struct telling *t)
+{
+	const struct core_record *r = &t->slot->record;
+
+	switch ((enum core_why)r->why) {
+	case CORE_WHY_DEPENDENCY:
+		put(t->text, "waiting for '%s'%s", name_of(t, r->blocker),
+			t->slot->stuck ? ", which is not going to start by itself" : "");
+		break;
+	case CORE_WHY_CONFLICT:
+		put(t->text, "waiting for the end of '%s', with which it conflicts",
+			name_of(t, r->blocker));
+		break;
+	case CORE_WHY_POOL:
+		put(t->text, "waiting for a slot of pool '%s'",
+			t->words->pool(t->words->userdata, t->service));
+		break;
+	case CORE_WHY_SLOT:
+		put(t->text, "waiting: as many services as max-starting allows are starting");
+		break;
+	case CORE_WHY_PREDECESSOR:
+		put(t->text, "waiting for the end of the service whose place it takes");
+		break;
+	case CORE_WHY_SCHEDULE:
+		put(t->text, "waiting for its schedule");
+		if (r->end != CORE_END_NONE) {
+			put(t->text, "; last run: ");
+			put_how(t, cause_of(t));
+		}
+		break;
+	default:
+		break;
+	}
+}
+
+static void put_starting(const struct telling *t)
+{
+	const struct core_record *r = &t->slot->record;
+
+	if (r->why == CORE_WHY_ENDED) {
+		put(t->text, "restarted: ");
+		put_how(t, (enum core_cause)r->last_cause);
+	} else if (r->why == CORE_WHY_NEEDED && r->blocker != NO_SERVICE) {
+		put(t->text, "needed by '%s'", name_of(t, r->blocker));
+	}
+	if (r->state != CORE_STARTING)
+		return;
+	if (r->phase == CORE_PHASE_PRE_START)
+		put(t->text, "%sits pre-start hook runs", t->text[0] ? "; " : "");
+	else if (r->phase == CORE_PHASE_FORKED)
+		put(t->text, "%swaiting for its main process", t->text[0] ? "; " : "");
+}
+
+const char *core_reason(const struct core *c, uint32_t service, const struct core_words *words,
+	char ret_text[static CORE_REASON_SIZE])
 {
 	const struct core_slot *s = &c->slots[service];
-	const struct core_record *r = &s->record;
-	enum core_why why = (enum core_why)r->why;
+	const struct telling t = {s, service, words, ret_text};
 	char span[USEC_SPAN_SIZE];
 
 	ret_text[0] = '\0';
-	switch ((enum core_state)r->state) {
+	switch ((enum core_state)s->record.state) {
 	case CORE_STOPPED:
+		put_why(&t);
+		break;
 	case CORE_WAITING:
-		put(ret_text, "%s", asked_for(why));
+		put_waiting(&t);
 		break;
 	case CORE_STARTING:
 	case CORE_RUNNING:
-		if (why == CORE_WHY_ENDED) {
-			put(ret_text, "restarted: ");
-			put_end(r, stage_text, error_text, ret_text);
-		}
+		put_starting(&t);
 		break;
 	case CORE_STOPPING:
-		put(ret_text, "%s", asked_for(why));
-		if (why == CORE_WHY_LEFTOVERS)
-			put_end(r, stage_text, error_text, ret_text);
-		put_stopping(s, ret_text);
+		put_why(&t);
+		put_stopping(&t);
 		break;
 	case CORE_BACKOFF:
 	case CORE_EXITED:
-		put_end(r, stage_text, error_text, ret_text);
+		put_how(&t, cause_of(&t));
 		break;
 	case CORE_FAILED:
-		put_end(r, stage_text, error_text, ret_text);
-		if (why == CORE_WHY_GAVE_UP)
+		put_how(&t, cause_of(&t));
+		if (s->record.why == CORE_WHY_GAVE_UP)
 			put(ret_text, "; gave up after %u automatic restart%s in %s",
 				s->policy->restart_limit, s->policy->restart_limit == 1 ? "" : "s",
 				usec_span(s->policy->restart_window_usec, span));

@@ -38,7 +38,8 @@ unsigned restart_count_in_window(
 
 bool restart_is_success(const struct spec_policy *p, const struct core_record *r)
 {
-	return r->end == CORE_END_EXITED && r->end_status >= 0 && r->end_status < 256 &&
+	return r->cause == CORE_CAUSE_NONE && r->end == CORE_END_EXITED && r->end_status >= 0 &&
+	       r->end_status < 256 &&
 	       (p->success_codes[r->end_status / 64] >> (r->end_status % 64) & 1) != 0;
 }
 
@@ -47,15 +48,35 @@ bool restart_is_stable(const struct spec_policy *p, bool was_ready, usec_t ran_u
 	return was_ready && p->stable_after_usec > 0 && ran_usec >= p->stable_after_usec;
 }
 
+/* It was no end of its own, or none that anybody could ask a process for. */
+static bool is_abnormal(const struct core_record *r)
+{
+	switch ((enum core_cause)r->cause) {
+	case CORE_CAUSE_START_TIMEOUT:
+	case CORE_CAUSE_WATCHDOG:
+	case CORE_CAUSE_UNHEALTHY:
+		return true;
+	case CORE_CAUSE_PRE_START:
+	case CORE_CAUSE_NO_MAIN:
+		return false;
+	case CORE_CAUSE_NONE:
+	case CORE_CAUSE_MAX:
+		break;
+	}
+	return r->end == CORE_END_SIGNALLED || r->end == CORE_END_DUMPED;
+}
+
 bool restart_is_wanted(const struct spec_policy *p, const struct core_record *r)
 {
+	if (r->cause == CORE_CAUSE_UNHEALTHY) /* that key says what follows */
+		return p->health_action == SPEC_ACTION_RESTART;
 	switch (p->restart) {
 	case SPEC_RESTART_ALWAYS:
 		return true;
 	case SPEC_RESTART_ON_FAILURE:
 		return !restart_is_success(p, r);
 	case SPEC_RESTART_ON_ABNORMAL:
-		return r->end == CORE_END_SIGNALLED || r->end == CORE_END_DUMPED;
+		return is_abnormal(r);
 	case SPEC_RESTART_NEVER:
 	case SPEC_RESTART_MAX:
 		break;

@@ -176,9 +176,14 @@ bool core_cell_is_bug(enum core_state state, enum input in);
 /* An input to a service, by the core itself and for the sake of another service. */
 bool core_move(struct core *c, uint32_t i, enum input in, uint32_t other, usec_t now);
 
+static inline bool core_is_live_state(enum core_state state)
+{
+	return state == CORE_STARTING || state == CORE_RUNNING || state == CORE_STOPPING;
+}
+
 static inline bool core_is_live(const struct core_record *r)
 {
-	return r->state == CORE_STARTING || r->state == CORE_RUNNING || r->state == CORE_STOPPING;
+	return core_is_live_state((enum core_state)r->state);
 }
 
 /* --- change.c: the only functions that write a state, and what is to be done --- */

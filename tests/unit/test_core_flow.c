@@ -6,11 +6,6 @@
 
 #define SEC USEC_PER_SEC
 
-static const char *error_text(int e)
-{
-	return e == ENOENT ? "No such file or directory" : "?";
-}
-
 static void has_state(const struct rig *g, uint32_t i, enum core_state state)
 {
 	assert_string_equal(core_state_to_string((enum core_state)rig_record(g, i)->state),
@@ -19,9 +14,7 @@ static void has_state(const struct rig *g, uint32_t i, enum core_state state)
 
 static void has_reason(const struct rig *g, uint32_t i, const char *expected)
 {
-	char text[CORE_REASON_SIZE];
-
-	assert_string_equal(core_reason(g->core, i, "cannot execute", error_text, text), expected);
+	assert_string_equal(rig_reason(g, i, "cannot execute"), expected);
 }
 
 static void signalled(const struct rig *g, uint32_t i, int signo, enum spec_kill scope)
@@ -521,7 +514,7 @@ static void a_shutdown_loses_patience_after_the_longest_stop_timeout(void **stat
 static void nothing_starts_during_a_shutdown(void **state _unused_)
 {
 	static const enum core_event_type requests[] = {
-		CORE_EVENT_START, CORE_EVENT_AUTOSTART, CORE_EVENT_RESTART, CORE_EVENT_SLOT};
+		CORE_EVENT_START, CORE_EVENT_AUTOSTART, CORE_EVENT_RESTART, CORE_EVENT_SETTLE};
 	_cleanup_rig_ struct rig g;
 
 	rig_init(&g, 4, 0);
@@ -591,7 +584,8 @@ static void a_shutdown_in_a_hurry_kills_at_once(void **state _unused_)
 static void a_reason_is_cut_where_it_does_not_fit(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
-	char stage[2 * CORE_REASON_SIZE], text[CORE_REASON_SIZE];
+	char stage[2 * CORE_REASON_SIZE];
+	const char *text;
 
 	memset(stage, 'x', sizeof(stage) - 1);
 	stage[sizeof(stage) - 1] = '\0';
@@ -600,12 +594,13 @@ static void a_reason_is_cut_where_it_does_not_fit(void **state _unused_)
 	rig_ask(&g, 0, CORE_EVENT_START);
 	rig_end(&g, 0, CORE_END_SPAWN_FAILED, ENOENT, false);
 	rig_deadline(&g, 0);
-	core_reason(g.core, 0, "", error_text, text);
+
+	text = rig_reason(&g, 0, "");
 	assert_string_equal(text, "restarted: No such file or directory");
 	rig_end(&g, 0, CORE_END_SPAWN_FAILED, ENOENT, false);
-	core_reason(g.core, 0, stage, error_text, text);
+	text = rig_reason(&g, 0, stage);
 	assert_int_equal(strlen(text), CORE_REASON_SIZE - 1);
-	core_reason(g.core, 0, "cannot execute", error_text, text);
+	text = rig_reason(&g, 0, "cannot execute");
 	assert_string_equal(text, "cannot execute: No such file or directory; "
 				  "gave up after 1 automatic restart in 1min");
 }

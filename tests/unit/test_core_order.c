@@ -109,10 +109,10 @@ static void a_recovered_engine_gives_places_that_were_left_free(void **state _un
 	core_add(g.core, 0, &g.policies[0], &waiting[0], g.now);
 	core_add(g.core, 1, &g.policies[1], &waiting[1], g.now);
 	core_add(g.core, 2, &g.policies[2], rig_record(&old, 2), g.now);
-	rig_ask(&g, 0, CORE_EVENT_SLOT); /* whomever it is told: 1 was first */
+	rig_ask(&g, 0, CORE_EVENT_SETTLE); /* whomever it is told: 1 was first */
 	has_state(&g, 1, CORE_STARTING);
 	has_state(&g, 0, CORE_WAITING);
-	rig_ask(&g, 0, CORE_EVENT_SLOT);
+	rig_ask(&g, 0, CORE_EVENT_SETTLE);
 	has_state(&g, 0, CORE_WAITING);
 }
 
@@ -164,7 +164,7 @@ static void late_and_repeated_news_change_nothing(void **state _unused_)
 				assert_memory_equal(&before, rig_record(&g, 0), sizeof(before));
 			}
 		}
-		rig_ask(&g, 0, CORE_EVENT_SLOT);
+		rig_ask(&g, 0, CORE_EVENT_SETTLE);
 		assert_int_equal(g.n_changes, 0);
 	}
 }

@@ -560,7 +560,7 @@ static void something_happens(struct world *w)
 {
 	static const enum core_event_type requests[] = {CORE_EVENT_START, CORE_EVENT_START,
 		CORE_EVENT_AUTOSTART, CORE_EVENT_STOP, CORE_EVENT_RESTART, CORE_EVENT_RESET,
-		CORE_EVENT_KILL, CORE_EVENT_SLOT, CORE_EVENT_SIGNAL, CORE_EVENT_UNBLOCK};
+		CORE_EVENT_KILL, CORE_EVENT_SETTLE, CORE_EVENT_SIGNAL, CORE_EVENT_UNBLOCK};
 	uint32_t i = below(w, N);
 	unsigned what = below(w, 100);
 

@@ -49,6 +49,8 @@ static inline struct spec_policy rig_policy(void)
 		.stop_signal = SIGTERM,
 		.stop_timeout_usec = 10 * USEC_PER_SEC,
 		.stop_kill = SPEC_KILL_GROUP,
+		.ready_timeout_usec = USEC_INFINITY,
+		.hook_timeout_usec = 30 * USEC_PER_SEC,
 	};
 }
 
@@ -181,6 +183,29 @@ static inline void rig_restore(struct rig *g, const struct rig *from, unsigned m
 	}
 }
 
+static inline const char *rig_error_text(int error)
+{
+	return strerror(error);
+}
+
+static inline const char *rig_name(const void *userdata, uint32_t service)
+{
+	static char names[RIG_SERVICES][16];
+
+	(void)userdata;
+	snprintf(names[service], sizeof(names[service]), "s%u", service);
+	return names[service];
+}
+
+/* Its reason in words; the text is valid until the next call. */
+static inline const char *rig_reason(const struct rig *g, uint32_t i, const char *stage_text)
+{
+	static char text[CORE_REASON_SIZE];
+	struct core_words words = {stage_text, rig_error_text, rig_name, rig_name, NULL};
+
+	return core_reason(g->core, i, &words, text);
+}
+
 static inline void rig_same_record(const struct core_record *a, const struct core_record *b)
 {
 #define SAME(field) assert_int_equal(a->field, b->field)
@@ -209,6 +234,12 @@ static inline void rig_same_record(const struct core_record *a, const struct cor
 	SAME(started_usec);
 	SAME(ended_usec);
 	SAME(deadline_usec);
+	SAME(phase);
+	SAME(cause);
+	SAME(health);
+	SAME(n_unhealthy);
+	SAME(queued);
+	SAME(due_usec);
 #undef SAME
 	assert_memory_equal(a->starts_msec, b->starts_msec, a->n_starts * sizeof(uint32_t));
 }
