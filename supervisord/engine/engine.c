@@ -24,6 +24,7 @@
 #include "engine/publish.h"
 #include "engine/reload/apply.h"
 #include "engine/reload/config.h"
+#include "engine/reload/links.h"
 #include "engine/service.h"
 #include "engine/services.h"
 #include "engine/systemd.h"
@@ -136,6 +137,9 @@ static void redo(struct engine *e, struct service *s)
 
 	if (state != CORE_STARTING && state != CORE_RUNNING && state != CORE_STOPPING)
 		return;
+	if (r->phase == CORE_PHASE_PRE_START || r->phase == CORE_PHASE_CANCELLED ||
+		r->phase == CORE_PHASE_POST_STOP)
+		return; /* there is no process: its hook is all there is, see perform_again() */
 	/*
 	 * A spawn on its way: the launcher takes it as the one it has (maybe still in exec, and
 	 * so not told of yet), or starts it now. Also where a stop has been asked for since:
@@ -159,10 +163,21 @@ static void redo(struct engine *e, struct service *s)
 	}
 }
 
+/* In the order of their dependencies, so that each finds what it comes after on its way. */
 static void autostart(struct engine *e)
 {
-	for (uint32_t i = 0; i < e->n_services && !core_is_shutting_down(e->core); i++) {
-		struct service *s = e->services[i];
+	uint32_t n = e->n_services;
+	_cleanup_free_
+	struct service **services = malloc((n ? n : 1) * sizeof(*services));
+
+	if (!services) {
+		log_error("no memory to start services");
+		return;
+	}
+	memcpy(services, e->services, n * sizeof(*services));
+	links_sort(e, services, n, false);
+	for (uint32_t i = 0; i < n && !core_is_shutting_down(e->core); i++) {
+		struct service *s = services[i];
 		struct core_event event = {.type = CORE_EVENT_AUTOSTART, .service = s->id};
 
 		s->fresh = false;
@@ -190,10 +205,8 @@ void engine_synced(struct engine *e)
 		autostart(e);
 	else
 		apply_finish(e, head->config_op[e->config], NULL);
-	/* A place to start may have become free just when the last engine died. */
-	if (e->n_services > 0)
-		engine_event(e, &(struct core_event){
-					.type = CORE_EVENT_SLOT, .service = e->services[0]->id});
+	/* The last engine may have died before others had heard of a change. */
+	engine_event(e, &(struct core_event){.type = CORE_EVENT_SETTLE});
 	e->store.area.head->flags |= RECOVERY_STARTED;
 	uplink_send_plain(e, LINK_RECOVERED, 0, 0);
 	reload_resume(e);

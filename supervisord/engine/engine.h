@@ -11,7 +11,6 @@
 #include "base/list.h"
 #include "conf/load.h"
 #include "core/core.h"
-#include "engine/command.h"
 #include "engine/control/events.h"
 #include "engine/control/server.h"
 #include "engine/logs/pump.h"
@@ -20,6 +19,7 @@
 #include "engine/options.h"
 #include "engine/queue.h"
 #include "engine/reload/reload.h"
+#include "engine/run/command.h"
 #include "engine/store.h"
 #include "engine/systemd.h"
 #include "engine/tree/tree.h"
@@ -77,6 +77,7 @@ struct service {
 	bool cgroup_spent; /* was killed as a whole: not to be used again */
 	pid_t main_pid; /* of this or the last generation: also the id of its session */
 	struct uplink_outbox outbox; /* what the launcher has yet to be told */
+	struct uplink_adoption adoption; /* what it was asked, and has yet to answer */
 	struct tree_watch *watch; /* while its tree is waited for */
 	struct list waiters; /* items of requests that wait for it */
 	struct service_exit exits[SERVICE_EXITS]; /* newest first */

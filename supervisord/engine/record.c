@@ -18,7 +18,8 @@ _Static_assert(CORE_MAX_OPS == RECOVERY_OPS, "and the requests");
 	X(state) X(why) X(then) X(end) X(stage) X(desired_up) X(killed) X(main_ended) X(signo)  \
 	X(user_signo) X(n_starts) X(pid) X(end_status) X(restarts) X(streak) X(signal_op)       \
 	X(generation) X(start_order) X(ready_order) X(since_usec) X(started_usec) X(ended_usec) \
-	X(deadline_usec)
+	X(deadline_usec) X(phase) X(cause) X(last_cause) X(health) X(early) X(queued)           \
+	X(automatic) X(n_unhealthy) X(blocker) X(due_usec)
 
 /* The same of a service. */
 #define FIELDS_OF_SERVICE(X)                                                              \

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "engine/reload/config.h"
+#include "engine/services.h"
 
 static void on_deadline(struct loop_timer *t)
 {
@@ -289,6 +290,17 @@ void service_spawn_failed(struct service *s, int error)
 	engine_note_ended(s->engine, s, &m);
 }
 
+void service_main_refused(struct service *s, pid_t pid, int error)
+{
+	if (error == ECHILD)
+		log_info("service '%s': its process %d becomes its main process when the present "
+			 "one has ended",
+			s->name, (int)pid);
+	else
+		log_warning("service '%s': process %d can't be its main process: %s", s->name,
+			(int)pid, strerror(error));
+}
+
 static const char *error_text(int error)
 {
 	return strerror(error);
@@ -300,11 +312,27 @@ static const char *stage_text(uint8_t stage)
 				      : "cannot start";
 }
 
+static const char *name_of(const void *userdata, uint32_t id)
+{
+	const struct service *s = services_by_id(userdata, id);
+
+	return s ? s->name : "";
+}
+
+static const char *pool_of(const void *userdata, uint32_t id)
+{
+	const struct service *s = services_by_id(userdata, id);
+	const struct spec_service *spec = s && s->next ? s->next : s ? s->spec : NULL;
+
+	return spec && spec->pool ? spec->pool : "";
+}
+
 const char *service_reason(const struct service *s, char ret_text[static CORE_REASON_SIZE])
 {
-	const struct core_record *r = core_record(s->engine->core, s->id);
+	struct core_words words = {stage_text(core_record(s->engine->core, s->id)->stage),
+		error_text, name_of, pool_of, s->engine};
 
-	return core_reason(s->engine->core, s->id, stage_text(r->stage), error_text, ret_text);
+	return core_reason(s->engine->core, s->id, &words, ret_text);
 }
 
 const char *service_exit_text(const struct service_exit *x, char ret_text[static CORE_REASON_SIZE])

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "engine/reload/links.h"
 #include "engine/service.h"
 
 /* Services often end together: one look serves them all. */
@@ -138,7 +139,9 @@ static void enter(struct engine *e, struct service *s, const struct core_record 
 	struct core_record fresh = {.state = CORE_STOPPED,
 		.why = CORE_WHY_NEVER_STARTED,
 		.since_usec = e->loop.now_usec,
-		.deadline_usec = USEC_INFINITY};
+		.deadline_usec = USEC_INFINITY,
+		.blocker = CORE_NO_SERVICE,
+		.due_usec = USEC_INFINITY};
 
 	if (!record) {
 		fresh.generation = service_last_generation(e, s->id);
@@ -325,6 +328,7 @@ int services_init(struct engine *e)
 {
 	_cleanup_roster_ struct roster roster = {0};
 	struct services_addition addition = {0};
+	struct core_graph *graph;
 	int r;
 
 	e->core = core_new(0, e->spec->max_starting);
@@ -339,11 +343,14 @@ int services_init(struct engine *e)
 		r = roster_init(&roster, e->spec);
 	if (r == 0)
 		r = services_prepare(e, &roster, e->config, &addition);
-	if (r < 0)
-		return r;
-	services_take_in(e, &roster, &addition);
+	if (r == 0)
+		r = links_make(e, e->spec, &roster, &addition, &graph);
+	if (r == 0) {
+		services_take_in(e, &roster, &addition);
+		core_set_graph(e->core, graph);
+	}
 	services_addition_fini(&addition);
-	return 0;
+	return r;
 }
 
 void services_fini(struct engine *e)

@@ -70,6 +70,20 @@ int uplink_kill_cgroup(struct engine *e, struct service *s)
 	return uplink_send(e, &m, NULL, 0);
 }
 
+int uplink_adopt(struct service *s, pid_t pid, int pidfd)
+{
+	struct link_message m = {.type = LINK_ADOPT,
+		.id = s->id,
+		.generation = core_record(s->engine->core, s->id)->generation,
+		.pid = pid};
+	int r = uplink_send(s->engine, &m, &pidfd, 1);
+	bool ended = s->adoption.generation == m.generation && s->adoption.ended;
+
+	if (r == 0)
+		s->adoption = (struct uplink_adoption){pid, m.generation, ended};
+	return r;
+}
+
 int uplink_take_kept(struct engine *e, enum link_keep tag)
 {
 	return TAKE_FD(e->uplink.kept[tag]);
@@ -233,7 +247,8 @@ static void on_started(
 {
 	struct engine *e = s->engine;
 	const struct core_record *r = core_record(e->core, m->id);
-	struct core_event event = {.type = CORE_EVENT_STARTED,
+	bool adopted = (m->started.flags & LINK_STARTED_ADOPTED) != 0;
+	struct core_event event = {.type = adopted ? CORE_EVENT_MAINPID : CORE_EVENT_STARTED,
 		.service = m->id,
 		.generation = m->generation,
 		.pid = m->pid,
@@ -245,6 +260,8 @@ static void on_started(
 		uplink_tell(s, UPLINK_RELEASE);
 		return;
 	}
+	if (m->pid == s->adoption.pid)
+		s->adoption = (struct uplink_adoption){0};
 	s->pidfd_inode = m->started.pidfd_inode;
 	s->main_pid = m->pid;
 	s->started_realtime_usec = m->started.realtime_usec;
@@ -254,6 +271,31 @@ static void on_started(
 	tree_verify(s, m->pid);
 	service_take_pipes(s, fds, n_fds);
 	engine_event(e, &event);
+}
+
+static bool is_being_adopted(const struct service *s, const struct link_message *m)
+{
+	return s->adoption.pid > 0 && s->adoption.generation == m->generation;
+}
+
+static void on_refused(struct service *s, const struct link_message *m)
+{
+	bool ended = s->adoption.ended;
+
+	if (!is_being_adopted(s, m) || s->adoption.pid != m->pid)
+		return; /* another one has been asked for since */
+	s->adoption = (struct uplink_adoption){0};
+	if (ended)
+		uplink_tell(s, UPLINK_REFETCH); /* it was an end, and is told again */
+	service_main_refused(s, m->pid, (int)m->value);
+}
+
+static void on_exited(struct service *s, const struct link_message *m)
+{
+	if (is_being_adopted(s, m))
+		s->adoption.ended = true; /* not acknowledged, so the launcher keeps it */
+	else
+		engine_note_ended(s->engine, s, m);
 }
 
 /*
@@ -308,7 +350,11 @@ static void on_message(
 		on_started(s, m, fds, n_fds, lost);
 		return;
 	case LINK_EXITED:
-		engine_note_ended(e, s, m);
+		on_exited(s, m);
+		return;
+	case LINK_REFUSED:
+		if (s)
+			on_refused(s, m);
 		return;
 	case LINK_SIGNALLED:
 		/* Heard twice by two engines it does no harm, and lost between them it would. */

@@ -33,6 +33,13 @@ struct uplink_outbox {
 	uint8_t scope; /* enum spec_kill */
 };
 
+/* Until it is answered, an end is not judged: it may be that of the process before. */
+struct uplink_adoption {
+	pid_t pid; /* 0: none is under way */
+	uint64_t generation;
+	bool ended; /* EXITED has come meanwhile */
+};
+
 struct uplink {
 	struct loop_source source;
 	struct loop_timer refetch;
@@ -70,3 +77,11 @@ void uplink_send_plain(struct engine *e, enum link_type type, uint32_t value, in
 int uplink_kill_pidfd(struct service *s, int pidfd, int signo);
 /* Kills all of a service's cgroup. 0 or -errno. */
 int uplink_kill_cgroup(struct engine *e, struct service *s);
+
+/*
+ * Asks for another main process of the current generation, which has been started. The pidfd
+ * stays the caller's, who has made sure that the process is one of the service's. The answer
+ * is CORE_EVENT_MAINPID or service_main_refused(). Asking again, or for another one in
+ * between, does no harm: the last one counts. 0 or -errno.
+ */
+int uplink_adopt(struct service *s, pid_t pid, int pidfd);

@@ -21,6 +21,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
+#include "launcher/adopt.h"
 #include "launcher/engine_process.h"
 #include "launcher/orders.h"
 #include "launcher/outbox.h"
@@ -171,7 +172,7 @@ static void record_exit(
 	/* The error pipe may have more to say than that it ended with 127. */
 	if (spawn_progress(&l->spawner, e, true))
 		orders_spawn_over(l, e);
-	if (!e->ended)
+	if (!e->ended && !adopt_successor(l, e))
 		table_ended(&l->table, e, &end);
 }
 

@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "launcher/adopt.h"
 #include "launcher/deputy.h"
 #include "launcher/outbox.h"
 
@@ -88,6 +89,19 @@ static void order_spawn(struct launcher *l, struct order *o)
 			&l->spawner, &l->table, e, o->fds[0], l->kept[LINK_KEEP_CGROUP], &stage);
 	if (r < 0)
 		fail_spawn(l, e, -r, stage);
+}
+
+static void order_adopt(struct launcher *l, struct order *o)
+{
+	struct entry *e = table_find(&l->table, o->m.id, o->m.generation);
+
+	if (!e)
+		log_debug("service %" PRIu32 ": generation %" PRIu64 " is over, nothing is adopted",
+			o->m.id, o->m.generation);
+	else if (o->lost_fds)
+		table_refused(&l->table, e, o->m.pid, EMFILE);
+	else
+		adopt(l, e, o->m.pid, TAKE_FD(o->fds[0]));
 }
 
 /* What the kernel refused, for want of CAP_KILL. */
@@ -265,6 +279,7 @@ static void (*const handlers[LINK_TYPE_MAX])(struct launcher *, struct order *) 
 	[LINK_HELLO] = order_hello,
 	[LINK_RECOVERED] = order_recovered,
 	[LINK_SPAWN] = order_spawn,
+	[LINK_ADOPT] = order_adopt,
 	[LINK_KILL] = order_kill,
 	[LINK_KILL_TREE] = order_kill_tree,
 	[LINK_KILL_PIDFD] = order_kill_pidfd,

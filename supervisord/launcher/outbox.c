@@ -3,7 +3,7 @@
  * when the link takes them. What was told and then lost with an engine is told again
  * because the next engine's HELLO marks everything.
  *
- * The order is part of the contract: kept descriptors, starts, exits by serial,
+ * The order is part of the contract: kept descriptors, starts, refusals, exits by serial,
  * signals, and SYNCED when nothing else is left.
  */
 #include "launcher/outbox.h"
@@ -49,7 +49,7 @@ static int send_start(struct launcher *l, struct entry *e)
 	struct link_message m = {.type = LINK_STARTED,
 		.id = e->service->id,
 		.generation = e->generation,
-		.pid = e->first_pid,
+		.pid = e->told_pid,
 		.started = e->start};
 	int fds[2], r;
 	unsigned n = 0;
@@ -63,13 +63,27 @@ static int send_start(struct launcher *l, struct entry *e)
 	return r;
 }
 
+static int send_refusal(struct launcher *l, struct entry *e)
+{
+	struct link_message m = {.type = LINK_REFUSED,
+		.id = e->service->id,
+		.generation = e->generation,
+		.pid = e->refused,
+		.value = (uint32_t)e->refusal};
+	int r = link_send(l->engine.link, &m, NULL, 0);
+
+	if (r == 0)
+		table_told_refusal(e);
+	return r;
+}
+
 static int send_exit(struct launcher *l, struct entry *e)
 {
 	struct link_message m = {.type = LINK_EXITED,
 		.id = e->service->id,
 		.generation = e->generation,
 		.serial = e->serial,
-		.pid = e->exit.error != 0 ? 0 : e->first_pid,
+		.pid = e->exit.error != 0 ? 0 : e->told_pid,
 		.exit = e->exit};
 	int r = link_send(l->engine.link, &m, NULL, 0);
 
@@ -125,6 +139,9 @@ static int send_next(struct launcher *l)
 	e = table_next_start(&l->table);
 	if (e)
 		return send_start(l, e);
+	e = table_next_refusal(&l->table);
+	if (e)
+		return send_refusal(l, e);
 	e = table_next_exit(&l->table);
 	if (e)
 		return send_exit(l, e);

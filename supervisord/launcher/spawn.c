@@ -288,20 +288,23 @@ static void fill_child(const struct spawner *s, struct child *c, int slot, const
 	c->nofile[1] = s->nofile[1];
 }
 
-static void note_start(const struct spawner *s, struct entry *e, pid_t pid)
+uint64_t spawn_pidfd_inode(const struct spawner *s, int pidfd)
 {
 	struct stat st;
 
+	return s->have_pidfd_inode && sys_fstat(pidfd, &st) == 0 ? st.st_ino : 0;
+}
+
+static void note_start(const struct spawner *s, struct entry *e, pid_t pid)
+{
+	/* Not reaped by anyone but us: the pid is still that process. */
+	_cleanup_close_
+	int pidfd = s->have_pidfd_inode ? sys_pidfd_open(pid) : -1;
+
 	e->start.monotonic_usec = usec_now(CLOCK_MONOTONIC);
 	e->start.realtime_usec = usec_now(CLOCK_REALTIME);
-	if (s->have_pidfd_inode) {
-		/* Not reaped by anyone but us: the pid is still that process. */
-		_cleanup_close_
-		int pidfd = sys_pidfd_open(pid);
-
-		if (pidfd >= 0 && sys_fstat(pidfd, &st) == 0)
-			e->start.pidfd_inode = st.st_ino;
-	}
+	if (pidfd >= 0)
+		e->start.pidfd_inode = spawn_pidfd_inode(s, pidfd);
 }
 
 static int start(struct spawner *s, struct table *t, struct entry *e, const struct child *c,

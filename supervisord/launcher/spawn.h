@@ -69,3 +69,6 @@ int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int plan_fd
  * spawn is over now; e->spawn.failure then tells how (stage 0: exec has happened).
  */
 bool spawn_progress(struct spawner *s, struct entry *e, bool reaped);
+
+/* The number by which the kernel tells processes apart for good; 0 where it has none. */
+uint64_t spawn_pidfd_inode(const struct spawner *s, int pidfd);

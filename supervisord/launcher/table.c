@@ -3,7 +3,8 @@
  * entries. Invariants:
  *   - an entry is found by pid exactly while its process is not reaped;
  *   - table.exits is sorted by serial, since serials are given on appending;
- *   - an entry goes when its exit is acknowledged and its read ends are released.
+ *   - an entry goes when its exit is acknowledged and it is released, which is for the engine
+ *     to say once the generation is over: until then another process of it may be adopted.
  */
 #include "launcher/table.h"
 
@@ -56,6 +57,7 @@ void table_init(struct table *t)
 	t->entries.item_size = sizeof(struct entry);
 	t->services.item_size = sizeof(struct service);
 	list_init(&t->starts);
+	list_init(&t->refusals);
 	list_init(&t->exits);
 	t->next_exit = &t->exits;
 	/* fill the reserves */
@@ -148,9 +150,10 @@ struct entry *table_add(struct table *t, uint32_t id, uint64_t generation, bool 
 	e->generation = generation;
 	s->newest = generation;
 	e->read_fds[0] = e->read_fds[1] = -1;
-	e->spawn.error_fd = e->spawn.slot = -1;
+	e->spawn.error_fd = e->spawn.slot = e->successor_fd = -1;
 	list_append(&s->entries, &e->in_service);
 	list_init(&e->starts);
+	list_init(&e->refusals);
 	list_init(&e->exits);
 	*ret_spare = spare;
 	return e;
@@ -160,7 +163,7 @@ void table_set_pid(struct table *t, struct entry *e, pid_t pid)
 {
 	struct entry **bucket = pid_bucket(t, pid);
 
-	e->pid = e->first_pid = pid;
+	e->pid = e->told_pid = pid;
 	e->next = *bucket;
 	*bucket = e;
 	t->n_alive++;
@@ -179,10 +182,11 @@ void table_clear_pid(struct table *t, struct entry *e)
 	t->n_alive--;
 }
 
-static void drop_read_fds(struct entry *e)
+static void drop_fds(struct entry *e)
 {
 	for (int i = 0; i < 2; i++)
 		e->read_fds[i] = close_fd(e->read_fds[i]);
+	table_set_successor(e, 0, -1);
 	e->released = true;
 }
 
@@ -194,6 +198,7 @@ static void drop_if_done(struct table *t, struct entry *e)
 		return;
 	list_remove(&e->in_service);
 	list_remove(&e->starts);
+	list_remove(&e->refusals);
 	pool_put(&t->entries, e);
 	drop_service_if_done(t, s);
 }
@@ -210,17 +215,50 @@ void table_started(struct table *t, struct entry *e)
 	tell_start(t, e);
 }
 
+static void unlist_exit(struct table *t, struct entry *e)
+{
+	if (t->next_exit == &e->exits)
+		t->next_exit = e->exits.next;
+	list_remove(&e->exits);
+}
+
+void table_adopt(struct table *t, struct entry *e, pid_t pid)
+{
+	table_clear_pid(t, e);
+	unlist_exit(t, e);
+	e->ended = e->acked = false;
+	if (e->refused == pid)
+		list_remove(&e->refusals); /* it was, until now */
+	table_set_successor(e, 0, -1);
+	table_set_pid(t, e, pid);
+	table_started(t, e);
+}
+
+void table_refused(struct table *t, struct entry *e, pid_t pid, int error)
+{
+	e->refused = pid;
+	e->refusal = error;
+	if (list_empty(&e->refusals))
+		list_append(&t->refusals, &e->refusals);
+}
+
+void table_set_successor(struct entry *e, pid_t pid, int pidfd)
+{
+	close_fd(e->successor_fd);
+	e->successor = pid;
+	e->successor_fd = pidfd;
+}
+
 void table_ended(struct table *t, struct entry *e, const struct link_exit *end)
 {
 	table_clear_pid(t, e);
+	table_set_successor(e, 0, -1);
 	e->exit = *end;
 	e->ended = true;
 	e->serial = ++t->last_serial;
 	/* Of a process that never ran nobody wants the output, and it has no STARTED. */
 	if (!e->started)
-		drop_read_fds(e);
-	else if (e->read_fds[0] < 0 && e->read_fds[1] < 0)
-		e->released = true;
+		drop_fds(e);
 	list_append(&t->exits, &e->exits);
 	if (t->next_exit == &t->exits)
 		t->next_exit = &e->exits;
@@ -246,12 +284,19 @@ static void tell_start_of(struct service *s _unused_, struct entry *e, void *tab
 void table_tell_all(struct table *t)
 {
 	table_each(t, tell_start_of, t);
+	while (!list_empty(&t->refusals))
+		list_remove(t->refusals.next); /* who has asked is gone */
 	t->next_exit = t->exits.next;
 }
 
 struct entry *table_next_start(struct table *t)
 {
 	return list_first(&t->starts, struct entry, starts);
+}
+
+struct entry *table_next_refusal(struct table *t)
+{
+	return list_first(&t->refusals, struct entry, refusals);
 }
 
 struct entry *table_next_exit(struct table *t)
@@ -264,6 +309,11 @@ void table_told_start(struct entry *e)
 	list_remove(&e->starts);
 }
 
+void table_told_refusal(struct entry *e)
+{
+	list_remove(&e->refusals);
+}
+
 void table_told_exit(struct table *t, struct entry *e)
 {
 	t->next_exit = e->exits.next;
@@ -271,16 +321,14 @@ void table_told_exit(struct table *t, struct entry *e)
 
 void table_ack(struct table *t, struct entry *e)
 {
-	if (t->next_exit == &e->exits)
-		t->next_exit = e->exits.next;
-	list_remove(&e->exits);
+	unlist_exit(t, e);
 	e->acked = true;
 	drop_if_done(t, e);
 }
 
 void table_release(struct table *t, struct entry *e)
 {
-	drop_read_fds(e);
+	drop_fds(e);
 	drop_if_done(t, e);
 }
 

@@ -42,7 +42,9 @@ struct entry {
 	struct service *service;
 	uint64_t generation, serial;
 	pid_t pid; /* the main process; 0 once it is reaped, or where exec failed */
-	pid_t first_pid; /* the same, for telling */
+	pid_t told_pid; /* the same, for telling, also after its end */
+	pid_t successor; /* the main process once this one has ended, see adopt.h */
+	int successor_fd; /* owned: its pidfd; -1: there is none */
 	int read_fds[2]; /* owned: stdout and stderr, -1 where there is none */
 	uint32_t last_op;
 	bool started; /* exec has happened, as far as anyone can know */
@@ -54,6 +56,9 @@ struct entry {
 	struct entry *next; /* in its bucket by pid */
 	struct list in_service;
 	struct list starts; /* on table.starts while STARTED is to be told */
+	struct list refusals; /* on table.refusals while REFUSED is to be told: */
+	pid_t refused;
+	int refusal; /* errno */
 	struct list exits; /* on table.exits from its end until ACK */
 };
 
@@ -70,6 +75,7 @@ struct table {
 	struct service *by_id[TABLE_BUCKETS];
 	struct pool entries, services;
 	struct list starts; /* STARTED to tell */
+	struct list refusals; /* REFUSED to tell */
 	/*
 	 * Ends that are not acknowledged, by serial. The engine remembers only the last
 	 * serial it has counted, so they are told in this order and no other: those from
@@ -97,6 +103,15 @@ void table_clear_pid(struct table *t, struct entry *e);
 
 /* The start is known to have worked, and is to be told. */
 void table_started(struct table *t, struct entry *e);
+/*
+ * Another process is the main one from now on, which is to be told in place of whatever there
+ * was to tell of the one before.
+ */
+void table_adopt(struct table *t, struct entry *e, pid_t pid);
+/* That this process is not adopted is to be told, in place of an earlier one. */
+void table_refused(struct table *t, struct entry *e, pid_t pid, int error);
+/* Who takes over; the descriptor is the entry's from now on. */
+void table_set_successor(struct entry *e, pid_t pid, int pidfd);
 /* It has ended as `end` says: gives it a serial, to be told. */
 void table_ended(struct table *t, struct entry *e, const struct link_exit *end);
 /* Tell again what was told already (and, to keep the order, all ends after it). */
@@ -106,8 +121,10 @@ void table_tell_all(struct table *t);
 
 /* The entry to be told about next, or NULL; table_told_…() when that went out. */
 struct entry *table_next_start(struct table *t);
+struct entry *table_next_refusal(struct table *t);
 struct entry *table_next_exit(struct table *t);
 void table_told_start(struct entry *e);
+void table_told_refusal(struct entry *e);
 void table_told_exit(struct table *t, struct entry *e);
 
 /* These may free the entry. */

@@ -31,7 +31,9 @@ enum field {
 	FIELD_TAG = 1 << 4,
 	FIELD_SCOPE = 1 << 5,
 	FIELD_CODE = 1 << 6,
-	FIELD_EXIT = 1 << 7
+	FIELD_EXIT = 1 << 7,
+	FIELD_ERROR = 1 << 8,
+	FIELD_STARTED = 1 << 9
 };
 
 static const struct type_info {
@@ -42,6 +44,7 @@ static const struct type_info {
 	[LINK_HELLO] = {"HELLO", 0, 0, 0},
 	[LINK_RECOVERED] = {"RECOVERED", 0, 0, 0},
 	[LINK_SPAWN] = {"SPAWN", 1, 1, FIELD_GENERATION},
+	[LINK_ADOPT] = {"ADOPT", 1, 1, FIELD_GENERATION | FIELD_PID},
 	[LINK_KILL] = {"KILL", 0, 0, FIELD_GENERATION | FIELD_SIGNO | FIELD_SCOPE},
 	[LINK_KILL_TREE] = {"KILL_TREE", 0, 0, 0},
 	[LINK_KILL_PIDFD] = {"KILL_PIDFD", 1, 1, FIELD_SIGNO},
@@ -54,8 +57,9 @@ static const struct type_info {
 	[LINK_PONG] = {"PONG", 0, 0, 0},
 	[LINK_EXIT] = {"EXIT", 0, 0, FIELD_CODE},
 	[LINK_KEPT] = {"KEPT", 1, 1, FIELD_TAG},
-	[LINK_STARTED] = {"STARTED", 0, 2, FIELD_GENERATION | FIELD_PID},
+	[LINK_STARTED] = {"STARTED", 0, 2, FIELD_GENERATION | FIELD_PID | FIELD_STARTED},
 	[LINK_EXITED] = {"EXITED", 0, 0, FIELD_GENERATION | FIELD_SERIAL | FIELD_EXIT},
+	[LINK_REFUSED] = {"REFUSED", 0, 0, FIELD_GENERATION | FIELD_PID | FIELD_ERROR},
 	[LINK_SIGNALLED] = {"SIGNALLED", 0, 0, FIELD_SIGNO},
 	[LINK_SYNCED] = {"SYNCED", 0, 0, 0},
 	[LINK_PING] = {"PING", 0, 0, 0},
@@ -105,6 +109,10 @@ static bool fields_are_valid(const struct link_message *m, unsigned fields)
 	if ((fields & FIELD_SCOPE) && m->value >= LINK_SCOPE_MAX)
 		return false;
 	if ((fields & FIELD_CODE) && m->value > 255)
+		return false;
+	if ((fields & FIELD_ERROR) && (m->value == 0 || m->value > MAX_ERRNO))
+		return false;
+	if ((fields & FIELD_STARTED) && (m->started.flags & ~(uint32_t)LINK_STARTED_FLAGS_ALL))
 		return false;
 	return !(fields & FIELD_EXIT) || exit_is_valid(m);
 }

@@ -16,8 +16,12 @@
  *              what is pending, then SYNCED.
  *   RECOVERED  the engine is up: its next death no longer counts as an early one.
  *   SPAWN      id, generation; fd: plan memfd (wire/plan.h), sealed.
- *   KILL       id, generation, signo, scope: to the main process or its process group,
- *              while that child is not reaped. op: a number that grows per generation; one
+ *   ADOPT      id, generation, pid; fd: its pidfd: from now on that process is the main process
+ *              of this generation, which has been STARTED and is not RELEASEd. Whoever was it
+ *              before is an orphan like any other; an end of that one which is not acknowledged
+ *              is not told any more. Answered with STARTED or REFUSED; asked again, the same.
+ *   KILL       id, generation, signo, scope: to the main process or the process group that it
+ *              leads, while that child is not reaped. op: a number that grows per generation; one
  *              that was performed already is not performed again.
  *   KILL_TREE  id: SIGKILL to all of the service's cgroup (cgroup.kill), by its name.
  *   KILL_PIDFD id, signo; fd: the pidfd of a process of that service, which the engine has
@@ -33,9 +37,17 @@
  *
  * Launcher to engine:
  *   KEPT       tag; fd.
- *   STARTED    id, generation, pid, started (clocks); fds: n_fds read ends (stdout, stderr).
+ *   STARTED    id, generation, pid, started; fds: n_fds read ends (stdout, stderr). pid is the
+ *              present main process.
  *   EXITED     id, generation, serial, pid, exit. Comes after STARTED of the same
  *              generation, or alone where the exec failed (exit.error != 0, pid 0).
+ *   REFUSED    id, generation, pid, value: an errno. That ADOPT has changed nothing:
+ *              ESRCH   that process is reaped, or the generation was never started;
+ *              ECHILD  it is no child of the launcher. If it has become one (its parent's
+ *                      end makes it one) when the main process ends, it takes over, and
+ *                      STARTED tells so in the place of EXITED;
+ *              EBUSY   it is somebody else's main process;
+ *              other   it can't be told: ask again.
  *   SIGNALLED  signo, sender_pid, sender_uid: a signal sent to supervisord.
  *   SYNCED     everything that the launcher knew at HELLO has been told.
  *   PING
@@ -62,6 +74,7 @@ enum link_type {
 	LINK_HELLO = 1,
 	LINK_RECOVERED,
 	LINK_SPAWN,
+	LINK_ADOPT,
 	LINK_KILL,
 	LINK_KILL_TREE,
 	LINK_KILL_PIDFD,
@@ -76,6 +89,7 @@ enum link_type {
 	LINK_KEPT,
 	LINK_STARTED,
 	LINK_EXITED,
+	LINK_REFUSED,
 	LINK_SIGNALLED,
 	LINK_SYNCED,
 	LINK_PING,
@@ -122,9 +136,16 @@ struct link_exit {
 	uint64_t monotonic_usec, realtime_usec; /* when it was reaped */
 };
 
+enum link_started_flags {
+	LINK_STARTED_ADOPTED = 1 << 0, /* pid has become the main process by an ADOPT */
+	LINK_STARTED_FLAGS_ALL = (1 << 1) - 1
+};
+
 struct link_started {
-	uint64_t monotonic_usec, realtime_usec; /* when it was forked */
-	uint64_t pidfd_inode; /* 0 where pidfds have no inode of their own */
+	uint64_t monotonic_usec, realtime_usec; /* when the generation was forked */
+	uint64_t pidfd_inode; /* of pid; 0 where pidfds have no inode of their own */
+	uint32_t flags; /* enum link_started_flags */
+	uint32_t reserved;
 };
 
 struct link_message {
@@ -133,10 +154,11 @@ struct link_message {
 	uint32_t id;
 	uint64_t generation;
 	uint64_t serial; /* EXITED, ACK */
-	int32_t pid; /* STARTED, EXITED; SIGNALLED: the sender's */
+	int32_t pid; /* ADOPT, STARTED, EXITED, REFUSED; SIGNALLED: the sender's */
 	int32_t signo; /* KILL, KILL_PIDFD, SIGNALLED, SEEN */
 	uint32_t op; /* KILL */
-	uint32_t value; /* KEEP, KEPT: tag; KILL: scope; EXIT: code; SIGNALLED: sender's uid */
+	/* KEEP, KEPT: tag; KILL: scope; EXIT: code; SIGNALLED: sender's uid; REFUSED: errno */
+	uint32_t value;
 	union {
 		struct link_exit exit;
 		struct link_started started;

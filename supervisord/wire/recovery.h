@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define RECOVERY_MAGIC	    UINT64_C(0x796576636572) /* "rcevry" */
-#define RECOVERY_VERSION    2
+#define RECOVERY_VERSION    3
 #define RECOVERY_HEAD_SIZE  4096
 #define RECOVERY_NAME_SIZE  72
 #define RECOVERY_MAX_STARTS 32
@@ -58,6 +58,10 @@ struct recovery_record {
 	uint8_t invocation[16];
 	uint32_t starts_msec[RECOVERY_MAX_STARTS];
 	struct recovery_exit exits[RECOVERY_EXITS]; /* newest first */
+	uint8_t phase, cause, last_cause, health, early, queued, automatic;
+	uint16_t n_unhealthy; /* checks that failed in a row */
+	uint32_t blocker; /* slot of the service that it waits for or was stopped for */
+	uint64_t due_usec; /* of its schedule */
 };
 
 /* Counters of one log stream; each is stored by itself, at once. */

@@ -108,7 +108,7 @@ static void a_pid_is_found_only_until_it_is_reaped(void **state _unused_)
 	assert_null(table_find_pid(&t, 500));
 	assert_ptr_equal(table_find_pid(&t, 500 + TABLE_BUCKETS), second);
 	assert_int_equal(t.n_alive, 1);
-	assert_int_equal(first->first_pid, 500);
+	assert_int_equal(first->told_pid, 500);
 }
 
 static void ends_are_told_by_serial_whatever_the_order_of_starts(void **state _unused_)
@@ -169,6 +169,70 @@ static void an_entry_goes_when_acknowledged_and_released(void **state _unused_)
 	}
 }
 
+static void an_adopted_process_takes_the_place_of_an_end(void **state _unused_)
+{
+	struct entry *e[4];
+
+	for (uint32_t i = 0; i < 4; i++) {
+		e[i] = running(i, (pid_t)(10 + i));
+		table_ended(&t, e[i], &some_end);
+	}
+	assert_int_equal(told_next(), 1);
+	table_adopt(&t, e[0], 20); /* told, not acknowledged */
+	table_adopt(&t, e[1], 21); /* to be told next */
+	table_adopt(&t, e[2], 22); /* to be told later */
+	assert_int_equal(t.n_alive, 3);
+	assert_ptr_equal(table_find_pid(&t, 21), e[1]);
+	assert_int_equal(told_next(), 4);
+	assert_int_equal(told_next(), 0);
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_ptr_equal(table_next_start(&t), e[i]);
+		table_told_start(e[i]);
+	}
+	table_ended(&t, e[1], &some_end);
+	assert_int_equal(told_next(), 5);
+	table_tell_all(&t);
+	assert_int_equal(told_next(), 4);
+	assert_int_equal(told_next(), 5);
+	assert_int_equal(told_next(), 0);
+	/* one that was acknowledged comes back as well */
+	table_ack(&t, e[3]);
+	table_adopt(&t, e[3], 23);
+	table_release(&t, e[3]);
+	assert_ptr_equal(table_find_pid(&t, 23), e[3]);
+	table_ended(&t, e[3], &some_end);
+	assert_int_equal(told_next(), 6);
+	table_ack(&t, e[3]);
+	assert_null(table_find(&t, 3, 1));
+}
+
+static void the_last_refusal_is_told_unless_it_is_none_any_more(void **state _unused_)
+{
+	struct entry *a = running(1, 10), *b = running(2, 11);
+
+	table_refused(&t, a, 20, 10);
+	table_refused(&t, b, 21, 10);
+	table_refused(&t, a, 22, 16);
+	assert_ptr_equal(table_next_refusal(&t), a);
+	assert_int_equal(a->refused, 22);
+	assert_int_equal(a->refusal, 16);
+	table_adopt(&t, a, 20); /* another one */
+	assert_ptr_equal(table_next_refusal(&t), a);
+	table_adopt(&t, a, 22);
+	assert_ptr_equal(table_next_refusal(&t), b);
+	table_told_refusal(b);
+	assert_null(table_next_refusal(&t));
+	table_refused(&t, a, 20, 10);
+	table_tell_all(&t); /* another engine, which has not asked */
+	assert_null(table_next_refusal(&t));
+	/* one that goes takes it along */
+	table_refused(&t, b, 21, 10);
+	table_ended(&t, b, &some_end);
+	table_ack(&t, b);
+	table_release(&t, b);
+	assert_null(table_next_refusal(&t));
+}
+
 static void a_removed_service_stays_while_it_has_entries(void **state _unused_)
 {
 	struct entry *e = running(1, 10);
@@ -205,6 +269,8 @@ int main(void)
 		TABLE_TEST(ends_are_told_by_serial_whatever_the_order_of_starts),
 		TABLE_TEST(an_acknowledgement_moves_what_is_told_next),
 		TABLE_TEST(an_entry_goes_when_acknowledged_and_released),
+		TABLE_TEST(an_adopted_process_takes_the_place_of_an_end),
+		TABLE_TEST(the_last_refusal_is_told_unless_it_is_none_any_more),
 		TABLE_TEST(a_removed_service_stays_while_it_has_entries),
 		TABLE_TEST(without_memory_spawns_can_still_be_refused),
 	};

@@ -57,13 +57,15 @@ static struct link_message valid(enum link_type type)
 	m.signo = SIGTERM;
 	if (type == LINK_EXITED)
 		m.exit.code = CLD_EXITED;
+	if (type == LINK_REFUSED)
+		m.value = ESRCH;
 	return m;
 }
 
 static unsigned fds_of(enum link_type type)
 {
-	return type == LINK_SPAWN || type == LINK_KILL_PIDFD || type == LINK_KEEP ||
-	       type == LINK_KEPT;
+	return type == LINK_SPAWN || type == LINK_ADOPT || type == LINK_KILL_PIDFD ||
+	       type == LINK_KEEP || type == LINK_KEPT;
 }
 
 static int received(struct pair *p, struct link_message *ret_m)
@@ -186,10 +188,17 @@ static void every_field_has_its_range(void **state _unused_)
 {
 	static const struct {
 		enum link_type type;
-		int field; /* 1 generation 2 serial 3 pid 4 signo 5 value */
+		int field; /* 1 generation 2 serial 3 pid 4 signo 5 value 6 flags */
 		int64_t bad, good;
 	} cases[] = {
 		{LINK_SPAWN, 1, 0, 1},
+		{LINK_ADOPT, 1, 0, 1},
+		{LINK_ADOPT, 3, 0, 1},
+		{LINK_REFUSED, 1, 0, 1},
+		{LINK_REFUSED, 3, -1, 1},
+		{LINK_REFUSED, 5, 0, 1},
+		{LINK_REFUSED, 5, 4096, 4095},
+		{LINK_STARTED, 6, LINK_STARTED_FLAGS_ALL + 1, LINK_STARTED_FLAGS_ALL},
 		{LINK_ACK, 1, 0, 1},
 		{LINK_ACK, 2, 0, 1},
 		{LINK_EXITED, 2, 0, 1},
@@ -220,8 +229,10 @@ static void every_field_has_its_range(void **state _unused_)
 				m.pid = (int32_t)v;
 			else if (cases[i].field == 4)
 				m.signo = (int32_t)v;
-			else
+			else if (cases[i].field == 5)
 				m.value = (uint32_t)v;
+			else
+				m.started.flags = (uint32_t)v;
 			assert_int_equal(link_check(&m, sizeof(m), fds_of(cases[i].type)),
 				good ? 0 : -EPROTO);
 		}

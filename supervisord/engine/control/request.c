@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "engine/control/status.h"
+#include "engine/reload/links.h"
 #include "engine/service.h"
 
 struct request;
@@ -237,18 +238,21 @@ void request_begin(struct engine *e, struct server_call *call, enum core_event_t
 	struct service **services, uint32_t n, bool wait, uint64_t op)
 {
 	_cleanup_wishes_ struct request_wishes wishes = {0};
+	bool down = event == CORE_EVENT_STOP || event == CORE_EVENT_KILL;
 
+	for (uint32_t i = 0; i < n; i++) {
+		if (core_remembers(e->core, services[i]->id, op))
+			request_wish_again(&wishes, services[i], event);
+		else
+			request_wish(&wishes, services[i], event);
+	}
 	/* First all events, so that services stop and start side by side; then the answers. */
 	tree_hold(e);
+	links_sort(e, services, n, down);
 	for (uint32_t i = 0; i < n; i++) {
 		struct core_event ev = {.type = event, .service = services[i]->id, .op = op};
 
-		if (core_remembers(e->core, services[i]->id, op)) {
-			request_wish_again(&wishes, services[i], event);
-			continue;
-		}
-		request_wish(&wishes, services[i], event);
-		if (is_allowed(services[i], event))
+		if (!core_remembers(e->core, services[i]->id, op) && is_allowed(services[i], event))
 			engine_event(e, &ev);
 	}
 	tree_release(e);

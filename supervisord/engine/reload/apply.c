@@ -15,6 +15,7 @@
 #include "conf/diff.h"
 #include "engine/control/control.h"
 #include "engine/reload/config.h"
+#include "engine/reload/links.h"
 #include "engine/reload/roster.h"
 #include "engine/service.h"
 #include "engine/services.h"
@@ -173,38 +174,61 @@ static void release_forgotten(struct engine *e)
 
 /* --- all of it --- */
 
-void apply_finish(struct engine *e, uint64_t op, struct request_wishes *wishes)
+/* All that are configured, in the order of their dependencies; place is where each stood. */
+static struct service **in_order(struct engine *e, uint32_t n)
 {
-	_cleanup_roster_ struct roster roster = {0};
-	uint32_t n = e->n_services;
-	int r = roster_init(&roster, e->spec);
+	struct service **services = malloc((n ? n : 1) * sizeof(*services));
 
-	if (r < 0) {
-		log_error("no memory to bring services in line with their configuration");
-		return;
-	}
-	tree_hold(e);
-	/* services[] has the roster's order, and those that it does not name after them. */
-	for (uint32_t i = roster.n; i < n; i++) {
-		if (!e->services[i]->removed)
-			stop(e->services[i], op, wishes);
+	if (!services)
+		return NULL;
+	memcpy(services, e->services, n * sizeof(*services));
+	links_sort(e, services, n, false);
+	return services;
+}
+
+/* services[] has the roster's order, and those that it does not name after them. */
+static void bring_in_line(struct engine *e, const struct roster *roster, struct service **services,
+	uint64_t op, struct request_wishes *wishes)
+{
+	uint32_t n_removed = e->n_services - roster->n;
+	struct service **removed = e->services + roster->n;
+
+	links_sort(e, removed, n_removed, true);
+	for (uint32_t i = 0; i < n_removed; i++) {
+		if (!removed[i]->removed)
+			stop(removed[i], op, wishes);
 	}
 	link_all_successors(e);
-	for (uint32_t i = 0; i < roster.n; i++) {
-		struct service *s = e->services[i];
+	for (uint32_t i = 0; i < roster->n; i++) {
+		struct service *s = services[i];
 
 		if (s->config != e->config && !(s->next && s->next_config == e->config))
-			migrate(s, roster.entries[i].spec, op, wishes);
+			migrate(s, roster_find(roster, s->name)->spec, op, wishes);
 		if (s->removed)
 			keep_after_all(s, op, wishes);
 		if (s->fresh)
 			start(s, op, wishes);
 	}
 	release_forgotten(e);
-	/* There may be more places to start now, and nothing else that would tell the core. */
-	if (e->n_services > 0)
-		engine_event(e, &(struct core_event){
-					.type = CORE_EVENT_SLOT, .service = e->services[0]->id});
+}
+
+void apply_finish(struct engine *e, uint64_t op, struct request_wishes *wishes)
+{
+	_cleanup_roster_ struct roster roster = {0};
+	_cleanup_free_
+	struct service **services = NULL;
+	int r = roster_init(&roster, e->spec);
+
+	if (r == 0)
+		services = in_order(e, roster.n);
+	if (!services) {
+		log_error("no memory to bring services in line with their configuration");
+		return;
+	}
+	tree_hold(e);
+	bring_in_line(e, &roster, services, op, wishes);
+	/* Links, schedules and places to start may be others now; nothing else tells the core. */
+	engine_event(e, &(struct core_event){.type = CORE_EVENT_SETTLE});
 	tree_release(e);
 }
 
@@ -224,7 +248,7 @@ static void configure(struct engine *e)
 
 /* All that can fail; the place's spec counts one user more than it has. */
 static int prepare(struct engine *e, const struct roster *roster, uint8_t place, int memfd,
-	struct services_addition *addition)
+	struct services_addition *addition, struct core_graph **ret_graph)
 {
 	const struct spec *spec = e->configs[place].spec;
 	int r = 0;
@@ -233,7 +257,14 @@ static int prepare(struct engine *e, const struct roster *roster, uint8_t place,
 		r = store_make_directory(spec->log_dir, 0750);
 	if (r == 0)
 		r = services_prepare(e, roster, place, addition);
-	return r < 0 ? r : config_keep(e, place, memfd);
+	if (r == 0)
+		r = links_make(e, spec, roster, addition, ret_graph);
+	if (r < 0)
+		return r;
+	r = config_keep(e, place, memfd);
+	if (r < 0)
+		core_graph_free(*ret_graph);
+	return r;
 }
 
 int apply_spec(
@@ -241,6 +272,7 @@ int apply_spec(
 {
 	_cleanup_roster_ struct roster roster = {0};
 	struct services_addition addition = {0};
+	struct core_graph *graph = NULL;
 	int place = config_find_place(e), r;
 
 	if (place < 0) {
@@ -250,10 +282,11 @@ int apply_spec(
 	e->configs[place] = (struct config){.spec = spec, .n_users = 1};
 	r = roster_init(&roster, spec);
 	if (r == 0)
-		r = prepare(e, &roster, (uint8_t)place, memfd, &addition);
+		r = prepare(e, &roster, (uint8_t)place, memfd, &addition, &graph);
 	if (r == 0) {
 		config_enforce(e, (uint8_t)place, op);
 		services_take_in(e, &roster, &addition);
+		core_set_graph(e->core, graph);
 		configure(e);
 		apply_finish(e, op, wishes);
 	}

@@ -6,7 +6,7 @@
  * An engine that finds a command under way waits for its end as the one before did, but
  * knows nothing of what it wrote until then.
  */
-#include "engine/command.h"
+#include "engine/run/command.h"
 
 #include <errno.h>
 #include <signal.h>
