@@ -18,7 +18,8 @@ static char ***list_of(struct spec_service *s, const struct value *v)
 {
 	switch (v->key->id) {
 	case SERVICE_REQUIRES:
-		return &s->requires;
+		return &s->requires
+		;
 	case SERVICE_WANTS:
 		return &s->wants;
 	case SERVICE_AFTER:
@@ -43,8 +44,8 @@ static bool is_link(const char *text)
 	name[n] = '\0';
 	if (!text_is_name(name))
 		return false;
-	return text[n] == '\0' || (text[n + 1] != '0' &&
-		parse_u64(text + n + 1, SPEC_MAX_INSTANCES, &instance) == 0);
+	return text[n] == '\0' ||
+	       (text[n + 1] != '0' && parse_u64(text + n + 1, SPEC_MAX_INSTANCES, &instance) == 0);
 }
 
 static bool names_itself(const struct making *m, const char *link)
@@ -55,8 +56,8 @@ static bool names_itself(const struct making *m, const char *link)
 }
 
 /* Is the name to be kept? If not, and that is a mistake, it is told. */
-static bool take_link(struct making *m, const struct value *v, struct map *seen, const char *link,
-	int *ret_error)
+static bool take_link(
+	struct making *m, const struct value *v, struct map *seen, const char *link, int *ret_error)
 {
 	struct conf_errors *errors = m->b->errors;
 

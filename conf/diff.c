@@ -258,6 +258,64 @@ int diff_describe(const struct spec_service *s, struct diff_keys *ret)
 	return 0;
 }
 
+static const struct spec_pool *find_pool(const struct spec *s, const char *name)
+{
+	for (size_t i = 0; i < s->n_pools; i++) {
+		if (strcmp(s->pools[i].name, name) == 0)
+			return &s->pools[i];
+	}
+	return NULL;
+}
+
+static int write_slots(const struct spec_pool *pool, char **ret_text)
+{
+	_cleanup_buf_ struct buf text = {0};
+	int r = pool ? write_number(&text, pool->slots) : 0;
+
+	return r < 0 ? r : take_text(&text, ret_text);
+}
+
+/* Either pool may be NULL. */
+static int add_pool(struct diff_keys *keys, const struct spec_pool *before,
+	const struct spec_pool *after, struct spec_place place)
+{
+	_cleanup_buf_ struct buf name = {0};
+	struct diff_key key = {.effect = DIFF_LIVE, .place = place};
+	int r = buf_printf(&name, "pool \"%s\".slots", after ? after->name : before->name);
+
+	if (r == 0)
+		r = take_text(&name, &key.key);
+	if (r == 0)
+		r = write_slots(before, &key.before);
+	if (r == 0)
+		r = write_slots(after, &key.after);
+	if (r == 0)
+		return add_key(keys, &key);
+	key_fini(&key);
+	return r;
+}
+
+/* Pools are few (SPEC_MAX_POOLS), and are known by name. */
+static int add_pools(struct diff_keys *keys, const struct spec *before, const struct spec *after)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < after->n_pools && r == 0; i++) {
+		const struct spec_pool *now = &after->pools[i];
+		const struct spec_pool *was = find_pool(before, now->name);
+
+		if (!was || was->slots != now->slots)
+			r = add_pool(keys, was, now, now->place);
+	}
+	for (size_t i = 0; i < before->n_pools && r == 0; i++) {
+		const struct spec_pool *was = &before->pools[i];
+
+		if (!find_pool(after, was->name))
+			r = add_pool(keys, was, NULL, spec_global_place_of(after, "pool"));
+	}
+	return r;
+}
+
 int diff_global(const struct spec *before, const struct spec *after, struct diff_keys *ret)
 {
 	_cleanup_diff_keys_ struct diff_keys keys = {0};
@@ -271,6 +329,8 @@ int diff_global(const struct spec *before, const struct spec *after, struct diff
 			r = add_rule(&keys, &rules[i], before, after,
 				spec_global_place_of(after, rules[i].key));
 	}
+	if (r == 0)
+		r = add_pools(&keys, before, after);
 	if (r < 0)
 		return r;
 	*ret = keys;

@@ -27,7 +27,9 @@ enum diff_effect {
  * a comment after the value says whom.
  */
 struct diff_key {
-	char *key; /* "stop.timeout", "control.mode", "environment PORT", "env-file TOKEN" */
+	/* "stop.timeout", "control.mode", "environment PORT", "env-file TOKEN", "pool \"db\".slots"
+	 */
+	char *key;
 	char *before, *after;
 	enum diff_effect effect; /* never DIFF_NONE */
 	bool secret; /* values of environment variables: not for everybody's eyes */

@@ -12,7 +12,7 @@
 
 #include "base/cleanup.h"
 
-#define MAX_MESSAGE 1024
+#define MAX_MESSAGE 4096
 
 void conf_errors_fini(struct conf_errors *errors)
 {

@@ -130,8 +130,8 @@ int health_set(struct making *m, const struct value *v)
 		convert_span(m->b->errors, v, MIN_TIMEOUT, &h->timeout_usec);
 		return 0;
 	case SERVICE_HEALTH_FAILURES:
-		convert_unsigned(m->b->errors, v, 1, SPEC_MAX_FAILURES,
-			&m->s->policy.health_failures);
+		convert_unsigned(
+			m->b->errors, v, 1, SPEC_MAX_FAILURES, &m->s->policy.health_failures);
 		return 0;
 	case SERVICE_HEALTH_GRACE:
 		convert_duration(m->b->errors, v, &h->grace_usec);
@@ -189,7 +189,8 @@ void health_check(struct making *m)
 	if (p->type != SPEC_TYPE_ONESHOT)
 		return;
 	if (kind != SPEC_PROBE_NONE)
-		service_tell(m, key_of_probe(kind), "a oneshot is never running, so it isn't asked");
+		service_tell(
+			m, key_of_probe(kind), "a oneshot is never running, so it isn't asked");
 	if (p->watchdog_usec > 0)
 		service_tell(m, "watchdog",
 			"a oneshot is never running, so nothing watches it; allowed: 0");

@@ -2,6 +2,7 @@
  * The section `limits`: "VALUE" for both the soft and the hard limit, or "SOFT:HARD". Numbers
  * are in what the kernel counts in; each kind says which words it is written in.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,9 +10,9 @@
 #include "base/parse.h"
 #include "conf/service.h"
 
-#define UNLIMITED    UINT64_MAX
-#define MAX_FILES    2147483584 /* the most that fs.nr_open can be */
-#define MAX_SECONDS  UINT32_MAX
+#define UNLIMITED     UINT64_MAX
+#define MAX_FILES     2147483584 /* the most that fs.nr_open can be */
+#define MAX_SECONDS   UINT32_MAX
 #define MAX_PROCESSES UINT32_MAX
 
 enum unit { UNIT_BYTES, UNIT_NUMBER, UNIT_SECONDS };

@@ -71,8 +71,8 @@ static const char *suggestion(const struct spec *spec, const char *name)
 	const char *found = NULL;
 
 	for (size_t i = 0; i < spec->n_pools; i++) {
-		unsigned d = text_distance(
-			name, strlen(name), spec->pools[i].name, SUGGESTION_DISTANCE);
+		unsigned d =
+			text_distance(name, strlen(name), spec->pools[i].name, SUGGESTION_DISTANCE);
 
 		if (d < best) {
 			best = d;

@@ -28,8 +28,7 @@ const struct value *service_find(const struct making *m, enum service_key key);
 bool service_is_own(const struct making *m, const struct value *v);
 
 /* Adds "'KEY' in service 'web': text" at the key's place. Not for defaults alone. */
-void service_tell(const struct making *m, const char *key, const char *format, ...)
-	_printf_(3, 4);
+void service_tell(const struct making *m, const char *key, const char *format, ...) _printf_(3, 4);
 
 /*
  * Appends the words of a command line; one that is not given as a list is split. *ret_n is 0

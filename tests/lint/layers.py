@@ -15,7 +15,8 @@ MAY_INCLUDE = {
     "engine": {"base", "wire", "conf", "core"},
     "ctl": {"base", "wire", "conf"},
 }
-LIBRARIES = {"confuse.h": "confuse", "jansson.h": "jansson", "systemd": "systemd"}
+LIBRARIES = {"confuse.h": "confuse", "jansson.h": "jansson", "pcre2.h": "pcre2",
+             "pcre2posix.h": "pcre2", "systemd": "systemd"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)', re.M)
 
 
@@ -82,6 +83,8 @@ def check_libraries(path, may_json, problems):
         problems.append(f"{path}: jansson is for wire_json, engine and ctl")
     if "systemd" in found and room != "engine":
         problems.append(f"{path}: libsystemd is for the engine")
+    if "pcre2" in found and room != "engine" and path != "conf/regex.c":
+        problems.append(f"{path}: in conf, only regex.c includes pcre2.h; else it is for the engine")
     if room == "launcher" and found:
         problems.append(f"{path}: the launcher includes {', '.join(sorted(found))}")
 

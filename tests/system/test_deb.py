@@ -131,7 +131,7 @@ class Deb(harness.SystemTest):
         self.assertRegex(self.field("Version"), r"^\d+\.\d+")
         self.assertEqual(output("dpkg", "--print-architecture").strip(), self.field("Architecture"))
         self.assertIn("supervisor", self.field("Conflicts").split(", "))
-        for library in ("libc6", "libconfuse2", "libjansson4", "libsystemd0"):
+        for library in ("libc6", "libconfuse2", "libjansson4", "libpcre2-8-0", "libsystemd0"):
             self.assertRegex(self.field("Depends"), rf"(^|, ){library}\b")
 
     def test_files_are_roots_stripped_compressed_and_summed(self):
