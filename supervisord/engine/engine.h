@@ -18,6 +18,9 @@
 #include "engine/loop.h"
 #include "engine/options.h"
 #include "engine/queue.h"
+#include "engine/ready/health.h"
+#include "engine/ready/notify.h"
+#include "engine/ready/ready.h"
 #include "engine/reload/reload.h"
 #include "engine/run/command.h"
 #include "engine/store.h"
@@ -26,6 +29,8 @@
 #include "engine/uplink.h"
 
 struct engine;
+struct health;
+struct readiness;
 
 /* One pipe of a service and where it goes. */
 struct stream {
@@ -83,6 +88,8 @@ struct service {
 	struct service_exit exits[SERVICE_EXITS]; /* newest first */
 	struct command *command; /* that is run for it; NULL: none */
 	struct command_result *command_result; /* of the last one; NULL: none has ended */
+	struct readiness *readiness; /* owned by ready/ready.c; NULL: nothing is asked or known */
+	struct health *health; /* owned by ready/health.c; likewise */
 	bool fresh; /* without a record: autostart has not been thought of */
 	uint32_t place; /* while services are put in order */
 };
@@ -119,6 +126,8 @@ struct engine {
 	struct events events;
 	struct tree tree;
 	struct systemd systemd;
+	struct notify notify;
+	struct health_set health;
 	struct loop_source signals;
 	struct reload reload;
 	struct loop_timer sweep; /* removed services that have come to their end */

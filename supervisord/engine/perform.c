@@ -224,6 +224,10 @@ void engine_judge_ended(struct engine *e)
 		return;
 	memcpy(batch, e->ended, n * sizeof(batch[0]));
 	e->n_ended = 0;
+	/* What was said before the end counts before the end: READY, and then an exit. */
+	notify_drain(e);
+	for (unsigned i = 0; i < n; i++)
+		ready_settle(batch[i].service);
 	tree_hold(e);
 	for (unsigned i = 0; i < n; i++)
 		judge_end(e, &batch[i]);

@@ -199,6 +199,8 @@ void service_free(struct service *s)
 	struct engine *e = s->engine;
 
 	tree_unwatch(s);
+	ready_free(s);
+	health_free(s);
 	command_free(s);
 	free(s->command_result);
 	fini_streams(s);
@@ -251,6 +253,7 @@ void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 		}
 		t->fd = TAKE_FD(fds[i]);
 	}
+	ready_attach(s);
 }
 
 void service_drain(struct service *s)

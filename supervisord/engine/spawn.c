@@ -147,6 +147,28 @@ static int add_ours(struct strings *l, const struct service *s)
 	return r;
 }
 
+/* Where it is to speak to, and how often it has to: only for those that are listened to. */
+static int add_notify(struct strings *l, const struct service *s)
+{
+	usec_t watchdog = s->spec->policy.watchdog_usec;
+	_cleanup_free_
+	char *path = NULL;
+	char span[24];
+	int r;
+
+	if (!notify_is_for(s))
+		return 0;
+	if (asprintf(&path, "%s/" NOTIFY_SOCKET_NAME, s->engine->spec->runtime_dir) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	r = set_pair(l, "NOTIFY_SOCKET", path);
+	if (r < 0 || watchdog == 0)
+		return r;
+	snprintf(span, sizeof(span), "%llu", (unsigned long long)watchdog);
+	return set_pair(l, "WATCHDOG_USEC", span);
+}
+
 int spawn_environment(const struct service *s, char ***ret_environment)
 {
 	__attribute__((cleanup(strings_fini))) struct strings l = {0};
@@ -161,6 +183,8 @@ int spawn_environment(const struct service *s, char ***ret_environment)
 		r = set_variable(&l, spec_expand(*p, spec, s->instance));
 	if (r == 0)
 		r = add_ours(&l, s);
+	if (r == 0)
+		r = add_notify(&l, s);
 	if (r < 0)
 		return r;
 	*ret_environment = TAKE_PTR(l.items);

@@ -10,11 +10,13 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/macro.h"
 #include "base/sys.h"
 #include "conf/address.h"
 
@@ -49,10 +51,7 @@ static void finish(struct probe *p)
 }
 
 /* The outcome is known; it is told by the timer, from the loop. */
-static void decide(struct probe *p, enum probe_outcome outcome, const char *format, ...)
-	_printf_(3, 4);
-
-static void decide(struct probe *p, enum probe_outcome outcome, const char *format, ...)
+_printf_(3, 4) static void decide(struct probe *p, enum probe_outcome outcome, const char *format, ...)
 {
 	va_list args;
 
@@ -343,9 +342,9 @@ static int set_address(struct probe *p, enum spec_probe kind, const char *text)
 	return kind == SPEC_PROBE_HTTP ? set_talk(p, &a) : 0;
 }
 
-int probe_init(struct probe *p, struct loop *loop, void (*done)(struct probe *p))
+int probe_init(struct probe *p, struct loop *loop, void (*done)(struct probe *p), void *userdata)
 {
-	*p = (struct probe){.loop = loop, .done = done};
+	*p = (struct probe){.loop = loop, .done = done, .userdata = userdata};
 	p->source = (struct loop_source){.fd = -1, .dispatch = on_event};
 	p->timer.dispatch = on_timer;
 	return loop_timer_add(loop, &p->timer);

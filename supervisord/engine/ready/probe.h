@@ -42,6 +42,7 @@ struct probe {
 	struct loop *loop;
 	/* The outcome is there; the probe may be started anew, or be freed with its owner. */
 	void (*done)(struct probe *p);
+	void *userdata;
 
 	enum probe_outcome outcome;
 	char text[PROBE_TEXT_SIZE]; /* why it is bad, for people: "connection refused" */
@@ -61,7 +62,7 @@ struct probe {
 };
 
 /* -ENOMEM, and nothing is to be undone. */
-int probe_init(struct probe *p, struct loop *loop, void (*done)(struct probe *p));
+int probe_init(struct probe *p, struct loop *loop, void (*done)(struct probe *p), void *userdata);
 void probe_fini(struct probe *p);
 
 /*

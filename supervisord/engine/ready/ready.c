@@ -33,6 +33,7 @@ struct readiness {
 	char status[NOTIFY_STATUS_SIZE];
 	/* what is being done to find out */
 	bool asking;
+	uint8_t on; /* enum spec_ready, since ready_begin() */
 	bool seen; /* the line was written: to be told to the core */
 	uint64_t generation; /* that is asked */
 	struct loop_timer timer; /* the next attempt; or to tell what was seen */
@@ -41,7 +42,8 @@ struct readiness {
 	char problem[PROBE_TEXT_SIZE]; /* of the last one */
 	struct probe *probe; /* owned; tcp, unix */
 	struct watch *watch; /* owned; log */
-	struct matcher *matcher; /* owned; kept from start to start */
+	struct matcher *matcher; /* owned; kept from start to start, while the expression stays */
+	char *regex; /* owned; that one */
 	struct loop_source pipe; /* fd:N; fd is owned */
 	uint64_t pipe_generation;
 	size_t n_read;
@@ -231,10 +233,19 @@ static int compile(struct readiness *r)
 	const struct service *s = r->service;
 	_cleanup_free_
 	char *regex = spec_expand(s->spec->ready_regex, s->spec, s->instance);
+	int k;
 
-	if (r->matcher)
+	if (!regex)
+		return -ENOMEM;
+	if (r->matcher && strcmp(regex, r->regex) == 0)
 		return 0;
-	return regex ? matcher_new(regex, &r->matcher, r->problem) : -ENOMEM;
+	matcher_free(TAKE_PTR(r->matcher));
+	k = matcher_new(regex, &r->matcher, r->problem);
+	if (k < 0)
+		return k;
+	free(r->regex);
+	r->regex = TAKE_PTR(regex);
+	return 0;
 }
 
 static int start_watch(struct readiness *r)
@@ -243,7 +254,6 @@ static int start_watch(struct readiness *r)
 
 	if (k < 0)
 		return k;
-	watch_free(r->watch);
 	r->watch = watch_new(r->service->n_streams, r->matcher);
 	if (!r->watch)
 		return -ENOMEM;
@@ -326,6 +336,7 @@ void ready_begin(struct service *s)
 	r = get(s);
 	if (r) {
 		r->asking = true;
+		r->on = (uint8_t)s->spec->policy.ready;
 		r->generation = generation;
 		r->n_attempts = 0;
 		if (r->pipe_generation != generation)
@@ -356,4 +367,159 @@ void ready_end(struct service *s)
 		command_kill(s, COMMAND_READY);
 	ready_attach(s);
 	watch_free(TAKE_PTR(r->watch));
+}
+
+void service_take_ready_fd(struct service *s, int fd)
+{
+	_cleanup_close_
+	int owned = fd;
+	struct readiness *r = get(s);
+	uint64_t generation = record_of(s)->generation;
+	int k = -ENOMEM;
+
+	/* Told again after the engine's restart: what is open will do. */
+	if (r && r->pipe.fd >= 0 && r->pipe_generation == generation)
+		return;
+	if (r) {
+		close_pipe(r);
+		k = loop_add(&s->engine->loop, &r->pipe, owned, EPOLLIN);
+	}
+	if (k < 0) {
+		log_error("service '%s': cannot watch the descriptor that tells that it is ready: "
+			  "%s",
+			s->name, strerror(-k));
+		return;
+	}
+	TAKE_FD(owned);
+	r->pipe_generation = generation;
+	r->n_read = 0;
+	r->problem[0] = '\0';
+}
+
+void ready_settle(struct service *s)
+{
+	struct readiness *r = s->readiness;
+
+	if (!r)
+		return;
+	if (r->pipe.fd >= 0 && read_pipe(r))
+		tell(s, r->pipe_generation);
+	else if (r->seen)
+		tell(s, r->generation);
+}
+
+void ready_configure(struct service *s)
+{
+	const struct readiness *r = s->readiness;
+
+	/* Settings are looked at with each attempt, but for an expression. */
+	if (!r || !r->asking || r->seen ||
+		(r->on == s->spec->policy.ready && r->on != SPEC_READY_LOG))
+		return;
+	ready_end(s);
+	ready_begin(s);
+}
+
+void ready_free(struct service *s)
+{
+	struct readiness *r = s->readiness;
+
+	if (!r)
+		return;
+	ready_end(s);
+	close_pipe(r);
+	matcher_free(r->matcher);
+	free(r->regex);
+	loop_timer_remove(&s->engine->loop, &r->timer);
+	free(r);
+	s->readiness = NULL;
+}
+
+/* --- what it says of itself --- */
+
+static bool is_live(const struct core_record *c)
+{
+	return c->state == CORE_STARTING || c->state == CORE_RUNNING || c->state == CORE_STOPPING;
+}
+
+/* What it says of itself, for its present generation; NULL for lack of memory. */
+static struct readiness *get_said(struct service *s)
+{
+	struct readiness *r = get(s);
+	uint64_t generation = record_of(s)->generation;
+
+	if (r && r->said_generation != generation) {
+		r->said_generation = generation;
+		r->doing = READY_DOING_NOTHING;
+		r->status[0] = '\0';
+	}
+	return r;
+}
+
+static const struct readiness *find_said(const struct service *s)
+{
+	const struct readiness *r = s->readiness;
+	const struct core_record *c = record_of(s);
+
+	return r && r->said_generation == c->generation && is_live(c) ? r : NULL;
+}
+
+void ready_note_status(struct service *s, const char *text)
+{
+	struct readiness *r = get_said(s);
+
+	if (r)
+		snprintf(r->status, sizeof(r->status), "%s", text);
+}
+
+void ready_note_doing(struct service *s, enum ready_doing doing)
+{
+	/* Most say READY=1 and nothing else, which takes no memory. */
+	struct readiness *r = s->readiness || doing != READY_DOING_NOTHING ? get_said(s) : NULL;
+
+	if (r)
+		r->doing = doing;
+}
+
+const char *ready_status(const struct service *s)
+{
+	const struct readiness *r = find_said(s);
+
+	return r ? r->status : "";
+}
+
+enum ready_doing ready_doing(const struct service *s)
+{
+	const struct readiness *r = find_said(s);
+
+	return r ? r->doing : READY_DOING_NOTHING;
+}
+
+const char *ready_problem(const struct service *s)
+{
+	const struct readiness *r = s->readiness;
+
+	return r && r->asking ? r->problem : "";
+}
+
+char *ready_describe(const struct service *s)
+{
+	const struct spec_service *spec = s->spec;
+	const char *word = spec_ready_to_string(spec->policy.ready), *rest = NULL;
+	_cleanup_free_
+	char *text = NULL;
+	char *all;
+	int n;
+
+	if (spec->policy.ready == SPEC_READY_FD)
+		return asprintf(&all, "%s:%d", word, spec->ready_fd) < 0 ? NULL : all;
+	if (spec->policy.ready == SPEC_READY_LOG)
+		rest = spec->ready_regex;
+	else if (spec->policy.ready == SPEC_READY_TCP || spec->policy.ready == SPEC_READY_UNIX)
+		rest = spec->ready_check.address;
+	if (!rest)
+		return strdup(word);
+	text = spec_expand(rest, spec, s->instance);
+	n = text ? asprintf(&all, "%s:%s", word, text) : -1;
+	return n < 0 ? NULL : all;
 }

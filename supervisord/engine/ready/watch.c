@@ -5,7 +5,6 @@
 #include "engine/ready/watch.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,6 +34,11 @@ struct watch *watch_new(unsigned n_streams, struct matcher *matcher)
 void watch_free(struct watch *w)
 {
 	free(w);
+}
+
+bool watch_is_over(const struct watch *w)
+{
+	return w->over;
 }
 
 static int judge(struct watch *w, const char *text, size_t n)

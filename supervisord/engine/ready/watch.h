@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "engine/ready/matcher.h"
@@ -22,3 +23,4 @@ void watch_free(struct watch *w);
  * expression has taken too long on too many lines. After 1 and -E2BIG it is over: always 0.
  */
 int watch_take(struct watch *w, unsigned stream, const char *data, size_t n);
+bool watch_is_over(const struct watch *w);
