@@ -74,17 +74,27 @@ static int number_nodes(struct links *l)
 	int r = 0;
 
 	l->first = calloc(spec->n_services + 1, sizeof(*l->first));
-	l->service_of = calloc(SPEC_MAX_SERVICES, sizeof(*l->service_of));
-	if (!l->first || !l->service_of)
+	if (!l->first)
 		return -ENOMEM;
 	for (size_t i = 0; i < spec->n_services && r == 0; i++) {
 		l->first[i] = l->n_nodes;
-		for (unsigned k = 0; k < spec->services[i].n_instances; k++)
-			l->service_of[l->n_nodes++] = (uint32_t)i;
+		l->n_nodes += MAX_OF(spec->services[i].n_instances, 1U);
 		r = map_put(&l->names, spec->services[i].name, i);
 	}
 	l->first[spec->n_services] = l->n_nodes;
+	l->service_of = calloc((size_t)l->n_nodes + 1, sizeof(*l->service_of));
+	if (!l->service_of)
+		return -ENOMEM;
+	for (size_t i = 0; i < spec->n_services && r == 0; i++) {
+		for (uint32_t k = l->first[i]; k < l->first[i + 1]; k++)
+			l->service_of[k] = (uint32_t)i;
+	}
 	return r;
+}
+
+static uint32_t n_nodes_of(const struct links *l, size_t service)
+{
+	return l->first[service + 1] - l->first[service];
 }
 
 static const char *suggestion(const struct links *l, const char *link)
@@ -158,11 +168,11 @@ static int resolve(
 		return r < 0 ? r : 1;
 	}
 	ret_said->to = l->first[i];
-	ret_said->n_to = service(l, i)->n_instances;
+	ret_said->n_to = n_nodes_of(l, i);
 	if (!at)
 		return 0;
 	if (!service(l, i)->has_instances || parse_u64(at + 1, UINT32_MAX, &instance) < 0 ||
-		instance < 1 || instance > ret_said->n_to) {
+		instance < 1 || instance > service(l, i)->n_instances) {
 		tell_no_instance(l, v, service(l, i), link);
 		return 1;
 	}
@@ -174,7 +184,7 @@ static int resolve(
 /* 1: too many, which was told. */
 static int add_said(struct links *l, const struct value *v, const struct said *s)
 {
-	l->n_all += (size_t)s->n_to * service(l, s->service)->n_instances;
+	l->n_all += (size_t)s->n_to * n_nodes_of(l, s->service);
 	if (l->n_all > SPEC_MAX_ALL_LINKS) {
 		value_error(l->b->errors, v,
 			"more than %d dependencies in all services, from instance to instance",
@@ -233,7 +243,7 @@ static void put_edges(struct links *l, uint32_t said, uint32_t *at, bool only_co
 {
 	const struct said *s = &l->said[said];
 	uint32_t self = l->first[s->service];
-	uint32_t n_self = service(l, s->service)->n_instances;
+	uint32_t n_self = n_nodes_of(l, s->service);
 	bool turned = s->kind == LINK_BEFORE;
 	uint32_t from = turned ? s->to : self, n_from = turned ? s->n_to : n_self;
 	uint32_t to = turned ? self : s->to, n_to = turned ? n_self : s->n_to;

@@ -32,7 +32,11 @@ struct links {
 	struct build *b;
 	struct map names; /* of services -> index */
 	struct map told; /* names in defaults that are told already */
-	uint32_t *first; /* the first node of each service, and the end of the last */
+	/*
+	 * The first node of each service, and the end of the last. One with 0 instances has a node,
+	 * too: it may get some while supervisord runs, by scale.
+	 */
+	uint32_t *first;
 	uint32_t *service_of; /* of each node */
 	uint32_t n_nodes;
 	struct said *said;

@@ -23,15 +23,16 @@
 #define SPEC_MAX_SERVICES      20000 /* instances counted */
 #define SPEC_MAX_RESTART_LIMIT 32 /* so many times of automatic starts are remembered */
 
-#define SPEC_MAX_LINKS		   1000 /* names in one of requires, wants, after, before, conflicts */
-#define SPEC_MAX_POOLS		   256
-#define SPEC_MAX_SLOTS		   20000 /* of a pool */
-#define SPEC_MAX_ALL_LINKS	   1000000 /* all of them together, from instance to instance */
+#define SPEC_MAX_LINKS	   1000 /* names in one of requires, wants, after, before, conflicts */
+#define SPEC_MAX_ALL_LINKS 1000000 /* all of them together, from instance to instance */
+#define SPEC_MAX_POOLS	   256
+#define SPEC_MAX_SLOTS	   20000 /* of a pool */
+
 #define SPEC_MIN_READY_FD	   3
 #define SPEC_MAX_READY_FD	   1023
+#define SPEC_DEFAULT_READY_TIMEOUT (30 * USEC_PER_SEC) /* of all but a oneshot */
 #define SPEC_MAX_FAILURES	   1000 /* health.failures */
 #define SPEC_DEFAULT_FAILURES	   3
-#define SPEC_DEFAULT_READY_TIMEOUT (30 * USEC_PER_SEC) /* of all but a oneshot */
 
 enum spec_type { SPEC_TYPE_SIMPLE, SPEC_TYPE_ONESHOT, SPEC_TYPE_FORKING, SPEC_TYPE_MAX };
 
