@@ -278,7 +278,7 @@ static int make_memfd(const void *data, size_t n)
 	return TAKE_FD(fd);
 }
 
-/* pipes: PLAN_SPLIT_STDERR, PLAN_NO_PIPE, or 0 for one pipe. */
+/* pipes: PLAN_SPLIT_STDERR, PLAN_NO_PIPE, or 0 for one pipe; and PLAN_READY_FD. */
 static int encode(const struct service *s, char *const *argv, char *const *envp, unsigned pipes,
 	void **ret_data, size_t *ret_size)
 {
@@ -297,6 +297,7 @@ static int encode(const struct service *s, char *const *argv, char *const *envp,
 		.umask = spec->umask,
 		.nice = spec->nice,
 		.oom_score_adj = spec->oom_score_adj,
+		.ready_fd = pipes & PLAN_READY_FD ? (uint32_t)spec->ready_fd : 0,
 		.path = path,
 		.directory = directory,
 		.cgroup = tree_cgroup_name(s, cgroup),
@@ -339,9 +340,11 @@ static int send_plan(struct service *s, char *const *argv, char *const *envp, un
 
 static unsigned pipes_of(const struct spec_service *spec)
 {
+	unsigned ready = spec->policy.ready == SPEC_READY_FD ? PLAN_READY_FD : 0;
+
 	if (spec->split_stderr)
-		return PLAN_SPLIT_STDERR;
-	return spec->log.sink == SPEC_SINK_NONE ? PLAN_NO_PIPE : 0;
+		return ready | PLAN_SPLIT_STDERR;
+	return ready | (spec->log.sink == SPEC_SINK_NONE ? PLAN_NO_PIPE : 0);
 }
 
 int spawn_send(struct service *s)

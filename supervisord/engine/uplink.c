@@ -269,6 +269,8 @@ static void on_started(
 	if (lost)
 		ask_again_later(s);
 	tree_verify(s, m->pid);
+	if (n_fds > 0 && (m->started.flags & LINK_STARTED_READY_FD))
+		service_take_ready_fd(s, fds[--n_fds]);
 	service_take_pipes(s, fds, n_fds);
 	engine_event(e, &event);
 }

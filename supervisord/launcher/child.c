@@ -112,6 +112,8 @@ _child_ _noreturn_ static void fail(int fd, enum link_stage stage, long error)
 static const unsigned long default_action[8];
 static const unsigned long no_signals[2];
 
+#define FIRST_FD (STDERR_FILENO + 1)
+
 _child_ static void reset_dispositions(void)
 {
 	/* KILL and STOP fail, as they may. */
@@ -119,9 +121,28 @@ _child_ static void reset_dispositions(void)
 		CALL(rt_sigaction, signo, default_action, 0, 8);
 }
 
-/* From here on the descriptors are 0, 1, 2, CHILD_ERROR_FD, and no others. */
-_child_ static long arrange_fds(const struct child *c)
+/* Where the error pipe stays until exec: the lowest one that is not the service's. */
+_child_ static int error_place(const struct child *c)
 {
+	return c->ready_fd >= 0 && c->plan.head->ready_fd == FIRST_FD ? FIRST_FD + 1 : FIRST_FD;
+}
+
+/* The end of its pipe for readiness, to where the service wants it, and open after exec. */
+_child_ static long place_ready_fd(const struct child *c)
+{
+	if (c->ready_fd == (int)c->plan.head->ready_fd)
+		return CALL(fcntl, c->ready_fd, F_SETFD, 0, 0);
+	return CALL(dup3, c->ready_fd, c->plan.head->ready_fd, 0, 0);
+}
+
+/*
+ * From here on the descriptors are 0, 1, 2, error_fd, the service's for readiness, and no others.
+ * None of the copies lands on a descriptor that is yet to be copied: 0 to 2 come first, the error
+ * pipe moves below all that is left, and the last one may land on anything else.
+ */
+_child_ static long arrange_fds(const struct child *c, int error_fd)
+{
+	unsigned rest = (unsigned)error_fd + 1;
 	long r;
 
 	r = CALL(dup3, c->null_fd, STDIN_FILENO, 0, 0);
@@ -130,14 +151,21 @@ _child_ static long arrange_fds(const struct child *c)
 	if (r >= 0)
 		r = CALL(dup3, c->stderr_fd, STDERR_FILENO, 0, 0);
 	if (r >= 0)
-		r = CALL(dup3, c->error_fd, CHILD_ERROR_FD, O_CLOEXEC, 0);
+		r = CALL(dup3, c->error_fd, error_fd, O_CLOEXEC, 0);
+	if (r >= 0 && c->ready_fd >= 0)
+		r = place_ready_fd(c);
+	if (r < 0)
+		return r;
 	/*
 	 * All others close on exec anyway; but until then this child would hold the error
 	 * pipes of others. Where the call is missing, those just learn it a little later.
 	 */
-	if (r >= 0)
-		CALL(close_range, CHILD_ERROR_FD + 1, ~0U, 0, 0);
-	return r;
+	if (c->ready_fd >= 0 && c->plan.head->ready_fd >= rest) {
+		CALL(close_range, rest, c->plan.head->ready_fd - 1, 0, 0); /* may be empty */
+		rest = c->plan.head->ready_fd + 1;
+	}
+	CALL(close_range, rest, ~0U, 0, 0);
+	return 0;
 }
 
 _child_ static long set_oom_score_adj(int value)
@@ -160,7 +188,7 @@ _child_ static long set_oom_score_adj(int value)
 	return r;
 }
 
-_child_ static void set_limits(const struct child *c)
+_child_ static void set_limits(const struct child *c, int error_fd)
 {
 	const struct plan_head *h = c->plan.head;
 	long r;
@@ -170,16 +198,16 @@ _child_ static void set_limits(const struct child *c)
 	if (h->flags & PLAN_SET_NICE) {
 		r = CALL(setpriority, PRIO_PROCESS, 0, h->nice, 0);
 		if (r < 0)
-			fail(CHILD_ERROR_FD, LINK_STAGE_LIMITS, r);
+			fail(error_fd, LINK_STAGE_LIMITS, r);
 	}
 	if (h->flags & PLAN_SET_OOM) {
 		r = set_oom_score_adj(h->oom_score_adj);
 		if (r < 0)
-			fail(CHILD_ERROR_FD, LINK_STAGE_LIMITS, r);
+			fail(error_fd, LINK_STAGE_LIMITS, r);
 	}
 }
 
-_child_ static void set_ids(const struct child *c)
+_child_ static void set_ids(const struct child *c, int error_fd)
 {
 	const struct plan_head *h = c->plan.head;
 	long r;
@@ -188,14 +216,15 @@ _child_ static void set_ids(const struct child *c)
 	if (r >= 0)
 		r = SETRESGID(h->gid);
 	if (r < 0)
-		fail(CHILD_ERROR_FD, LINK_STAGE_GROUP, r);
+		fail(error_fd, LINK_STAGE_GROUP, r);
 	r = SETRESUID(h->uid);
 	if (r < 0)
-		fail(CHILD_ERROR_FD, LINK_STAGE_USER, r);
+		fail(error_fd, LINK_STAGE_USER, r);
 }
 
 _child_ void child_run(const struct child *c)
 {
+	int error_fd = error_place(c);
 	long r;
 
 	if (c->shares_files) {
@@ -205,19 +234,19 @@ _child_ void child_run(const struct child *c)
 		report(c->error_fd, LINK_STAGE_NONE, 0);
 	}
 	CALL(setsid, 0, 0, 0, 0);
-	r = arrange_fds(c);
+	r = arrange_fds(c, error_fd);
 	if (r < 0)
 		fail(c->error_fd, LINK_STAGE_STDIO, r);
 	reset_dispositions();
-	set_limits(c);
+	set_limits(c, error_fd);
 	if (c->plan.head->flags & PLAN_SET_IDS)
-		set_ids(c);
+		set_ids(c, error_fd);
 	if (c->plan.directory[0]) {
 		r = CALL(chdir, c->plan.directory, 0, 0, 0);
 		if (r < 0)
-			fail(CHILD_ERROR_FD, LINK_STAGE_DIRECTORY, r);
+			fail(error_fd, LINK_STAGE_DIRECTORY, r);
 	}
 	CALL(rt_sigprocmask, SIG_SETMASK, no_signals, 0, 8);
 	r = CALL(execve, c->plan.path, c->plan.argv, c->plan.envp, 0);
-	fail(CHILD_ERROR_FD, LINK_STAGE_EXEC, r);
+	fail(error_fd, LINK_STAGE_EXEC, r);
 }

@@ -12,14 +12,13 @@
 
 struct child {
 	struct plan_view plan;
-	int null_fd, stdout_fd, stderr_fd, error_fd; /* all > CHILD_ERROR_FD */
+	int null_fd, stdout_fd, stderr_fd;
+	int ready_fd; /* -1: none */
+	int error_fd; /* like ready_fd not among those that the error pipe moves to */
 	bool shares_files; /* with the launcher: what the child needs is below private_fd */
 	unsigned private_fd; /* from here on descriptors are the launcher's alone */
 	uint64_t nofile[2]; /* RLIMIT_NOFILE, soft and hard */
 };
-
-/* The error pipe moves here before everything above it is closed. */
-#define CHILD_ERROR_FD 3
 
 /* Executes the plan, or writes a struct spawn_report and exits with 127. */
 _noreturn_ void child_run(const struct child *c);

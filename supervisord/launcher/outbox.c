@@ -51,12 +51,14 @@ static int send_start(struct launcher *l, struct entry *e)
 		.generation = e->generation,
 		.pid = e->told_pid,
 		.started = e->start};
-	int fds[2], r;
+	int fds[ENTRY_PIPES], r;
 	unsigned n = 0;
 
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < ENTRY_PIPES; i++)
 		if (e->read_fds[i] >= 0)
 			fds[n++] = e->read_fds[i];
+	if (e->read_fds[ENTRY_READY_PIPE] >= 0)
+		m.started.flags |= LINK_STARTED_READY_FD;
 	r = link_send(l->engine.link, &m, fds, n);
 	if (r == 0)
 		table_told_start(e);

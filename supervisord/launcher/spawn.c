@@ -235,14 +235,19 @@ static long clone_child(struct spawner *s, struct clone_args *args, const struct
 	return r;
 }
 
+/* Pipes are numbered as an entry's; behind those comes the one that a failure is told by. */
+#define ERROR_PIPE ENTRY_PIPES
+#define N_PIPES	   (ENTRY_PIPES + 1)
+_Static_assert(N_PIPES == SPAWN_SLOT_FDS, "a slot has room for what a child may need");
+
 /* The descriptors that a spawn takes and that must not stay behind when it fails. */
 struct ends {
-	int read[3], write[3]; /* stdout, stderr, error pipe */
+	int read[N_PIPES], write[N_PIPES];
 };
 
 static void close_ends(struct ends *p)
 {
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < N_PIPES; i++) {
 		p->read[i] = close_fd(p->read[i]);
 		p->write[i] = close_fd(p->write[i]);
 	}
@@ -250,18 +255,23 @@ static void close_ends(struct ends *p)
 
 static int make_pipes(const struct spawner *s, uint32_t flags, struct ends *p)
 {
-	int r = make_pipe(s, &p->read[2], &p->write[2]);
+	const bool wanted[N_PIPES] = {
+		[0] = !(flags & PLAN_NO_PIPE),
+		[1] = (flags & PLAN_SPLIT_STDERR) && !(flags & PLAN_NO_PIPE),
+		[ENTRY_READY_PIPE] = (flags & PLAN_READY_FD) != 0,
+		[ERROR_PIPE] = true,
+	};
+	int r = 0;
 
-	if (r == 0 && !(flags & PLAN_NO_PIPE))
-		r = make_pipe(s, &p->read[0], &p->write[0]);
-	if (r == 0 && (flags & PLAN_SPLIT_STDERR) && !(flags & PLAN_NO_PIPE))
-		r = make_pipe(s, &p->read[1], &p->write[1]);
+	for (int i = 0; i < N_PIPES && r == 0; i++)
+		if (wanted[i])
+			r = make_pipe(s, &p->read[i], &p->write[i]);
 	return r;
 }
 
 static int move_into_slot(int slot, const struct ends *p)
 {
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < N_PIPES; i++) {
 		int r = 0;
 
 		if (p->write[i] >= 0)
@@ -274,14 +284,15 @@ static int move_into_slot(int slot, const struct ends *p)
 
 static void fill_child(const struct spawner *s, struct child *c, int slot, const struct ends *p)
 {
-	int fds[3];
+	int fds[N_PIPES];
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < N_PIPES; i++)
 		fds[i] = slot >= 0 && p->write[i] >= 0 ? slot_fd(slot, i) : p->write[i];
 	c->null_fd = SPAWN_NULL_FD;
 	c->stdout_fd = fds[0] >= 0 ? fds[0] : SPAWN_NULL_FD;
 	c->stderr_fd = fds[1] >= 0 ? fds[1] : c->stdout_fd;
-	c->error_fd = fds[2];
+	c->ready_fd = fds[ENTRY_READY_PIPE];
+	c->error_fd = fds[ERROR_PIPE];
 	c->shares_files = slot >= 0;
 	c->private_fd = SPAWN_PRIVATE_FD;
 	c->nofile[0] = s->nofile[0];
@@ -341,7 +352,7 @@ static void drop_plan(struct slot *plain)
 int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int plan_fd, int cgroup_dir,
 	enum link_stage *ret_stage)
 {
-	_cleanup_(close_ends) struct ends p = {{-1, -1, -1}, {-1, -1, -1}};
+	_cleanup_(close_ends) struct ends p = {{-1, -1, -1, -1}, {-1, -1, -1, -1}};
 	_cleanup_(drop_plan) struct slot plain = {0};
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = e};
 	_cleanup_close_
@@ -356,7 +367,7 @@ int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int plan_fd
 	*ret_stage = LINK_STAGE_RESOURCES;
 	r = make_pipes(s, plain.child.plan.head->flags, &p);
 	if (r == 0)
-		r = sys_epoll_ctl(s->epoll, EPOLL_CTL_ADD, p.read[2], &event);
+		r = sys_epoll_ctl(s->epoll, EPOLL_CTL_ADD, p.read[ERROR_PIPE], &event);
 	if (r < 0)
 		return r;
 	e->service->uid = plain.child.plan.head->flags & PLAN_SET_IDS ? plain.child.plan.head->uid
@@ -379,7 +390,7 @@ int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int plan_fd
 	*ret_stage = LINK_STAGE_FORK;
 	r = start(s, t, e, slot ? &slot->child : &plain.child, slot, cgroup);
 	if (r < 0) {
-		sys_epoll_ctl(s->epoll, EPOLL_CTL_DEL, p.read[2], NULL);
+		sys_epoll_ctl(s->epoll, EPOLL_CTL_DEL, p.read[ERROR_PIPE], NULL);
 		if (slot) {
 			vacate_slot_fds(n);
 			free_slot(s, n);
@@ -387,9 +398,9 @@ int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int plan_fd
 		return r;
 	}
 	e->spawn.slot = n;
-	e->spawn.error_fd = TAKE_FD(p.read[2]);
-	e->read_fds[0] = TAKE_FD(p.read[0]);
-	e->read_fds[1] = TAKE_FD(p.read[1]);
+	e->spawn.error_fd = TAKE_FD(p.read[ERROR_PIPE]);
+	for (int i = 0; i < ENTRY_PIPES; i++)
+		e->read_fds[i] = TAKE_FD(p.read[i]);
 	return 0;
 }
 

@@ -149,7 +149,8 @@ struct entry *table_add(struct table *t, uint32_t id, uint64_t generation, bool 
 	e->service = s;
 	e->generation = generation;
 	s->newest = generation;
-	e->read_fds[0] = e->read_fds[1] = -1;
+	for (int i = 0; i < ENTRY_PIPES; i++)
+		e->read_fds[i] = -1;
 	e->spawn.error_fd = e->spawn.slot = e->successor_fd = -1;
 	list_append(&s->entries, &e->in_service);
 	list_init(&e->starts);
@@ -184,7 +185,7 @@ void table_clear_pid(struct table *t, struct entry *e)
 
 static void drop_fds(struct entry *e)
 {
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < ENTRY_PIPES; i++)
 		e->read_fds[i] = close_fd(e->read_fds[i]);
 	table_set_successor(e, 0, -1);
 	e->released = true;

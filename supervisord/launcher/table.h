@@ -38,6 +38,9 @@ struct spawn {
 	struct spawn_report failure;
 };
 
+#define ENTRY_PIPES	 3
+#define ENTRY_READY_PIPE 2
+
 struct entry {
 	struct service *service;
 	uint64_t generation, serial;
@@ -45,7 +48,8 @@ struct entry {
 	pid_t told_pid; /* the same, for telling, also after its end */
 	pid_t successor; /* the main process once this one has ended, see adopt.h */
 	int successor_fd; /* owned: its pidfd; -1: there is none */
-	int read_fds[2]; /* owned: stdout and stderr, -1 where there is none */
+	/* Owned, -1 where there is none: stdout, stderr, and the pipe for readiness. */
+	int read_fds[ENTRY_PIPES];
 	uint32_t last_op;
 	bool started; /* exec has happened, as far as anyone can know */
 	bool ended; /* exit and serial are valid */

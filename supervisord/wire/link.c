@@ -135,20 +135,24 @@ static int check(const void *data, size_t n)
 	return fields_are_valid(&m, types[m.type].fields) ? 0 : -EPROTO;
 }
 
-static bool n_fds_is_valid(uint16_t type, unsigned n_fds)
+static bool n_fds_is_valid(const struct link_message *m, unsigned n_fds)
 {
-	return n_fds >= types[type].min_fds && n_fds <= types[type].max_fds;
+	unsigned n_ready =
+		m->type == LINK_STARTED && (m->started.flags & LINK_STARTED_READY_FD) != 0;
+
+	return n_fds >= types[m->type].min_fds + n_ready &&
+	       n_fds <= types[m->type].max_fds + n_ready;
 }
 
 int link_check(const void *data, size_t n, unsigned n_fds)
 {
-	uint16_t type;
+	struct link_message m;
 	int r = check(data, n);
 
 	if (r < 0)
 		return r;
-	memcpy(&type, (const char *)data + offsetof(struct link_message, type), sizeof(type));
-	return n_fds_is_valid(type, n_fds) ? 0 : -EPROTO;
+	memcpy(&m, data, sizeof(m));
+	return n_fds_is_valid(&m, n_fds) ? 0 : -EPROTO;
 }
 
 int link_send(int fd, struct link_message *m, const int *fds, unsigned n_fds)
@@ -246,7 +250,7 @@ int link_recv(int fd, struct link_message *ret_m, int ret_fds[static LINK_MAX_FD
 										 : -EMSGSIZE;
 	else
 		r = check(&m, (size_t)n);
-	if (r == 0 && !lost && !n_fds_is_valid(m.type, n_fds))
+	if (r == 0 && !lost && !n_fds_is_valid(&m, n_fds))
 		r = -EPROTO;
 	if (r < 0 || lost) {
 		drop_fds(ret_fds);

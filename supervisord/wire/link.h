@@ -37,8 +37,8 @@
  *
  * Launcher to engine:
  *   KEPT       tag; fd.
- *   STARTED    id, generation, pid, started; fds: n_fds read ends (stdout, stderr). pid is the
- *              present main process.
+ *   STARTED    id, generation, pid, started; fds: n_fds read ends (stdout, stderr, the pipe for
+ *              readiness). pid is the present main process.
  *   EXITED     id, generation, serial, pid, exit. Comes after STARTED of the same
  *              generation, or alone where the exec failed (exit.error != 0, pid 0).
  *   REFUSED    id, generation, pid, value: an errno. That ADOPT has changed nothing:
@@ -139,7 +139,8 @@ struct link_exit {
 
 enum link_started_flags {
 	LINK_STARTED_ADOPTED = 1 << 0, /* pid has become the main process by an ADOPT */
-	LINK_STARTED_FLAGS_ALL = (1 << 1) - 1
+	LINK_STARTED_READY_FD = 1 << 1, /* the last descriptor is that of the pipe for readiness */
+	LINK_STARTED_FLAGS_ALL = (1 << 2) - 1
 };
 
 struct link_started {

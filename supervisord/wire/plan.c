@@ -72,6 +72,7 @@ int plan_encode(const struct plan *p, void **ret_data, size_t *ret_size)
 		.umask = p->umask,
 		.nice = p->nice,
 		.oom_score_adj = p->oom_score_adj,
+		.ready_fd = p->ready_fd,
 	};
 	const char *cgroup = p->cgroup ? p->cgroup : "";
 	const char *directory = p->directory ? p->directory : "";
@@ -113,6 +114,13 @@ int plan_encode(const struct plan *p, void **ret_data, size_t *ret_size)
 	return 0;
 }
 
+static bool ready_fd_is_valid(const struct plan_head *h)
+{
+	if (h->flags & PLAN_READY_FD)
+		return h->ready_fd >= PLAN_MIN_READY_FD && h->ready_fd <= PLAN_MAX_READY_FD;
+	return h->ready_fd == 0;
+}
+
 static bool head_is_valid(const struct plan_head *h, size_t size)
 {
 	uint64_t argv = align8(sizeof(*h) + 4 * (uint64_t)h->n_groups);
@@ -133,7 +141,7 @@ static bool head_is_valid(const struct plan_head *h, size_t size)
 		return false;
 	if (h->oom_score_adj < -1000 || h->oom_score_adj > 1000)
 		return false;
-	return strings < size;
+	return ready_fd_is_valid(h) && h->reserved == 0 && strings < size;
 }
 
 /* The string that must start at the cursor; moves the cursor behind it. NULL: malformed. */

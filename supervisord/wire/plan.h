@@ -19,13 +19,18 @@
 #define PLAN_MAX_GROUPS 1024
 #define PLAN_MAX_ARGS	65536
 
+/* Where a service may want the descriptor that it tells its readiness by. */
+#define PLAN_MIN_READY_FD 3
+#define PLAN_MAX_READY_FD 1023
+
 enum plan_flags {
 	PLAN_SET_IDS = 1 << 0, /* uid, gid, groups; otherwise the launcher's own stay */
 	PLAN_SET_NICE = 1 << 1,
 	PLAN_SET_OOM = 1 << 2,
 	PLAN_SPLIT_STDERR = 1 << 3, /* a second pipe for stderr */
 	PLAN_NO_PIPE = 1 << 4, /* stdout and stderr go to /dev/null */
-	PLAN_FLAGS_ALL = (1 << 5) - 1
+	PLAN_READY_FD = 1 << 5, /* a pipe for readiness, its write end at ready_fd */
+	PLAN_FLAGS_ALL = (1 << 6) - 1
 };
 
 /* The head of a plan; the rest follows it. All offsets are from the head's start. */
@@ -41,6 +46,8 @@ struct plan_head {
 	uint32_t cgroup_offset; /* name under LINK_KEEP_CGROUP; "" for none */
 	uint32_t n_argv, argv_offset; /* n_argv uint64_t offsets and a 0; 8-aligned */
 	uint32_t n_envp, envp_offset;
+	uint32_t ready_fd; /* with PLAN_READY_FD; else 0 */
+	uint32_t reserved; /* 0 */
 };
 
 /* What to encode. Everything is borrowed. argv and envp end with NULL. */
@@ -51,6 +58,7 @@ struct plan {
 	uint32_t n_groups;
 	uint32_t umask;
 	int32_t nice, oom_score_adj;
+	uint32_t ready_fd;
 	const char *path, *directory, *cgroup;
 	const char *const *argv, *const *envp;
 };

@@ -26,8 +26,9 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 	if (seed % 8 == 0) {
 		p.groups = groups;
 		p.n_groups = seed / 8 % 5;
-		p.flags = seed / 64 % 32;
-		p.argv = argv + seed / 2048 % 3;
+		p.flags = seed / 64 % (PLAN_FLAGS_ALL + 1);
+		p.ready_fd = p.flags & PLAN_READY_FD ? PLAN_MIN_READY_FD + seed % 1021 : 0;
+		p.argv = argv + seed / 4096 % 3;
 		if (plan_encode(&p, &flat, &n) < 0)
 			return size;
 		if (n <= max_size) {
@@ -66,6 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			.umask = v.head->umask,
 			.nice = v.head->nice,
 			.oom_score_adj = v.head->oom_score_adj,
+			.ready_fd = v.head->ready_fd,
 			.path = v.path,
 			.directory = v.directory,
 			.cgroup = v.cgroup,

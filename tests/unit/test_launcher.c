@@ -145,6 +145,91 @@ static void stderr_shares_the_pipe_or_has_its_own(void **state _unused_)
 	expect_exited(3, 1, CLD_EXITED, 0);
 }
 
+/* Starts a script that lists its descriptors and writes to the one for readiness. */
+static void check_ready_fd(uint32_t id, uint32_t fd, uint32_t flags)
+{
+	char script[128] = "", text[128], expected[64];
+	struct plan p = fixture_shell(script);
+	unsigned n = flags & PLAN_SPLIT_STDERR ? 3 : 2;
+
+	snprintf(script, sizeof(script),
+		"ls -v /proc/self/fd | tr '\\n' ' '; echo it is >/proc/self/fd/%u", fd);
+	/* one of them is the directory that ls reads */
+	snprintf(expected, sizeof(expected), "0 1 2 3 %u ", fd == 3 ? 4 : fd);
+	p.flags = PLAN_READY_FD | flags;
+	p.ready_fd = fd;
+	fixture_spawn(&f, id, 1, &p);
+	fixture_expect(&f, LINK_STARTED);
+	assert_int_equal(f.m.id, id);
+	assert_int_equal(f.m.started.flags, LINK_STARTED_READY_FD);
+	assert_int_equal(f.n_fds, n);
+	fixture_read(f.fds[0], text, sizeof(text));
+	assert_string_equal(text, expected);
+	fixture_read(f.fds[n - 1], text, sizeof(text));
+	assert_string_equal(text, "it is\n");
+	assert_true(fcntl(f.fds[n - 1], F_GETFL) & O_NONBLOCK);
+	expect_exited(id, 1, CLD_EXITED, 0);
+}
+
+static void the_pipe_for_readiness_is_where_the_service_wants_it(void **state _unused_)
+{
+	uint32_t id = 0;
+
+	/* among them all numbers that the launcher uses itself on the way */
+	for (uint32_t fd = PLAN_MIN_READY_FD; fd < 90; fd++)
+		check_ready_fd(id++, fd, fd % 2 ? 0 : PLAN_SET_OOM);
+	for (uint32_t fd = PLAN_MIN_READY_FD; fd < 12; fd++)
+		check_ready_fd(id++, fd, PLAN_SPLIT_STDERR | (fd % 2 ? PLAN_SET_OOM : 0));
+	check_ready_fd(id++, PLAN_MAX_READY_FD, 0);
+}
+
+static void the_pipe_for_readiness_is_kept_for_the_next_engine(void **state _unused_)
+{
+	struct plan p = fixture_shell("echo yes >&5; exec sleep 100");
+	struct pollfd ready = {.events = POLLIN};
+	char text[8];
+
+	p.flags = PLAN_READY_FD | PLAN_NO_PIPE;
+	p.ready_fd = 5;
+	fixture_spawn(&f, 1, 1, &p);
+	fixture_expect(&f, LINK_STARTED);
+	assert_int_equal(f.n_fds, 1);
+	ready.fd = f.fds[0];
+	assert_int_equal(poll(&ready, 1, FIXTURE_DEADLINE_MSEC), 1);
+	fixture_next_engine(&f);
+	fixture_simple(&f, LINK_HELLO);
+	fixture_expect(&f, LINK_STARTED);
+	assert_int_equal(f.n_fds, 1);
+	assert_int_equal(f.m.started.flags, LINK_STARTED_READY_FD);
+	fixture_read(f.fds[0], text, 5);
+	assert_string_equal(text, "yes\n");
+	fixture_expect(&f, LINK_SYNCED);
+	fixture_release(&f, 1, 1);
+	fixture_send(&f, (struct link_message){.type = LINK_REFETCH, .id = 1, .generation = 1}, -1);
+	fixture_expect(&f, LINK_STARTED);
+	assert_int_equal(f.n_fds, 0);
+	assert_int_equal(f.m.started.flags, 0);
+	fixture_kill(&f, 1, 1, 1, SIGKILL);
+	expect_exited(1, 1, CLD_KILLED, SIGKILL);
+}
+
+static void a_descriptor_beyond_the_limit_fails_the_spawn(void **state _unused_)
+{
+	struct plan p = fixture_shell("true");
+
+	fixture_start_with(&f, &(struct fixture_options){.nofile = 140});
+	fixture_accept(&f);
+	fixture_hello(&f);
+	p.flags = PLAN_READY_FD;
+	p.ready_fd = 140;
+	fixture_spawn(&f, 1, 1, &p);
+	expect_failed(1, EBADF, LINK_STAGE_STDIO);
+	p.ready_fd = 139;
+	fixture_spawn(&f, 2, 1, &p);
+	fixture_expect(&f, LINK_STARTED);
+	expect_exited(2, 1, CLD_EXITED, 0);
+}
+
 static void a_failed_exec_is_told_once_with_its_stage(void **state _unused_)
 {
 	struct plan p = fixture_shell("true");
@@ -163,6 +248,11 @@ static void a_failed_exec_is_told_once_with_its_stage(void **state _unused_)
 	p.flags = PLAN_SET_OOM;
 	fixture_spawn(&f, 4, 1, &p);
 	expect_failed(4, ENOENT, LINK_STAGE_DIRECTORY);
+	/* and with a descriptor where the error pipe would be */
+	p.flags = PLAN_READY_FD;
+	p.ready_fd = 3;
+	fixture_spawn(&f, 5, 1, &p);
+	expect_failed(5, ENOENT, LINK_STAGE_DIRECTORY);
 	fixture_expect_silence(&f, 100);
 }
 
@@ -352,12 +442,7 @@ static void hanging_execs_stop_nothing_else(void **state _unused_)
 		fixture_spawn(&f, i, 1, &p);
 	/* others start and end meanwhile, whichever way they are cloned */
 	for (uint32_t i = n; i < n + 20; i++) {
-		struct plan other = fixture_shell("exit 4");
-
-		other.flags = i % 2 ? PLAN_SET_OOM : 0;
-		fixture_spawn(&f, i, 1, &other);
-		fixture_expect(&f, LINK_STARTED);
-		expect_exited(i, 1, CLD_EXITED, 4);
+		check_ready_fd(i, i + 30, i % 2 ? PLAN_SET_OOM : 0);
 	}
 	/* One that hangs can be killed. (Those behind it in the same directory can't: they wait
 	 * for a lock of the kernel's.) */
@@ -464,6 +549,9 @@ int main(int argc, char *argv[])
 		LAUNCHER_TEST(a_child_gets_a_clean_process),
 		LAUNCHER_TEST(a_child_leads_its_own_session_and_group),
 		LAUNCHER_TEST(stderr_shares_the_pipe_or_has_its_own),
+		LAUNCHER_TEST(the_pipe_for_readiness_is_where_the_service_wants_it),
+		LAUNCHER_TEST(the_pipe_for_readiness_is_kept_for_the_next_engine),
+		cmocka_unit_test_teardown(a_descriptor_beyond_the_limit_fails_the_spawn, teardown),
 		LAUNCHER_TEST(a_failed_exec_is_told_once_with_its_stage),
 		LAUNCHER_TEST(a_plan_that_is_none_is_refused),
 		LAUNCHER_TEST(a_repeated_spawn_is_answered_with_the_child_that_exists),

@@ -83,7 +83,7 @@ static void any_one_call_may_fail(void **state _unused_)
 	} faults[] = {
 		{"pipe", "EMFILE", 1, 7},
 		{"dup3", "EMFILE", 1, 3},
-		{"dup3", "EBUSY", 46, 80},
+		{"dup3", "EBUSY", 62, 100},
 		{"mmap", "ENOMEM", 1, 5},
 		{"fstat", "EIO", 1, 9},
 		{"fcntl", "EINVAL", 1, 12},

@@ -127,6 +127,19 @@ static void descriptors_arrive_in_order_and_close_on_exec(void **state _unused_)
 	pair_close(&p);
 }
 
+static void the_pipe_for_readiness_is_one_more_and_the_last(void **state _unused_)
+{
+	struct link_message m = valid(LINK_STARTED);
+
+	for (unsigned n = 0; n <= LINK_MAX_FDS; n++) {
+		m.started.flags = 0;
+		assert_int_equal(link_check(&m, sizeof(m), n), n <= 2 ? 0 : -EPROTO);
+		m.started.flags = LINK_STARTED_READY_FD;
+		assert_int_equal(link_check(&m, sizeof(m), n), n >= 1 ? 0 : -EPROTO);
+	}
+	assert_int_equal(link_check(&m, sizeof(m), LINK_MAX_FDS + 1), -EPROTO);
+}
+
 static void a_closed_peer_reads_as_zero_and_sends_as_gone(void **state _unused_)
 {
 	struct link_message m = valid(LINK_HELLO);
@@ -220,6 +233,7 @@ static void every_field_has_its_range(void **state _unused_)
 		for (int good = 0; good < 2; good++) {
 			struct link_message m = valid(cases[i].type);
 			int64_t v = good ? cases[i].good : cases[i].bad;
+			unsigned n_fds;
 
 			if (cases[i].field == 1)
 				m.generation = (uint64_t)v;
@@ -233,8 +247,8 @@ static void every_field_has_its_range(void **state _unused_)
 				m.value = (uint32_t)v;
 			else
 				m.started.flags = (uint32_t)v;
-			assert_int_equal(link_check(&m, sizeof(m), fds_of(cases[i].type)),
-				good ? 0 : -EPROTO);
+			n_fds = fds_of(cases[i].type) + (cases[i].field == 6);
+			assert_int_equal(link_check(&m, sizeof(m), n_fds), good ? 0 : -EPROTO);
 		}
 	}
 }
@@ -337,6 +351,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_type_makes_the_round_trip),
 		cmocka_unit_test(descriptors_arrive_in_order_and_close_on_exec),
+		cmocka_unit_test(the_pipe_for_readiness_is_one_more_and_the_last),
 		cmocka_unit_test(a_closed_peer_reads_as_zero_and_sends_as_gone),
 		cmocka_unit_test(a_full_socket_says_eagain_and_loses_nothing),
 		cmocka_unit_test(unfit_sizes_versions_and_types_are_refused),

@@ -22,7 +22,7 @@ static const uint32_t groups_of_example[] = {4, 24, 27};
 static struct plan example(void)
 {
 	return (struct plan){
-		.flags = PLAN_SET_IDS | PLAN_SET_NICE | PLAN_SPLIT_STDERR,
+		.flags = PLAN_SET_IDS | PLAN_SET_NICE | PLAN_SPLIT_STDERR | PLAN_READY_FD,
 		.uid = 1000,
 		.gid = 100,
 		.groups = groups_of_example,
@@ -30,6 +30,7 @@ static struct plan example(void)
 		.umask = 022,
 		.nice = -5,
 		.oom_score_adj = 300,
+		.ready_fd = 7,
 		.path = "/usr/bin/web",
 		.directory = "/srv",
 		.cgroup = "web@1",
@@ -54,6 +55,7 @@ static void what_is_encoded_is_what_is_opened(void **state _unused_)
 	assert_int_equal(v.head->umask, 022);
 	assert_int_equal(v.head->nice, -5);
 	assert_int_equal(v.head->oom_score_adj, 300);
+	assert_int_equal(v.head->ready_fd, 7);
 	assert_int_equal(v.head->n_groups, 3);
 	assert_memory_equal(v.groups, groups_of_example, sizeof(groups_of_example));
 	assert_string_equal(v.path, "/usr/bin/web");
@@ -154,6 +156,12 @@ static void a_head_out_of_range_is_refused(void **state _unused_)
 	assert_int_equal(OPEN_WITH(nice, -21), -EBADMSG);
 	assert_int_equal(OPEN_WITH(oom_score_adj, 1001), -EBADMSG);
 	assert_int_equal(OPEN_WITH(oom_score_adj, -1001), -EBADMSG);
+	assert_int_equal(OPEN_WITH(ready_fd, 2), -EBADMSG);
+	assert_int_equal(OPEN_WITH(ready_fd, 3), 0);
+	assert_int_equal(OPEN_WITH(ready_fd, 1023), 0);
+	assert_int_equal(OPEN_WITH(ready_fd, 1024), -EBADMSG);
+	assert_int_equal(OPEN_WITH(flags, PLAN_SET_IDS), -EBADMSG); /* has a ready_fd */
+	assert_int_equal(OPEN_WITH(reserved, 1), -EBADMSG);
 	assert_int_equal(OPEN_WITH(n_groups, PLAN_MAX_GROUPS + 1), -EBADMSG);
 	assert_int_equal(OPEN_WITH(n_groups, -1), -EBADMSG);
 	assert_int_equal(OPEN_WITH(n_groups, 0), -EBADMSG);
