@@ -256,11 +256,6 @@ void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 	ready_attach(s);
 }
 
-void service_take_ready_fd(struct service *s _unused_, int fd)
-{
-	close_fd(fd);
-}
-
 void service_drain(struct service *s)
 {
 	for (unsigned i = 0; i < s->n_streams; i++) {

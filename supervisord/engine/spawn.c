@@ -344,7 +344,10 @@ static unsigned pipes_of(const struct spec_service *spec)
 
 	if (spec->split_stderr)
 		return ready | PLAN_SPLIT_STDERR;
-	return ready | (spec->log.sink == SPEC_SINK_NONE ? PLAN_NO_PIPE : 0);
+	/* Output that is written nowhere is read, where a line of it tells something. */
+	if (spec->log.sink != SPEC_SINK_NONE || spec->policy.ready == SPEC_READY_LOG)
+		return ready;
+	return ready | PLAN_NO_PIPE;
 }
 
 int spawn_send(struct service *s)

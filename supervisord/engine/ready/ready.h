@@ -13,7 +13,11 @@ struct service;
 void ready_begin(struct service *s);
 /* It is ready, or will not be any more. */
 void ready_end(struct service *s);
-/* The read end of the pipe that its ready.on = fd:N names; taken. */
+/*
+ * Takes the read end (owned from now on) of the pipe by which its generation tells that it is
+ * ready. The launcher keeps another copy until the generation is over, and gives it to each
+ * engine; what one engine has read from the pipe, no other will.
+ */
 void service_take_ready_fd(struct service *s, int fd);
 /* Pipes of its output have been opened: where they are to be looked at, they are. */
 void ready_attach(struct service *s);
