@@ -7,6 +7,9 @@
  * Generations need no mark in a message: processes of one are gone before the next is started,
  * and what they have sent is taken in before that is noticed (notify_drain()).
  *
+ * A datagram is looked at, acted on, and only then taken out of the queue: an engine that dies
+ * in between is followed by one that acts on it again, which changes nothing more.
+ *
  * No descriptor is ever received. There is no room for one in what we pass to recvmsg(), so
  * the kernel closes what comes along: which is all that BARRIER=1 asks for, because it happens
  * when everything before it has been handled. A sender can make that close last (a socket that
@@ -173,29 +176,46 @@ static bool get_sender(struct msghdr *msg, struct ucred *ret_sender)
 	return true;
 }
 
-/* One datagram: 0, or -EAGAIN where there is none. */
-static int receive(struct engine *e)
+/* Looks at the next datagram, which stays where it is. Its length or -errno. */
+static ssize_t look(int fd, void *data, size_t n, struct ucred *ret_sender)
 {
-	static char data[NOTIFY_MAX_BYTES + 1];
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(struct ucred))]; /* and nothing else: see above */
 	} control;
-	struct iovec iov = {.iov_base = data, .iov_len = sizeof(data)};
+	struct iovec iov = {.iov_base = data, .iov_len = n};
 	struct msghdr msg = {.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof(control.bytes)};
-	struct ucred sender;
-	ssize_t n;
+	ssize_t r = sys_recvmsg(fd, &msg, MSG_DONTWAIT | MSG_PEEK);
+
+	if (r >= 0 && !get_sender(&msg, ret_sender))
+		*ret_sender = (struct ucred){.uid = (uid_t)-1};
+	return r;
+}
+
+/* Takes out what was looked at; its descriptors are closed by that. */
+static void discard(int fd)
+{
+	char byte;
 
 	limit_time(true);
-	n = sys_recvmsg(e->notify.source.fd, &msg, MSG_DONTWAIT);
+	sys_recv(fd, &byte, sizeof(byte), MSG_DONTWAIT);
 	limit_time(false);
+}
+
+/* One datagram: 0, or -EAGAIN where there is none. */
+static int receive(struct engine *e)
+{
+	char data[NOTIFY_MAX_BYTES + 1];
+	struct ucred sender;
+	ssize_t n = look(e->notify.fd, data, sizeof(data), &sender);
+
 	if (n < 0)
 		return (int)n;
-	if (get_sender(&msg, &sender))
-		take(e, &sender, data, (size_t)n);
+	take(e, &sender, data, (size_t)n);
+	discard(e->notify.fd);
 	return 0;
 }
 
@@ -204,11 +224,15 @@ static void receive_some(struct engine *e, unsigned max, usec_t span)
 	usec_t end = usec_add(usec_now(CLOCK_MONOTONIC), span);
 	int r = 0;
 
+	if (e->notify.busy)
+		return;
+	e->notify.busy = true;
 	for (unsigned i = 0; i < max && r == 0; i++) {
 		r = receive(e);
 		if (usec_now(CLOCK_MONOTONIC) > end)
-			return;
+			break;
 	}
+	e->notify.busy = false;
 	if (r < 0 && r != -EAGAIN)
 		log_error("cannot receive notifications: %s", strerror(-r));
 }

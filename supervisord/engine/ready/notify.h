@@ -17,6 +17,7 @@ struct service;
 struct notify {
 	int fd; /* owned; -1: there is none */
 	struct loop_source source;
+	bool busy; /* one is being handled: no other is taken in between */
 	usec_t told_usec; /* when something was last said about what is ignored */
 	unsigned n_ignored; /* since then */
 };

@@ -8,6 +8,7 @@
 #include "engine/ready/ready.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,17 +76,45 @@ static void close_pipe(struct readiness *r)
 	close_fd(fd);
 }
 
-/* Whether the newline has come. What ends without one never was ready. */
+/*
+ * Looks at what is in the pipe and leaves it there, by way of another one. Bytes, 0 at the end,
+ * -errno; -EAGAIN: nothing there.
+ */
+static ssize_t look(int fd, char *data, size_t n)
+{
+	int copy[2];
+	ssize_t r = sys_pipe2(copy, O_NONBLOCK);
+
+	if (r < 0)
+		return r;
+	r = sys_tee(fd, copy[1], n, SPLICE_F_NONBLOCK);
+	if (r > 0)
+		r = sys_read(copy[0], data, (size_t)r);
+	close_fd(copy[0]);
+	close_fd(copy[1]);
+	return r;
+}
+
+/*
+ * Whether the newline has come; it stays in the pipe, for a next engine, until the core has
+ * written down what it means. What ends without one never was ready.
+ */
 static bool read_pipe(struct readiness *r)
 {
 	char data[512];
-	ssize_t n;
 
-	while (r->pipe.fd >= 0 && (n = sys_read(r->pipe.fd, data, sizeof(data))) != -EAGAIN) {
-		if (n > 0 && memchr(data, '\n', (size_t)n)) {
-			close_pipe(r);
+	while (r->pipe.fd >= 0) {
+		ssize_t n = look(r->pipe.fd, data, sizeof(data));
+
+		if (n > 0 && memchr(data, '\n', (size_t)n))
 			return true;
-		}
+		/* Only bytes that say nothing are taken out; or, for want of descriptors, all. */
+		if (n > 0 || (n < 0 && n != -EAGAIN))
+			n = sys_read(r->pipe.fd, data, n > 0 ? (size_t)n : sizeof(data));
+		if (n == -EAGAIN)
+			break;
+		if (n > 0 && memchr(data, '\n', (size_t)n))
+			return true;
 		r->n_read += n > 0 ? (size_t)n : 0;
 		if (n > 0 && r->n_read < FD_MAX_BYTES)
 			continue;
@@ -99,12 +128,18 @@ static bool read_pipe(struct readiness *r)
 	return false;
 }
 
+static void tell_by_pipe(struct readiness *r)
+{
+	tell(r->service, r->pipe_generation);
+	close_pipe(r);
+}
+
 static void on_pipe(struct loop_source *source, uint32_t events _unused_)
 {
 	struct readiness *r = CONTAINER_OF(source, struct readiness, pipe);
 
 	if (read_pipe(r))
-		tell(r->service, r->pipe_generation);
+		tell_by_pipe(r);
 }
 
 /* --- tcp, unix, command: again and again --- */
@@ -373,11 +408,14 @@ void service_take_ready_fd(struct service *s, int fd)
 {
 	_cleanup_close_
 	int owned = fd;
-	struct readiness *r = get(s);
 	uint64_t generation = record_of(s)->generation;
+	struct readiness *r;
 	int k = -ENOMEM;
 
-	/* Told again after the engine's restart: what is open will do. */
+	if (record_of(s)->state != CORE_STARTING)
+		return; /* it is ready, or will not be any more: told to a new engine */
+	r = get(s);
+	/* Told again: what is open will do. */
 	if (r && r->pipe.fd >= 0 && r->pipe_generation == generation)
 		return;
 	if (r) {
@@ -403,7 +441,7 @@ void ready_settle(struct service *s)
 	if (!r)
 		return;
 	if (r->pipe.fd >= 0 && read_pipe(r))
-		tell(s, r->pipe_generation);
+		tell_by_pipe(r);
 	else if (r->seen)
 		tell(s, r->generation);
 }
