@@ -1,7 +1,7 @@
 /*
- * What can only be seen across services: names given twice, and files that several
- * services or instances would write. The latter compares paths as they will be at run
- * time (placeholders replaced, log-dir before them, "." and ".." and doubled slashes
+ * What can only be seen across services: names given twice, and files (logs and
+ * pid-files) that several services or instances would write. The latter compares paths as they will
+ * be at run time (placeholders replaced, log-dir before them, "." and ".." and doubled slashes
  * resolved on paper); links between directories are the administrator's business.
  */
 #include <errno.h>
@@ -80,7 +80,7 @@ static void normalise(char *path)
 	*to = '\0';
 }
 
-static char *log_path(
+static char *path_of(
 	const struct build *b, const struct spec_service *s, unsigned instance, const char *file)
 {
 	_cleanup_free_
@@ -98,18 +98,18 @@ static char *log_path(
 }
 
 /* The files seen so far, and which service writes each. */
-struct log_files {
+struct files {
 	struct map writers;
 	char **paths;
 	size_t n;
 };
 
-static int claim(const struct build *b, struct log_files *files, size_t service, unsigned instance,
+static int claim(const struct build *b, struct files *files, size_t service, unsigned instance,
 	const char *key, const char *file)
 {
 	const struct spec_service *s = &b->spec->services[service];
 	_cleanup_free_
-	char *path = log_path(b, s, instance, file);
+	char *path = path_of(b, s, instance, file);
 	const struct spec_service *other;
 	size_t writer;
 	int r = path ? map_put(&files->writers, path, service) : -ENOMEM;
@@ -121,10 +121,11 @@ static int claim(const struct build *b, struct log_files *files, size_t service,
 	other = &b->spec->services[writer];
 	if (other == s)
 		conf_errors_add(b->errors, spec_place_of(s, key),
-			"'%s' in service '%.80s': '%.256s' is written by this service already; "
-			"leave "
-			"log.stderr empty for both streams to share a file",
-			key, s->name, path);
+			"'%s' in service '%.80s': '%.256s' is written by this service already%s",
+			key, s->name, path,
+			strcmp(key, "log.stderr") == 0
+				? "; leave log.stderr empty for both streams to share a file"
+				: "");
 	else
 		conf_errors_add(b->errors, spec_place_of(s, key),
 			"'%s' in service '%.80s': '%.256s' is written by service '%.80s' "
@@ -133,31 +134,41 @@ static int claim(const struct build *b, struct log_files *files, size_t service,
 	return 0;
 }
 
-static int claim_all(const struct build *b, struct log_files *files, size_t service)
+/* As each instance has it. */
+static int claim_path(const struct build *b, struct files *files, size_t service, const char *key,
+	const char *file)
+{
+	const struct spec_service *s = &b->spec->services[service];
+	int r = 0;
+
+	if (s->n_instances > 1 && !text_has_placeholder(file))
+		return 0; /* told in service.c */
+	for (unsigned instance = 1; instance <= s->n_instances && r == 0; instance++)
+		r = claim(b, files, service, instance, key, file);
+	return r;
+}
+
+static int claim_all(const struct build *b, struct files *files, size_t service)
 {
 	const struct spec_service *s = &b->spec->services[service];
 	const struct {
 		const char *key;
 		const struct spec_log *log;
 	} sinks[] = {{"log.file", &s->log}, {"log.stderr", &s->log_stderr}};
-	int r = 0;
+	int r = s->pid_file ? claim_path(b, files, service, "pid-file", s->pid_file) : 0;
 
-	for (size_t i = 0; i < ELEMENTSOF(sinks); i++) {
+	for (size_t i = 0; i < ELEMENTSOF(sinks) && r == 0; i++) {
 		const struct spec_log *log = sinks[i].log;
 
-		if (log->sink != SPEC_SINK_FILE || !log->file)
-			continue;
-		if (s->n_instances > 1 && !text_has_placeholder(log->file))
-			continue; /* told in service.c */
-		for (unsigned instance = 1; instance <= s->n_instances && r == 0; instance++)
-			r = claim(b, files, service, instance, sinks[i].key, log->file);
+		if (log->sink == SPEC_SINK_FILE && log->file)
+			r = claim_path(b, files, service, sinks[i].key, log->file);
 	}
 	return r;
 }
 
-static int check_log_files(const struct build *b)
+static int check_files(const struct build *b)
 {
-	struct log_files files = {0};
+	struct files files = {0};
 	int r = 0;
 
 	for (size_t i = 0; i < b->spec->n_services && r == 0; i++)
@@ -175,7 +186,7 @@ int check_all(struct build *b)
 	/* a name that stands twice would be told of again for its log file */
 	if (r < 0 || b->errors->n != n || !check_count(b))
 		return r;
-	r = check_log_files(b);
+	r = check_files(b);
 	if (r == 0)
 		r = pools_check(b);
 	return r < 0 ? r : links_check(b);

@@ -163,35 +163,42 @@ static void check_unused(const struct making *m)
 	}
 }
 
-/* Which key of health says what is asked, in the service or in defaults. */
-static const char *key_of_probe(enum spec_probe kind)
+/* The value that says how to ask. */
+static const struct value *find_choice(const struct making *m)
 {
-	static const char *const keys[] = {
-		[SPEC_PROBE_NONE] = "health",
-		[SPEC_PROBE_COMMAND] = "health.command",
-		[SPEC_PROBE_TCP] = "health.tcp",
-		[SPEC_PROBE_UNIX] = "health.unix",
-		[SPEC_PROBE_HTTP] = "health.http",
-	};
+	for (size_t i = 0; i < ELEMENTSOF(probes); i++) {
+		if (probes[i].kind == m->s->health.kind)
+			return service_find(m, probes[i].key);
+	}
+	return NULL;
+}
 
-	return keys[kind];
+/* What defaults say is not meant for it. */
+static void check_oneshot(struct making *m)
+{
+	const struct value *choice = find_choice(m), *watchdog = service_find(m, SERVICE_WATCHDOG);
+	struct spec_check *h = &m->s->health;
+
+	if (choice && service_is_own(m, choice))
+		service_tell(m, choice->key->path,
+			"a oneshot is never running, so it isn't asked; allowed: no health");
+	if (m->s->policy.watchdog_usec > 0 && service_is_own(m, watchdog))
+		service_tell(m, "watchdog",
+			"a oneshot is never running, so nothing watches it; allowed: 0");
+	m->s->policy.watchdog_usec = 0;
+	h->kind = SPEC_PROBE_NONE;
+	strv_free(h->command);
+	h->command = NULL;
+	free(h->address);
+	h->address = NULL;
 }
 
 void health_check(struct making *m)
 {
-	struct spec_policy *p = &m->s->policy;
-	enum spec_probe kind = m->s->health.kind;
-
-	if (kind == SPEC_PROBE_NONE) {
+	if (m->s->health.kind == SPEC_PROBE_NONE)
 		check_unused(m);
-		p->health_failures = 0;
-	}
-	if (p->type != SPEC_TYPE_ONESHOT)
-		return;
-	if (kind != SPEC_PROBE_NONE)
-		service_tell(
-			m, key_of_probe(kind), "a oneshot is never running, so it isn't asked");
-	if (p->watchdog_usec > 0)
-		service_tell(m, "watchdog",
-			"a oneshot is never running, so nothing watches it; allowed: 0");
+	if (m->s->policy.type == SPEC_TYPE_ONESHOT)
+		check_oneshot(m);
+	if (m->s->health.kind == SPEC_PROBE_NONE)
+		m->s->policy.health_failures = 0;
 }

@@ -190,6 +190,8 @@ static int check_batch(struct search *s, const uint32_t *named, size_t n)
 			s->told[c->said] = true;
 			if (s->l->b->errors->n < CONF_MAX_ERRORS)
 				r = tell(s, c, named[i]);
+			else
+				s->l->b->errors->truncated = true;
 		}
 	}
 	return r;

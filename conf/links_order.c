@@ -227,10 +227,13 @@ static int tell_circles(struct tarjan *t)
 	for (uint32_t i = 0; i < t->l->n_nodes && r == 0; i++) {
 		uint32_t c = t->component[i];
 
-		if (t->low[c] == 1 || told[c] || t->l->b->errors->n >= CONF_MAX_ERRORS)
+		if (t->low[c] == 1 || told[c])
 			continue;
 		told[c] = true;
-		r = tell_circle(t->l, i);
+		if (t->l->b->errors->n < CONF_MAX_ERRORS)
+			r = tell_circle(t->l, i);
+		else
+			t->l->b->errors->truncated = true;
 	}
 	free(told);
 	return r;

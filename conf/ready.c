@@ -167,22 +167,38 @@ static void check_command(struct making *m)
 	c->command = NULL;
 }
 
+/* It is ready when it has ended well, and may take its time. */
+static void check_oneshot(struct making *m)
+{
+	struct spec_service *s = m->s;
+	struct spec_check *c = &s->ready_check;
+
+	if (!is_own(m, SERVICE_READY_TIMEOUT))
+		s->policy.ready_timeout_usec = USEC_INFINITY;
+	if (s->policy.ready == SPEC_READY_EXEC)
+		return;
+	if (is_own(m, SERVICE_READY_ON))
+		service_tell(
+			m, "ready.on", "a oneshot is ready when it has ended well; allowed: exec");
+	s->policy.ready = SPEC_READY_EXEC;
+	s->ready_fd = 0;
+	free(s->ready_regex);
+	s->ready_regex = NULL;
+	free(c->address);
+	strv_free(c->command);
+	*c = (struct spec_check){.interval_usec = c->interval_usec};
+}
+
 void ready_check(struct making *m)
 {
-	struct spec_policy *p = &m->s->policy;
 	struct spec_check *c = &m->s->ready_check;
 
 	check_command(m);
 	if (c->kind == SPEC_PROBE_NONE && is_own(m, SERVICE_READY_INTERVAL))
 		service_tell(m, "ready.interval",
 			"is of use only with ready.on = tcp:…, unix:… or command");
-	if (p->type == SPEC_TYPE_ONESHOT) {
-		if (p->ready != SPEC_READY_EXEC)
-			service_tell(m, "ready.on",
-				"a oneshot is ready when it has ended well; allowed: exec");
-		if (!service_find(m, SERVICE_READY_TIMEOUT))
-			p->ready_timeout_usec = USEC_INFINITY;
-	}
+	if (m->s->policy.type == SPEC_TYPE_ONESHOT)
+		check_oneshot(m);
 	/* a command may wait by itself, others are tried again */
 	c->timeout_usec = c->kind == SPEC_PROBE_COMMAND ? USEC_INFINITY : CONNECT_TIMEOUT;
 }

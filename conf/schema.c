@@ -253,6 +253,13 @@ static const char *suggestion(const struct schema *schema, const char *name, siz
 	return found;
 }
 
+static void tell_misplaced(const struct check *c, const struct guard_entry *e)
+{
+	conf_errors_add(c->errors, (struct spec_place){c->file, e->line},
+		"'%.*s' cannot stand in %s; is a '}' missing before it?", length_of(e->key_len),
+		key_of(c, e), c->where ? c->where : "");
+}
+
 static void tell_unknown(
 	const struct check *c, const struct schema *schema, const struct guard_entry *e)
 {
@@ -263,8 +270,7 @@ static void tell_unknown(
 
 	if (schema != &global_schema && e->kind == GUARD_SECTION &&
 		find(&global_schema, name, e->key_len)) {
-		conf_errors_add(c->errors, place,
-			"'%.*s' cannot stand in %s; is a '}' missing before it?", n, name, where);
+		tell_misplaced(c, e);
 		return;
 	}
 	near = suggestion(schema, name, e->key_len);
@@ -317,6 +323,11 @@ static const struct schema_key *check_entry(
 		return NULL;
 	}
 	shape = wrong_shape(key, e);
+	if (shape && schema != &global_schema && e->has_title &&
+		find(&global_schema, key_of(c, e), e->key_len)) {
+		tell_misplaced(c, e); /* pool "db" { … }, where `pool` is a value */
+		return NULL;
+	}
 	if (shape) {
 		conf_errors_add(c->errors, place, "'%s'%s%s is to be written: %s %s", key->path, in,
 			where, key->name, shape);

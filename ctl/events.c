@@ -129,7 +129,9 @@ int events_render(struct events_view *v, json_t *event, const struct term *term,
 				is_own ? RENDER_BOLD : "", term);
 		if (r == 0)
 			r = buf_printf(out, "  ");
-		if (r == 0)
+		if (r == 0 && strcmp(type, "removed") == 0)
+			r = buf_printf(out, "removed"); /* its last state was told before */
+		else if (r == 0)
 			r = is_own ? append_own(v, event, is_greeting, term, out)
 				   : append_state(event, term, out);
 		if (r == 0)

@@ -11,6 +11,7 @@
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #ifdef SYS_FAULTS
@@ -267,6 +268,16 @@ int sys_epoll_wait(int epoll, struct epoll_event *events, int n, int timeout_mse
 int sys_signalfd(int fd, const sigset_t *mask)
 {
 	SYS_RETURN(int, "signalfd", signalfd(fd, mask, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+int sys_timerfd_create(clockid_t clock)
+{
+	SYS_RETURN(int, "timerfd_create", timerfd_create(clock, TFD_CLOEXEC | TFD_NONBLOCK));
+}
+
+int sys_timerfd_settime(int fd, int flags, const struct itimerspec *at)
+{
+	SYS_RETURN(int, "timerfd_settime", timerfd_settime(fd, flags, at, NULL));
 }
 
 int sys_inotify_add_watch(int fd, const char *path, unsigned mask)

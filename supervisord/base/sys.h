@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/wait.h>
+#include <time.h>
 
 /* Reads SUPERVISOR_FAULT in the test build; nothing in the programs as shipped. */
 void sys_faults_init(const char *who);
@@ -67,6 +68,8 @@ int sys_epoll_create(void);
 int sys_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
 int sys_epoll_wait(int epoll, struct epoll_event *events, int n, int timeout_msec);
 int sys_signalfd(int fd, const sigset_t *mask);
+int sys_timerfd_create(clockid_t clock); /* not blocking */
+int sys_timerfd_settime(int fd, int flags, const struct itimerspec *at);
 int sys_inotify_add_watch(int fd, const char *path, unsigned mask);
 int sys_waitid(idtype_t type, id_t id, siginfo_t *ret_info, int options, struct rusage *ret_usage);
 int sys_kill(pid_t pid, int signo);

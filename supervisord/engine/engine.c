@@ -202,6 +202,7 @@ void engine_synced(struct engine *e)
 		log_error("cannot listen for notifications: %s", strerror(-r));
 	engine_judge_ended(e);
 	e->synced = true;
+	schedules_recover(e);
 	for (uint32_t i = 0; i < e->n_services; i++)
 		redo(e, e->services[i]);
 	if (head->flags & RECOVERY_SHUTTING_DOWN)
@@ -238,6 +239,7 @@ static void leave(struct engine *e)
 	queue_remove(&e->queue);
 	reload_fini(e);
 	services_fini(e);
+	schedules_fini(e);
 	sink_set_fini(&e->sinks);
 	store_fini(&e->store, e->spec->runtime_dir);
 	config_fini(e);

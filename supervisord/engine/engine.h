@@ -23,6 +23,7 @@
 #include "engine/ready/ready.h"
 #include "engine/reload/reload.h"
 #include "engine/run/command.h"
+#include "engine/schedule.h"
 #include "engine/store.h"
 #include "engine/systemd.h"
 #include "engine/tree/tree.h"
@@ -62,13 +63,16 @@ struct service {
 	const struct spec_service *spec; /* what its generation goes by; of configs[config] */
 	const struct spec_service *next; /* what the next one will; NULL: the same */
 	uint8_t config, next_config;
+	bool undecided; /* next was found so: the last engine may not have come to act on it */
 	bool removed; /* not configured any more: it goes once its processes have gone */
+	bool forgotten; /* it has gone; only those who waited for that are still told */
 	struct list successors; /* services that wait for its end, by their node predecessor */
 	struct list predecessor;
 	char *name;
 	uint32_t id;
 	unsigned instance; /* counts from 1; 1 also without instances */
 	struct loop_timer timer; /* the core's deadline */
+	struct schedule schedule;
 	struct stream *streams; /* n_streams: 1, or 2 with a pipe for stderr */
 	uint8_t n_streams;
 	uint8_t invocation[16]; /* random, of the current generation */
@@ -128,6 +132,7 @@ struct engine {
 	struct systemd systemd;
 	struct notify notify;
 	struct health_set health;
+	struct schedules schedules;
 	struct loop_source signals;
 	struct reload reload;
 	struct loop_timer sweep; /* removed services that have come to their end */

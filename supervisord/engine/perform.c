@@ -42,8 +42,6 @@ static void end_generation(struct service *s)
 	tree_unwatch(s);
 	service_close_pipes(s);
 	s->main_pid = 0;
-	if (s->next)
-		service_adopt(s, s->next, s->next_config);
 	s->outbox.marks &= ~(unsigned)(UPLINK_SIGNAL | UPLINK_REFETCH);
 }
 
@@ -103,10 +101,14 @@ static void perform(struct engine *e, const struct core_change *c)
 	/* A restart may pass from stopping to starting in one step: that ends a generation too. */
 	if (was_live && (is_over((enum core_state)r->state) || (c->todo & CORE_DO_SPAWN)))
 		end_generation(s);
+	if (s->next && ((c->todo & CORE_DO_SPAWN) ||
+			       (is_over((enum core_state)r->state) && !s->undecided)))
+		service_adopt(s, s->next, s->next_config);
 	if (c->todo & CORE_DO_SPAWN)
 		begin_generation(s);
 	if (publish)
 		s->since_realtime_usec = usec_now(CLOCK_REALTIME);
+	schedule_follow(s, (c->todo & CORE_DO_SCHEDULE) != 0);
 	s->cgroup_spent |= r->killed; /* by cgroup.kill, where there are cgroups */
 	service_commit(s, publish, (uint8_t)c->previous, seq);
 	if (c->todo & CORE_DO_SPAWN)

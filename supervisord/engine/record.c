@@ -42,6 +42,8 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 	record.publish_pending = publish_pending;
 	record.publish_previous = previous;
 	record.publish_seq = seq;
+	record.schedule_last_usec = s->schedule.runs.last_usec;
+	record.schedule_next_usec = s->schedule.runs.next_usec;
 	snprintf(record.name, sizeof(record.name), "%s", s->name);
 	memcpy(record.invocation, s->invocation, sizeof(record.invocation));
 	memcpy(record.ops, r->ops, sizeof(record.ops));
@@ -101,6 +103,7 @@ bool service_restore(struct service *s, struct core_record *ret_record)
 	memcpy(ret_record->starts_msec, r->starts_msec, sizeof(ret_record->starts_msec));
 	FIELDS_OF_SERVICE(COPY_TO_SERVICE)
 	memcpy(s->invocation, r->invocation, sizeof(s->invocation));
+	s->schedule.runs = (struct schedule_runs){r->schedule_last_usec, r->schedule_next_usec};
 	restore_exits(s, r);
 	restore_counters(s, slot);
 	return core_record_is_valid(ret_record);

@@ -132,6 +132,7 @@ static void renew_streams(struct service *s)
 void service_adopt(struct service *s, const struct spec_service *spec, uint8_t config)
 {
 	struct engine *e = s->engine;
+	const struct spec_service *old_spec = s->spec;
 	uint8_t old = s->config;
 
 	service_adopt_later(s, spec, config);
@@ -139,6 +140,7 @@ void service_adopt(struct service *s, const struct spec_service *spec, uint8_t c
 	s->config = config;
 	s->next = NULL;
 	core_set_policy(e->core, s->id, &spec->policy);
+	schedule_adopt(s, old_spec);
 	if (s->n_streams != (spec->split_stderr ? 2 : 1))
 		renew_streams(s);
 	else
@@ -155,6 +157,7 @@ void service_adopt_later(struct service *s, const struct spec_service *spec, uin
 		config_unref(e, s->next_config);
 	s->next = spec;
 	s->next_config = config;
+	s->undecided = false;
 }
 
 int service_new(struct engine *e, uint32_t id, const struct spec_service *spec, unsigned instance,
@@ -171,6 +174,7 @@ int service_new(struct engine *e, uint32_t id, const struct spec_service *spec, 
 	s->spec = spec;
 	s->instance = instance;
 	s->timer.dispatch = on_deadline;
+	schedule_init(&s->schedule);
 	list_init(&s->outbox.node);
 	list_init(&s->waiters);
 	list_init(&s->successors);
@@ -207,6 +211,7 @@ void service_free(struct service *s)
 	list_remove(&s->outbox.node);
 	list_remove(&s->predecessor);
 	loop_timer_remove(&e->loop, &s->timer);
+	schedule_fini(&s->schedule);
 	if (s->next)
 		config_unref(e, s->next_config);
 	config_unref(e, s->config);

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "engine/control/request.h"
 #include "engine/reload/links.h"
 #include "engine/service.h"
 
@@ -193,7 +194,7 @@ void services_take_in(struct engine *e, const struct roster *r, struct services_
 static int restore(struct engine *e, uint32_t id, const struct roster rosters[RECOVERY_CONFIGS])
 {
 	const struct recovery_record *record = &recovery_slot(&e->store.area, id)->record;
-	const struct roster_entry *x = roster_find(&rosters[record->config], record->name);
+	const struct roster_entry *x = roster_find(&rosters[record->config], record->name), *next;
 	struct core_record core;
 	struct service *s;
 	int r;
@@ -207,6 +208,15 @@ static int restore(struct engine *e, uint32_t id, const struct roster rosters[RE
 	r = service_new(e, id, x->spec, x->instance, record->config, &s);
 	if (r < 0)
 		return r;
+	/*
+	 * Its end may be judged before apply_finish() gets to it: what is started then is what is
+	 * in force, since the stop may well have been for that.
+	 */
+	next = record->config == e->config ? NULL : roster_find(&rosters[e->config], s->name);
+	if (next) {
+		service_adopt_later(s, next->spec, e->config);
+		s->undecided = true;
+	}
 	if (service_restore(s, &core)) {
 		enter(e, s, &core);
 		return 0;
@@ -244,10 +254,10 @@ static bool is_over(const struct service *s)
 	return s->removed && core_record(s->engine->core, s->id)->state == CORE_STOPPED;
 }
 
-/* The launcher and those who wait have heard all there is to hear. */
+/* The launcher has heard all there is to hear, and nothing runs for it. */
 static bool is_told(const struct service *s)
 {
-	return list_empty(&s->outbox.node) && list_empty(&s->waiters) && !s->watch;
+	return list_empty(&s->outbox.node) && !s->command && !s->watch;
 }
 
 /* False: the launcher can't be told just now. */
@@ -261,6 +271,8 @@ static bool forget(struct service *s)
 	log_info("service '%s': removed", s->name);
 	events_removed(s);
 	service_commit_removal(e, s->id, generation);
+	s->forgotten = true;
+	request_judge(s);
 	core_remove(e->core, s->id);
 	e->by_id[s->id] = NULL;
 	return true;

@@ -233,6 +233,8 @@ static int make_services(struct engine *e)
 	sink_set_init(&e->sinks, &e->loop, e->spec->log_dir, max_open_logs(), STDOUT_FILENO);
 	r = pump_set_init(&e->pumps, &e->loop);
 	if (r == 0)
+		r = schedules_init(e);
+	if (r == 0)
 		r = services_init(e);
 	if (r == 0)
 		r = reload_init(e);

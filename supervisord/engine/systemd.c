@@ -8,6 +8,7 @@
  */
 #include "engine/systemd.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -235,12 +236,19 @@ void systemd_ready(struct engine *e)
 
 void systemd_reloading(struct engine *e)
 {
+	e->systemd.n_reloads++;
+	if (core_is_shutting_down(e->core))
+		return;
 	e->systemd.reloading_usec = usec_now(CLOCK_MONOTONIC);
 	owe(e, OWED_RELOADING, OWED_READY);
 }
 
+/* READY would tell of the end of one that is only waiting for its turn, or of a shutdown's. */
 void systemd_reloaded(struct engine *e)
 {
+	assert(e->systemd.n_reloads > 0);
+	if (--e->systemd.n_reloads > 0 || core_is_shutting_down(e->core))
+		return;
 	owe(e, OWED_READY, 0);
 }
 

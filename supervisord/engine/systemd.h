@@ -23,7 +23,8 @@ struct systemd {
 	unsigned owed; /* what could not be sent yet */
 	bool told; /* who we are: STATUS alone comes after that */
 	bool complained;
-	usec_t reloading_usec; /* when the reload began */
+	unsigned n_reloads; /* asked for, and not over yet */
+	usec_t reloading_usec; /* when the last of them began */
 	usec_t status_usec; /* when STATUS was told last */
 	char status[SYSTEMD_STATUS_SIZE]; /* as told last */
 	struct loop_timer status_timer; /* set only while there may be news */
@@ -40,7 +41,10 @@ void systemd_fini(struct engine *e);
 
 /* Each engine says it when it is up: the one before may have died within a reload. */
 void systemd_ready(struct engine *e);
-/* Around a reload of the configuration, however it ends. */
+/*
+ * Around each reload of the configuration, however it ends. READY follows the last of those that
+ * overlap; while it stops, nothing is said of them.
+ */
 void systemd_reloading(struct engine *e);
 void systemd_reloaded(struct engine *e);
 void systemd_stopping(struct engine *e);

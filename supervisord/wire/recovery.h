@@ -62,6 +62,8 @@ struct recovery_record {
 	uint16_t n_unhealthy; /* checks that failed in a row */
 	uint32_t blocker; /* slot of the service that it waits for or was stopped for */
 	uint64_t due_usec; /* of its schedule */
+	/* Runs of its schedule, before jitter, on the clock that it goes by; 0: none. */
+	uint64_t schedule_last_usec, schedule_next_usec;
 };
 
 /* Counters of one log stream; each is stored by itself, at once. */

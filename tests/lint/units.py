@@ -1,4 +1,4 @@
-"""systemd understands every line of its units. Arguments: the directory of the units as they are
+"""systemd understands every line of its units, which say what supervisord relies on. Arguments: the directory of the units as they are
 installed, and supervisord, which takes the place of the installed one."""
 
 import glob
@@ -10,6 +10,18 @@ import sys
 import tempfile
 
 import lint
+
+
+# The engine, not the main process, notifies; services outlive a launcher; TERM is for it alone.
+NEEDED = {".service": ("Type=notify", "NotifyAccess=all", "ExitType=cgroup", "KillMode=mixed",
+                       "ExecReload=/bin/kill -HUP $MAINPID", "Delegate=yes", "WatchdogSec="),
+          ".socket": ("FileDescriptorName=control", "ListenStream=/run/supervisord/control")}
+
+
+def lacks(name, text):
+    lines = text.splitlines()
+    return [f"{name}: {line} is missing" for line in NEEDED[os.path.splitext(name)[1]]
+            if not any(l == line or (line[-1] == "=" and l.startswith(line)) for l in lines)]
 
 
 def verify(program, directory, names, *options):
@@ -27,10 +39,15 @@ def verify(program, directory, names, *options):
 
 def main():
     built, supervisord = sys.argv[1:]
-    program = shutil.which("systemd-analyze")
-    if not program:
-        lint.skip("no systemd-analyze")
     problems = []
+    for path in glob.glob(f"{built}/*-supervisord.*"):
+        with open(path, encoding="utf-8") as f:
+            problems += lacks(os.path.basename(path), f.read())
+    program = shutil.which("systemd-analyze")
+    if not program and not problems:
+        lint.skip("no systemd-analyze")
+    if problems:
+        lint.finish(problems)
     for kind, options in (("system", []), ("user", ["--user"])):
         with tempfile.TemporaryDirectory() as directory:
             names = []

@@ -179,6 +179,30 @@ class Bridge(harness.SystemTest):
         code, out, _ = self.result(p)
         self.assertEqual((code, sorted(out.splitlines())), (0, ["a: stopped", "b: stopped"]))
 
+    def test_who_follows_logs_or_the_queue_goes_on(self):
+        s = self.supervisor(service("a", sh("n=0; while :; do n=$((n + 1)); echo line $n; "
+                                            "sleep 0.02; done")) + service("b", SLEEP))
+        s.wait_log("a", "line 1\n")
+        logs = s.ctl_start("logs", "-f", "-n", "1", "a")
+        queue = s.ctl_start("queue", "-f")
+        self.assertIn("line", logs.stdout.readline())
+        self.assertIn("starting", queue.stdout.readline())
+        s.kill_engine()
+        s.ok("stop", "b")
+        last = s.read_log("a").splitlines()[-1]
+        for p, text in ((logs, last), (queue, "b stopping -> stopped")):
+            for line in p.stdout:
+                if text in line:
+                    break
+            self.assertIn(text, line)
+            self.assertIsNone(p.poll())
+
+    def test_a_shutdown_that_no_engine_has_read_happens(self):
+        s = self.counting("a")
+        self.assertEqual(self.while_paused(s, "shutdown"), (0, "", ""))
+        self.assertEqual(s.wait_exit(), 0)
+        self.assertEqual(self.notes(s, "a"), ["start", "end"])
+
     def test_a_shutdown_under_way_goes_on(self):
         s = self.counting("a", SLOW="0.5")
         p = s.ctl_start("shutdown")

@@ -182,6 +182,7 @@ class Completion(harness.SystemTest):
         self.wait_bash(["@1", "@2", "@3"], ["supctl ", "stop ", "web", "@"], "@")
         self.wait_bash(["@3"], ["supctl ", "stop ", "web", "@", "1 ", "web", "@", "2 ", "web", "@"],
                        "@")
+        self.wait_bash(["running"], ["supctl ", "wait ", "db ", "--for ", "r"], "r")
         self.wait_bash(["@front"], ["supctl ", "-s ", f"'{self.s.socket_path}' ", "stop ", "@",
                                     "fr"], "@fr")
 
@@ -209,6 +210,7 @@ class Completion(harness.SystemTest):
         t.wait_line("supctl stat", "supctl status ")
         t.wait_line("supctl stop d", "supctl stop db ")
         t.wait_line("supctl stop @f", "supctl stop @front ")
+        t.wait_line("supctl wait db --for run", "supctl wait db --for running ")
         t.wait_line("supctl stop web@1 web@2 web@", "supctl stop web@1 web@2 web@3 ")
         t.wait_line("supctl --socket=run/cont", "supctl --socket=run/control ")
         t.wait_line("supctl stXYZ\x1b[D\x1b[D\x1b[D\x08hu", "supctl shutdownXYZ")
@@ -228,6 +230,7 @@ class Completion(harness.SystemTest):
         t.wait_line("supctl stat", "supctl status ")
         t.wait_line("supctl stop d", "supctl stop db ")
         t.wait_line("supctl stop @f", "supctl stop @front ")
+        t.wait_line("supctl wait db --for run", "supctl wait db --for running ")
         t.wait_line("supctl stop web@1 web@2 web@", "supctl stop web@1 web@2 web@3 ")
         t.wait_line("supctl -s run/cont", "supctl -s run/control ")
         t.wait_line("supctl --socket=run/cont", "supctl --socket=run/control ")
@@ -248,6 +251,7 @@ class Completion(harness.SystemTest):
                 "supctl sta": ["status\tshow the state of services", "start\tstart services"],
                 "supctl stop d": ["db\tstopped"],
                 "supctl stop @": ["@front\tgroup"],
+                "supctl wait db --for st": ["stopped", "starting", "stopping"],
                 "supctl stop web@1 web@2 ": ["web@3\trunning", "db\tstopped", "web\t3 instances",
                                              "@front\tgroup"],
                 "supctl -s run/cont": ["run/control"],

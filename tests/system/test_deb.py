@@ -143,6 +143,10 @@ class Deb(harness.SystemTest):
             self.assertTrue(os.path.exists(f"{self.root}/usr/share/man/{name}.gz"), name)
         for name in ("copyright", "changelog.gz", "README.md", "examples/supervisord.conf"):
             self.assertTrue(os.path.exists(f"{self.root}/usr/share/doc/{NAME}/{name}"), name)
+        for path in ("share/bash-completion/completions/supctl", "share/zsh/vendor-completions/_supctl",
+                     "share/fish/vendor_completions.d/supctl.fish", "lib/systemd/user/supervisord.service",
+                     "lib/systemd/system/supervisord.service", "lib/systemd/system/supervisord.socket"):
+            self.assertTrue(os.path.exists(f"{self.root}/usr/{path}"), path)
         for path in ("bin/supervisord", "bin/supctl", "libexec/supervisord-engine"):
             path = f"{self.root}/usr/{path}"
             self.assertNotIn(".symtab", output("readelf", "-SW", path))
@@ -192,11 +196,12 @@ class Deb(harness.SystemTest):
         calls = self.calls("-i", self.package)
         self.assertIn("deb-systemd-helper enable supervisord.service", calls)
         self.assertEqual("deb-systemd-invoke start supervisord.service", calls[-1])
+        self.assertEqual([], [c for c in calls if re.search(r"(enable|start) .*socket", c)])
         calls = self.calls("-i", self.package)
         self.assertIn("systemctl --system daemon-reload", calls)
         self.assertEqual([], [c for c in calls if re.search(r" (start|stop|restart|mask) ", c)])
         calls = self.calls("-r", NAME)
-        self.assertEqual("deb-systemd-invoke stop supervisord.service", calls[0])
+        self.assertEqual("deb-systemd-invoke stop supervisord.socket supervisord.service", calls[0])
         self.assertEqual([], [c for c in self.calls("-P", NAME) if "invoke" in c])
 
     def test_where_systemd_does_not_run_nothing_is_started_or_stopped(self):
@@ -204,8 +209,8 @@ class Deb(harness.SystemTest):
         self.add_systemd(runs=False)
         for args in (["-i", self.package], ["-i", self.package], ["-r", NAME]):
             self.assertEqual([], self.calls(*args))
-        self.assertEqual(["deb-systemd-helper purge supervisord.service",
-                          "deb-systemd-helper unmask supervisord.service"],
+        self.assertEqual(["deb-systemd-helper purge supervisord.service supervisord.socket",
+                          "deb-systemd-helper unmask supervisord.service supervisord.socket"],
                          self.calls("-P", NAME))
 
     def use_default_configuration(self):

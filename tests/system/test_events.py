@@ -213,6 +213,19 @@ class Events(harness.SystemTest):
         self.assertIn("supervisord   shutdown: ", out)
         self.assertRegex(out.splitlines()[-1], r"web +stopping -> stopped +supervisord is shutting")
 
+    def test_a_reload_and_what_it_removes_are_told(self):
+        s = self.supervisor(service("web", SLEEP) + service("gone", SLEEP))
+        lines = self.listening(s, "events", "-f")
+        s.write_config(service("web", SLEEP))
+        s.ok("apply")
+        told = []
+        for line in lines.stdout:
+            told.append(line.split("  ", 1)[1])
+            if "removed\n" in line:
+                break
+        self.assertIn("supervisord   reloaded: a configuration was applied\n", told)
+        self.assertEqual(told[-1], "gone          removed\n")
+
     def test_the_next_engine_says_so_and_the_stream_goes_on(self):
         s = self.supervisor(service("web", SLEEP))
         lines = self.listening(s, "events", "-f")

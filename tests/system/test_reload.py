@@ -63,6 +63,43 @@ class Reload(harness.SystemTest):
             s.varlink("Plan")
         self.assertNotIn("bogus", s.stderr(), "who only looks can't fill the log")
 
+    def test_supctl_shows_the_plan_service_by_service_and_key_by_key(self):
+        s = self.supervisor(service("web", SLEEP) + service("worker", SLEEP, "instances = 2")
+                            + service("old", SLEEP))
+        s.wait_state("old", "running")
+        s.write_config('log-level = "debug"\n'
+                       + service("web", ["/bin/sleep", "5000"], "stop { timeout = 5s }")
+                       + service("worker", SLEEP, "instances = 3", 'groups = {"back"}')
+                       + service("api", SLEEP, "nice = 1"))
+        expected = ('~ web     restart\n'
+                    '    command      {"/bin/sleep", "100000"} -> {"/bin/sleep", "5000"}\n'
+                    '    stop.timeout 10s -> 5s (live)\n'
+                    '~ worker  start worker@3\n'
+                    '    instances 2 -> 3 (live)\n'
+                    '    groups    {} -> {"back"} (live)\n'
+                    '+ api     start\n'
+                    '- old     stop and remove\n'
+                    'log-level info -> debug\n'
+                    '1 to restart, 2 to start, 1 to stop\n')
+        self.assertEqual(s.ctl("plan"), (0, expected, ""))
+        code, out, err = s.ctl("apply")
+        self.assertEqual((code, err), (0, ""))
+        self.assertTrue(out.startswith(expected), out)
+        self.assertEqual(sorted(line.split(" ")[0] for line in out[len(expected):].splitlines()),
+                         ["api:", "old:", "web:", "worker@3:"])
+        self.assertEqual(s.ok("plan"), "nothing to do: what is in force is what the files say\n")
+
+    def test_supctl_tells_every_mistake_and_exits_with_one(self):
+        s = self.supervisor(service("a", SLEEP))
+        s.write_config('service "b" {\n\trestart = "sometimes"\n}\nbogus = 1\n')
+        for verb in ("plan", "apply"):
+            code, out, err = s.ctl(verb)
+            self.assertEqual((code, out), (1, ""))
+            self.assertRegex(err, r"supervisord\.conf:5: .*'sometimes' is not allowed; allowed: ")
+            self.assertRegex(err, r"supervisord\.conf:7: unknown key 'bogus'")
+            self.assertTrue(err.endswith("supctl: nothing was changed\n"), err)
+        self.assertEqual(list(s.services()), ["a"])
+
     def test_only_what_changed_is_touched(self):
         s = self.supervisor(service("keep", SLEEP) + service("change", SLEEP)
                             + service("go", SLEEP))
@@ -184,7 +221,7 @@ class Reload(harness.SystemTest):
         self.assertEqual({k: middle[k] for k in before}, before)
         plan, _ = self.apply(s, config(1))
         self.assertEqual(self.changes(plan)["w"]["stops"], ["w@2", "w@3", "w@4"])
-        wait_until(lambda: list(s.services()) == ["w@1", "other"], "the others are gone")
+        self.assertEqual(list(s.services()), ["w@1", "other"], "gone with the answer")
         self.assertEqual(s.services()["w@1"]["pid"], before["w@1"])
         plan, _ = self.apply(s, service("w", SLEEP) + service("other", SLEEP))
         self.assertEqual(self.changes(plan)["w"]["stops"], ["w@1"])
@@ -210,6 +247,38 @@ class Reload(harness.SystemTest):
         self.assertEqual(s.read_log("x"), "up\nup\n")
         self.assertEqual(list(s.services()), ["new"])
 
+    def test_change_while_it_starts_ends_the_old_one_first(self):
+        def config(word):
+            return service("job", sh(f"mkdir @DIR@/only-one || echo two; echo {word}; "
+                                     "while [ ! -e @DIR@/gate ]; do sleep 0.02; done; "
+                                     "rmdir @DIR@/only-one"), 'type = "oneshot"')
+        s = self.supervisor(config("old"))
+        s.wait_log("job", "old\n")
+        old = s.services()["job"]["pid"]
+        self.assertEqual(s.services()["job"]["state"], "starting")
+        plan, _ = self.apply(s, config("new"), wait=False)
+        self.assertEqual(self.changes(plan)["job"]["restarts"], ["job"])
+        wait_until(lambda: "new\n" in s.read_log("job"), "the new one runs")
+        self.assertFalse(harness.is_alive(old))
+        s.flag("gate")
+        s.wait_state("job", "exited")
+        self.assertEqual(s.show("job")["generation"], 2)
+
+    def test_change_while_it_waits_for_its_turn_starts_only_the_new_one(self):
+        def config(word):
+            return ("max-starting = 1\n"
+                    + service("first", sh("while [ ! -e @DIR@/gate ]; do sleep 0.02; done"),
+                              'type = "oneshot"')
+                    + service("a", sh(f"echo {word}; exec sleep 100000")))
+        s = self.supervisor(config("old"))
+        s.wait_state("a", "waiting")
+        self.apply(s, config("new"), wait=False)
+        self.assertEqual(s.services()["a"]["state"], "waiting")
+        s.flag("gate")
+        s.wait_log("a", "new\n")
+        self.assertEqual(s.read_log("a"), "new\n")
+        self.assertEqual(s.show("a")["generation"], 1)
+
     def test_change_while_it_stops_makes_no_second_process(self):
         s = self.supervisor(service("a", LINGER, "stop { timeout = 1s }"))
         s.wait_log("a", "ready")
@@ -223,6 +292,27 @@ class Reload(harness.SystemTest):
         self.assertFalse(harness.is_alive(old))
         s.ok("start", "a")
         self.assertIn("sleep", harness.command_of(s.services()["a"]["pid"]))
+
+    def test_what_ends_for_a_change_as_the_engine_dies_comes_back_once_and_changed(self):
+        def config(word):
+            return service("a", sh("trap 'while [ ! -e @DIR@/gate ]; do sleep 0.02; done; exit' TERM\n"
+                                   "echo up $WORD; while :; do sleep 0.02; done"),
+                           f'environment = {{"WORD={word}"}}', 'stop { kill = "process" }')
+        s = self.supervisor(config("old"))
+        s.wait_log("a", "up old\n")
+        old = s.services()["a"]["pid"]
+        self.apply(s, config("new"), wait=False)
+        self.assertEqual(s.services()["a"]["state"], "stopping")
+        engine = s.engine_pid()
+        os.kill(engine, signal.SIGSTOP)
+        s.flag("gate")
+        wait_until(lambda: not harness.is_alive(old), "it has ended, which the engine has not heard")
+        os.kill(engine, signal.SIGKILL)
+        s.wait_engine(other_than=engine)
+        s.wait_state("a", "running")
+        s.wait_log("a", "up new\n")
+        self.assertEqual(s.read_log("a"), "up old\nup new\n")
+        self.assertEqual(s.show("a")["generation"], 2)
 
     def test_removed_while_it_restarts_and_wanted_again(self):
         s = self.supervisor(service("a", LINGER, "stop { timeout = 1s }") + service("b", SLEEP))
@@ -426,7 +516,7 @@ class Reload(harness.SystemTest):
         self.assertEqual(sorted(r["plan"]["changed"] for r in replies), [False] * 7 + [True])
         self.assertEqual(list(s.services()), ["a", "b"])
 
-    def test_a_file_that_hangs_holds_up_nobody(self):
+    def test_a_fifo_in_place_of_the_file_is_refused_and_holds_up_nobody(self):
         s = self.supervisor(service("a", SLEEP))
         os.remove(s.config_path)
         os.mkfifo(s.config_path)

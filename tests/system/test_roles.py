@@ -27,7 +27,8 @@ DENIED = 5
 @unittest.skipUnless(ROOT, "needs root to become somebody else")
 class Roles(harness.SystemTest):
     def begin(self, roles=ROLES, extra="", **kw):
-        self.s = self.supervisor(roles + service("web", SLEEP, 'environment = {"SECRET=yes"}')
+        self.s = self.supervisor(roles + service("web", SLEEP, 'environment = {"SECRET=yes"}',
+                                                 'reload { signal = "CONT" }')
                                  + extra, **kw)
         self.web = self.s.wait_state("web", "running")
         self.s.publish_supctl()
@@ -55,7 +56,8 @@ class Roles(harness.SystemTest):
     def look(self, who):
         self.assertEqual(0, self.ctl_as(who, "status", "web")[0])
         self.assertIn("running", self.ctl_as(who, "show", "web")[1])
-        self.assertEqual(0, self.ctl_as(who, "version")[0])
+        for verb in (["version"], ["plan"], ["wait", "web", "--for", "running"]):
+            self.assertEqual(0, self.ctl_as(who, *verb)[0])
         self.assertIn(self.ctl_as(who, "queue", "--peek")[0], (0, DENIED))  # its own mode decides
 
     def test_operators_act_and_each_act_is_written_down_with_uid_and_pid(self):
@@ -69,6 +71,9 @@ class Roles(harness.SystemTest):
                 self.done(who, "restart", "w*", line="Restart web")
                 self.done(who, "reset", "web", line="Reset web")
                 self.done(who, "signal", "CONT", "web", line="Signal web")
+                self.done(who, "reload", "web", line="Reload web")
+                self.done(who, "reopen", line="Reopen")
+                self.done(who, "apply", line="Apply")
                 self.refused(who, "shutdown", method="Shutdown")
         self.assertEqual("running", self.s.services()["web"]["state"])
 
@@ -78,7 +83,8 @@ class Roles(harness.SystemTest):
             with self.subTest(how):
                 self.look(who)
                 for verb, *args in (("stop", "web"), ("start", "web"), ("restart", "web"),
-                                    ("reset", "web"), ("signal", "KILL", "web")):
+                                    ("reset", "web"), ("signal", "KILL", "web"),
+                                    ("reload", "web"), ("reopen",), ("apply",)):
                     self.refused(who, verb, *args, method=verb.capitalize())
                 self.refused(who, "shutdown", method="Shutdown")
         now = self.s.services()["web"]
@@ -234,9 +240,14 @@ class Roles(harness.SystemTest):
         child = Child(nag, *A_STRANGER)
         self.addCleanup(child.end)
         self.assertEqual(2000, child.result(60))
+        # Somebody else is heard of all the same.
+        self.refused(WHO_LOOKS["by uid"], "start", "web", method="Start")
+        self.s.stop()
         lines = re.findall(rf"refused: uid {STRANGER} pid {child.pid} may not Start",
                            self.s.stderr())
         self.assertTrue(1 <= len(lines) < 200, len(lines))
+        more = re.findall(rf"refused: uid {STRANGER} (\d+) requests more\n", self.s.stderr())
+        self.assertEqual(2000, len(lines) + sum(map(int, more)), "none is kept back for ever")
 
 
 if __name__ == "__main__":

@@ -135,6 +135,36 @@ class Show(harness.SystemTest):
         self.assertRegex(text, r"settings +umask = 027\n +stop.timeout = 3s\n")
         self.assertRegex(text, rf"ids +uid {os.geteuid()}, gid {os.getegid()}")
 
+    def test_any_name_that_means_one_service_will_do_and_of_several_one_is_suggested(self):
+        s = self.supervisor(service("w", SLEEP, "instances = 2")
+                            + service("one", SLEEP, "instances = 1", 'groups = {"g"}'))
+        s.wait_state("one@1", "running")
+        for name in ("one@1", "one", "@g", "o*"):
+            self.assertEqual(s.show(name)["name"], "one@1")
+        self.assertEqual(s.ctl("show", "w"),
+                         (1, "", "supctl: w means 2 services, such as w@1; name one of them\n"))
+        self.assertEqual(s.ctl("show", "nosuch"), (4, "", "supctl: nosuch: no such service\n"))
+
+    def test_what_is_known_of_a_service_is_told(self):
+        s = self.supervisor(service("a", sh("echo hello; sleep 100000 & wait"),
+                                    'environment = {"X=y"}', "autostart = false"))
+        s.ok("start", "a")
+        s.wait_log("a", "hello\n")
+        told = s.show("a")
+        self.assertEqual((told["command"][0], told["environment"].count("X=y"), told["restarts"],
+                          told["generation"], told["ids"]["uid"], told["pending"]),
+                         ("/bin/sh", 1, 0, 1, os.geteuid(), None))
+        self.assertEqual((told["log"]["bytes"], told["log"]["lines"]), (6, 1))
+        wait_until(lambda: len(s.show("a")["processes"]) == 2, "it has its child")
+        text = s.ok("show", "a")
+        self.assertRegex(text, rf"\nlog +{s.log_path('a')}; 6 in 1 line\n")
+        self.assertRegex(text, rf"\nprocesses +{told['pid']} /bin/sh .*\n +\d+ sleep 100000\n")
+        self.assertRegex(text, r"\n +X=y\n")
+        os.kill(told["pid"], 9)
+        s.wait_service("a", lambda r: r["restarts"] == 1 and r["state"] == "running", "it is back")
+        self.assertRegex(s.ok("show", "a"),
+                         r"restarts +1\nlast ends +\S+Z  killed by signal KILL after ")
+
     def test_the_last_ends_are_remembered_also_over_an_engines_death(self):
         s = self.supervisor(service("a", sh("exit $(cat @DIR@/code)"), "autostart = false",
                                     'restart = "never"'))

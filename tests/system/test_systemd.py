@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 import tempfile
+import time
 import unittest
 
 import harness
@@ -130,6 +131,46 @@ class Notify(NotifyTest):
         s.ok("stop", "web")
         self.receive_until("STATUS", "1 of 4 services up, 1 failed, 1 stopped, 1 exited")
 
+    def reload(self, s, status):
+        """HUP; what is told of it is checked up to READY."""
+        before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        s.signal(signal.SIGHUP)
+        told = self.receive_until("RELOADING", "1")
+        self.assertLessEqual(before, int(told["MONOTONIC_USEC"]))
+        self.assertEqual("Reloading the configuration", told["STATUS"])
+        told = self.receive_until("READY")
+        self.assertEqual((str(s.pid), status), (told["MAINPID"], told["STATUS"]))
+
+    def test_a_reload_is_told_however_it_ends(self):
+        config = service("web", harness.SLEEP)
+        s = self.supervisor(config, env=self.env)
+        self.receive_until("STATUS", "1 of 1 service up")
+        s.write_config(config + service("db", harness.SLEEP, "autostart = false"))
+        self.reload(s, "1 of 2 services up, 1 stopped")
+        s.write_config("nonsense")
+        self.reload(s, "1 of 2 services up, 1 stopped")
+        s.write_config(config)
+        s.ok("apply")
+        self.receive_until("RELOADING", "1")
+        self.receive_until("READY", "1")
+
+    def test_while_it_stops_neither_a_reload_nor_its_end_is_told(self):
+        config = service("web", py("import signal, time\nsignal.signal(15, signal.SIG_IGN)\n"
+                                   "print('ready')\nwhile True: time.sleep(1000)\n"),
+                         "stop { timeout = 1h }")
+        s = self.supervisor(config, env=self.env)
+        s.wait_log("web", "ready")
+        self.receive_until("READY")
+        s.signal(signal.SIGTERM)
+        self.receive_until("STOPPING")
+        s.signal(signal.SIGHUP)
+        s.wait_stderr("signal HUP")
+        s.ctl("apply")  # queues behind that one
+        s.signal(signal.SIGTERM)
+        self.assertEqual(0, s.wait_exit())
+        told = self.drain()
+        self.assertEqual([], [t for t in told if "READY" in t or "RELOADING" in t], told)
+
     def test_nothing_is_said_and_nobody_wakes_up_while_nothing_changes(self):
         s = self.supervisor(service("web", harness.SLEEP), env=self.env)
         self.receive_until("STATUS", "1 of 1 service up")
@@ -231,6 +272,18 @@ class Watchdog(NotifyTest):
         s.kill_engine()
         self.drain()
         self.receive_until("WATCHDOG")
+
+    def test_they_come_twice_in_the_time_that_is_asked_for(self):
+        self.supervisor(service("web", harness.SLEEP),
+                        env=self.env | {"WATCHDOG_USEC": "1000000"})
+        times = []
+        for _ in range(5):
+            self.receive_until("WATCHDOG")
+            times.append(time.monotonic())
+        # On a busy machine some come late, but hardly all.
+        gaps = [b - a for a, b in zip(times, times[1:])]
+        self.assertLess(min(gaps), 0.9)
+        self.assertGreater(max(gaps), 0.3)
 
     def test_they_come_where_no_process_is_named(self):
         self.supervisor(service("web", harness.SLEEP), env=self.env | self.INTERVAL)

@@ -570,36 +570,112 @@ static void roles_decide_what_is_refused_and_can_be_replaced(void **state)
 	close(other);
 }
 
-static void a_refused_peer_cannot_flood_the_log(void **state)
-{
-	struct fixture *f = *state;
-	uid_t uid = 1;
-	struct spec_role role = {.uids = &uid, .n_uids = 1};
-	int saved = dup(STDERR_FILENO), log = memfd_create("log", MFD_CLOEXEC), n = 0, fd;
-	char text[16384], *p = text;
-	ssize_t got;
+/* What is logged from begin_log() to end_log(). */
+struct log {
+	int saved, fd;
+	char text[65536];
+};
 
-	fixture_start(f);
-	server_set_roles(&f->server, &role, NULL);
-	fd = dial_as(f, 1000);
-	dup2(log, STDERR_FILENO);
-	for (int i = 0; i < SERVER_MAX_REFUSED_LINES + 5; i++) {
+static void begin_log(struct log *l)
+{
+	l->saved = dup(STDERR_FILENO);
+	l->fd = memfd_create("log", MFD_CLOEXEC);
+	dup2(l->fd, STDERR_FILENO);
+}
+
+static void end_log(struct log *l)
+{
+	ssize_t n = pread(l->fd, l->text, sizeof(l->text) - 1, 0);
+
+	dup2(l->saved, STDERR_FILENO);
+	close(l->saved);
+	close(l->fd);
+	assert_true(n >= 0);
+	l->text[n] = '\0';
+}
+
+static unsigned count_text(const char *text, const char *what)
+{
+	unsigned n = 0;
+
+	for (; (text = strstr(text, what)); text++)
+		n++;
+	return n;
+}
+
+static void be_refused(struct fixture *f, uid_t uid, unsigned n)
+{
+	int fd = dial_as(f, uid);
+
+	for (; n > 0; n--) {
 		send_call(f, fd, "Act", "");
 		free(next_message(f, fd));
 	}
-	dup2(saved, STDERR_FILENO);
-	assert_int_equal(f->n_refused, SERVER_MAX_REFUSED_LINES + 5);
-	got = pread(log, text, sizeof(text) - 1, 0);
-	assert_true(got > 0);
-	text[got] = '\0';
-	while ((p = strstr(p, "refused: uid 1000 pid 4711 may not Act"))) {
-		n++;
-		p++;
-	}
-	assert_int_equal(n, SERVER_MAX_REFUSED_LINES);
-	close(saved);
-	close(log);
 	close(fd);
+}
+
+static void start_for_nobody(struct fixture *f)
+{
+	static uid_t uid = 1;
+	static const struct spec_role role = {.uids = &uid, .n_uids = 1};
+
+	fixture_start(f);
+	server_set_roles(&f->server, &role, NULL);
+}
+
+static void a_refused_peer_cannot_flood_the_log_nor_keep_others_out_of_it(void **state)
+{
+	struct fixture *f = *state;
+	struct log log;
+
+	start_for_nobody(f);
+	begin_log(&log);
+	be_refused(f, 1000, SERVER_MAX_REFUSED_LINES + 5);
+	be_refused(f, 1001, 1);
+	be_refused(f, 1000, 1);
+	end_log(&log);
+	assert_int_equal(f->n_refused, SERVER_MAX_REFUSED_LINES + 7);
+	assert_int_equal(count_text(log.text, "refused: uid 1000 pid 4711 may not Act"),
+		SERVER_MAX_REFUSED_LINES);
+	assert_int_equal(count_text(log.text, "refused: uid 1001 pid 4711 may not Act"), 1);
+	assert_int_equal(count_text(log.text, "more"), 0);
+}
+
+static void what_was_left_out_of_the_log_is_told_when_its_time_is_over(void **state)
+{
+	struct fixture *f = *state;
+	struct log log;
+
+	f->settings.log_window_usec = 300 * USEC_PER_MSEC;
+	start_for_nobody(f);
+	begin_log(&log);
+	be_refused(f, 1000, SERVER_MAX_REFUSED_LINES + 5);
+	wait_until(f, f->server.log.refused[0].n == 0);
+	be_refused(f, 1000, 1);
+	end_log(&log);
+	assert_int_equal(count_text(log.text, "may not Act"), SERVER_MAX_REFUSED_LINES + 1);
+	assert_int_equal(count_text(log.text, "refused: uid 1000 5 requests more"), 1);
+}
+
+static void more_users_than_are_counted_share_what_is_logged(void **state)
+{
+	struct fixture *f = *state;
+	struct log log;
+
+	f->settings.log_window_usec = 300 * USEC_PER_MSEC;
+	start_for_nobody(f);
+	begin_log(&log);
+	for (uid_t uid = 1000; uid < 1000 + SERVER_LOG_UIDS; uid++)
+		be_refused(f, uid, 1);
+	be_refused(f, 2000, SERVER_MAX_REFUSED_LINES);
+	be_refused(f, 2001, 3);
+	wait_until(f, f->server.log.others.n == 0);
+	be_refused(f, 2001, 1);
+	end_log(&log);
+	assert_int_equal(count_text(log.text, "may not Act"),
+		SERVER_LOG_UIDS + SERVER_MAX_REFUSED_LINES + 1);
+	assert_int_equal(count_text(log.text, "refused: other users 3 requests more"), 1);
+	assert_int_equal(count_text(log.text, "uid 2001 pid 4711"), 1);
 }
 
 int main(void)
@@ -630,7 +706,9 @@ int main(void)
 		server_test(oneway_requests_get_no_reply_and_no_error),
 		server_test(more_gets_all_replies_and_others_the_last),
 		server_test(roles_decide_what_is_refused_and_can_be_replaced),
-		server_test(a_refused_peer_cannot_flood_the_log),
+		server_test(a_refused_peer_cannot_flood_the_log_nor_keep_others_out_of_it),
+		server_test(what_was_left_out_of_the_log_is_told_when_its_time_is_over),
+		server_test(more_users_than_are_counted_share_what_is_logged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

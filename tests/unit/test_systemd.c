@@ -190,6 +190,35 @@ static void a_reload_is_told_with_its_time_and_ends_with_ready(void **state _unu
 	assert_false(is_armed());
 }
 
+static void ready_follows_the_last_of_reloads_that_overlap(void **state _unused_)
+{
+	systemd_ready(&e);
+	receive();
+	systemd_reloading(&e);
+	systemd_reloading(&e);
+	assert_memory_equal(receive(), "RELOADING=1\n", 12);
+	assert_memory_equal(receive(), "RELOADING=1\n", 12);
+	systemd_reloaded(&e);
+	assert_string_equal(receive(), "");
+	systemd_reloaded(&e);
+	assert_memory_equal(receive(), "READY=1\n", 8);
+}
+
+static void the_end_of_a_reload_is_not_told_while_all_is_stopped(void **state _unused_)
+{
+	systemd_ready(&e);
+	systemd_reloading(&e);
+	core_shutdown(e.core, false, e.loop.now_usec);
+	systemd_stopping(&e);
+	receive();
+	receive();
+	assert_memory_equal(receive(), "STOPPING=1\n", 11);
+	systemd_reloaded(&e);
+	systemd_reloading(&e);
+	systemd_reloaded(&e);
+	assert_string_equal(receive(), "");
+}
+
 static void what_does_not_fit_is_told_in_order_once_there_is_room(void **state _unused_)
 {
 	systemd_ready(&e);
@@ -232,6 +261,10 @@ int main(void)
 			what_is_as_before_is_not_told_and_no_timer_stays, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_reload_is_told_with_its_time_and_ends_with_ready, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			ready_follows_the_last_of_reloads_that_overlap, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			the_end_of_a_reload_is_not_told_while_all_is_stopped, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			what_does_not_fit_is_told_in_order_once_there_is_room, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -34,18 +34,13 @@ static void selection_fini(struct selection *s)
 
 #define _cleanup_selection_ _cleanup_(selection_fini)
 
-/* What the call's names mean. False: the call has been answered with an error. */
-static bool select_services(
-	struct engine *e, struct server_call *call, bool none_is_all, struct selection *ret)
+/* What the names mean, which are released. False: the call has been answered with an error. */
+static bool select_names(
+	struct engine *e, struct server_call *call, json_t *names, struct selection *ret)
 {
-	const json_t *names = json_object_get(call->parameters, "names");
-	json_t *all = NULL;
 	const char *unknown = NULL;
-	int r;
+	int r = names ? names_resolve(e, names, &ret->services, &ret->n, &unknown) : -ENOMEM;
 
-	if (json_array_size(names) == 0 && none_is_all)
-		names = all = e->n_services > 0 ? json_pack("[s]", "*") : json_array();
-	r = names_resolve(e, names, &ret->services, &ret->n, &unknown);
 	if (r == -ENOENT)
 		server_error(
 			call, CONTROL_ERROR_NO_SUCH_SERVICE, json_pack("{s:s}", "name", unknown));
@@ -54,8 +49,21 @@ static bool select_services(
 			"too many globs and groups in one request; use fewer, or full names");
 	else if (r < 0)
 		server_error_message(call, CONTROL_ERROR_FAILED, "%s", strerror(-r));
-	json_decref(all);
+	json_decref(names);
 	return r == 0;
+}
+
+/* The same for the call's own list. */
+static bool select_services(
+	struct engine *e, struct server_call *call, bool none_is_all, struct selection *ret)
+{
+	json_t *names = json_incref(json_object_get(call->parameters, "names"));
+
+	if (json_array_size(names) == 0 && none_is_all) {
+		json_decref(names);
+		names = e->n_services > 0 ? json_pack("[s]", "*") : json_array();
+	}
+	return select_names(e, call, names, ret);
 }
 
 static void note(const struct server_call *call, const struct service *const *services, uint32_t n)
@@ -116,17 +124,22 @@ static void do_events(void *userdata, struct server_call *call)
 		events_follow(e, call, sel.services, sel.n);
 }
 
+/* Any way to name a service will do, as long as it means just one. */
 static void do_show(void *userdata, struct server_call *call)
 {
 	struct engine *e = userdata;
-	const char *name = json_string_value(json_object_get(call->parameters, "name"));
-	struct service *s = services_find(e, name);
+	json_t *name = json_object_get(call->parameters, "name");
+	_cleanup_selection_ struct selection sel = {0};
 
-	if (!s) {
-		server_error(call, CONTROL_ERROR_NO_SUCH_SERVICE, json_pack("{s:s}", "name", name));
+	if (!select_names(e, call, json_pack("[O]", name), &sel))
 		return;
-	}
-	server_reply(call, status_show(s, call->right >= PEER_RIGHT_OWN), false);
+	if (sel.n > 1)
+		server_error_message(call, CONTROL_ERROR_FAILED,
+			"%s means %u services, such as %s; name one of them",
+			json_string_value(name), sel.n, sel.services[0]->name);
+	else
+		server_reply(
+			call, status_show(sel.services[0], call->right >= PEER_RIGHT_OWN), false);
 }
 
 /* 64 bits of a client's id; 0 stands for none. */

@@ -112,9 +112,16 @@ static enum core_outcome judge_command(const struct request_wish *w)
 
 static enum core_outcome judge(const struct request_wish *w)
 {
-	if (w->command > 0)
-		return judge_command(w);
-	return core_judge(w->service->engine->core, w->service->id, w->event, w->before);
+	const struct service *s = w->service;
+	enum core_outcome outcome =
+		w->command > 0 ? judge_command(w)
+			       : core_judge(s->engine->core, s->id, w->event, w->before);
+
+	/* What is removed is still listed for a moment after its end: not for who asked for that.
+	 */
+	if (s->removed && w->event == CORE_EVENT_STOP && outcome == CORE_DONE)
+		return s->forgotten ? CORE_DONE : CORE_PENDING;
+	return s->forgotten && outcome == CORE_PENDING ? CORE_NOT_DONE : outcome;
 }
 
 void request_judge(struct service *s)

@@ -49,6 +49,7 @@ void server_settings_default(struct server_settings *ret_settings)
 		.request_timeout_usec = SERVER_REQUEST_TIMEOUT,
 		.output_timeout_usec = SERVER_OUTPUT_TIMEOUT,
 		.accept_pause_usec = SERVER_ACCEPT_PAUSE,
+		.log_window_usec = SERVER_LOG_WINDOW,
 		.requests_per_round = SERVER_REQUESTS_PER_ROUND,
 		.turn_usec = SERVER_TURN,
 		.round_usec = SERVER_ROUND,
@@ -267,31 +268,11 @@ void server_schedule(struct server *s)
 		loop_timer_set(s->loop, &s->work, usec_add(s->loop->now_usec, 1));
 }
 
-/* Whether one more line may be logged; of those that were not, the next window tells. */
-static bool take_quota(struct server *s, struct server_quota *q, unsigned max, const char *what)
-{
-	if (usec_sub(s->loop->now_usec, q->since_usec) >= SERVER_LOG_WINDOW) {
-		if (q->n > max)
-			log_warning("control: %s %u more times", what, q->n - max);
-		q->since_usec = s->loop->now_usec;
-		q->n = 0;
-	}
-	return q->n++ < max;
-}
-
 void server_refused(struct server *s, const struct peer *peer, const char *method)
 {
-	if (take_quota(s, &s->refused, SERVER_MAX_REFUSED_LINES, "refused a request"))
-		log_warning(
-			"control: refused: uid %u pid %d may not %s", peer->uid, peer->pid, method);
+	server_log_refused(&s->log, peer, method);
 	if (s->service->refused)
 		s->service->refused(s->service->userdata, peer, method);
-}
-
-void server_log_closed(struct server *s, const struct peer *peer, const char *why)
-{
-	if (take_quota(s, &s->closed, SERVER_MAX_CLOSED_LINES, "closed a connection"))
-		log_info("control: uid %u pid %d %s; connection closed", peer->uid, peer->pid, why);
 }
 
 void server_shed_output(struct server *s)
@@ -306,7 +287,7 @@ void server_shed_output(struct server *s)
 	}
 	if (!most)
 		return;
-	server_log_closed(s, &most->peer, "does not read its replies and there are too many");
+	server_log_closed(&s->log, &most->peer, "does not read its replies and there are too many");
 	server_conn_drop(most);
 }
 
@@ -325,7 +306,8 @@ void server_shed_input(struct server *s)
 	}
 	if (!most)
 		return;
-	server_log_closed(s, &most->peer, "has not finished its request and there are too many");
+	server_log_closed(
+		&s->log, &most->peer, "has not finished its request and there are too many");
 	server_conn_drop(most);
 }
 
@@ -352,6 +334,11 @@ int server_init(struct server *s, struct loop *loop, const struct server_service
 	if (r < 0)
 		return r;
 	r = loop_timer_add(loop, &s->work);
+	if (r == 0) {
+		r = server_log_init(&s->log, loop, s->settings.log_window_usec);
+		if (r < 0)
+			loop_timer_remove(loop, &s->work);
+	}
 	if (r < 0)
 		loop_timer_remove(loop, &s->pause);
 	return r;
@@ -371,6 +358,7 @@ void server_fini(struct server *s)
 		server_conn_drop(c);
 	while ((c = list_first(&s->doomed, struct server_conn, node)))
 		server_conn_free(c);
+	server_log_fini(&s->log);
 	loop_timer_remove(s->loop, &s->pause);
 	loop_timer_remove(s->loop, &s->work);
 }

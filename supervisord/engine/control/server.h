@@ -21,6 +21,7 @@
 #include "base/macro.h"
 #include "base/usec.h"
 #include "engine/control/peer.h"
+#include "engine/control/server_log.h"
 #include "engine/loop.h"
 #include "wire/control.h"
 
@@ -40,10 +41,7 @@
 /* JSON values in a request: a mebibyte of "{}," would take 80 MB and 0.2 s to parse. */
 #define SERVER_MAX_VALUES (CONTROL_MAX_NAMES + 256)
 
-#define SERVER_MAX_PARAMETERS	 8
-#define SERVER_MAX_REFUSED_LINES 20 /* logged per SERVER_LOG_WINDOW */
-#define SERVER_MAX_CLOSED_LINES	 20
-#define SERVER_LOG_WINDOW	 (10 * USEC_PER_SEC)
+#define SERVER_MAX_PARAMETERS 8
 
 struct server_call;
 struct server_conn;
@@ -113,15 +111,10 @@ struct server_settings {
 	size_t max_output_bytes, max_output_total_bytes; /* not yet taken by readers */
 	size_t max_input_total_bytes;
 	usec_t request_timeout_usec, output_timeout_usec, accept_pause_usec;
+	usec_t log_window_usec;
 	unsigned requests_per_round;
 	usec_t turn_usec, round_usec; /* after them, the next: one request is always taken */
 	int (*get_peer)(int fd, struct peer *ret_peer);
-};
-
-/* What strangers can make us log, again and again, is logged so many times per window. */
-struct server_quota {
-	usec_t since_usec;
-	unsigned n; /* since then */
 };
 
 struct server {
@@ -139,7 +132,7 @@ struct server {
 	struct list doomed; /* closed, to be freed from the loop */
 	unsigned n_conns;
 	size_t output_bytes, input_bytes; /* of all connections */
-	struct server_quota refused, closed;
+	struct server_log log;
 };
 
 /* The named limits, owner = geteuid(), get_peer = peer_get. */

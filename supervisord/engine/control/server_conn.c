@@ -157,7 +157,7 @@ static int encode(struct server_conn *c, const json_t *message)
 
 static int drop_unkept(struct server_conn *c, int error)
 {
-	server_log_closed(c->server, &c->peer,
+	server_log_closed(&c->server->log, &c->peer,
 		error == -ENOMEM ? "gets no reply: out of memory" : "does not read its replies");
 	server_conn_drop(c);
 	return error;
@@ -341,7 +341,7 @@ static void conn_too_slow(struct loop_timer *t)
 {
 	struct server_conn *c = CONTAINER_OF(t, struct server_conn, timer);
 
-	server_log_closed(c->server, &c->peer,
+	server_log_closed(&c->server->log, &c->peer,
 		c->output_usec != USEC_INFINITY ? "does not read its replies"
 						: "is too slow to send a request");
 	server_conn_drop(c);

@@ -57,9 +57,7 @@ void server_schedule(struct server *s);
 bool server_round_is_over(const struct server *s);
 /* Puts a connection where server_conn_run() will be called for it. */
 void server_make_ready(struct server *s, struct server_conn *c);
-/* Logs why a connection is closed, within bounds: "uid 1 pid 2 is too slow; connection closed". */
-void server_log_closed(struct server *s, const struct peer *peer, const char *why);
-/* Logs a refusal, within bounds, and tells the service. */
+/* Logs a refusal and tells the service. */
 void server_refused(struct server *s, const struct peer *peer, const char *method);
 /* Drops the connection with most unread output. */
 void server_shed_output(struct server *s);

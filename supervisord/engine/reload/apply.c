@@ -202,7 +202,8 @@ static void bring_in_line(struct engine *e, const struct roster *roster, struct 
 	for (uint32_t i = 0; i < roster->n; i++) {
 		struct service *s = services[i];
 
-		if (s->config != e->config && !(s->next && s->next_config == e->config))
+		if (s->config != e->config &&
+			(s->undecided || !s->next || s->next_config != e->config))
 			migrate(s, roster_find(roster, s->name)->spec, op, wishes);
 		if (s->removed)
 			keep_after_all(s, op, wishes);

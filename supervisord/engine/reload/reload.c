@@ -83,6 +83,8 @@ static void fail(struct reload_request *q, int error)
 
 	if (error == -ETIMEDOUT)
 		text = "reading the files takes too long; is a file system or a name service down?";
+	else if (error == -ECANCELED)
+		text = "supervisord is shutting down";
 	if (q->apply)
 		log_error("cannot apply the configuration: %s", text);
 	if (q->call)

@@ -1,0 +1,316 @@
+/*
+ * Planning is put off to a timer that is due at once. The core asks for it in the middle of its
+ * changes, which must all be taken before its next event; and what is planned together costs one
+ * look at the time zone. An engine that dies in between is followed by one whose core asks again:
+ * the last run is committed with the change that asks, so the grid of `every` goes on.
+ *
+ * The core's clock is monotonic, the calendar's is real. So a run of cron is planned anew when
+ * the real clock is set, or the machine was suspended (the monotonic clock stands still then):
+ * timerfd tells both. It is only armed once there is such a schedule, and never wakes us otherwise.
+ */
+#include "engine/schedule.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "engine/engine.h"
+
+/* Reading two clocks takes no longer, unless we were not on a processor in between. */
+#define MOMENT_USEC  USEC_PER_MSEC
+#define MOMENT_TRIES 5
+/* What a new engine takes for a clock that was set meanwhile. */
+#define JUMP_USEC USEC_PER_SEC
+
+static bool is_of_calendar(const struct service *s)
+{
+	return s->spec->policy.scheduled && s->spec->schedule.every_usec == 0;
+}
+
+/* The real clock first: a run may come late by what lies between, but never early. */
+static struct schedule_clock read_clocks(void)
+{
+	struct schedule_clock now;
+	usec_t before;
+	unsigned tries = 0;
+
+	do {
+		before = usec_now(CLOCK_MONOTONIC);
+		now.realtime_usec = usec_now(CLOCK_REALTIME);
+		now.monotonic_usec = usec_now(CLOCK_MONOTONIC);
+	} while (now.monotonic_usec - before > MOMENT_USEC && ++tries < MOMENT_TRIES);
+	return now;
+}
+
+/* FNV-1a of this boot and the name: jitter of its own for each service of each machine. */
+static uint64_t seed_of(const struct service *s)
+{
+	const struct recovery_head *head = s->engine->store.area.head;
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < sizeof(head->boot_id); i++)
+		hash = (hash ^ head->boot_id[i]) * UINT64_C(0x100000001b3);
+	for (const char *c = s->name; *c; c++)
+		hash = (hash ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+/* --- the real clock --- */
+
+static void on_clock(struct loop_source *source, uint32_t events)
+{
+	struct engine *e = CONTAINER_OF(source, struct engine, schedules.clock);
+	uint64_t n;
+
+	(void)events;
+	if (sys_read(source->fd, &n, sizeof(n)) == -ECANCELED)
+		schedules_clock_set(e);
+}
+
+static int open_clock(struct engine *e)
+{
+	_cleanup_close_
+	int fd = sys_timerfd_create(CLOCK_REALTIME);
+	int r = fd < 0 ? fd : loop_add(&e->loop, &e->schedules.clock, fd, EPOLLIN);
+
+	if (r == 0)
+		TAKE_FD(fd);
+	return r;
+}
+
+static int set_clock(struct engine *e, time_t end)
+{
+	struct itimerspec at = {.it_value.tv_sec = end};
+
+	return sys_timerfd_settime(
+		e->schedules.clock.fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &at);
+}
+
+/* Before a run is planned, so that no setting of the clock falls in between. */
+static void watch_clock(struct engine *e)
+{
+	struct schedules *all = &e->schedules;
+	int r = 0;
+
+	if (all->is_watching)
+		return;
+	if (all->clock.fd < 0)
+		r = open_clock(e);
+	if (r == 0)
+		r = set_clock(e, INT64_MAX);
+	/* The clock was set since it was last asked: it is armed, and what we plan knows of it. */
+	all->is_watching = r == 0 || r == -ECANCELED;
+	if (!all->is_watching)
+		log_warning("cannot watch the clock: %s; if it is set, schedules follow it only "
+			    "from the run after the next",
+			strerror(-r));
+}
+
+static void unwatch_clock(struct engine *e)
+{
+	if (e->schedules.is_watching)
+		set_clock(e, 0);
+	e->schedules.is_watching = false;
+}
+
+/* --- planning --- */
+
+static void ask(struct service *s, bool renew)
+{
+	struct engine *e = s->engine;
+
+	if (list_empty(&s->schedule.node))
+		s->schedule.renew = renew;
+	else
+		s->schedule.renew &= renew;
+	list_remove(&s->schedule.node);
+	list_append(&e->schedules.to_plan, &s->schedule.node);
+	loop_timer_set(&e->loop, &e->schedules.timer, e->loop.now_usec);
+}
+
+static void plan(struct service *s)
+{
+	struct engine *e = s->engine;
+	struct schedule *p = &s->schedule;
+	const struct spec_schedule *spec = &s->spec->schedule;
+	struct schedule_clock now;
+
+	if (!s->spec->policy.scheduled || !core_record(e->core, s->id)->desired_up ||
+		core_is_shutting_down(e->core) || (p->renew && p->due_usec == USEC_INFINITY))
+		return;
+	if (is_of_calendar(s))
+		watch_clock(e);
+	now = read_clocks();
+	p->due_usec = p->renew ? schedule_renew(spec, seed_of(s), &now, &p->runs)
+			       : schedule_next(spec, seed_of(s), &now, &p->runs);
+	engine_event(
+		e, &(struct core_event){
+			   .type = CORE_EVENT_SCHEDULED, .service = s->id, .at_usec = p->due_usec});
+}
+
+/* Those that are there now: what they bring about is for the next round. */
+static void on_plan(struct loop_timer *t)
+{
+	struct engine *e = CONTAINER_OF(t, struct engine, schedules.timer);
+	struct list now;
+
+	list_init(&now);
+	list_foreach_safe (it, &e->schedules.to_plan) {
+		list_remove(it);
+		list_append(&now, it);
+	}
+	tzset();
+	while (!list_empty(&now)) {
+		struct service *s = list_first(&now, struct service, schedule.node);
+
+		list_remove(&s->schedule.node);
+		plan(s);
+	}
+}
+
+void schedules_clock_set(struct engine *e)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < e->n_services; i++) {
+		struct service *s = e->services[i];
+
+		if (!is_of_calendar(s) || s->schedule.due_usec == USEC_INFINITY)
+			continue;
+		ask(s, true);
+		n++;
+	}
+	if (n > 0)
+		log_info("the clock was set: planning %u schedule%s anew", n, n == 1 ? "" : "s");
+	else
+		unwatch_clock(e);
+}
+
+/* --- one service --- */
+
+void schedule_init(struct schedule *s)
+{
+	*s = (struct schedule){.due_usec = USEC_INFINITY};
+	list_init(&s->node);
+}
+
+void schedule_fini(struct schedule *s)
+{
+	list_remove(&s->node);
+}
+
+void schedule_follow(struct service *s, bool plan)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+	struct schedule *p = &s->schedule;
+
+	if (plan) {
+		if (p->due_usec <= s->engine->loop.now_usec)
+			p->runs.last_usec = p->runs.next_usec;
+		p->runs.next_usec = 0;
+		ask(s, false);
+	} else if (!r->desired_up) {
+		/* Once it is wanted again, `every` begins anew. */
+		if (!is_of_calendar(s))
+			p->runs.last_usec = 0;
+		p->runs.next_usec = 0;
+	}
+	p->due_usec = r->due_usec;
+}
+
+static bool is_same(const struct spec_schedule *a, const struct spec_schedule *b)
+{
+	if (!a->cron_text != !b->cron_text)
+		return false;
+	return a->every_usec == b->every_usec && a->jitter_usec == b->jitter_usec &&
+	       (!a->cron_text || strcmp(a->cron_text, b->cron_text) == 0);
+}
+
+void schedule_adopt(struct service *s, const struct spec_service *old)
+{
+	const struct spec_schedule *from = &old->schedule, *to = &s->spec->schedule;
+
+	if (is_same(from, to))
+		return;
+	if (!from->every_usec != !to->every_usec)
+		s->schedule.runs.last_usec = 0; /* of another clock */
+	s->schedule.runs.next_usec = 0;
+	ask(s, false);
+}
+
+usec_t schedule_next_realtime(const struct service *s)
+{
+	const struct schedule *p = &s->schedule;
+	struct schedule_clock now = read_clocks();
+	usec_t due;
+
+	if (!s->spec->policy.scheduled || p->due_usec == USEC_INFINITY)
+		return 0;
+	due = schedule_due_realtime(&s->spec->schedule, seed_of(s), &now, &p->runs);
+	/* It is planned, but not by what the clocks are now: those are about to be seen to. */
+	if (due == USEC_INFINITY || due < now.realtime_usec)
+		return usec_add(now.realtime_usec, usec_sub(p->due_usec, now.monotonic_usec));
+	return due;
+}
+
+/* --- all of them --- */
+
+int schedules_init(struct engine *e)
+{
+	struct schedules *all = &e->schedules;
+
+	list_init(&all->to_plan);
+	all->clock = (struct loop_source){.fd = -1, .dispatch = on_clock};
+	all->timer.dispatch = on_plan;
+	return loop_timer_add(&e->loop, &all->timer);
+}
+
+void schedules_fini(struct engine *e)
+{
+	int fd = e->schedules.clock.fd;
+
+	loop_remove(&e->loop, &e->schedules.clock);
+	close_fd(fd);
+	loop_timer_remove(&e->loop, &e->schedules.timer);
+	e->schedules.is_watching = false;
+}
+
+static void recover(struct service *s)
+{
+	struct engine *e = s->engine;
+	struct schedule *p = &s->schedule;
+	struct schedule_clock now;
+	usec_t due, off;
+
+	p->due_usec = core_record(e->core, s->id)->due_usec;
+	if (p->due_usec == USEC_INFINITY)
+		return; /* the core asks, if there should be one */
+	if (p->runs.next_usec == 0) {
+		ask(s, false); /* by another schedule than it has now */
+		return;
+	}
+	if (!is_of_calendar(s))
+		return;
+	watch_clock(e);
+	now = read_clocks();
+	due = schedule_due(&s->spec->schedule, seed_of(s), &now, &p->runs);
+	/* What was due already counts as it is, unless it should not have been. */
+	if (due <= now.monotonic_usec && p->due_usec <= now.monotonic_usec)
+		return;
+	off = due > p->due_usec ? due - p->due_usec : p->due_usec - due;
+	if (off <= JUMP_USEC)
+		return;
+	p->renew = true;
+	plan(s); /* at once, before the core hears that it is due */
+}
+
+void schedules_recover(struct engine *e)
+{
+	tzset();
+	for (uint32_t i = 0; i < e->n_services; i++)
+		recover(e->services[i]);
+}

@@ -1,0 +1,58 @@
+/*
+ * Services that run by a schedule: when their next run is due. What becomes of a run that is due
+ * is the core's to say; here its CORE_DO_SCHEDULE is answered with CORE_EVENT_SCHEDULED.
+ *
+ * Planning reads /etc/localtime, so a change of zone counts from the next run that is planned.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "conf/spec.h"
+#include "engine/loop.h"
+#include "engine/schedule_next.h"
+
+struct engine;
+struct service;
+
+/* Of a service. */
+struct schedule {
+	struct list node; /* in schedules.to_plan */
+	bool renew; /* to be planned because the clock was set */
+	usec_t due_usec; /* monotonic, as the core has it; USEC_INFINITY: no run is planned */
+	struct schedule_runs runs; /* survives the engine */
+};
+
+/* Of all of them. */
+struct schedules {
+	struct list to_plan;
+	struct loop_timer timer;
+	/* A timer that never ends, but is told when the real clock is set. fd owned; -1: none. */
+	struct loop_source clock;
+	bool is_watching;
+};
+
+/* 0 or -ENOMEM. */
+int schedules_init(struct engine *e);
+void schedules_fini(struct engine *e);
+/* After recovery: plans anew what the real clock's settings since then have made wrong. */
+void schedules_recover(struct engine *e);
+/* The real clock was set, or has gone on while the machine was asleep. */
+void schedules_clock_set(struct engine *e);
+
+void schedule_init(struct schedule *s);
+void schedule_fini(struct schedule *s);
+
+/*
+ * To be called for each change of a service with a schedule, before its record is committed; plan:
+ * the core asks for the next run (CORE_DO_SCHEDULE). The answer is an event of its own, in this
+ * round of the loop but not within this call: the core's changes are taken first.
+ */
+void schedule_follow(struct service *s, bool plan);
+/* It goes by another definition now; old is the one before. */
+void schedule_adopt(struct service *s, const struct spec_service *old);
+
+/* When its next run is due, on the real clock; 0: never. */
+usec_t schedule_next_realtime(const struct service *s);
