@@ -252,7 +252,12 @@ static void leave(struct engine *e)
 static void on_farewell(struct loop_timer *t)
 {
 	struct engine *e = CONTAINER_OF(t, struct engine, farewell);
+	bool hurry = (e->store.area.head->flags & RECOVERY_HURRY) != 0;
 
+	if (!hooks_are_over(e, hurry)) {
+		loop_timer_set(&e->loop, t, usec_add(e->loop.now_usec, FAREWELL_WAIT_USEC));
+		return;
+	}
 	if (!tree_remove_cgroups(e) && ++e->farewell_tries < FAREWELL_TRIES) {
 		loop_timer_set(&e->loop, t, usec_add(e->loop.now_usec, FAREWELL_WAIT_USEC));
 		return;

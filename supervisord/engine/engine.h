@@ -23,6 +23,9 @@
 #include "engine/ready/ready.h"
 #include "engine/reload/reload.h"
 #include "engine/run/command.h"
+#include "engine/run/hooks.h"
+#include "engine/run/mainpid.h"
+#include "engine/run/reload_command.h"
 #include "engine/schedule.h"
 #include "engine/store.h"
 #include "engine/systemd.h"
@@ -90,8 +93,13 @@ struct service {
 	struct tree_watch *watch; /* while its tree is waited for */
 	struct list waiters; /* items of requests that wait for it */
 	struct service_exit exits[SERVICE_EXITS]; /* newest first */
-	struct command *command; /* that is run for it; NULL: none */
-	struct command_result *command_result; /* of the last one; NULL: none has ended */
+	struct list commands; /* that are run for it, see run/command.h */
+	struct hook_outcome *hook_outcomes; /* of SPEC_HOOK_MAX hooks; NULL: none has ended */
+	uint8_t hooks_unable,
+		hooks_absent; /* bits: whose end has yet to be told, see run/hooks.c */
+	struct reload_outcome *reload_outcome; /* of the last one; NULL: none has ended */
+	struct mainpid_search *mainpid_search; /* while a pid-file is waited for */
+	uint8_t mainpid_told; /* bits: what was told of that in this generation */
 	struct readiness *readiness; /* owned by ready/ready.c; NULL: nothing is asked or known */
 	struct health *health; /* owned by ready/health.c; likewise */
 	bool fresh; /* without a record: autostart has not been thought of */
@@ -130,6 +138,8 @@ struct engine {
 	struct events events;
 	struct tree tree;
 	struct systemd systemd;
+	struct commands commands;
+	struct hooks hooks;
 	struct notify notify;
 	struct health_set health;
 	struct schedules schedules;

@@ -141,9 +141,11 @@ void publish_pending(struct engine *e)
 
 		if (!r->name[0] || !r->publish_pending || r->publish_previous >= CORE_STATE_MAX)
 			continue;
-		if (r->publish_previous == r->state)
+		if (r->publish_previous == r->state) {
 			publish_health(s, r->publish_seq);
-		else
-			publish_change(s, (enum core_state)r->publish_previous, r->publish_seq);
+			continue;
+		}
+		hooks_changed(s, (enum core_state)r->publish_previous);
+		publish_change(s, (enum core_state)r->publish_previous, r->publish_seq);
 	}
 }

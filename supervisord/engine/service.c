@@ -179,6 +179,7 @@ int service_new(struct engine *e, uint32_t id, const struct spec_service *spec, 
 	list_init(&s->waiters);
 	list_init(&s->successors);
 	list_init(&s->predecessor);
+	list_init(&s->commands);
 	s->since_realtime_usec = usec_now(CLOCK_REALTIME);
 	s->name = strdup(spec_instance_name(spec, instance, name));
 	r = s->name ? loop_timer_add(&e->loop, &s->timer) : -ENOMEM;
@@ -205,8 +206,10 @@ void service_free(struct service *s)
 	tree_unwatch(s);
 	ready_free(s);
 	health_free(s);
-	command_free(s);
-	free(s->command_result);
+	mainpid_cancel(s);
+	command_free_all(s);
+	free(s->hook_outcomes);
+	free(s->reload_outcome);
 	fini_streams(s);
 	list_remove(&s->outbox.node);
 	list_remove(&s->predecessor);
@@ -296,17 +299,6 @@ void service_spawn_failed(struct service *s, int error)
 			.monotonic_usec = s->engine->loop.now_usec}};
 
 	engine_note_ended(s->engine, s, &m);
-}
-
-void service_main_refused(struct service *s, pid_t pid, int error)
-{
-	if (error == ECHILD)
-		log_info("service '%s': its process %d becomes its main process when the present "
-			 "one has ended",
-			s->name, (int)pid);
-	else
-		log_warning("service '%s': process %d can't be its main process: %s", s->name,
-			(int)pid, strerror(error));
 }
 
 static const char *error_text(int error)

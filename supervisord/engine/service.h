@@ -36,9 +36,6 @@ void service_close_pipes(struct service *s);
 /* A spawn that failed before the launcher heard of it; error is a negative errno. */
 void service_spawn_failed(struct service *s, int error);
 
-/* The launcher does not take that process as the main one; error is an errno of wire/link.h. */
-void service_main_refused(struct service *s, pid_t pid, int error);
-
 /* --- record.c --- */
 
 /* Writes the service's record to the recovery area; publish as in wire/recovery.h. */

@@ -257,7 +257,7 @@ static bool is_over(const struct service *s)
 /* The launcher has heard all there is to hear, and nothing runs for it. */
 static bool is_told(const struct service *s)
 {
-	return list_empty(&s->outbox.node) && !s->command && !s->watch;
+	return list_empty(&s->outbox.node) && list_empty(&s->commands) && !s->watch;
 }
 
 /* False: the launcher can't be told just now. */
@@ -315,6 +315,8 @@ void services_sweep(struct engine *e)
 
 		s = e->services[i];
 		over = is_over(s);
+		if (over)
+			command_kill_all(s);
 		if (over && is_told(s) && forget(s)) {
 			list_remove(&s->predecessor); /* it waits for nobody any more */
 			list_append(&gone, &s->predecessor);

@@ -91,7 +91,9 @@ static bool is_for_us(const char *variable)
 	static const char *const ours[] = {
 		"NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID=", "LISTEN_FDS=", "LISTEN_PID=",
 		"LISTEN_FDNAMES=", "LISTEN_PIDFDID=", "INVOCATION_ID=", "SUPERVISOR_INVOCATION=",
-		"SUPERVISOR_NAME=", "SUPERVISOR_INSTANCE=", "SUPERVISOR_FAULT=", "JOURNAL_STREAM="};
+		"SUPERVISOR_NAME=", "SUPERVISOR_INSTANCE=", "SUPERVISOR_FAULT=", "JOURNAL_STREAM=",
+		"MAINPID=", "SUPERVISOR_HOOK=", "SUPERVISOR_STATE=", "SUPERVISOR_REASON=",
+		"SUPERVISOR_RESTARTS=", "SUPERVISOR_EXIT_CODE=", "SUPERVISOR_EXIT_SIGNAL="};
 
 	for (size_t i = 0; i < ELEMENTSOF(ours); i++) {
 		if (strncmp(variable, ours[i], strlen(ours[i])) == 0)
@@ -191,7 +193,7 @@ int spawn_environment(const struct service *s, char ***ret_environment)
 	return 0;
 }
 
-static int expand(const struct service *s, char *const *words, char ***ret_words)
+int spawn_expand(const struct service *s, char *const *words, char ***ret_words)
 {
 	__attribute__((cleanup(strings_fini))) struct strings l = {0};
 
@@ -207,7 +209,7 @@ static int expand(const struct service *s, char *const *words, char ***ret_words
 
 int spawn_arguments(const struct service *s, char ***ret_arguments)
 {
-	return expand(s, s->spec->command, ret_arguments);
+	return spawn_expand(s, s->spec->command, ret_arguments);
 }
 
 static const char *get_variable(char *const *environment, const char *name)
@@ -278,16 +280,18 @@ static int make_memfd(const void *data, size_t n)
 	return TAKE_FD(fd);
 }
 
-/* pipes: PLAN_SPLIT_STDERR, PLAN_NO_PIPE, or 0 for one pipe; and PLAN_READY_FD. */
+/*
+ * pipes: PLAN_SPLIT_STDERR, PLAN_NO_PIPE, or 0 for one pipe, and PLAN_READY_FD; cgroup: "" for
+ * none.
+ */
 static int encode(const struct service *s, char *const *argv, char *const *envp, unsigned pipes,
-	void **ret_data, size_t *ret_size)
+	const char *cgroup, void **ret_data, size_t *ret_size)
 {
 	const struct spec_service *spec = s->spec;
 	_cleanup_free_
 	char *path = find_program(argv[0], envp);
 	_cleanup_free_
 	char *directory = spec_expand(spec->directory, spec, s->instance);
-	char cgroup[TREE_CGROUP_NAME_SIZE];
 	struct plan plan = {
 		.flags = pipes,
 		.uid = spec->identity.uid,
@@ -300,7 +304,7 @@ static int encode(const struct service *s, char *const *argv, char *const *envp,
 		.ready_fd = pipes & PLAN_READY_FD ? (uint32_t)spec->ready_fd : 0,
 		.path = path,
 		.directory = directory,
-		.cgroup = tree_cgroup_name(s, cgroup),
+		.cgroup = cgroup,
 		.argv = (const char *const *)argv,
 		.envp = (const char *const *)envp,
 	};
@@ -319,14 +323,14 @@ static int encode(const struct service *s, char *const *argv, char *const *envp,
 }
 
 static int send_plan(struct service *s, char *const *argv, char *const *envp, unsigned pipes,
-	struct link_message *m)
+	const char *cgroup, struct link_message *m)
 {
 	_cleanup_free_
 	void *data = NULL;
 	_cleanup_close_
 	int fd = -1;
 	size_t size;
-	int r = encode(s, argv, envp, pipes, &data, &size);
+	int r = encode(s, argv, envp, pipes, cgroup, &data, &size);
 
 	if (r < 0)
 		return r;
@@ -355,27 +359,29 @@ int spawn_send(struct service *s)
 	__attribute__((cleanup(strings_fini))) struct strings argv = {0}, envp = {0};
 	struct link_message m = {
 		.id = s->id, .generation = core_record(s->engine->core, s->id)->generation};
+	char cgroup[TREE_CGROUP_NAME_SIZE];
 	int r = spawn_arguments(s, &argv.items);
 
 	if (r == 0)
 		r = spawn_environment(s, &envp.items);
-	return r < 0 ? r : send_plan(s, argv.items, envp.items, pipes_of(s->spec), &m);
+	return r < 0 ? r
+		     : send_plan(s, argv.items, envp.items, pipes_of(s->spec),
+			       tree_cgroup_name(s, cgroup), &m);
 }
 
-int spawn_send_command(struct service *s, char *const *command, uint64_t generation)
+int spawn_send_command(struct service *s, const struct spawn_command *c)
 {
-	__attribute__((cleanup(strings_fini))) struct strings argv = {0}, envp = {0};
-	struct link_message m = {.id = s->id | LINK_ID_COMMAND, .generation = generation};
-	char pid[16];
-	int r = expand(s, command, &argv.items);
+	__attribute__((cleanup(strings_fini))) struct strings envp = {0};
+	struct link_message m = {.id = c->id, .generation = c->generation};
+	char cgroup[TREE_CGROUP_NAME_SIZE];
+	int r = spawn_environment(s, &envp.items);
 
-	if (r == 0)
-		r = spawn_environment(s, &envp.items);
-	for (envp.n = 0; r == 0 && envp.items[envp.n];)
+	while (r == 0 && envp.items[envp.n])
 		envp.n++;
 	envp.size = envp.n;
-	snprintf(pid, sizeof(pid), "%d", (int)core_record(s->engine->core, s->id)->pid);
-	if (r == 0)
-		r = set_pair(&envp, "MAINPID", pid);
-	return r < 0 ? r : send_plan(s, argv.items, envp.items, 0, &m);
+	for (char *const *p = c->environment; r == 0 && *p; p++)
+		r = set_variable(&envp, strdup(*p));
+	return r < 0 ? r
+		     : send_plan(s, c->argv, envp.items, 0,
+			       c->apart ? "" : tree_cgroup_name(s, cgroup), &m);
 }

@@ -9,11 +9,15 @@
 /* Sends SPAWN for the current generation. 0, -EAGAIN, -errno. */
 int spawn_send(struct service *s);
 
-/*
- * The same for a command beside the process: with MAINPID in its environment, and one pipe for
- * stdout and stderr.
- */
-int spawn_send_command(struct service *s, char *const *command, uint64_t generation);
+/* A command beside the process, with one pipe for stdout and stderr. */
+struct spawn_command {
+	uint32_t id; /* on the link */
+	uint64_t generation;
+	char *const *argv;
+	char *const *environment; /* "K=V" beside the service's */
+	bool apart; /* not in the service's cgroup */
+};
+int spawn_send_command(struct service *s, const struct spawn_command *c);
 
 /* The environment it gets: "K=V", NULL terminated; *ret is the caller's. -ENOMEM. */
 int spawn_environment(const struct service *s, char ***ret_environment);
@@ -21,3 +25,5 @@ void spawn_environment_free(char **environment);
 
 /* argv with %{} expanded, NULL terminated; the caller's. -ENOMEM. */
 int spawn_arguments(const struct service *s, char ***ret_arguments);
+/* The same of other words. */
+int spawn_expand(const struct service *s, char *const *words, char ***ret_words);

@@ -118,9 +118,7 @@ static int send_kill(struct service *s, enum link_scope scope)
 
 bool uplink_remove(struct service *s)
 {
-	struct link_message m = {.type = LINK_REMOVE, .id = s->id | LINK_ID_COMMAND};
-
-	return link_send(LINK_FD, &m, NULL, 0) == 0 && send_simple(s, LINK_REMOVE, 0, 0) == 0;
+	return send_simple(s, LINK_REMOVE, 0, 0) == 0;
 }
 
 static int send_signal(struct service *s)
@@ -176,18 +174,23 @@ static int send_marks(struct service *s)
 	return 0;
 }
 
-static void flush(struct engine *e)
+/* -EAGAIN: the link is full, something is left. */
+static int send_all(struct engine *e)
 {
-	struct uplink *u = &e->uplink;
 	struct service *s;
 
-	while ((s = list_first(&u->outbox, struct service, outbox.node))) {
-		if (send_marks(s) == -EAGAIN) {
-			loop_modify(&e->loop, &u->source, EPOLLIN | EPOLLOUT);
-			return;
-		}
+	while ((s = list_first(&e->uplink.outbox, struct service, outbox.node))) {
+		if (send_marks(s) == -EAGAIN)
+			return -EAGAIN;
 	}
-	loop_modify(&e->loop, &u->source, EPOLLIN);
+	return command_flush(e);
+}
+
+void uplink_flush(struct engine *e)
+{
+	bool full = send_all(e) == -EAGAIN;
+
+	loop_modify(&e->loop, &e->uplink.source, full ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
 void uplink_tell(struct service *s, unsigned marks)
@@ -199,7 +202,7 @@ void uplink_tell(struct service *s, unsigned marks)
 	if (list_empty(&s->outbox.node))
 		list_append(&u->outbox, &s->outbox.node);
 	if (first)
-		flush(s->engine);
+		uplink_flush(s->engine);
 }
 
 /* --- receiving --- */
@@ -273,6 +276,8 @@ static void on_started(
 		service_take_ready_fd(s, fds[--n_fds]);
 	service_take_pipes(s, fds, n_fds);
 	engine_event(e, &event);
+	if (adopted)
+		mainpid_found(s);
 }
 
 static bool is_being_adopted(const struct service *s, const struct link_message *m)
@@ -289,7 +294,7 @@ static void on_refused(struct service *s, const struct link_message *m)
 	s->adoption = (struct uplink_adoption){0};
 	if (ended)
 		uplink_tell(s, UPLINK_REFETCH); /* it was an end, and is told again */
-	service_main_refused(s, m->pid, (int)m->value);
+	mainpid_refused(s, m->pid, (int)m->value);
 }
 
 static void on_exited(struct service *s, const struct link_message *m)
@@ -330,10 +335,12 @@ static void disown(struct engine *e, const struct link_message *m)
 static bool on_process(
 	struct engine *e, struct service *s, const struct link_message *m, int *fds, unsigned n_fds)
 {
-	if (!s)
+	bool command = (m->id & LINK_ID_COMMAND) != 0;
+
+	if (!s || (command && link_command_of(m->id) >= COMMAND_KIND_MAX))
 		disown(e, m);
-	else if (m->id & LINK_ID_COMMAND)
-		command_message(e, s, m, fds, n_fds);
+	else if (command)
+		command_message(s, m, fds, n_fds);
 	else
 		return false;
 	close_fds(fds, n_fds);
@@ -343,7 +350,7 @@ static bool on_process(
 static void on_message(
 	struct engine *e, const struct link_message *m, int *fds, unsigned n_fds, bool lost)
 {
-	struct service *s = services_by_id(e, m->id & ~LINK_ID_COMMAND);
+	struct service *s = services_by_id(e, link_service_of(m->id));
 
 	if ((m->type == LINK_STARTED || m->type == LINK_EXITED) && on_process(e, s, m, fds, n_fds))
 		return;
@@ -410,7 +417,7 @@ static void on_link(struct loop_source *source, uint32_t events)
 		on_message(e, &m, fds, n_fds, lost);
 	}
 	if (events & EPOLLOUT)
-		flush(e);
+		uplink_flush(e);
 }
 
 /* Takes what the launcher kept; the first other message stays for uplink_listen(). */
@@ -475,5 +482,6 @@ int uplink_listen(struct engine *e)
 	if (u->has_first)
 		on_message(e, &u->first, u->first_fds, u->n_first_fds, u->first_lost);
 	u->has_first = false;
+	uplink_flush(e);
 	return 0;
 }

@@ -67,6 +67,8 @@ int uplink_keep(struct engine *e, enum link_keep tag, int fd);
 
 /* Sets marks; they go out at once where they can. */
 void uplink_tell(struct service *s, unsigned marks);
+/* Sends what services and commands have to tell, as far as the link takes it. */
+void uplink_flush(struct engine *e);
 /* The service is no more; nothing of it may be left to tell. False: not just now. */
 bool uplink_remove(struct service *s);
 /* Sends, and waits a moment where the link is full: for what has no mark. 0 or -errno. */
@@ -81,7 +83,7 @@ int uplink_kill_cgroup(struct engine *e, struct service *s);
 /*
  * Asks for another main process of the current generation, which has been started. The pidfd
  * stays the caller's, who has made sure that the process is one of the service's. The answer
- * is CORE_EVENT_MAINPID or service_main_refused(). Asking again, or for another one in
+ * is CORE_EVENT_MAINPID or mainpid_refused(). Asking again, or for another one in
  * between, does no harm: the last one counts. 0 or -errno.
  */
 int uplink_adopt(struct service *s, pid_t pid, int pidfd);

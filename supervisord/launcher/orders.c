@@ -186,14 +186,21 @@ static void order_kill_tree(struct launcher *l, struct order *o)
 		orders_kill_tree(l, s);
 }
 
-static void order_remove(struct launcher *l, struct order *o)
+static void remove_service(struct launcher *l, uint32_t id)
 {
-	struct service *s = table_find_service(&l->table, o->m.id);
+	struct service *s = table_find_service(&l->table, id);
 
 	if (!s)
 		return;
 	orders_remove_cgroup(l, s);
 	table_remove_service(&l->table, s);
+}
+
+static void order_remove(struct launcher *l, struct order *o)
+{
+	for (unsigned kind = 0; kind < LINK_COMMANDS; kind++)
+		remove_service(l, link_command_id(o->m.id, kind));
+	remove_service(l, o->m.id);
 }
 
 static void order_kill_pidfd(struct launcher *l, struct order *o)

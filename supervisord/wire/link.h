@@ -30,7 +30,7 @@
  *   RELEASE    id, generation: drop the kept read ends of this generation's pipes.
  *   REFETCH    id, generation: tell STARTED again (the descriptors did not arrive).
  *   KEEP       tag; fd: keep this descriptor for the next engine (replaces the old one).
- *   REMOVE     id: this service is no more: remove its cgroup.
+ *   REMOVE     id: this service is no more, nor are its commands: remove its cgroup.
  *   SEEN       signo: this SIGNALLED has arrived.
  *   PONG       answers PING.
  *   EXIT       code: end with this exit status; there are no children any more.
@@ -62,10 +62,30 @@
 #define LINK_MAX_FDS 3
 
 /*
- * Set in an id: a command that is run for the service, beside its process. The launcher
- * takes it as any other service.
+ * An id is the number of a service, or with LINK_ID_COMMAND set that of a command which is run
+ * for it beside its process, one at a time of each kind. The launcher takes it as any other
+ * service.
  */
-#define LINK_ID_COMMAND (UINT32_C(1) << 31)
+#define LINK_ID_COMMAND	  (UINT32_C(1) << 31)
+#define LINK_ID_BITS	  20 /* of a service's number; those of the kind follow */
+#define LINK_COMMAND_BITS 4
+#define LINK_COMMANDS	  (1u << LINK_COMMAND_BITS) /* kinds of commands there can be */
+
+static inline uint32_t link_command_id(uint32_t service, unsigned kind)
+{
+	return LINK_ID_COMMAND | (uint32_t)kind << LINK_ID_BITS | service;
+}
+
+static inline uint32_t link_service_of(uint32_t id)
+{
+	return id & ((UINT32_C(1) << LINK_ID_BITS) - 1);
+}
+
+/* At least LINK_COMMANDS: of no kind that there is. */
+static inline unsigned link_command_of(uint32_t id)
+{
+	return (id & ~LINK_ID_COMMAND) >> LINK_ID_BITS;
+}
 
 /* The engine finds its end of the link at this descriptor. */
 #define LINK_FD 3

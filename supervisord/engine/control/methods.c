@@ -244,12 +244,13 @@ static const char *run_reload_command(struct service *s, uint64_t op, struct req
 	int r;
 
 	if (core_remembers(s->engine->core, s->id, op)) {
-		if (command_serial(s) == 0)
+		serial = command_serial(s, COMMAND_RELOAD);
+		if (serial == 0)
 			return ""; /* it has ended, and how is forgotten */
-		request_wish_command(wishes, s, command_serial(s));
+		request_wish_command(wishes, s, serial);
 		return NULL;
 	}
-	r = command_run(s, &serial);
+	r = reload_command_start(s, &serial);
 	if (r < 0)
 		return r == -EBUSY ? "a reload is under way" : strerror(-r);
 	engine_event(s->engine, &event);

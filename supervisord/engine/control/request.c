@@ -76,7 +76,7 @@ json_t *request_result(const struct service *s, bool ok, const char *message)
 static void answer(struct request *q, const struct request_wish *w, bool ok)
 {
 	const struct service *s = w->service;
-	const struct command_result *r = s->command_result;
+	const struct reload_outcome *r = s->reload_outcome;
 	bool told = w->command > 0 && r && r->serial == w->command;
 	json_t *result = request_result(s, ok, told ? r->text : NULL);
 
@@ -103,9 +103,9 @@ static void finish(struct request *q)
 
 static enum core_outcome judge_command(const struct request_wish *w)
 {
-	const struct command_result *r = w->service->command_result;
+	const struct reload_outcome *r = w->service->reload_outcome;
 
-	if (command_serial(w->service) == w->command)
+	if (command_serial(w->service, COMMAND_RELOAD) == w->command)
 		return CORE_PENDING;
 	return r && r->serial == w->command && r->ok ? CORE_DONE : CORE_NOT_DONE;
 }

@@ -11,7 +11,7 @@ struct request_wish {
 	struct service *service;
 	enum core_event_type event;
 	uint64_t before; /* its generation when that took effect */
-	uint64_t command; /* instead of all that: until this run of a command has ended */
+	uint64_t command; /* instead of all that: until this run of its reload command has ended */
 };
 
 struct request_wishes {

@@ -1,237 +1,622 @@
 /*
- * The run's generation on the link is the clock at its start, which grows as the launcher
- * wants it and needs no memory of its own. Of the output only the end is kept, enough for a
- * message; the pipe is emptied as it comes, so that nobody waits for us.
+ * A command is known here from the request until the launcher has been told that its end was
+ * seen. Nothing waits: what the launcher does not take now is marked, and sent when it does, as
+ * uplink.c does it for services.
  *
- * An engine that finds a command under way waits for its end as the one before did, but
- * knows nothing of what it wrote until then.
+ * The end is acknowledged when done() has returned, and so has committed what follows from it:
+ * an engine that dies before that is followed by one that is told again. The pipe is kept by the
+ * launcher until then, so that whatever the command writes meanwhile does no harm to it.
  */
 #include "engine/run/command.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "base/parse.h"
 #include "base/sys.h"
-#include "engine/control/request.h"
 #include "engine/engine.h"
+#include "engine/run/environment.h"
 #include "engine/service.h"
 #include "engine/spawn.h"
 
-#define TAIL_SIZE	120
-#define READS_PER_ROUND 4
-#define READS_AT_END	256 /* a pipe of 1 MiB, the largest there is without privilege */
+#define READS_PER_ROUND	     4
+#define READS_AT_END	     256 /* a pipe of 1 MiB, the largest there is without privilege */
+#define KILL_AGAIN_USEC	     (5 * USEC_PER_SEC)
+#define KILLS_WITHOUT_ANSWER 3
+#define HELD_MIN_USEC	     USEC_PER_MSEC
+#define HELD_MAX_USEC	     USEC_PER_SEC
 
-struct command {
-	struct service *service;
-	uint64_t generation;
-	struct loop_timer timer; /* until it is killed, again and again */
-	struct loop_source output;
-	bool killed;
-	uint32_t op; /* of the last KILL */
-	char tail[TAIL_SIZE]; /* the last line so far */
-	size_t n_tail;
-	bool line_ended;
+enum stage {
+	STAGE_BEGUN, /* the launcher has not been told */
+	STAGE_SENT,
+	STAGE_HELD, /* it has ended, and something of it is left */
+	STAGE_OVER /* done was called; only the launcher has to be told */
 };
 
-/* --- its output --- */
+/* What the launcher has yet to be told, in this order. */
+enum mark { MARK_SPAWN = 1 << 0, MARK_KILL = 1 << 1, MARK_ACK = 1 << 2, MARK_RELEASE = 1 << 3 };
 
-static void keep_tail(struct command *c, const char *data, size_t n)
+struct command {
+	struct list node; /* in service.commands */
+	struct list line; /* in commands.outbox or .waiting */
+	struct service *service;
+	enum command_kind kind;
+	enum stage stage;
+	unsigned marks; /* enum mark */
+	uint64_t generation, service_generation;
+	usec_t timeout_usec, began_usec;
+	char **argv, **environment; /* owned; until it is sent */
+	command_done *done;
+	struct loop_timer timer; /* its timeout; kill, or look, again */
+	struct loop_source source; /* the read end of its pipe, owned */
+	struct output output;
+	pid_t pid;
+	bool counted; /* among the probes that are under way */
+	bool timed_out, cancelled;
+	unsigned n_kills;
+	int failure; /* errno, where it could not be sent */
+	usec_t held_usec;
+	uint64_t serial; /* of its end; 0: the launcher has not told */
+	struct link_exit end;
+};
+
+static void on_timer(struct loop_timer *t);
+static void on_output(struct loop_source *source, uint32_t events);
+
+static struct commands *commands_of(const struct command *c)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (data[i] == '\n') {
-			c->line_ended = true;
-			continue;
-		}
-		if (c->line_ended)
-			c->n_tail = 0;
-		c->line_ended = false;
-		if (c->n_tail < sizeof(c->tail) - 1)
-			c->tail[c->n_tail++] = data[i];
+	return &c->service->engine->commands;
+}
+
+static struct loop *loop_of(const struct command *c)
+{
+	return &c->service->engine->loop;
+}
+
+void command_init(struct engine *e)
+{
+	list_init(&e->commands.outbox);
+	list_init(&e->commands.waiting);
+}
+
+void command_set_handler(
+	struct engine *e, enum command_kind kind, const struct command_handler *handler)
+{
+	e->commands.handlers[kind] = *handler;
+}
+
+/* --- what there is --- */
+
+static struct command *find(const struct service *s, enum command_kind kind)
+{
+	list_foreach (node, &s->commands) {
+		struct command *c = list_entry(node, struct command, node);
+
+		if (c->kind == kind && c->stage != STAGE_OVER)
+			return c;
 	}
+	return NULL;
+}
+
+/* That very run, also where it is over. */
+static struct command *find_run(
+	const struct service *s, enum command_kind kind, uint64_t generation)
+{
+	list_foreach (node, &s->commands) {
+		struct command *c = list_entry(node, struct command, node);
+
+		if (c->kind == kind && c->generation == generation)
+			return c;
+	}
+	return NULL;
+}
+
+bool command_is_running(const struct service *s, enum command_kind kind)
+{
+	return find(s, kind) != NULL;
+}
+
+uint64_t command_serial(const struct service *s, enum command_kind kind)
+{
+	const struct command *c = find(s, kind);
+
+	return c ? c->generation : 0;
+}
+
+pid_t command_pid(const struct service *s, enum command_kind kind, usec_t *ret_since_usec)
+{
+	const struct command *c = find(s, kind);
+
+	if (!c || c->stage != STAGE_SENT || c->pid == 0)
+		return 0;
+	*ret_since_usec = c->began_usec;
+	return c->pid;
+}
+
+bool command_has_pid(const struct service *s, pid_t pid)
+{
+	list_foreach (node, &s->commands) {
+		const struct command *c = list_entry(node, struct command, node);
+
+		if (c->stage == STAGE_SENT && c->pid == pid)
+			return true;
+	}
+	return false;
+}
+
+static bool is_probe(enum command_kind kind)
+{
+	return kind == COMMAND_READY || kind == COMMAND_HEALTH;
+}
+
+/* Run when the service's processes have gone, and none of them. */
+static bool is_apart(enum command_kind kind)
+{
+	return kind == COMMAND_HOOK_POST_STOP || kind == COMMAND_HOOK_ON_FAILED;
+}
+
+/* --- its life --- */
+
+static struct command *command_new(struct service *s, enum command_kind kind)
+{
+	struct command *c = calloc(1, sizeof(*c));
+
+	if (!c || loop_timer_add(&s->engine->loop, &c->timer) < 0) {
+		free(c);
+		return NULL;
+	}
+	c->service = s;
+	c->kind = kind;
+	c->began_usec = s->engine->loop.now_usec;
+	c->service_generation = core_record(s->engine->core, s->id)->generation;
+	c->timeout_usec = USEC_INFINITY;
+	c->held_usec = HELD_MIN_USEC;
+	c->timer.dispatch = on_timer;
+	c->source = (struct loop_source){.fd = -1, .dispatch = on_output};
+	list_init(&c->line);
+	list_append(&s->commands, &c->node);
+	s->engine->commands.n_alive++;
+	return c;
 }
 
 static void close_output(struct command *c)
 {
-	int fd = c->output.fd;
+	int fd = c->source.fd;
 
 	if (fd < 0)
 		return;
-	loop_remove(&c->service->engine->loop, &c->output);
+	loop_remove(loop_of(c), &c->source);
 	close_fd(fd);
 }
+
+static void forget_words(struct command *c)
+{
+	spawn_environment_free(c->argv);
+	spawn_environment_free(c->environment);
+	c->argv = c->environment = NULL;
+}
+
+static void command_free(struct command *c)
+{
+	struct commands *all = commands_of(c);
+
+	close_output(c);
+	forget_words(c);
+	list_remove(&c->node);
+	list_remove(&c->line);
+	loop_timer_remove(loop_of(c), &c->timer);
+	all->n_alive -= c->stage != STAGE_OVER;
+	all->n_probes -= c->counted;
+	free(c);
+}
+
+void command_free_all(struct service *s)
+{
+	list_foreach_safe (node, &s->commands)
+		command_free(list_entry(node, struct command, node));
+}
+
+static void tell(struct command *c, unsigned marks)
+{
+	c->marks |= marks;
+	if (list_empty(&c->line))
+		list_append(&commands_of(c)->outbox, &c->line);
+	uplink_flush(c->service->engine); /* may free it, where it is over */
+}
+
+static void begin(struct command *c)
+{
+	c->counted = is_probe(c->kind);
+	commands_of(c)->n_probes += c->counted;
+	tell(c, MARK_SPAWN);
+}
+
+/* As many probes as may run. */
+static void begin_waiting(struct engine *e)
+{
+	struct commands *all = &e->commands;
+	struct command *c;
+
+	while (all->n_probes < COMMAND_MAX_PROBES &&
+		(c = list_first(&all->waiting, struct command, line))) {
+		list_remove(&c->line);
+		begin(c);
+	}
+}
+
+int command_start(struct service *s, const struct command_request *q)
+{
+	struct commands *all = &s->engine->commands;
+	struct command *c;
+	int r;
+
+	if (find(s, q->kind))
+		return -EBUSY;
+	c = command_new(s, q->kind);
+	if (!c)
+		return -ENOMEM;
+	c->generation = q->generation ? q->generation : usec_now(CLOCK_MONOTONIC);
+	c->timeout_usec = q->timeout_usec;
+	c->done = q->done ? q->done : all->handlers[q->kind].done;
+	r = spawn_expand(s, q->argv, &c->argv);
+	if (r == 0)
+		r = environment_make(s, q->kind, q->environment, &c->environment);
+	if (r < 0) {
+		command_free(c);
+		return r;
+	}
+	if (is_probe(q->kind) && all->n_probes >= COMMAND_MAX_PROBES)
+		list_append(&all->waiting, &c->line);
+	else
+		begin(c);
+	return 0;
+}
+
+/* --- its output --- */
 
 /* Reads up to so many times; what writes without end has its turn again. */
 static void read_output(struct command *c, int times)
 {
 	char data[4096];
 
-	for (int i = 0; i < times && c->output.fd >= 0; i++) {
-		ssize_t n = sys_read(c->output.fd, data, sizeof(data));
+	for (int i = 0; i < times && c->source.fd >= 0; i++) {
+		ssize_t n = sys_read(c->source.fd, data, sizeof(data));
 
 		if (n == -EAGAIN)
 			return;
 		if (n <= 0)
 			close_output(c);
 		else
-			keep_tail(c, data, (size_t)n);
+			output_add(&c->output, data, (size_t)n);
 	}
 }
 
 static void on_output(struct loop_source *source, uint32_t events _unused_)
 {
-	read_output(CONTAINER_OF(source, struct command, output), READS_PER_ROUND);
+	read_output(CONTAINER_OF(source, struct command, source), READS_PER_ROUND);
 }
 
-/* --- its life --- */
+/* --- its end --- */
 
-static int tell(struct command *c, enum link_type type, struct link_message *m)
+static void make_result(const struct command *c, struct command_result *ret)
 {
-	m->type = (uint16_t)type;
-	m->id = c->service->id | LINK_ID_COMMAND;
-	m->generation = c->generation;
-	return uplink_send(c->service->engine, m, NULL, 0);
+	*ret = (struct command_result){.timed_out = c->timed_out,
+		.cancelled = c->cancelled,
+		.serial = c->generation,
+		.generation = c->service_generation};
+	if (core_record(c->service->engine->core, c->service->id)->generation !=
+		c->service_generation)
+		ret->generation = 0;
+	if (c->end.monotonic_usec > 0)
+		ret->ran_usec = usec_sub(c->end.monotonic_usec, c->began_usec);
+	result_describe(ret, &c->end, &c->output);
 }
 
-static void on_timeout(struct loop_timer *t)
+static void settle(struct command *c)
+{
+	struct service *s = c->service;
+	struct engine *e = s->engine;
+	const struct command_handler *h = &e->commands.handlers[c->kind];
+	struct command_result result;
+
+	make_result(c, &result);
+	if (h->is_held && h->is_held(s, c->kind, &result)) {
+		c->stage = STAGE_HELD;
+		loop_timer_set(&e->loop, &c->timer, usec_add(e->loop.now_usec, c->held_usec));
+		c->held_usec = MIN_OF(2 * c->held_usec, HELD_MAX_USEC);
+		return;
+	}
+	c->stage = STAGE_OVER;
+	e->commands.n_alive--;
+	e->commands.n_probes -= c->counted;
+	c->counted = false;
+	if (c->done)
+		c->done(s, c->kind, &result);
+	if (c->serial > 0)
+		tell(c, MARK_ACK | MARK_RELEASE);
+	else
+		command_free(c);
+	begin_waiting(e);
+}
+
+static void end(struct command *c, const struct link_exit *x, uint64_t serial)
+{
+	read_output(c, READS_AT_END); /* its last words */
+	close_output(c);
+	forget_words(c);
+	list_remove(&c->line);
+	c->marks = 0;
+	loop_timer_set(loop_of(c), &c->timer, USEC_INFINITY);
+	c->end = *x;
+	c->serial = serial;
+	settle(c);
+}
+
+/* It came to nothing, and the launcher knows nothing of it. */
+static void end_unsent(struct command *c, int error)
+{
+	struct link_exit x = {.error = error, .stage = LINK_STAGE_RESOURCES};
+
+	end(c, &x, 0);
+}
+
+/* --- ending it --- */
+
+static void kill_it(struct command *c)
+{
+	struct loop *loop = loop_of(c);
+
+	c->n_kills++;
+	if (c->stage == STAGE_BEGUN) {
+		list_remove(&c->line);
+		c->marks = 0;
+		c->failure = ECANCELED;
+		loop_timer_set(loop, &c->timer, loop->now_usec);
+		return;
+	}
+	loop_timer_set(loop, &c->timer, usec_add(loop->now_usec, KILL_AGAIN_USEC));
+	tell(c, MARK_KILL);
+}
+
+void command_kill(struct service *s, enum command_kind kind)
+{
+	struct command *c = find(s, kind);
+
+	if (!c || c->n_kills > 0 || c->failure || c->stage == STAGE_HELD)
+		return;
+	c->cancelled = true;
+	kill_it(c);
+}
+
+void command_kill_all(struct service *s)
+{
+	for (unsigned kind = 0; kind < COMMAND_KIND_MAX; kind++)
+		command_kill(s, (enum command_kind)kind);
+}
+
+void command_kill_tree(struct service *s, enum command_kind kind)
+{
+	struct link_message m = {.type = LINK_KILL_TREE, .id = link_command_id(s->id, kind)};
+
+	if (s->engine->tree.cgroup_fd < 0) {
+		tree_signal(s->engine, s, SIGKILL);
+		return;
+	}
+	if (!s->cgroup_spent) {
+		s->cgroup_spent = true;
+		service_commit(s, false, 0, 0);
+	}
+	uplink_send(s->engine, &m, NULL, 0);
+}
+
+static void on_overdue(struct command *c)
+{
+	if (c->n_kills == 0)
+		c->timed_out = true;
+	/* For lack of memory the launcher can neither start a process nor say so. */
+	if (c->pid == 0 && c->n_kills >= KILLS_WITHOUT_ANSWER) {
+		log_error("service '%s': the launcher says nothing of its %s command; going on "
+			  "without",
+			c->service->name, command_kind_to_string(c->kind));
+		end_unsent(c, ETIMEDOUT);
+		return;
+	}
+	kill_it(c);
+}
+
+static void on_timer(struct loop_timer *t)
 {
 	struct command *c = CONTAINER_OF(t, struct command, timer);
-	struct loop *loop = &c->service->engine->loop;
-	struct link_message kill = {.signo = SIGKILL, .op = ++c->op, .value = LINK_SCOPE_GROUP};
 
-	if (!c->killed)
-		log_warning("service '%s': its reload command takes too long; killing it",
-			c->service->name);
-	c->killed = true;
-	tell(c, LINK_KILL, &kill);
-	loop_timer_set(loop, t, usec_add(loop->now_usec, COMMAND_TIMEOUT_USEC));
-}
-
-static struct command *command_new(struct service *s, uint64_t generation)
-{
-	struct command *c = calloc(1, sizeof(*c));
-	struct loop *loop = &s->engine->loop;
-
-	if (!c || loop_timer_add(loop, &c->timer) < 0) {
-		free(c);
-		return NULL;
-	}
-	c->service = s;
-	c->generation = generation;
-	c->timer.dispatch = on_timeout;
-	c->output = (struct loop_source){.fd = -1, .dispatch = on_output};
-	loop_timer_set(loop, &c->timer, usec_add(loop->now_usec, COMMAND_TIMEOUT_USEC));
-	s->command = c;
-	return c;
-}
-
-void command_free(struct service *s)
-{
-	struct command *c = s->command;
-
-	if (!c)
+	switch (c->stage) {
+	case STAGE_BEGUN:
+		end_unsent(c, c->failure);
 		return;
-	close_output(c);
-	loop_timer_remove(&s->engine->loop, &c->timer);
-	free(c);
-	s->command = NULL;
+	case STAGE_SENT:
+		on_overdue(c);
+		return;
+	case STAGE_HELD:
+		settle(c);
+		return;
+	case STAGE_OVER:
+		return;
+	}
 }
 
-uint64_t command_serial(const struct service *s)
-{
-	return s->command ? s->command->generation : 0;
-}
+/* --- telling the launcher --- */
 
-int command_run(struct service *s, uint64_t *ret_serial)
+static int send_spawn(struct command *c)
 {
-	uint64_t generation = usec_now(CLOCK_MONOTONIC);
-	struct command *c;
+	struct service *s = c->service;
+	struct spawn_command plan = {.id = link_command_id(s->id, c->kind),
+		.generation = c->generation,
+		.argv = c->argv,
+		.environment = c->environment,
+		.apart = is_apart(c->kind) || s->cgroup_spent};
 	int r;
 
-	if (s->command)
-		return -EBUSY;
-	c = command_new(s, generation);
-	if (!c)
-		return -ENOMEM;
-	r = spawn_send_command(s, s->spec->reload_command, generation);
+	r = spawn_send_command(s, &plan);
+	if (r == -EAGAIN)
+		return r;
 	if (r < 0) {
-		command_free(s);
+		c->failure = -r;
+		loop_timer_set(loop_of(c), &c->timer, loop_of(c)->now_usec);
 		return r;
 	}
-	*ret_serial = generation;
+	c->stage = STAGE_SENT;
+	c->began_usec = loop_of(c)->now_usec;
+	loop_timer_set(loop_of(c), &c->timer, usec_add(c->began_usec, c->timeout_usec));
+	forget_words(c);
+	return 0;
+}
+
+static int send_mark(struct command *c, enum mark mark)
+{
+	struct link_message m = {
+		.id = link_command_id(c->service->id, c->kind), .generation = c->generation};
+
+	switch (mark) {
+	case MARK_SPAWN:
+		return send_spawn(c);
+	case MARK_KILL:
+		m.type = LINK_KILL;
+		m.signo = SIGKILL;
+		m.value = LINK_SCOPE_GROUP;
+		/* One engine after the other: by the age of the command they all count alike. */
+		m.op = 1 + (uint32_t)(usec_sub(usec_now(CLOCK_MONOTONIC), c->began_usec) /
+				      USEC_PER_MSEC);
+		break;
+	case MARK_ACK:
+		m.type = LINK_ACK;
+		m.serial = c->serial;
+		break;
+	case MARK_RELEASE:
+		m.type = LINK_RELEASE;
+		break;
+	}
+	return link_send(LINK_FD, &m, NULL, 0);
+}
+
+int command_flush(struct engine *e)
+{
+	struct command *c;
+
+	while ((c = list_first(&e->commands.outbox, struct command, line))) {
+		while (c->marks) {
+			unsigned mark = c->marks & -c->marks;
+
+			if (send_mark(c, (enum mark)mark) == -EAGAIN)
+				return -EAGAIN;
+			c->marks &= ~mark;
+		}
+		list_remove(&c->line);
+		if (c->stage == STAGE_OVER)
+			command_free(c);
+	}
 	return 0;
 }
 
 /* --- what the launcher tells --- */
 
-static void on_started(struct service *s, const struct link_message *m, int *fds, unsigned n_fds)
+static usec_t usual_timeout(const struct service *s, enum command_kind kind)
 {
-	struct command *c = s->command;
+	switch (kind) {
+	case COMMAND_RELOAD:
+		return COMMAND_RELOAD_TIMEOUT_USEC;
+	case COMMAND_HOOK_POST_START:
+	case COMMAND_HOOK_ON_FAILED:
+		return s->spec->policy.hook_timeout_usec;
+	case COMMAND_READY:
+		return s->spec->ready_check.timeout_usec;
+	case COMMAND_HEALTH:
+		return s->spec->health.timeout_usec;
+	case COMMAND_HOOK_PRE_START: /* the core cancels these */
+	case COMMAND_HOOK_PRE_STOP:
+	case COMMAND_HOOK_STOP:
+	case COMMAND_HOOK_POST_STOP:
+	case COMMAND_KIND_MAX:
+		break;
+	}
+	return USEC_INFINITY;
+}
+
+/* Begun by another engine. NULL for lack of memory. */
+static struct command *adopt(
+	struct service *s, enum command_kind kind, const struct link_message *m)
+{
+	struct command *c = command_new(s, kind);
 
 	if (!c)
-		c = command_new(s, m->generation);
-	if (!c || c->generation != m->generation || n_fds == 0 || c->output.fd >= 0)
-		return;
-	if (loop_add(&s->engine->loop, &c->output, fds[0], EPOLLIN) == 0)
+		return NULL;
+	c->stage = STAGE_SENT;
+	c->generation = m->generation;
+	c->done = commands_of(c)->handlers[kind].done;
+	c->counted = is_probe(kind);
+	commands_of(c)->n_probes += c->counted;
+	c->timeout_usec = usual_timeout(s, kind);
+	return c;
+}
+
+static void on_started(struct service *s, struct command *c, const struct link_message *m, int *fds,
+	unsigned n_fds)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+
+	if (c->pid == 0) {
+		c->stage = STAGE_SENT;
+		c->marks &= ~(unsigned)MARK_SPAWN;
+		c->pid = m->pid;
+		c->began_usec = m->started.monotonic_usec;
+		if (c->began_usec < r->started_usec)
+			c->service_generation = 0;
+		if (c->n_kills == 0)
+			loop_timer_set(
+				loop_of(c), &c->timer, usec_add(c->began_usec, c->timeout_usec));
+	}
+	if (n_fds > 0 && c->source.fd < 0 && loop_add(loop_of(c), &c->source, fds[0], EPOLLIN) == 0)
 		TAKE_FD(fds[0]);
 }
 
-static void describe(const struct command *c, const struct link_exit *x, struct command_result *r)
+/* Nobody here waits for that end. */
+static void acknowledge(struct engine *e, const struct link_message *m)
 {
-	char how[64], name[SIGNAL_NAME_SIZE];
+	struct link_message answer = {
+		.type = LINK_ACK, .id = m->id, .generation = m->generation, .serial = m->serial};
 
-	if (x->error)
-		snprintf(how, sizeof(how), "%s: %s",
-			link_stage_to_string((enum link_stage)x->stage), strerror(x->error));
-	else if (x->code == CLD_EXITED)
-		snprintf(how, sizeof(how), "exited with code %d", x->status);
-	else
-		snprintf(how, sizeof(how), "%s signal %s",
-			c->killed ? "took too long and was ended by" : "was ended by",
-			signal_name(x->status, name));
-	r->serial = c->generation;
-	r->ok = !x->error && x->code == CLD_EXITED && x->status == 0;
-	snprintf(r->text, sizeof(r->text), "reload command %s%s%.*s", how, c->n_tail ? ": " : "",
-		(int)c->n_tail, c->tail);
-}
-
-static void on_ended(struct service *s, const struct link_message *m)
-{
-	struct command *c = s->command;
-
-	if (!c || c->generation != m->generation)
-		return;
-	read_output(c, READS_AT_END); /* its last words */
-	if (!s->command_result) /* few services ever have one */
-		s->command_result = malloc(sizeof(*s->command_result));
-	if (s->command_result)
-		describe(c, &m->exit, s->command_result);
-	if (s->command_result && !s->command_result->ok)
-		log_warning("service '%s': %s", s->name, s->command_result->text);
-	command_free(s);
-	request_judge(s);
-}
-
-void command_message(
-	struct engine *e, struct service *s, const struct link_message *m, int *fds, unsigned n_fds)
-{
-	struct link_message answer = {.id = m->id, .generation = m->generation};
-
-	if (m->type == LINK_STARTED) {
-		on_started(s, m, fds, n_fds);
-	} else {
-		on_ended(s, m);
-		answer.type = LINK_ACK;
-		answer.serial = m->serial;
-		uplink_send(e, &answer, NULL, 0);
-		answer.serial = 0;
-	}
-	/* Nobody needs its pipe again: what is not read by us is read by nobody. */
-	answer.type = LINK_RELEASE;
 	uplink_send(e, &answer, NULL, 0);
+	answer.type = LINK_RELEASE;
+	answer.serial = 0;
+	uplink_send(e, &answer, NULL, 0);
+}
+
+static void on_exited(struct service *s, struct command *c, const struct link_message *m)
+{
+	struct commands *all = &s->engine->commands;
+	bool again = m->serial <= all->last_serial;
+
+	/* Told again while we have it still: acknowledged when its time has come. */
+	if (again && c)
+		return;
+	all->last_serial = MAX_OF(all->last_serial, m->serial);
+	if (c)
+		end(c, &m->exit, m->serial);
+	else
+		acknowledge(s->engine, m);
+}
+
+void command_message(struct service *s, const struct link_message *m, int *fds, unsigned n_fds)
+{
+	enum command_kind kind = (enum command_kind)link_command_of(m->id);
+	struct command *c = find_run(s, kind, m->generation);
+	bool old = m->type == LINK_EXITED && m->serial <= s->engine->commands.last_serial;
+
+	if (!c && !old && !find(s, kind))
+		c = adopt(s, kind, m);
+	if (m->type == LINK_EXITED)
+		on_exited(s, c, m);
+	else if (c && (c->stage == STAGE_BEGUN || c->stage == STAGE_SENT))
+		on_started(s, c, m, fds, n_fds);
 }

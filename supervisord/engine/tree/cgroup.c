@@ -125,8 +125,8 @@ int cgroup_make_base(const char *name, int *ret_fd, char **ret_path)
 	return 0;
 }
 
-/* Reads cgroup.procs of an open directory. */
-static int list_one(int dir_fd, pid_t *ret_pids, int n)
+/* Reads cgroup.procs of an open directory; only that process, or 0 for all. */
+static int list_one(int dir_fd, pid_t only, pid_t *ret_pids, int n)
 {
 	_cleanup_file_ FILE *f = NULL;
 	int fd = sys_openat(dir_fd, "cgroup.procs", O_RDONLY, 0), pid, found = 0;
@@ -141,7 +141,9 @@ static int list_one(int dir_fd, pid_t *ret_pids, int n)
 	while (found < n && fscanf(f, "%d", &pid) == 1) {
 		struct proc_stat stat;
 
-		if (pid > 0 && proc_stat_get(pid, &stat) == 0 && !proc_is_dead(&stat))
+		if (pid <= 0 || (only > 0 && pid != only))
+			continue;
+		if (proc_stat_get(pid, &stat) == 0 && !proc_is_dead(&stat))
 			ret_pids[found++] = pid;
 	}
 	return found;
@@ -154,11 +156,11 @@ static void close_directory(DIR **d)
 }
 
 /* Calls itself for the directories below; depth is bounded. */
-static int list_below(int dir_fd, int depth, pid_t *ret_pids, int n)
+static int list_below(int dir_fd, int depth, pid_t only, pid_t *ret_pids, int n)
 {
 	__attribute__((cleanup(close_directory))) DIR *directory = NULL;
 	const struct dirent *d;
-	int found = list_one(dir_fd, ret_pids, n), copy;
+	int found = list_one(dir_fd, only, ret_pids, n), copy;
 
 	if (found < 0 || depth == MAX_DEPTH)
 		return found;
@@ -178,21 +180,31 @@ static int list_below(int dir_fd, int depth, pid_t *ret_pids, int n)
 		below = sys_openat(dir_fd, d->d_name, O_RDONLY | O_DIRECTORY, 0);
 		if (below < 0)
 			continue;
-		r = list_below(below, depth + 1, ret_pids + found, n - found);
+		r = list_below(below, depth + 1, only, ret_pids + found, n - found);
 		if (r > 0)
 			found += r;
 	}
 	return found;
 }
 
-int cgroup_list(int base_fd, const char *name, pid_t *ret_pids, int n)
+static int list_in(int base_fd, const char *name, pid_t only, pid_t *ret_pids, int n)
 {
 	_cleanup_close_
 	int fd = sys_openat(base_fd, name, O_RDONLY | O_DIRECTORY, 0);
 
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
-	return list_below(fd, 0, ret_pids, n);
+	return list_below(fd, 0, only, ret_pids, n);
+}
+
+int cgroup_list(int base_fd, const char *name, pid_t *ret_pids, int n)
+{
+	return list_in(base_fd, name, 0, ret_pids, n);
+}
+
+int cgroup_has(int base_fd, const char *name, pid_t pid)
+{
+	return list_in(base_fd, name, pid, &pid, 1);
 }
 
 static void remove_below(int dir_fd, int depth)

@@ -21,6 +21,9 @@ int cgroup_make_base(const char *name, int *ret_fd, char **ret_path);
  */
 int cgroup_list(int base_fd, const char *name, pid_t *ret_pids, int n);
 
+/* 1: this process lives in base/name, or below; 0: it does not; -errno. */
+int cgroup_has(int base_fd, const char *name, pid_t pid);
+
 /* 1: this process is in a cgroup called name, or below one; 0: elsewhere; -errno. */
 int cgroup_holds(pid_t pid, const char *name);
 

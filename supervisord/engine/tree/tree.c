@@ -342,6 +342,23 @@ static bool is_the_same(struct engine *e, const struct service *s, pid_t pid)
 	return seen && proc_stat_get(pid, &stat) == 0 && stat.start_ticks == seen->stat.start_ticks;
 }
 
+bool tree_holds(struct engine *e, const struct service *s, pid_t pid)
+{
+	char name[TREE_CGROUP_NAME_SIZE];
+	const struct tree_seen *seen;
+	bool holds;
+
+	if (e->tree.cgroup_fd >= 0)
+		return cgroup_has(e->tree.cgroup_fd, tree_cgroup_name(s, name), pid) > 0;
+	if (e->tree.blind || (!e->tree.seen && look(e) < 0))
+		return false;
+	seen = find_seen(&e->tree, pid);
+	holds = seen && seen->service == s->id && is_the_same(e, s, pid);
+	if (e->tree.held == 0)
+		forget(&e->tree);
+	return holds;
+}
+
 void tree_signal(struct engine *e, struct service *s, int signo)
 {
 	const struct core_record *r = core_record(e->core, s->id);

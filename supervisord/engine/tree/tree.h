@@ -82,6 +82,12 @@ int tree_list(struct engine *e, const struct service *s, pid_t *ret_pids, int n)
 bool tree_has_any(struct engine *e, const struct service *s);
 
 /*
+ * This process is one of the service's current generation. What is told is true of whoever has
+ * the pid now: to be asked once a pidfd is open, and the pidfd to be looked at afterwards.
+ */
+bool tree_holds(struct engine *e, const struct service *s, pid_t pid);
+
+/*
  * Where there are no cgroups, the next look at /proc is kept and serves all that follows,
  * until it is let go of: for many services in one go. Calls may be nested.
  */

@@ -1,0 +1,23 @@
+/*
+ * supctl reload by a command in place of a signal: reload.command.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/run/result.h"
+
+struct engine;
+struct service;
+
+/* How the last one of a service ended. */
+struct reload_outcome {
+	uint64_t serial;
+	bool ok;
+	char text[RESULT_TEXT_SIZE + 16]; /* "reload command exited with code 1: last line" */
+};
+
+void reload_command_init(struct engine *e);
+/* 0, and *ret_serial tells this run from others; -EBUSY: one is under way; -errno. */
+int reload_command_start(struct service *s, uint64_t *ret_serial);
