@@ -203,8 +203,10 @@ void engine_synced(struct engine *e)
 	engine_judge_ended(e);
 	e->synced = true;
 	schedules_recover(e);
-	for (uint32_t i = 0; i < e->n_services; i++)
+	for (uint32_t i = 0; i < e->n_services; i++) {
 		redo(e, e->services[i]);
+		ready_follow(e->services[i]);
+	}
 	if (head->flags & RECOVERY_SHUTTING_DOWN)
 		engine_shutdown(e, (head->flags & RECOVERY_HURRY) != 0);
 	else if (!(head->flags & RECOVERY_STARTED))

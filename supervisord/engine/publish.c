@@ -67,16 +67,16 @@ bool publish_is_health_told(const struct service *s)
 	       (r->health == CORE_HEALTH_GOOD && health_is_alerted(s));
 }
 
-static void describe_health(const struct service *s, char ret_text[static CORE_REASON_SIZE])
+static void describe_health(
+	const struct service *s, bool again, char ret_text[static CORE_REASON_SIZE])
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
 	const struct health_outcome *last = health_last(s);
 
 	if (r->health == CORE_HEALTH_GOOD)
-		snprintf(ret_text, CORE_REASON_SIZE, "%s",
-			health_is_alerted(s) ? "healthy again" : "healthy");
+		snprintf(ret_text, CORE_REASON_SIZE, "%s", again ? "healthy again" : "healthy");
 	else if (last && !last->ok)
-		snprintf(ret_text, CORE_REASON_SIZE, "unhealthy: %s", last->text);
+		snprintf(ret_text, CORE_REASON_SIZE, "unhealthy: %.200s", last->text);
 	else
 		snprintf(ret_text, CORE_REASON_SIZE, "unhealthy");
 }
@@ -86,11 +86,12 @@ void publish_health(struct service *s, uint64_t seq)
 	struct engine *e = s->engine;
 	const struct core_record *r = core_record(e->core, s->id);
 	bool bad = r->health == CORE_HEALTH_BAD, pending = seq > 0;
+	bool told = pending || publish_is_health_told(s);
 	const char *state = core_state_to_string((enum core_state)r->state);
 	char text[CORE_REASON_SIZE];
 
-	describe_health(s, text);
-	if (publish_is_health_told(s)) {
+	describe_health(s, told, text);
+	if (told) {
 		log_write(bad ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "service '%s': %s", s->name,
 			text);
 		/* One of its own is taken first, as that of a snapshot. */
@@ -141,7 +142,7 @@ void publish_pending(struct engine *e)
 
 		if (!r->name[0] || !r->publish_pending || r->publish_previous >= CORE_STATE_MAX)
 			continue;
-		if (r->publish_previous == r->state) {
+		if (r->publish_previous == r->state && r->health != CORE_HEALTH_UNKNOWN) {
 			publish_health(s, r->publish_seq);
 			continue;
 		}

@@ -145,6 +145,8 @@ void service_adopt(struct service *s, const struct spec_service *spec, uint8_t c
 		renew_streams(s);
 	else
 		configure_streams(s);
+	ready_configure(s);
+	health_configure(s);
 	config_unref(e, old); /* last: it owns what was in use until here */
 }
 

@@ -76,6 +76,22 @@ static int set_variable(struct strings *l, char *text)
 	return strings_add(l, text);
 }
 
+/* Of items only; the list keeps its order. */
+static void drop_variable(struct strings *l, const char *name)
+{
+	size_t key = strlen(name), kept = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		if (strncmp(l->items[i], name, key) == 0 && l->items[i][key] == '=')
+			free(l->items[i]);
+		else
+			l->items[kept++] = l->items[i];
+	}
+	l->n = kept;
+	if (l->items)
+		l->items[kept] = NULL;
+}
+
 static int set_pair(struct strings *l, const char *name, const char *value)
 {
 	char *text;
@@ -379,6 +395,9 @@ int spawn_send_command(struct service *s, const struct spawn_command *c)
 	while (r == 0 && envp.items[envp.n])
 		envp.n++;
 	envp.size = envp.n;
+	/* Who checks or stops a daemon must not speak for it, as a tool of its own may do unasked. */
+	drop_variable(&envp, "NOTIFY_SOCKET");
+	drop_variable(&envp, "WATCHDOG_USEC");
 	for (char *const *p = c->environment; r == 0 && *p; p++)
 		r = set_variable(&envp, strdup(*p));
 	return r < 0 ? r

@@ -10,13 +10,13 @@
 #include "engine/ready/health.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "engine/engine.h"
 #include "engine/ready/probe.h"
 #include "engine/run/command.h"
@@ -118,7 +118,7 @@ static void set_outcome(struct health *h, bool ok, const char *text, const char 
 	struct health_outcome *o = &h->last;
 
 	o->ok = ok;
-	snprintf(o->text, sizeof(o->text), "%s", text);
+	utf8_clean(text, strlen(text), o->text, sizeof(o->text));
 	o->n_output = MIN_OF(n, sizeof(o->output));
 	memcpy(o->output, output + (n - o->n_output), o->n_output);
 }

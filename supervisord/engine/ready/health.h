@@ -14,7 +14,7 @@ struct engine;
 struct service;
 
 #define HEALTH_MAX_AT_ONCE 64 /* of all services together; others wait in line */
-#define HEALTH_TEXT_SIZE   160
+#define HEALTH_TEXT_SIZE   256
 #define HEALTH_OUTPUT_SIZE 1024
 
 struct health_set {

@@ -67,11 +67,6 @@ static void note(struct service *s, const struct notify_message *m)
 		ready_note_doing(s, READY_RELOADING);
 }
 
-static void adopt_main(struct service *s, pid_t pid)
-{
-	log_debug("service '%s': says that its main process is %d", s->name, (int)pid);
-}
-
 static void handle(struct service *s, const struct notify_message *m)
 {
 	const struct spec_policy *p = &s->spec->policy;
@@ -79,7 +74,7 @@ static void handle(struct service *s, const struct notify_message *m)
 
 	note(s, m);
 	if (m->said & NOTIFY_MAINPID)
-		adopt_main(s, m->main_pid);
+		mainpid_adopt(s, m->main_pid);
 	if (m->said & NOTIFY_EXTEND)
 		send_event(s, CORE_EVENT_EXTEND, generation, m->extend_usec);
 	if ((m->said & NOTIFY_READY) && p->ready == SPEC_READY_NOTIFY)

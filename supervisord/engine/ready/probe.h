@@ -14,7 +14,7 @@
 #include "engine/loop.h"
 #include "engine/ready/http.h"
 
-#define PROBE_TEXT_SIZE	   160
+#define PROBE_TEXT_SIZE	   256
 #define PROBE_OUTPUT_SIZE  1024 /* so much of the end of an answer is kept */
 #define PROBE_MAX_RECEIVED (64 * 1024) /* more of an answer is not waited for */
 

@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "base/utf8.h"
 #include "engine/engine.h"
 #include "engine/ready/probe.h"
 #include "engine/ready/watch.h"
@@ -204,7 +205,7 @@ static void on_command(
 		tell(s, r->generation);
 		return;
 	}
-	snprintf(r->problem, sizeof(r->problem), "%s", result->text);
+	utf8_clean(result->text, strlen(result->text), r->problem, sizeof(r->problem));
 	attempt_again(r);
 }
 
@@ -402,6 +403,20 @@ void ready_end(struct service *s)
 		command_kill(s, COMMAND_READY);
 	ready_attach(s);
 	watch_free(TAKE_PTR(r->watch));
+}
+
+void ready_follow(struct service *s)
+{
+	const struct core_record *c = record_of(s);
+
+	if (c->state == CORE_STARTING && c->phase == CORE_PHASE_READY)
+		ready_begin(s);
+	else
+		ready_end(s);
+	if (c->state == CORE_RUNNING)
+		health_begin(s);
+	else
+		health_end(s);
 }
 
 void service_take_ready_fd(struct service *s, int fd)

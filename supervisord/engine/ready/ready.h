@@ -9,6 +9,9 @@
 struct pump;
 struct service;
 
+/* Begins and ends all questions, about health too, as its state asks for: after any change. */
+void ready_follow(struct service *s);
+
 /* Its generation has started and is to become ready: asks, until it is told. May be repeated. */
 void ready_begin(struct service *s);
 /* It is ready, or will not be any more. */
