@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "engine/service.h"
 
 /* reason NULL: why it is in its state. */
@@ -72,13 +73,14 @@ static void describe_health(
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
 	const struct health_outcome *last = health_last(s);
+	char text[HEALTH_TEXT_SIZE + 16];
 
 	if (r->health == CORE_HEALTH_GOOD)
-		snprintf(ret_text, CORE_REASON_SIZE, "%s", again ? "healthy again" : "healthy");
-	else if (last && !last->ok)
-		snprintf(ret_text, CORE_REASON_SIZE, "unhealthy: %.200s", last->text);
+		snprintf(text, sizeof(text), "%s", again ? "healthy again" : "healthy");
 	else
-		snprintf(ret_text, CORE_REASON_SIZE, "unhealthy");
+		snprintf(text, sizeof(text), "unhealthy%s%s", last && !last->ok ? ": " : "",
+			last && !last->ok ? last->text : "");
+	utf8_clean(text, strlen(text), ret_text, CORE_REASON_SIZE); /* and cut */
 }
 
 void publish_health(struct service *s, uint64_t seq)
