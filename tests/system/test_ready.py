@@ -522,6 +522,51 @@ class Notify(Ready):
             self.wait_ready(s, name)
 
 
+@unittest.skipUnless(ROOT, "as an ordinary user all tests are like that")
+class WithoutCgroups(Ready):
+    """Where the kernel doesn't keep processes together: ancestry, session, environment."""
+
+    def test_children_orphans_and_who_left_the_session_speak_for_their_service(self):
+        # In a session of its own, as a child first, then as an orphan.
+        orphan = ("if os.fork() == 0:\n    os.setsid()\n    if os.fork(): os._exit(0)\n"
+                  "    gate('orphan'); tell('STATUS=orphan'); gate('never')\n")
+        child = "if os.fork() == 0:\n    gate('child'); tell('STATUS=child'); gate('never')\n"
+        away = ("if os.fork() == 0:\n    os.setsid(); gate('away'); tell('STATUS=away')\n"
+                "    gate('never')\n")
+        s = self.supervisor(
+            service("a", python(orphan + child + away + "tell('READY=1'); time.sleep(1000)"),
+                    ready("notify"))
+            + service("b", python("tell('READY=1'); time.sleep(1000)"), ready("notify")),
+            user=NOBODY)
+        self.assertIn("no cgroups", s.stderr())
+        self.wait_ready(s, "a")
+        self.wait_ready(s, "b")
+        for who in ("orphan", "child", "away"):
+            s.flag(who)
+            s.wait_service("a", lambda r, who=who: r["status_text"] == who, f"{who} is heard")
+        self.assertIsNone(s.status("b")["status_text"])
+
+    def test_strangers_of_the_same_user_are_not_heard(self):
+        s = self.supervisor(service("a", SLEEP, ready("notify")), user=NOBODY)
+        s.wait_state("a", "starting")
+
+        def attack(control):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.sendto(b"READY=1", f"{s.runtime_dir}/notify")
+            control.armed()
+            return os.getpid()
+
+        child = Child(attack, NOBODY)
+        self.addCleanup(child.end)
+        child.wait_armed()
+        s.wait_stderr(f"a notification from pid {child.result()}, uid {NOBODY} is ignored")
+        self.assert_starting(s, "a")
+
+    def test_ready_and_then_an_exit_at_once(self):
+        s = self.supervisor(service("a", python("tell('READY=1')"), ready("notify")), user=NOBODY)
+        s.wait_state("a", "exited")
+
+
 @unittest.skipUnless(SYSTEMD_NOTIFY, "no systemd-notify")
 class SystemdNotify(Ready):
     def config(self, *lines):
