@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -58,9 +59,6 @@ def has_ipv6():
 
 
 class Ready(harness.SystemTest):
-    def in_log(self, s, name, text):
-        return s.wait_log(name, text)
-
     def assert_starting(self, s, name):
         row = s.status(name)
         self.assertEqual(("starting", False), (row["state"], row["ready"]), row)
@@ -280,12 +278,9 @@ class Order(Ready):
         os.kill(engine, signal.SIGCONT)
         row = s.wait_service("a", lambda r: r["pid"] not in (None, pid), "the second runs")
         wait_until(lambda: os.path.exists(f"{s.dir}/up-{row['pid']}"), "the second is up")
-        self.barrier(s)
+        barrier(f"{s.runtime_dir}/notify")
         self.assert_starting(s, "a")
         self.assertEqual(["starting", "running", "backoff", "starting"], self.states(s, "a"))
-
-    def barrier(self, s):
-        barrier(f"{s.runtime_dir}/notify")
 
 
 def barrier(path):
@@ -297,7 +292,8 @@ def barrier(path):
                   0, path)
     os.close(writer)
     with os.fdopen(reader, "rb") as f:
-        f.read()
+        if not select.select([f], [], [], harness.DEADLINE)[0]:
+            raise harness.Timeout("what was sent to the socket is not handled")
 
 
 class Notify(Ready):

@@ -5,7 +5,8 @@
  * so that those who a service lets in (ssh) can't speak for it.
  *
  * Generations need no mark in a message: processes of one are gone before the next is started,
- * and what they have sent is taken in before that is noticed (notify_drain()).
+ * and what a main process has sent is taken in before its end is noticed (notify_drain()); who
+ * else has gone meanwhile can't be told from a stranger.
  *
  * A datagram is looked at, acted on, and only then taken out of the queue: an engine that dies
  * in between is followed by one that acts on it again, which changes nothing more.

@@ -439,8 +439,6 @@ static void look_again(struct tree_watch *w)
 		struct core_event gone = {
 			.type = CORE_EVENT_GONE, .service = s->id, .generation = r->generation};
 
-		/* What they have said is said before they are gone, and by no later generation. */
-		notify_drain(e);
 		tree_unwatch(s);
 		engine_event(e, &gone);
 		return;
