@@ -24,8 +24,9 @@ struct cron {
 	bool any_hour; /* the hour is given as * or steps of it */
 };
 
-/* 0, or -EINVAL with *reterr_what a static text that says what is wrong. */
-int cron_parse(const char *text, struct cron *ret_cron, const char **reterr_what);
+/* 0, or -EINVAL with what is wrong: "field 2 (hour): 25 is not in 0-23". */
+#define CRON_WHAT_SIZE 128
+int cron_parse(const char *text, struct cron *ret_cron, char reterr_what[static CRON_WHAT_SIZE]);
 
 /*
  * The first time after `after` (real clock, microseconds) that it comes round, in the machine's

@@ -67,7 +67,7 @@ static int write_owner(
 static enum diff_effect effect_of(
 	const struct diff_rule *rule, const void *before, const void *after)
 {
-	return rule->effect_of ? rule->effect_of(before, after) : rule->effect;
+	return rule->effect_of ? rule->effect_of(rule, before, after) : rule->effect;
 }
 
 static int add_rule(struct diff_keys *keys, const struct diff_rule *rule, const void *before,

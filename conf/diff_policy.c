@@ -47,12 +47,14 @@ static bool is_told_to_it(const void *owner)
 	return ready == SPEC_READY_NOTIFY || ready == SPEC_READY_FD;
 }
 
-enum diff_effect diff_ready_effect(const void *before, const void *after)
+enum diff_effect diff_ready_effect(
+	const struct diff_rule *r _unused_, const void *before, const void *after)
 {
 	return is_told_to_it(before) || is_told_to_it(after) ? DIFF_RESTART : DIFF_LIVE;
 }
 
-enum diff_effect diff_watchdog_effect(const void *before, const void *after)
+enum diff_effect diff_watchdog_effect(
+	const struct diff_rule *r _unused_, const void *before, const void *after)
 {
 	bool had = policy(before)->watchdog_usec > 0, has = policy(after)->watchdog_usec > 0;
 
@@ -145,6 +147,13 @@ bool diff_same_limit(const struct diff_rule *r, const void *a, const void *b)
 	if (!x->set || !y->set)
 		return x->set == y->set;
 	return x->soft == y->soft && x->hard == y->hard;
+}
+
+/* What it was before there was a limit is not known any more. */
+enum diff_effect diff_limit_effect(
+	const struct diff_rule *r, const void *before _unused_, const void *after)
+{
+	return ((const struct spec_limit *)diff_member(r, after))->set ? DIFF_LIVE : DIFF_RESTART;
 }
 
 static int write_limit_value(enum spec_limit_kind kind, uint64_t value, struct buf *out)

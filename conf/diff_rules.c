@@ -94,7 +94,8 @@ static int write_log_stderr(
 }
 
 /* Where output goes changes while a service runs; which pipes it has does not. */
-static enum diff_effect log_file_effect(const void *before, const void *after)
+static enum diff_effect log_file_effect(
+	const struct diff_rule *r _unused_, const void *before, const void *after)
 {
 	const struct spec_service *x = before, *y = after;
 	bool had = x->split_stderr || x->log.sink != SPEC_SINK_NONE;
@@ -103,7 +104,8 @@ static enum diff_effect log_file_effect(const void *before, const void *after)
 	return had == has ? DIFF_LIVE : DIFF_RESTART;
 }
 
-static enum diff_effect log_stderr_effect(const void *before, const void *after)
+static enum diff_effect log_stderr_effect(
+	const struct diff_rule *r _unused_, const void *before, const void *after)
 {
 	const struct spec_service *x = before, *y = after;
 
@@ -155,7 +157,7 @@ static const char *level_name(unsigned value)
 #define SIZE	 .same = diff_same_64, .write = diff_write_bytes
 #define STRING	 .same = diff_same_string, .write = diff_write_text
 #define LIST	 .same = diff_same_list, .write = diff_write_texts
-#define LIMIT	 .same = diff_same_limit, .write = diff_write_limit
+#define LIMIT	 .effect_of = diff_limit_effect, .same = diff_same_limit, .write = diff_write_limit
 #define PROBE	 .same = diff_same_probe, .write = diff_write_probe
 #define COMMAND	 .same = diff_same_list, .write = diff_write_words
 
@@ -246,15 +248,15 @@ static const struct diff_rule service_rules[] = {
 	{"schedule.cron", LIVE, STRING, IN_SERVICE(schedule.cron_text)},
 	{"schedule.overlap", LIVE, ENUM(overlap_name), IN_POLICY(overlap)},
 	{"schedule.jitter", LIVE, DURATION, IN_SERVICE(schedule.jitter_usec)},
-	{"limits.nofile", LIVE, LIMIT, IN_LIMITS(NOFILE)},
-	{"limits.core", LIVE, LIMIT, IN_LIMITS(CORE)},
-	{"limits.as", LIVE, LIMIT, IN_LIMITS(AS)},
-	{"limits.nproc", LIVE, LIMIT, IN_LIMITS(NPROC)},
-	{"limits.stack", LIVE, LIMIT, IN_LIMITS(STACK)},
-	{"limits.cpu", LIVE, LIMIT, IN_LIMITS(CPU)},
-	{"limits.fsize", LIVE, LIMIT, IN_LIMITS(FSIZE)},
-	{"limits.memlock", LIVE, LIMIT, IN_LIMITS(MEMLOCK)},
-	{"limits.data", LIVE, LIMIT, IN_LIMITS(DATA)},
+	{"limits.nofile", LIMIT, IN_LIMITS(NOFILE)},
+	{"limits.core", LIMIT, IN_LIMITS(CORE)},
+	{"limits.as", LIMIT, IN_LIMITS(AS)},
+	{"limits.nproc", LIMIT, IN_LIMITS(NPROC)},
+	{"limits.stack", LIMIT, IN_LIMITS(STACK)},
+	{"limits.cpu", LIMIT, IN_LIMITS(CPU)},
+	{"limits.fsize", LIMIT, IN_LIMITS(FSIZE)},
+	{"limits.memlock", LIMIT, IN_LIMITS(MEMLOCK)},
+	{"limits.data", LIMIT, IN_LIMITS(DATA)},
 };
 
 static const struct diff_rule global_rules[] = {

@@ -8,7 +8,8 @@
 struct diff_rule {
 	const char *key;
 	enum diff_effect effect; /* where effect_of is NULL */
-	enum diff_effect (*effect_of)(const void *before, const void *after);
+	enum diff_effect (*effect_of)(
+		const struct diff_rule *r, const void *before, const void *after);
 	bool (*same)(const struct diff_rule *r, const void *a, const void *b);
 	/*
 	 * Appends the owner's value, nothing where there is none. `other` is the owner that it

@@ -7,7 +7,8 @@
 typedef bool diff_same_fn(const struct diff_rule *r, const void *a, const void *b);
 typedef int diff_write_fn(
 	const struct diff_rule *r, const void *owner, const void *other, struct buf *out);
-typedef enum diff_effect diff_effect_fn(const void *before, const void *after);
+typedef enum diff_effect diff_effect_fn(
+	const struct diff_rule *r, const void *before, const void *after);
 
 /* conf/diff_values.c: plain members, by their type. */
 const void *diff_member(const struct diff_rule *r, const void *owner);
@@ -27,4 +28,4 @@ diff_same_fn diff_same_ready, diff_same_ready_timeout, diff_same_probe, diff_sam
 	diff_same_limit;
 diff_write_fn diff_write_ready, diff_write_ready_timeout, diff_write_probe, diff_write_failures,
 	diff_write_every, diff_write_limit;
-diff_effect_fn diff_ready_effect, diff_watchdog_effect;
+diff_effect_fn diff_ready_effect, diff_watchdog_effect, diff_limit_effect;

@@ -105,21 +105,32 @@ static int hex_digit(char c)
 	return -1;
 }
 
-/* Checks \123 and \x1f at l->p; one that gives NUL would cut the string in silence. */
+/*
+ * Checks the escape at l->p: \123 and \x1f that give NUL would cut the string in silence, and of
+ * one that means nothing, as in a regular expression, the backslash would get lost in silence.
+ */
 static void check_escape(struct lexer *l)
 {
+	static const char known[] = "\"\\'$`\n\rabefnrtv";
 	unsigned value = 0, n = 0;
+	char c = at(l, 1);
 
-	if (at(l, 1) == 'x') {
+	if (c == 'x') {
 		for (; n < 2 && hex_digit(at(l, 2 + n)) >= 0; n++)
 			value = value * 16 + (unsigned)hex_digit(at(l, 2 + n));
-	} else if (at(l, 1) >= '0' && at(l, 1) <= '9') {
+	} else if (c >= '0' && c <= '9') {
 		for (; at(l, 1 + n) >= '0' && at(l, 1 + n) <= '9' && n < 4; n++)
 			value = at(l, 1 + n) > '7' ? 256
 						   : value * 8 + (unsigned)(at(l, 1 + n) - '0');
 		if (n > 3)
 			value = 256;
 	} else {
+		if (c > ' ' && c < 0x7f && !strchr(known, c))
+			lexer_fail(l, l->line,
+				"\\%c is no escape; allowed: \\\\ for a backslash, or the string "
+				"in "
+				"single quotes",
+				c);
 		return;
 	}
 	if (value == 0 || value > 255)

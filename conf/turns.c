@@ -84,7 +84,7 @@ static void set_every(struct making *m, const struct value *v)
 static int set_cron(struct making *m, const struct value *v)
 {
 	struct spec_schedule *s = &m->s->schedule;
-	const char *what;
+	char what[CRON_WHAT_SIZE];
 
 	if (!is_chosen(m, v))
 		return 0;
@@ -93,7 +93,7 @@ static int set_cron(struct making *m, const struct value *v)
 			"'schedule.every' is given too; allowed: one of every, cron");
 		return 0;
 	}
-	if (cron_parse(v->strings[0], &s->cron, &what) < 0) {
+	if (cron_parse(v->strings[0], &s->cron, what) < 0) {
 		value_error(m->b->errors, v, "'%.80s': %s", v->strings[0], what);
 		return 0;
 	}

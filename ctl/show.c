@@ -155,6 +155,34 @@ static void add_ends(struct page *p, json_t *reply)
 	}
 }
 
+/* How they went, each with the end of what it wrote. */
+static void add_hooks(struct page *p, json_t *reply)
+{
+	json_t *hook;
+	size_t i;
+
+	json_array_foreach(json_object_get(reply, "hooks"), i, hook)
+	{
+		const char *name = render_string(hook, "hook"),
+			   *output = render_string(hook, "output");
+		bool bad = json_is_false(json_object_get(hook, "ok"));
+
+		value_printf(p, "%s %s %s, %s", name,
+			strcmp(name, "stop") == 0 ? "command" : "hook", render_string(hook, "how"),
+			render_string(hook, "time"));
+		if (render_integer(hook, "pid", 0) > 0)
+			value_printf(p, " (pid %" PRIi64 ")", render_integer(hook, "pid", 0));
+		add_value(p, i == 0 ? "hooks" : "", bad ? RENDER_RED : "");
+		while (*output != '\0') {
+			size_t n = strcspn(output, "\n");
+
+			value_printf(p, "  %.*s", (int)n, output);
+			add_value(p, "", "");
+			output += n + (output[n] == '\n');
+		}
+	}
+}
+
 static void add_ids(struct page *p, json_t *reply)
 {
 	json_t *ids = json_object_get(reply, "ids"), *group;
@@ -335,6 +363,7 @@ int show_render(json_t *reply, const struct term *term, struct buf *out)
 	add_pending(&p, reply);
 	add_checks(&p, reply);
 	add_ends(&p, reply);
+	add_hooks(&p, reply);
 	add_definition(&p, reply);
 	add_settings(&p, reply);
 	add_lists(&p, reply);

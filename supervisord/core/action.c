@@ -12,7 +12,7 @@ enum core_why asker(const struct step *s, enum core_why by_operator)
 
 enum core_why stop_why(const struct step *s)
 {
-	return s->core->shutting_down ? CORE_WHY_SHUTDOWN : asker(s, CORE_WHY_OPERATOR);
+	return s->core->ending ? CORE_WHY_SHUTDOWN : asker(s, CORE_WHY_OPERATOR);
 }
 
 static void note_op(struct step *s)

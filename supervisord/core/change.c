@@ -114,7 +114,7 @@ void cancel_hook(struct step *s, enum spec_hook hook)
 	s->slot->change.cancel = hook;
 }
 
-enum spec_hook phase_hook(enum core_phase phase)
+enum spec_hook core_phase_hook(enum core_phase phase)
 {
 	switch (phase) {
 	case CORE_PHASE_PRE_START:

@@ -66,6 +66,12 @@ int core_grow(struct core *c, uint32_t n_services)
 void core_set_policy(struct core *c, uint32_t service, const struct spec_policy *policy)
 {
 	c->slots[service].policy = policy;
+	c->slots[service].next_policy = NULL;
+}
+
+void core_set_next_policy(struct core *c, uint32_t service, const struct spec_policy *policy)
+{
+	c->slots[service].next_policy = policy;
 }
 
 void core_remove(struct core *c, uint32_t service)
@@ -85,6 +91,7 @@ void core_add(struct core *c, uint32_t service, const struct spec_policy *policy
 	struct core_list *list;
 
 	s->policy = policy;
+	s->next_policy = NULL;
 	s->node = (struct core_node){NO_SERVICE, NO_SERVICE};
 	s->next_change = NO_SERVICE;
 	if (!record) {
@@ -137,9 +144,9 @@ static enum input done(const struct core *c, const struct core_record *r)
 	case CORE_THEN_STOPPED:
 		return IN_DONE_STOPPED;
 	case CORE_THEN_START:
-		return c->shutting_down ? IN_DONE_STOPPED : IN_DONE_START;
+		return c->ending ? IN_DONE_STOPPED : IN_DONE_START;
 	case CORE_THEN_BACKOFF:
-		return c->shutting_down ? IN_DONE_STOPPED : IN_DONE_BACKOFF;
+		return c->ending ? IN_DONE_STOPPED : IN_DONE_BACKOFF;
 	case CORE_THEN_EXITED:
 		return IN_DONE_EXITED;
 	case CORE_THEN_FAILED:
@@ -158,6 +165,22 @@ static enum input gone(const struct step *s)
 	return hook && !s->core->hurried ? IN_POST_STOP : done(s->core, &s->slot->record);
 }
 
+/* A hook that might meet the next process if that was started while it runs. */
+static bool awaits_hook(const struct core_record *r)
+{
+	return r->phase == CORE_PHASE_PRE_STOP || r->phase == CORE_PHASE_STOP_COMMAND;
+}
+
+/* A daemon's first process has left others behind, as it should: nothing has ended. */
+static bool has_forked(const struct step *s)
+{
+	const struct core_event *e = s->event;
+	const struct core_record *r = &s->slot->record;
+
+	return r->phase == CORE_PHASE_FORKED && r->cause == CORE_CAUSE_NONE && e->survivors &&
+	       e->end == CORE_END_EXITED && spec_is_success(s->slot->policy, e->status);
+}
+
 /* The main process has ended: notes how, and judges what is to follow. */
 static enum input ended(struct step *s)
 {
@@ -166,23 +189,22 @@ static enum input ended(struct step *s)
 	struct core_record *r = &s->slot->record;
 	usec_t ran = usec_sub(e->at_usec, r->started_usec);
 
+	if (has_forked(s))
+		return IN_FORKED;
 	r->end = (uint8_t)e->end;
 	r->end_status = e->status;
 	r->stage = e->stage;
 	r->ended_usec = e->at_usec;
 	r->pid = 0;
 	restart_forget_old(p, r, ran, e->at_usec);
-	if (r->phase == CORE_PHASE_FORKED && restart_is_success(p, r)) {
-		if (e->survivors)
-			return IN_FORKED;
+	if (r->phase == CORE_PHASE_FORKED && restart_is_success(p, r))
 		r->cause = CORE_CAUSE_NO_MAIN;
-	}
 	if (r->state != CORE_STOPPING) {
 		if (restart_is_stable(p, r->ready, ran))
 			restart_forget(r);
 		r->then = (uint8_t)restart_decide(p, r, e->at_usec);
 	}
-	return e->survivors ? IN_LEFTOVERS : gone(s);
+	return e->survivors || awaits_hook(r) ? IN_LEFTOVERS : gone(s);
 }
 
 /* What a daemon left behind when it forked has gone before anyone knew it. */
@@ -190,8 +212,13 @@ static enum input all_gone(struct step *s)
 {
 	struct core_record *r = &s->slot->record;
 
+	if (awaits_hook(r))
+		return IN_MAX; /* it is told again */
 	if (r->state != CORE_STOPPING) {
 		r->cause = CORE_CAUSE_NO_MAIN;
+		r->end = CORE_END_NONE;
+		r->end_status = 0;
+		r->ended_usec = s->now;
 		r->then = (uint8_t)restart_decide(s->slot->policy, r, s->now);
 	}
 	return gone(s);
@@ -218,7 +245,7 @@ static enum input hook_ended(struct step *s)
 	const struct core_event *e = s->event;
 	enum core_phase phase = (enum core_phase)s->slot->record.phase;
 
-	if (phase_hook(phase) != e->hook)
+	if (core_phase_hook(phase) != e->hook)
 		return IN_MAX; /* nobody waits for it any more */
 	switch (phase) {
 	case CORE_PHASE_PRE_START:
@@ -258,10 +285,10 @@ static enum input checked(const struct step *s)
 
 static enum input autostarted(const struct step *s)
 {
-	const struct core_record *r = &s->slot->record;
-	bool rests = r->state == CORE_STOPPED || r->state == CORE_EXITED || r->state == CORE_FAILED;
-
-	return rests && find_conflict(s->core, s->index) != NO_SERVICE ? IN_DECLINE : IN_AUTOSTART;
+	/* what is going to wait for its time takes nothing away */
+	if (s->slot->policy->scheduled && s->slot->record.state != CORE_STOPPING)
+		return IN_AUTOSTART;
+	return find_objection(s->core, s->index) != NO_SERVICE ? IN_DECLINE : IN_AUTOSTART;
 }
 
 /* News of a generation: of processes that exist. */
@@ -307,7 +334,7 @@ static enum input guard(struct step *s)
 {
 	const struct core_event *e = s->event;
 	const struct core_record *r = &s->slot->record;
-	bool down = s->core->shutting_down;
+	bool down = s->core->ending;
 
 	switch (e->type) {
 	case CORE_EVENT_START:
@@ -370,7 +397,7 @@ static bool run_if_due(struct step *s)
 	if (r->due_usec > s->now)
 		return true;
 	r->due_usec = USEC_INFINITY;
-	if (s->core->shutting_down || !r->desired_up || !s->slot->policy->scheduled) {
+	if (s->core->ending || !r->desired_up || !s->slot->policy->scheduled) {
 		change(s, 0);
 		return true;
 	}
@@ -378,51 +405,65 @@ static bool run_if_due(struct step *s)
 	return act(s, IN_DUE);
 }
 
-/* For what has changed without an event: the graph, policies, the engine. */
-static void settle_all(struct step *s)
+static void settle_one(struct step *s, uint32_t i)
 {
 	struct core *c = s->core;
+	struct core_record *r = &c->slots[i].record;
 
-	for (uint32_t i = 0; i < c->n; i++) {
-		struct core_record *r = &c->slots[i].record;
-
-		s->index = i;
-		s->slot = &c->slots[i];
-		if (!s->slot->policy)
-			continue;
-		look(c, i);
-		if (s->slot->policy->scheduled && r->desired_up && !c->shutting_down) {
-			if (r->due_usec == USEC_INFINITY)
-				change(s, CORE_DO_SCHEDULE);
-		} else if (r->due_usec != USEC_INFINITY) {
-			r->due_usec = USEC_INFINITY;
-			change(s, 0);
-		}
+	if (!c->slots[i].policy) /* the graph has places of nobody, too */
+		return;
+	s->index = i;
+	s->slot = &c->slots[i];
+	look(c, i);
+	if (s->slot->policy->scheduled && r->desired_up && !c->ending) {
+		if (r->due_usec == USEC_INFINITY)
+			change(s, CORE_DO_SCHEDULE);
+	} else if (r->due_usec != USEC_INFINITY) {
+		r->due_usec = USEC_INFINITY;
+		change(s, 0);
 	}
 }
 
+/*
+ * For what has changed without an event: the graph, policies, the engine. What others come
+ * after is looked at before those, which then know whether it is coming.
+ */
+static void settle_all(struct step *s)
+{
+	uint32_t n = s->core->graph ? s->core->graph->n : 0;
+
+	for (uint32_t k = 0; k < n; k++)
+		settle_one(s, s->core->graph->by_rank[k]);
+	for (uint32_t i = n; i < s->core->n; i++)
+		settle_one(s, i);
+}
+
+/* Who takes another one's place needs them only when that is gone. */
 static bool needs_others(const struct step *s, enum input in)
 {
-	return in == IN_START || in == IN_RESTART ||
+	return in == IN_START || in == IN_RESTART || in == IN_GO ||
 	       (in == IN_AUTOSTART && s->event->why != CORE_WHY_PREDECESSOR);
 }
 
 static bool take(struct step *s)
 {
-	enum core_state state;
+	const struct core_record *r = &s->slot->record;
+	enum core_state state = (enum core_state)r->state;
+	usec_t since = r->since_usec;
 	enum input in;
 
 	if (s->event->type == CORE_EVENT_DEADLINE && !run_if_due(s))
 		return false;
+	if (r->state != state || r->since_usec != since)
+		return true; /* the deadline was that of a state which is over */
 	in = guard(s);
 	if (in == IN_MAX)
 		return true;
 	if (in == IN_DECLINE)
-		s->other = find_conflict(s->core, s->index);
-	state = (enum core_state)s->slot->record.state;
+		s->other = find_objection(s->core, s->index);
 	if (needs_others(s, in) &&
 		!(in != IN_RESTART && (state == CORE_STARTING || state == CORE_RUNNING)))
-		pull(s->core, s->index, in != IN_AUTOSTART, s->now);
+		pull(s->core, s->index, in == IN_START || in == IN_RESTART, s->now);
 	return act(s, in);
 }
 
@@ -444,7 +485,7 @@ bool core_step(struct core *c, const struct core_event *event, usec_t now, uint6
 		if (!take(&s))
 			return false;
 	}
-	if (c->essential_end != NO_SERVICE && !c->shutting_down)
+	if (c->essential_end != NO_SERVICE && !c->ending)
 		core_shutdown(c, false, now);
 	settle(c, now);
 	stop_wave(c, now);
@@ -501,9 +542,9 @@ enum core_outcome core_judge(
 	switch (request) {
 	case CORE_EVENT_START:
 	case CORE_EVENT_AUTOSTART:
-		return c->shutting_down ? CORE_NOT_DONE : judge_up(&c->slots[service]);
+		return c->ending ? CORE_NOT_DONE : judge_up(&c->slots[service]);
 	case CORE_EVENT_RESTART:
-		if (c->shutting_down)
+		if (c->ending)
 			return CORE_NOT_DONE;
 		if (r->generation > before)
 			return judge_up(&c->slots[service]);

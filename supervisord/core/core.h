@@ -244,6 +244,10 @@ enum core_do {
 	CORE_DO_HEALTH = 1 << 9 /* health has changed */
 };
 
+/*
+ * One step may both begin and end something: then it is spawned before it is signalled, and
+ * its hook is run before that is cancelled.
+ */
 struct core_change {
 	uint32_t service;
 	unsigned todo; /* enum core_do */
@@ -281,8 +285,8 @@ int core_graph_new(uint32_t n_services, const struct core_link *links, size_t n_
 	struct core_graph **ret_graph);
 void core_graph_free(struct core_graph *g);
 /*
- * The graph in force from now on, which the core owns; of at least as many services as were
- * added. Can't fail. CORE_EVENT_SETTLE is to follow, once policies fit.
+ * The graph in force from now on, which the core owns; for as many services as there is room
+ * for (core_new(), core_grow()). Can't fail. CORE_EVENT_SETTLE is to follow, once policies fit.
  */
 void core_set_graph(struct core *c, struct core_graph *g);
 /*
@@ -312,6 +316,13 @@ int core_grow(struct core *c, uint32_t n_services);
  * stop that has begun. It may come while the service is alive.
  */
 void core_set_policy(struct core *c, uint32_t service, const struct spec_policy *policy);
+/*
+ * The same, but from its next generation on: that begins by it. NULL: no other one, as after
+ * core_set_policy().
+ */
+void core_set_next_policy(struct core *c, uint32_t service, const struct spec_policy *policy);
+/* The hook that is waited for in a phase; SPEC_HOOK_MAX where none is. */
+enum spec_hook core_phase_hook(enum core_phase phase);
 /* Gives a slot back. Nothing of the service may be alive, nor a change of it untaken. */
 void core_remove(struct core *c, uint32_t service);
 /* Places that come free by a higher limit are given out by the next step. */
@@ -331,13 +342,19 @@ bool core_step(struct core *c, const struct core_event *event, usec_t now, uint6
 bool core_next_change(struct core *c, struct core_change *ret_change);
 
 /*
- * Stop everything, in reverse order of start: what was ready before another one was started
- * may be of use to that one, so it is stopped only when that one is gone. What was started
- * side by side is stopped side by side. Once the
- * longest stop timeout has passed, the rest is stopped at once. With hurry all at once, by KILL. No
- * service starts any more. Changes follow as after a step. Calling it again with hurry hurries.
+ * Stop everything, against the order of links, and in reverse order of start: what was ready
+ * before another one was started may be of use to that one, so it is stopped only when that one
+ * is gone. What was started side by side is stopped side by side. Once the longest time that one
+ * of them may take (its stop timeout, and that of its hooks) has passed, the rest is stopped at
+ * once. With hurry all at once, by KILL. No service starts any more. Changes follow as after a
+ * step. Calling it again with hurry hurries.
  */
 void core_shutdown(struct core *c, bool hurry, usec_t now);
+/*
+ * A shutdown was begun, and core_shutdown() is to come: until then nothing starts any more, and
+ * nothing is stopped. For an engine that recovers, before news of services come.
+ */
+void core_expect_shutdown(struct core *c);
 /* True once a shutdown was begun and nothing is alive. */
 bool core_is_down(const struct core *c);
 bool core_is_shutting_down(const struct core *c);

@@ -138,6 +138,7 @@ const char *core_end_to_text(enum core_end end, int status, const char *stage_te
 struct telling {
 	const struct core_slot *slot;
 	uint32_t service;
+	enum core_state blocker_state; /* of the service that it waits for */
 	const struct core_words *words;
 	char *text;
 };
@@ -301,8 +302,11 @@ static void put_waiting(const struct telling *t)
 
 	switch ((enum core_why)r->why) {
 	case CORE_WHY_DEPENDENCY:
-		put(t->text, "waiting for '%s'%s", name_of(t, r->blocker),
-			t->slot->stuck ? ", which is not going to start by itself" : "");
+		if (t->slot->stuck)
+			put(t->text, "requires '%s', which is %s", name_of(t, r->blocker),
+				core_state_to_string(t->blocker_state));
+		else
+			put(t->text, "waiting for '%s'", name_of(t, r->blocker));
 		break;
 	case CORE_WHY_CONFLICT:
 		put(t->text, "waiting for the end of '%s', with which it conflicts",
@@ -352,7 +356,10 @@ const char *core_reason(const struct core *c, uint32_t service, const struct cor
 	char ret_text[static CORE_REASON_SIZE])
 {
 	const struct core_slot *s = &c->slots[service];
-	const struct telling t = {s, service, words, ret_text};
+	uint32_t blocker = s->record.blocker;
+	const struct telling t = {s, service,
+		blocker < c->n ? (enum core_state)c->slots[blocker].record.state : CORE_STOPPED,
+		words, ret_text};
 	char span[USEC_SPAN_SIZE];
 
 	ret_text[0] = '\0';

@@ -1,9 +1,9 @@
 /*
- * A start reaches what is needed for it. The walk along requires and wants is depth first and
- * keeps its place in the slots, so it needs no memory and no recursion; a service's turn comes
- * when all that it needs itself has had one. So records are changed, and committed, from the
- * ground up: an engine that dies on the way has begun less than was asked for, never a service
- * whose ground nobody is going to lay.
+ * A start reaches what is needed for it: all of that is marked as coming, and then begun. The walk
+ * along requires and wants is depth first and keeps its place in the slots, so it needs no memory
+ * and no recursion; a service's turn comes when all that it needs itself has had one. So records
+ * are changed, and committed, from the ground up: an engine that dies on the way has begun less
+ * than was asked for, never a service whose ground nobody is going to lay.
  */
 #include "core/state.h"
 
@@ -31,18 +31,48 @@ static bool is_to_pull(const struct core *c, uint32_t i)
 	return false;
 }
 
-static bool is_up(const struct core_record *r)
+/* There is something to pull below it: it comes up by itself, but in vain without that. */
+static bool is_to_visit(const struct core *c, uint32_t i)
 {
-	return core_is_live(r) || r->state == CORE_WAITING || r->state == CORE_BACKOFF;
+	return is_to_pull(c, i) || c->slots[i].record.state == CORE_BACKOFF;
 }
 
-uint32_t find_conflict(const struct core *c, uint32_t i)
+/* It runs, or is going to as soon as it can; what waits for its time is in nobody's way. */
+static bool is_up(const struct core_record *r)
+{
+	return core_is_live(r) || r->state == CORE_BACKOFF ||
+	       (r->state == CORE_WAITING && r->why != CORE_WHY_SCHEDULE);
+}
+
+/* A service that conflicts with this one and is up or on its way; NO_SERVICE. */
+static uint32_t find_conflict(const struct core *c, uint32_t i)
 {
 	graph_foreach (c->graph, down, i, e) {
 		const struct core_slot *s = &c->slots[e->other];
 
 		if ((e->kinds & CORE_LINK_CONFLICTS) && s->policy && is_up(&s->record))
 			return e->other;
+	}
+	return NO_SERVICE;
+}
+
+uint32_t find_objection(const struct core *c, uint32_t i)
+{
+	const struct core_record *r = &c->slots[i].record;
+
+	switch ((enum core_state)r->state) {
+	case CORE_STOPPED:
+	case CORE_EXITED:
+	case CORE_FAILED:
+		return find_conflict(c, i);
+	case CORE_STOPPING:
+		return r->then == CORE_THEN_STOPPED ? find_conflict(c, i) : NO_SERVICE;
+	case CORE_WAITING:
+	case CORE_STARTING:
+	case CORE_RUNNING:
+	case CORE_BACKOFF:
+	case CORE_STATE_MAX:
+		break;
 	}
 	return NO_SERVICE;
 }
@@ -59,14 +89,12 @@ static void make_room(struct core *c, uint32_t i, usec_t now)
 
 static void pull_one(struct core *c, uint32_t i, bool yield, usec_t now)
 {
-	enum core_state state = (enum core_state)c->slots[i].record.state;
-	bool rests = state == CORE_STOPPED || state == CORE_EXITED || state == CORE_FAILED;
-	uint32_t conflict = rests && !yield ? find_conflict(c, i) : NO_SERVICE;
+	uint32_t objection = yield ? NO_SERVICE : find_objection(c, i);
 
 	if (!is_to_pull(c, i))
-		return; /* it has come up in the course of this */
-	if (conflict != NO_SERVICE) {
-		core_move(c, i, IN_DECLINE, conflict, now);
+		return; /* it comes up by itself, or has done in the course of this */
+	if (objection != NO_SERVICE) {
+		core_move(c, i, IN_DECLINE, objection, now);
 		return;
 	}
 	if (yield)
@@ -84,7 +112,7 @@ static uint32_t next_down(struct core *c, uint32_t i)
 	for (e += s->edge; e != end; e++) {
 		s->edge++;
 		if ((e->kinds & (CORE_LINK_REQUIRES | CORE_LINK_WANTS)) &&
-			c->slots[e->other].visit != c->visit && is_to_pull(c, e->other))
+			c->slots[e->other].visit != c->visit && is_to_visit(c, e->other))
 			return e->other;
 	}
 	return NO_SERVICE;
@@ -97,10 +125,11 @@ static void begin_visit(struct core *c, uint32_t i, uint32_t parent)
 	c->slots[i].edge = 0;
 }
 
-void pull(struct core *c, uint32_t i, bool yield, usec_t now)
+/* All that is needed below i, deepest first, as a list; each is marked as one that comes. */
+static uint32_t walk(struct core *c, uint32_t i)
 {
-	if (!c->graph || i >= c->graph->n)
-		return;
+	uint32_t first = NO_SERVICE, last = NO_SERVICE;
+
 	c->visit++;
 	begin_visit(c, i, NO_SERVICE);
 	for (uint32_t at = i; at != NO_SERVICE;) {
@@ -111,10 +140,34 @@ void pull(struct core *c, uint32_t i, bool yield, usec_t now)
 			at = below;
 			continue;
 		}
-		if (at != i)
-			pull_one(c, at, yield, now);
+		if (at != i && is_to_pull(c, at)) {
+			c->slots[at].to_pull = true;
+			c->slots[at].next_pull = NO_SERVICE;
+			if (last != NO_SERVICE)
+				c->slots[last].next_pull = at;
+			else
+				first = at;
+			last = at;
+		}
 		at = parent;
 	}
-	if (yield && !core_is_live(&c->slots[i].record))
+	return first;
+}
+
+void pull(struct core *c, uint32_t i, bool yield, usec_t now)
+{
+	const struct core_record *r = &c->slots[i].record;
+
+	if (!c->graph || i >= c->graph->n)
+		return;
+	for (uint32_t at = walk(c, i); at != NO_SERVICE; at = c->slots[at].next_pull) {
+		c->slots[at].to_pull = false;
+		pull_one(c, at, yield, now);
+		/* it does not come after all: those that wait for it have to know */
+		graph_foreach (c->graph, up, at, e)
+			look(c, e->other);
+	}
+	/* nobody can have got in the way of what is up, but of what is being stopped */
+	if (yield && r->state != CORE_STARTING && r->state != CORE_RUNNING)
 		make_room(c, i, now);
 }

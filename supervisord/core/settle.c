@@ -34,15 +34,20 @@ static uint32_t take_look(struct core *c)
 	return i;
 }
 
+void look_up(struct core *c, uint32_t i)
+{
+	graph_foreach (c->graph, up, i, e)
+		look(c, e->other);
+}
+
 void look_around(struct core *c, uint32_t i, enum core_state from, enum core_state to)
 {
 	bool gone = core_is_live_state(from) && !core_is_live_state(to);
 
 	if (from == to)
 		return;
-	graph_foreach (c->graph, up, i, e)
-		look(c, e->other);
-	if (!gone && from != CORE_STOPPING)
+	look_up(c, i);
+	if (!gone && from != CORE_STOPPING && to != CORE_STOPPING)
 		return;
 	/* those that wait for it to be gone: to stop themselves, or, in a conflict, to start */
 	graph_foreach (c->graph, down, i, e)
@@ -60,12 +65,31 @@ static bool is_there(const struct core *c, uint32_t i)
 	       (s->record.state == CORE_EXITED && s->policy->type == SPEC_TYPE_ONESHOT);
 }
 
+/* It goes, and what follows is that it comes back, or, a oneshot, that it is there. */
+static bool comes_after_stop(const struct core_slot *s)
+{
+	switch ((enum core_then)s->record.then) {
+	case CORE_THEN_START:
+	case CORE_THEN_BACKOFF:
+		return true;
+	case CORE_THEN_EXITED:
+		return s->policy->type == SPEC_TYPE_ONESHOT && !s->policy->scheduled;
+	case CORE_THEN_STOPPED:
+	case CORE_THEN_FAILED:
+	case CORE_THEN_MAX:
+		break;
+	}
+	return false;
+}
+
 /* It is on its way up, and nobody needs to ask for it. */
 static bool is_coming(const struct core *c, uint32_t i)
 {
 	const struct core_slot *s = &c->slots[i];
 	const struct core_record *r = &s->record;
 
+	if (s->to_pull)
+		return true;
 	switch ((enum core_state)r->state) {
 	case CORE_STARTING:
 	case CORE_BACKOFF:
@@ -73,8 +97,7 @@ static bool is_coming(const struct core *c, uint32_t i)
 	case CORE_WAITING:
 		return !s->stuck && r->why != CORE_WHY_SCHEDULE;
 	case CORE_STOPPING:
-		return !c->shutting_down &&
-		       (r->then == CORE_THEN_START || r->then == CORE_THEN_BACKOFF);
+		return !c->ending && comes_after_stop(s);
 	case CORE_STOPPED:
 	case CORE_RUNNING:
 	case CORE_EXITED:
@@ -104,15 +127,21 @@ static struct blocker find_missing(const struct core *c, uint32_t i)
 	return b;
 }
 
-/* A full pool, or one that others have waited for longer. */
+/*
+ * A full pool, or one that others have waited for longer. What has lived until now has had its
+ * turn: the slot is given back when a generation is over, also where another one is to follow.
+ * Who waits for a place to start has one, but not where there are fewer by now than are taken.
+ */
 static bool lacks_slot(const struct core *c, uint32_t i, bool first)
 {
 	const struct core_record *r = &c->slots[i].record;
 	const struct core_pool *p = graph_pool(c, i);
 
-	if (!p || graph_holds_slot((enum core_state)r->state, (enum core_why)r->why))
+	if (!p)
 		return false;
-	return p->n_used >= p->slots ||
+	if (r->state == CORE_WAITING && r->why == CORE_WHY_SLOT)
+		return p->n_used > p->slots;
+	return p->n_used - core_is_live(r) >= p->slots ||
 	       (p->waiting.first != NO_SERVICE && !(first && r->why == CORE_WHY_POOL));
 }
 
@@ -126,14 +155,30 @@ static bool lacks_place(const struct core *c, uint32_t i, bool first)
 	       (c->waiting.first != NO_SERVICE && !(first && r->why == CORE_WHY_SLOT));
 }
 
-struct blocker find_blocker(const struct core *c, uint32_t i, bool first)
+/* Of several, one that runs and is not being stopped: that does not go away by itself. */
+static struct blocker find_rival(const struct core *c, uint32_t i)
 {
-	struct blocker b;
+	struct blocker b = {.service = NO_SERVICE};
 
 	graph_foreach (c->graph, down, i, e) {
-		if ((e->kinds & CORE_LINK_CONFLICTS) && core_is_live(&c->slots[e->other].record))
-			return (struct blocker){CORE_WHY_CONFLICT, e->other, false};
+		const struct core_record *r = &c->slots[e->other].record;
+
+		if (!(e->kinds & CORE_LINK_CONFLICTS) || !core_is_live(r))
+			continue;
+		if (r->state != CORE_STOPPING)
+			return (struct blocker){CORE_WHY_CONFLICT, e->other, true};
+		if (b.why == CORE_WHY_NONE)
+			b = (struct blocker){CORE_WHY_CONFLICT, e->other, false};
 	}
+	return b;
+}
+
+struct blocker find_blocker(const struct core *c, uint32_t i, bool first)
+{
+	struct blocker b = find_rival(c, i);
+
+	if (b.why != CORE_WHY_NONE)
+		return b;
 	b = find_missing(c, i);
 	if (b.why != CORE_WHY_NONE)
 		return b;
@@ -168,6 +213,8 @@ static void look_at_waiting(struct core *c, uint32_t i, usec_t now)
 	const struct core_slot *s = &c->slots[i];
 	struct blocker b;
 
+	if (c->ending)
+		return;
 	switch ((enum core_why)s->record.why) {
 	case CORE_WHY_PREDECESSOR:
 		return; /* CORE_EVENT_UNBLOCK tells its end */
@@ -222,7 +269,7 @@ static void look_at(struct core *c, uint32_t i, usec_t now)
 
 static bool give_slot(struct core *c, usec_t now)
 {
-	struct core_graph *g = c->graph;
+	struct core_graph *g = c->ending ? NULL : c->graph;
 
 	for (uint32_t p = 0; g && p < g->n_pools; p++) {
 		struct core_pool *pool = &g->pools[p];
@@ -237,7 +284,7 @@ static bool give_slot(struct core *c, usec_t now)
 
 static bool give_place(struct core *c, usec_t now)
 {
-	if (c->waiting.first == NO_SERVICE ||
+	if (c->ending || c->waiting.first == NO_SERVICE ||
 		(c->max_starting > 0 && c->n_starting >= c->max_starting))
 		return false;
 	core_move(c, c->waiting.first, IN_GO, NO_SERVICE, now);

@@ -17,9 +17,11 @@ static void spawn(struct step *s)
 
 static void begin(struct step *s, enum core_why why)
 {
-	const struct spec_policy *p = s->slot->policy;
+	const struct spec_policy *p = s->slot->next_policy ? s->slot->next_policy : s->slot->policy;
 	struct core_record *r = &s->slot->record;
 
+	s->slot->policy = p;
+	s->slot->next_policy = NULL;
 	enter(s, CORE_STARTING, why);
 	r->generation++;
 	r->start_order = ++s->core->order;
@@ -50,8 +52,7 @@ static void set_stuck(struct step *s, bool stuck)
 	if (s->slot->stuck == stuck)
 		return;
 	s->slot->stuck = stuck;
-	graph_foreach (s->core->graph, up, s->index, e)
-		look(s->core, e->other);
+	look_up(s->core, s->index);
 }
 
 bool try_start(struct step *s, enum core_why why, bool automatic)

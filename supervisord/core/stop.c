@@ -20,7 +20,7 @@ void watch_tree(struct step *s)
 static void kill_tree(struct step *s)
 {
 	struct core_record *r = &s->slot->record;
-	enum spec_hook hook = phase_hook((enum core_phase)r->phase);
+	enum spec_hook hook = core_phase_hook((enum core_phase)r->phase);
 
 	r->deadline_usec = usec_add(s->now, KILL_AGAIN_USEC);
 	if (hook != SPEC_HOOK_MAX)
@@ -130,6 +130,15 @@ static enum core_then fail(struct step *s, enum core_cause cause)
 	return restart_decide(s->slot->policy, r, s->now);
 }
 
+/* What follows the stop under way is another thing now; those that come after it go by that. */
+static void set_then(struct step *s, enum core_then then)
+{
+	if (s->slot->record.then == then)
+		return;
+	s->slot->record.then = (uint8_t)then;
+	look_up(s->core, s->index);
+}
+
 /* --- by request --- */
 
 bool stop(struct step *s)
@@ -149,7 +158,7 @@ bool stop_at_once(struct step *s)
 bool stop_after_all(struct step *s)
 {
 	want(s, false);
-	s->slot->record.then = CORE_THEN_STOPPED;
+	set_then(s, CORE_THEN_STOPPED);
 	s->slot->record.why = (uint8_t)stop_why(s);
 	return true;
 }
@@ -166,7 +175,7 @@ bool start_after_stop(struct step *s)
 {
 	want(s, true);
 	forget_failures(s);
-	s->slot->record.then = CORE_THEN_START;
+	set_then(s, CORE_THEN_START);
 	s->slot->record.why = (uint8_t)asker(s, CORE_WHY_RESTART);
 	return true;
 }
@@ -176,7 +185,7 @@ bool autostart_after_stop(struct step *s)
 {
 	want(s, true);
 	if (s->slot->record.then == CORE_THEN_STOPPED)
-		s->slot->record.then = CORE_THEN_START;
+		set_then(s, CORE_THEN_START);
 	return true;
 }
 
@@ -184,7 +193,7 @@ bool pulled_after_stop(struct step *s)
 {
 	want(s, true);
 	if (s->slot->record.then != CORE_THEN_BACKOFF)
-		s->slot->record.then = CORE_THEN_START;
+		set_then(s, CORE_THEN_START);
 	return true;
 }
 
@@ -222,7 +231,7 @@ bool yield_at_once(struct step *s)
 bool yield_after_all(struct step *s)
 {
 	want(s, false);
-	s->slot->record.then = CORE_THEN_STOPPED;
+	set_then(s, CORE_THEN_STOPPED);
 	s->slot->record.why = CORE_WHY_CONFLICT;
 	s->slot->record.blocker = s->other;
 	return true;
@@ -257,6 +266,9 @@ bool stop_hook_done(struct step *s)
 		signal_now(s, s->slot->policy->stop_signal);
 	else
 		command_or_signal(s);
+	/* its end was kept back for the hook, which might have met the next process */
+	if (r->main_ended)
+		change(s, CORE_DO_WATCH_TREE);
 	return true;
 }
 
@@ -331,6 +343,8 @@ bool stop_timeout(struct step *s)
 	if (r->phase == CORE_PHASE_PRE_STOP) {
 		cancel_hook(s, SPEC_HOOK_PRE_STOP);
 		command_or_signal(s);
+		if (r->main_ended)
+			change(s, CORE_DO_WATCH_TREE);
 	} else {
 		kill_tree(s);
 	}

@@ -137,9 +137,10 @@ static void redo(struct engine *e, struct service *s)
 
 	if (state != CORE_STARTING && state != CORE_RUNNING && state != CORE_STOPPING)
 		return;
+	hooks_resume(s);
 	if (r->phase == CORE_PHASE_PRE_START || r->phase == CORE_PHASE_CANCELLED ||
 		r->phase == CORE_PHASE_POST_STOP)
-		return; /* there is no process: its hook is all there is, see perform_again() */
+		return; /* there is no process: its hook is all there is */
 	/*
 	 * A spawn on its way: the launcher takes it as the one it has (maybe still in exec, and
 	 * so not told of yet), or starts it now. Also where a stop has been asked for since:
@@ -147,7 +148,9 @@ static void redo(struct engine *e, struct service *s)
 	 */
 	if (r->main_ended)
 		tree_watch(s);
-	else if (!is_accounted(s))
+	if (r->main_ended && r->phase == CORE_PHASE_FORKED)
+		mainpid_find(s);
+	if (!r->main_ended && !is_accounted(s))
 		uplink_tell(s, UPLINK_SPAWN);
 	if (r->user_signo > 0) {
 		/* The newest of all; those before it had been sent when it was asked for. */
@@ -155,7 +158,7 @@ static void redo(struct engine *e, struct service *s)
 		s->outbox.scope = SPEC_KILL_PROCESS;
 		uplink_tell(s, UPLINK_SIGNAL);
 	} else if (state == CORE_STOPPING && r->signal_op > 0) {
-		bool tree = r->killed || r->why == CORE_WHY_LEFTOVERS;
+		bool tree = r->killed || r->main_ended;
 
 		s->outbox.signo = r->signo;
 		s->outbox.scope = (uint8_t)(tree ? SPEC_KILL_TREE : s->spec->policy.stop_kill);

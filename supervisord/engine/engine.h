@@ -81,6 +81,7 @@ struct service {
 	uint8_t invocation[16]; /* random, of the current generation */
 	uint64_t last_serial; /* of the last exit counted */
 	uint64_t told_generation; /* the last one that the launcher has spoken of */
+	uint64_t begun; /* the generation that invocation is of */
 	uint64_t pidfd_inode;
 	/* The real clock when the state was entered, and when the process was started. */
 	usec_t since_realtime_usec, started_realtime_usec;

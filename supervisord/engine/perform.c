@@ -40,6 +40,7 @@ static bool is_over(enum core_state state)
 static void end_generation(struct service *s)
 {
 	tree_unwatch(s);
+	mainpid_cancel(s);
 	service_close_pipes(s);
 	s->main_pid = 0;
 	s->outbox.marks &= ~(unsigned)(UPLINK_SIGNAL | UPLINK_REFETCH);
@@ -47,6 +48,7 @@ static void end_generation(struct service *s)
 
 static void begin_generation(struct service *s)
 {
+	s->begun = core_record(s->engine->core, s->id)->generation;
 	tree_renew_cgroup(s);
 	if (getrandom(s->invocation, sizeof(s->invocation), GRND_NONBLOCK) < 0) {
 		/* Only before the kernel has entropy, at boot: time and id must do then. */
@@ -90,6 +92,34 @@ static void note_change(const struct service *s, const struct core_change *c)
 	}
 }
 
+static void send_signal(struct service *s, const struct core_change *c)
+{
+	s->outbox.signo = c->signo;
+	s->outbox.scope = (uint8_t)c->scope;
+	if (c->signo == SIGKILL && core_record(s->engine->core, s->id)->killed)
+		log_warning("service '%s': sending KILL to what is left of it", s->name);
+	uplink_tell(s, UPLINK_SIGNAL);
+}
+
+/* What was committed is done now. */
+static void act(struct service *s, const struct core_change *c)
+{
+	if (c->todo & CORE_DO_HOOK)
+		hooks_run(s, c->hook);
+	if (c->todo & CORE_DO_CANCEL_HOOK)
+		hooks_cancel(s, c->cancel);
+	if (c->todo & CORE_DO_SPAWN)
+		uplink_tell(s, UPLINK_SPAWN);
+	if (c->todo & CORE_DO_SIGNAL)
+		send_signal(s, c);
+	if (c->todo & CORE_DO_WATCH_TREE)
+		tree_watch(s);
+	if (c->todo & CORE_DO_FIND_MAIN)
+		mainpid_find(s);
+	if (c->todo & CORE_DO_PUBLISH)
+		hooks_changed(s, c->previous);
+}
+
 static void perform(struct engine *e, const struct core_change *c)
 {
 	struct service *s = services_by_id(e, c->service);
@@ -99,32 +129,22 @@ static void perform(struct engine *e, const struct core_change *c)
 	/* One that comes with a change of state has a number of its own. */
 	bool pending = publish || (health && publish_is_health_told(s));
 	uint64_t seq = pending ? ++e->queue_seq : 0;
-	bool was_live = !is_over(c->previous);
+	bool was_live = !is_over(c->previous), over = is_over((enum core_state)r->state);
+	bool begins = r->generation != s->begun; /* with its process, or a hook before that */
 
 	/* A restart may pass from stopping to starting in one step: that ends a generation too. */
-	if (was_live && (is_over((enum core_state)r->state) || (c->todo & CORE_DO_SPAWN)))
+	if (was_live && (over || begins))
 		end_generation(s);
-	if (s->next && ((c->todo & CORE_DO_SPAWN) ||
-			       (is_over((enum core_state)r->state) && !s->undecided)))
+	if (s->next && (begins || (over && !s->undecided)))
 		service_adopt(s, s->next, s->next_config);
-	if (c->todo & CORE_DO_SPAWN)
+	if (begins)
 		begin_generation(s);
 	if (publish)
 		s->since_realtime_usec = usec_now(CLOCK_REALTIME);
 	schedule_follow(s, (c->todo & CORE_DO_SCHEDULE) != 0);
 	s->cgroup_spent |= r->killed; /* by cgroup.kill, where there are cgroups */
 	service_commit(s, pending, (uint8_t)c->previous, seq);
-	if (c->todo & CORE_DO_SPAWN)
-		uplink_tell(s, UPLINK_SPAWN);
-	if (c->todo & CORE_DO_SIGNAL) {
-		s->outbox.signo = c->signo;
-		s->outbox.scope = (uint8_t)c->scope;
-		if (c->signo == SIGKILL && r->killed)
-			log_warning("service '%s': sending KILL to what is left of it", s->name);
-		uplink_tell(s, UPLINK_SIGNAL);
-	}
-	if (c->todo & CORE_DO_WATCH_TREE)
-		tree_watch(s);
+	act(s, c);
 	loop_timer_set(&e->loop, &s->timer, core_deadline(e->core, s->id));
 	if (publish) {
 		note_change(s, c);
@@ -186,6 +206,10 @@ static void note_exit(struct service *s, const struct core_event *event, const s
 	usec_t ran = usec_sub(event->at_usec, r->started_usec) / USEC_PER_MSEC;
 
 	if (event->generation != r->generation || r->main_ended)
+		return;
+	/* A daemon's first process: it has forked, and nothing has ended. */
+	if (r->phase == CORE_PHASE_FORKED && event->survivors && event->end == CORE_END_EXITED &&
+		spec_is_success(&s->spec->policy, event->status))
 		return;
 	memmove(s->exits + 1, s->exits, (SERVICE_EXITS - 1) * sizeof(s->exits[0]));
 	s->exits[0] = (struct service_exit){

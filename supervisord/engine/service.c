@@ -160,6 +160,8 @@ void service_adopt_later(struct service *s, const struct spec_service *spec, uin
 	s->next = spec;
 	s->next_config = config;
 	s->undecided = false;
+	if (services_by_id(e, s->id) == s) /* else it is not known to the core yet */
+		core_set_next_policy(e->core, s->id, &spec->policy);
 }
 
 int service_new(struct engine *e, uint32_t id, const struct spec_service *spec, unsigned instance,

@@ -150,6 +150,9 @@ static void enter(struct engine *e, struct service *s, const struct core_record 
 		tree_avoid_cgroup(s);
 	}
 	core_add(e->core, s->id, &s->spec->policy, record ? record : &fresh, e->loop.now_usec);
+	if (s->next)
+		core_set_next_policy(e->core, s->id, &s->next->policy);
+	s->begun = core_record(e->core, s->id)->generation;
 	loop_timer_set(&e->loop, &s->timer, core_deadline(e->core, s->id));
 	e->by_id[s->id] = s;
 	e->services[e->n_services++] = s;
@@ -353,6 +356,8 @@ int services_init(struct engine *e)
 	if (r < 0)
 		return r;
 	r = e->recovering ? restore_all(e) : 0;
+	if (e->store.area.head->flags & RECOVERY_SHUTTING_DOWN)
+		core_expect_shutdown(e->core);
 	if (r == 0)
 		r = roster_init(&roster, e->spec);
 	if (r == 0)

@@ -297,7 +297,7 @@ static int make_memfd(const void *data, size_t n)
 }
 
 /*
- * pipes: PLAN_SPLIT_STDERR, PLAN_NO_PIPE, or 0 for one pipe, and PLAN_READY_FD; cgroup: "" for
+ * pipes: PLAN_SPLIT_STDERR, PLAN_NO_PIPE, or 0 for one pipe; and PLAN_READY_FD. cgroup: "" for
  * none.
  */
 static int encode(const struct service *s, char *const *argv, char *const *envp, unsigned pipes,

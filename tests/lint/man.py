@@ -1,5 +1,5 @@
 """The man pages pass mandoc's lint, and say what the programs' tables say: no key, verb or option
-is missing, and none is there that the programs don't know."""
+is missing, and none is there that the programs don't know; and what a change of a key takes."""
 
 import glob
 import re
@@ -13,6 +13,12 @@ KEY = re.compile(r'^\t(?:(?:VALUE|LIST)\("([\w.-]*)", "([\w-]+)"|SECTION\("([\w-
                  r'|\{"([\w-]+)", "[\w.-]+", SCHEMA_(?!LATER))', re.M)
 LATER = re.compile(r'^\tLATER\("([\w.-]*)", "([\w-]+)"\)', re.M)
 VERB = re.compile(r'^\t\t\.name = "([\w-]+)"', re.M)
+# {"command", RESTART, …; {"log.file", .effect_of = …; {"limits.core", LIMIT, …; all others are LIVE
+RULE = re.compile(r'^\t\{"([\w.-]+)", (\w+|\.effect_of)', re.M)
+EFFECT = {"RESTART": "started again", ".effect_of": "depends", "LIMIT": "depends",
+          "LIVE": "runs on", "REFUSED": "refused"}
+# told by the names of variables, each of which is told to the service when it is started
+VARIABLES = {"environment", "env-file"}
 OPTION = re.compile(r'^\t\t\{"([\w-]+)", \w+_argument', re.M)
 
 
@@ -24,6 +30,43 @@ def keys():
     if len(entries) != understood:
         lint.finish([f"conf/schema.c: {len(entries)} entries, and {understood} that this test can read"])
     return found
+
+
+def changes(page):
+    """Which keys need what, by the page's list: {"started again": {keys}, "depends": {keys}}."""
+    section = re.search(r"^\.Sh CHANGES$(.*?)^\.Sh ", lint.read(page), re.M | re.S).group(1)
+    items = re.findall(r"^\.It Sy (.*)$\n((?:(?!\.It |\.El).*\n)*)", section, re.M)
+    return {head: {word for line in first_sentence(body) for word in line.replace(",", " ").split()
+                   if re.fullmatch(r"[\w.-]+[\w]", word)} for head, body in items}
+
+
+def first_sentence(body):
+    """The keys in .Ic lines of its first sentence; those after it explain."""
+    for line in body.split("\n"):
+        if line.startswith(".Ic "):
+            yield line[4:].removesuffix(" .").removesuffix(" ;")
+        if line.endswith("."):
+            return
+
+
+def compare_changes(page):
+    """What a change of a key takes: the page's list against the rules in conf/diff_rules.c."""
+    text = lint.read("conf/diff_rules.c")
+    table = text[text.index("service_rules[] = {"):text.index("global_rules[] = {")]
+    known = {}
+    for key, word in RULE.findall(table):
+        if word not in EFFECT:
+            return [f"conf/diff_rules.c: {key}: this test does not know {word}"]
+        known.setdefault(EFFECT[word], set()).add(key)
+    if len(RULE.findall(table)) < 60:
+        return ["conf/diff_rules.c: too few rules found in it; has its form changed?"]
+    known["started again"] |= VARIABLES
+    told = changes(page)
+    return [f"{page}: under '{effect}', CHANGES {word} '{key}', unlike conf/diff_rules.c"
+            for effect in ("started again", "depends")
+            for word, keys_of in (("lacks", known[effect] - told.get(effect, set())),
+                                  ("has", told.get(effect, set()) - known[effect]))
+            for key in sorted(keys_of)]
 
 
 def described(page, macro):
@@ -44,6 +87,7 @@ def compare(page, macro, known, of):
 
 def main():
     problems = compare("contrib/man/supervisord.conf.5", "Ic", keys(), "conf/schema.c")
+    problems += compare_changes("contrib/man/supervisord.conf.5")
     problems += compare("contrib/man/supctl.1", "Cm", set(VERB.findall(lint.read("ctl/verbs.c"))),
                         "ctl/verbs.c")
     options = set(OPTION.findall(lint.read("supervisord/engine/options.c")))

@@ -125,6 +125,20 @@ static void characters_that_the_library_would_drop_are_refused(void **state)
 	bad(*state, "log-level = info\rqueue { }\n", 1, "a control character (0x0d)");
 }
 
+static void a_backslash_does_not_get_lost(void **state)
+{
+	struct fixture *f = *state;
+
+	bad(f, "log-level = info\nlog-dir = \"/a\\d\"\n", 2,
+		"\\d is no escape; allowed: \\\\ for a backslash, or the string in single quotes");
+	bad(f, "log-dir = \"/a\\.b\"\n", 1, "\\. is no escape");
+	bad(f, "log-dir = \"/\\u00e9\"\n", 1, "\\u is no escape");
+	good(f, "log-dir = '/a\\d'\nstate-dir = \"/a\\\\d\"\nruntime-dir = \"/\\'\\$\\`\\\"\"\n");
+	assert_string_equal(f->spec->log_dir, "/a\\d");
+	assert_string_equal(f->spec->state_dir, "/a\\d");
+	assert_string_equal(f->spec->runtime_dir, "/'$`\"");
+}
+
 static void escapes_that_would_cut_a_string_are_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -136,8 +150,8 @@ static void escapes_that_would_cut_a_string_are_refused(void **state)
 	bad(f, "log-level = \"a\\1234\"\n", 1, "bad escape");
 	bad(f, "log-level = \"a\\xg\"\n", 1, "bad escape");
 	bad_key(f, "directory = \"/\\xff\"", 2, "makes it not UTF-8");
-	good(f, "service a { command = {\"\\x41\\102\\t\\q\", '\\q\\''} }\n");
-	assert_string_equal(f->spec->services[0].command[0], "AB\tq");
+	good(f, "service a { command = {\"\\x41\\102\\t\", '\\q\\''} }\n");
+	assert_string_equal(f->spec->services[0].command[0], "AB\t");
 	assert_string_equal(f->spec->services[0].command[1], "\\q'");
 }
 
@@ -313,6 +327,7 @@ int main(void)
 		TEST(a_key_given_twice_is_refused),
 		TEST(appending_to_a_list_is_refused),
 		TEST(characters_that_the_library_would_drop_are_refused),
+		TEST(a_backslash_does_not_get_lost),
 		TEST(escapes_that_would_cut_a_string_are_refused),
 		TEST(a_failed_load_leaves_nothing_behind),
 		TEST(a_failed_parse_leaves_the_lexer_clean),

@@ -6,27 +6,6 @@
 
 #define SEC USEC_PER_SEC
 
-static void has_state(const struct rig *g, uint32_t i, enum core_state state)
-{
-	assert_string_equal(core_state_to_string((enum core_state)rig_record(g, i)->state),
-		core_state_to_string(state));
-}
-
-static void has_reason(const struct rig *g, uint32_t i, const char *expected)
-{
-	assert_string_equal(rig_reason(g, i, "cannot execute"), expected);
-}
-
-static void signalled(const struct rig *g, uint32_t i, int signo, enum spec_kill scope)
-{
-	struct core_change c = rig_change(g, i);
-
-	assert_true(c.todo & CORE_DO_SIGNAL);
-	assert_int_equal(c.signo, signo);
-	assert_int_equal(c.scope, scope);
-	assert_int_equal(rig_record(g, i)->signo, signo);
-}
-
 static void is_pending(const struct rig *g, enum core_event_type request, uint64_t before)
 {
 	assert_int_equal(core_judge(g->core, 0, request, before), CORE_PENDING);
@@ -388,12 +367,6 @@ static void the_last_request_is_remembered_by_its_id(void **state _unused_)
 
 /* --- shutdown --- */
 
-static void shut_down(struct rig *g, bool hurry)
-{
-	core_shutdown(g->core, hurry, g->now);
-	rig_take_changes(g);
-}
-
 static void a_shutdown_goes_backwards_and_takes_all_along(void **state _unused_)
 {
 	static const uint32_t first[] = {1, 3, 2}; /* 1 waits, 3 is in backoff, 2 is the newest */
@@ -408,7 +381,7 @@ static void a_shutdown_goes_backwards_and_takes_all_along(void **state _unused_)
 	rig_exit(&g, 5, 0);
 	rig_ask(&g, 2, CORE_EVENT_START);
 	rig_ask(&g, 1, CORE_EVENT_START);
-	shut_down(&g, false);
+	rig_shutdown(&g, false);
 	assert_int_equal(g.n_changes, ELEMENTSOF(first));
 	for (size_t i = 0; i < ELEMENTSOF(first); i++)
 		assert_int_equal(g.changes[i].service, first[i]);
@@ -443,7 +416,7 @@ static void what_was_started_side_by_side_is_stopped_side_by_side(void **state _
 		rig_ask(&g, i, CORE_EVENT_AUTOSTART);
 	for (uint32_t i = 0; i < 4; i++)
 		rig_started(&g, i);
-	shut_down(&g, false);
+	rig_shutdown(&g, false);
 	assert_int_equal(g.n_changes, 4);
 	for (uint32_t i = 0; i < 4; i++)
 		assert_int_equal(g.changes[i].service, 3 - i);
@@ -459,7 +432,7 @@ static void a_service_that_was_restarted_is_the_newest(void **state _unused_)
 	rig_ask(&g, 0, CORE_EVENT_RESTART);
 	rig_exit(&g, 0, 0);
 	rig_started(&g, 0);
-	shut_down(&g, false);
+	rig_shutdown(&g, false);
 	has_state(&g, 0, CORE_STOPPING);
 	has_state(&g, 1, CORE_RUNNING);
 	has_state(&g, 2, CORE_RUNNING);
@@ -475,7 +448,7 @@ static void what_ends_before_its_turn_stays_down(void **state _unused_)
 	rig_init(&g, 4, 0);
 	for (uint32_t i = 0; i < 4; i++)
 		rig_run(&g, i);
-	shut_down(&g, false);
+	rig_shutdown(&g, false);
 	rig_exit(&g, 0, 1);
 	has_state(&g, 0, CORE_STOPPED);
 	assert_false(rig_record(&g, 0)->desired_up);
@@ -497,7 +470,7 @@ static void a_shutdown_loses_patience_after_the_longest_stop_timeout(void **stat
 	rig_init(&g, 3, 0);
 	for (uint32_t i = 0; i < 3; i++)
 		rig_run(&g, i);
-	shut_down(&g, false);
+	rig_shutdown(&g, false);
 	assert_int_equal(rig_record(&g, 2)->state, CORE_STOPPING);
 	assert_int_equal(rig_record(&g, 1)->state, CORE_RUNNING);
 	rig_deadline(&g, 2); /* it ignores the signal, and is killed */
@@ -525,7 +498,7 @@ static void nothing_starts_during_a_shutdown(void **state _unused_)
 	rig_ask(&g, 2, CORE_EVENT_RESTART); /* under way */
 	rig_run(&g, 3);
 	rig_end(&g, 3, CORE_END_EXITED, 1, true); /* a backoff was to follow */
-	shut_down(&g, false);
+	rig_shutdown(&g, false);
 	for (uint32_t i = 0; i < 4; i++) {
 		for (size_t k = 0; k < ELEMENTSOF(requests); k++) {
 			rig_ask(&g, i, requests[k]);
@@ -554,11 +527,11 @@ static void a_second_shutdown_can_hurry(void **state _unused_)
 	rig_init(&g, 3, 0);
 	rig_run(&g, 0);
 	rig_run(&g, 1);
-	shut_down(&g, false);
+	rig_shutdown(&g, false);
 	rig_exit(&g, 1, 0);
-	shut_down(&g, false); /* patience changes nothing */
+	rig_shutdown(&g, false); /* patience changes nothing */
 	assert_false(rig_change(&g, 0).todo & (CORE_DO_SIGNAL | CORE_DO_PUBLISH));
-	shut_down(&g, true);
+	rig_shutdown(&g, true);
 	assert_int_equal(g.n_changes, 1);
 	signalled(&g, 0, SIGKILL, SPEC_KILL_TREE);
 	rig_end(&g, 0, CORE_END_SIGNALLED, SIGKILL, false);
@@ -572,7 +545,7 @@ static void a_shutdown_in_a_hurry_kills_at_once(void **state _unused_)
 	rig_init(&g, 2, 0);
 	rig_run(&g, 0);
 	rig_ask(&g, 1, CORE_EVENT_START);
-	shut_down(&g, true);
+	rig_shutdown(&g, true);
 	signalled(&g, 1, SIGKILL, SPEC_KILL_TREE);
 	signalled(&g, 0, SIGKILL, SPEC_KILL_TREE);
 	assert_int_equal(g.changes[0].service, 1);
@@ -605,6 +578,44 @@ static void a_reason_is_cut_where_it_does_not_fit(void **state _unused_)
 				  "gave up after 1 automatic restart in 1min");
 }
 
+static void the_first_process_of_a_daemon_is_no_end(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 1, 0);
+	g.policies[0].type = SPEC_TYPE_FORKING;
+	rig_ask(&g, 0, CORE_EVENT_START);
+	rig_started(&g, 0);
+	rig_end(&g, 0, CORE_END_EXITED, 0, true);
+	assert_int_equal(rig_record(&g, 0)->end, CORE_END_NONE);
+	rig_mainpid(&g, 0, 200);
+	assert_int_equal(rig_record(&g, 0)->state, CORE_RUNNING);
+	rig_exit(&g, 0, 7);
+	assert_int_equal(rig_record(&g, 0)->state, CORE_BACKOFF);
+	rig_deadline(&g, 0);
+	rig_started(&g, 0);
+	rig_end(&g, 0, CORE_END_EXITED, 0, true);
+	rig_mainpid(&g, 0, 201);
+	assert_int_equal(rig_record(&g, 0)->state, CORE_RUNNING);
+	assert_int_equal(rig_record(&g, 0)->end, CORE_END_EXITED);
+	assert_int_equal(rig_record(&g, 0)->end_status, 7);
+}
+
+static void a_daemon_that_leaves_nobody_behind_has_no_status(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 1, 0);
+	g.policies[0].type = SPEC_TYPE_FORKING;
+	rig_ask(&g, 0, CORE_EVENT_START);
+	rig_started(&g, 0);
+	rig_end(&g, 0, CORE_END_EXITED, 0, true);
+	rig_gone(&g, 0);
+	assert_int_equal(rig_record(&g, 0)->state, CORE_BACKOFF);
+	assert_int_equal(rig_record(&g, 0)->cause, CORE_CAUSE_NO_MAIN);
+	assert_int_equal(rig_record(&g, 0)->end, CORE_END_NONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -632,6 +643,8 @@ int main(void)
 		cmocka_unit_test(a_second_shutdown_can_hurry),
 		cmocka_unit_test(a_shutdown_in_a_hurry_kills_at_once),
 		cmocka_unit_test(a_reason_is_cut_where_it_does_not_fit),
+		cmocka_unit_test(the_first_process_of_a_daemon_is_no_end),
+		cmocka_unit_test(a_daemon_that_leaves_nobody_behind_has_no_status),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,12 +7,6 @@
 
 #define SEC USEC_PER_SEC
 
-static void has_state(const struct rig *g, uint32_t i, enum core_state state)
-{
-	assert_string_equal(core_state_to_string((enum core_state)rig_record(g, i)->state),
-		core_state_to_string(state));
-}
-
 /* --- places to start --- */
 
 static void places_are_given_in_the_order_of_asking(void **state _unused_)

@@ -1,6 +1,7 @@
 /*
- * A rig for the core: a few services with a policy each, a clock that only the test moves,
- * and the changes of the last step. Services are brought into a state by events only.
+ * A rig for the core: a few services with a policy each, the links between them, a clock that
+ * only the test moves, and the changes of the last step. Services are brought into a state by
+ * events only.
  */
 #pragma once
 
@@ -22,6 +23,7 @@
 #include "core/core.h"
 
 #define RIG_SERVICES 8
+#define RIG_LINKS    16
 #define RIG_START    (1000 * USEC_PER_SEC)
 #define RIG_AGAIN    (5 * USEC_PER_SEC) /* KILL is repeated that often */
 
@@ -33,6 +35,11 @@ struct rig {
 	uint64_t random;
 	struct core_change changes[RIG_SERVICES];
 	unsigned n_changes;
+	/* the graph in force, if there is one */
+	bool has_graph;
+	struct core_link links[RIG_LINKS];
+	size_t n_links;
+	uint32_t pool_of[RIG_SERVICES], slots[RIG_SERVICES], n_pools;
 };
 
 static inline struct spec_policy rig_policy(void)
@@ -59,6 +66,8 @@ static inline void rig_init(struct rig *g, uint32_t n, unsigned max_starting)
 	*g = (struct rig){.n = n, .now = RIG_START};
 	g->core = core_new(n, max_starting);
 	assert_non_null(g->core);
+	for (uint32_t i = 0; i < RIG_SERVICES; i++)
+		g->pool_of[i] = CORE_NO_POOL;
 	for (uint32_t i = 0; i < n; i++) {
 		g->policies[i] = rig_policy();
 		core_add(g->core, i, &g->policies[i], NULL, g->now);
@@ -113,6 +122,48 @@ static inline void rig_ask(struct rig *g, uint32_t i, enum core_event_type type)
 	rig_step(g, &e);
 }
 
+static inline void rig_settle(struct rig *g)
+{
+	rig_ask(g, 0, CORE_EVENT_SETTLE);
+}
+
+/* Its links and pools come into force, as after the configuration has been read. */
+static inline void rig_set_graph(struct rig *g)
+{
+	struct core_graph *graph = NULL;
+
+	assert_int_equal(core_graph_new(g->n, g->links, g->n_links, g->pool_of, g->slots,
+				 g->n_pools, &graph),
+		0);
+	core_set_graph(g->core, graph);
+	g->has_graph = true;
+	rig_settle(g);
+}
+
+static inline void rig_link(struct rig *g, uint32_t from, unsigned kinds, uint32_t to)
+{
+	assert_true(g->n_links < RIG_LINKS);
+	g->links[g->n_links++] = (struct core_link){from, to, kinds};
+	rig_set_graph(g);
+}
+
+static inline void rig_requires(struct rig *g, uint32_t from, uint32_t to)
+{
+	rig_link(g, from, CORE_LINK_REQUIRES, to);
+}
+
+/* A pool of so many slots, for services from first to last. */
+static inline uint32_t rig_pool(struct rig *g, uint32_t slots, uint32_t first, uint32_t last)
+{
+	uint32_t pool = g->n_pools++;
+
+	g->slots[pool] = slots;
+	for (uint32_t i = first; i <= last; i++)
+		g->pool_of[i] = pool;
+	rig_set_graph(g);
+	return pool;
+}
+
 static inline void rig_started(struct rig *g, uint32_t i)
 {
 	struct core_event e = {.type = CORE_EVENT_STARTED,
@@ -150,6 +201,69 @@ static inline void rig_gone(struct rig *g, uint32_t i)
 	rig_step(g, &e);
 }
 
+/* News of its present generation that says no more than its type. */
+static inline void rig_tell(struct rig *g, uint32_t i, enum core_event_type type)
+{
+	struct core_event e = {
+		.type = type, .service = i, .generation = rig_record(g, i)->generation};
+
+	rig_step(g, &e);
+}
+
+static inline void rig_ready(struct rig *g, uint32_t i)
+{
+	rig_tell(g, i, CORE_EVENT_READY);
+}
+
+static inline void rig_hook(struct rig *g, uint32_t i, enum spec_hook hook, bool ok)
+{
+	struct core_event e = {.type = CORE_EVENT_HOOK,
+		.service = i,
+		.generation = rig_record(g, i)->generation,
+		.hook = hook,
+		.ok = ok};
+
+	rig_step(g, &e);
+}
+
+static inline void rig_mainpid(struct rig *g, uint32_t i, int32_t pid)
+{
+	struct core_event e = {.type = CORE_EVENT_MAINPID,
+		.service = i,
+		.generation = rig_record(g, i)->generation,
+		.pid = pid};
+
+	rig_step(g, &e);
+}
+
+static inline void rig_extend(struct rig *g, uint32_t i, usec_t span)
+{
+	struct core_event e = {.type = CORE_EVENT_EXTEND,
+		.service = i,
+		.generation = rig_record(g, i)->generation,
+		.span_usec = span};
+
+	rig_step(g, &e);
+}
+
+static inline void rig_check(struct rig *g, uint32_t i, bool ok)
+{
+	struct core_event e = {.type = CORE_EVENT_HEALTH,
+		.service = i,
+		.generation = rig_record(g, i)->generation,
+		.ok = ok};
+
+	rig_step(g, &e);
+}
+
+/* The answer to CORE_DO_SCHEDULE. */
+static inline void rig_schedule(struct rig *g, uint32_t i, usec_t at)
+{
+	struct core_event e = {.type = CORE_EVENT_SCHEDULED, .service = i, .at_usec = at};
+
+	rig_step(g, &e);
+}
+
 /* Moves the clock to a service's deadline and tells it so. */
 static inline void rig_deadline(struct rig *g, uint32_t i)
 {
@@ -177,10 +291,18 @@ static inline void rig_restore(struct rig *g, const struct rig *from, unsigned m
 		assert_true(core_record_is_valid(rig_record(from, i)));
 		core_add(g->core, i, &g->policies[i], rig_record(from, i), g->now);
 	}
+	if (from->has_graph)
+		rig_set_graph(g);
 	if (core_is_shutting_down(from->core)) {
 		core_shutdown(g->core, false, g->now);
 		rig_take_changes(g);
 	}
+}
+
+static inline void rig_shutdown(struct rig *g, bool hurry)
+{
+	core_shutdown(g->core, hurry, g->now);
+	rig_take_changes(g);
 }
 
 static inline const char *rig_error_text(int error)
@@ -204,6 +326,64 @@ static inline const char *rig_reason(const struct rig *g, uint32_t i, const char
 	struct core_words words = {stage_text, rig_error_text, rig_name, rig_name, NULL};
 
 	return core_reason(g->core, i, &words, text);
+}
+
+static inline const char *rig_state(const struct rig *g, uint32_t i)
+{
+	return core_state_to_string((enum core_state)rig_record(g, i)->state);
+}
+
+static inline void has_state(const struct rig *g, uint32_t i, enum core_state state)
+{
+	assert_string_equal(rig_state(g, i), core_state_to_string(state));
+}
+
+static inline void has_phase(
+	const struct rig *g, uint32_t i, enum core_state state, enum core_phase phase)
+{
+	has_state(g, i, state);
+	assert_string_equal(core_phase_to_string((enum core_phase)rig_record(g, i)->phase),
+		core_phase_to_string(phase));
+}
+
+static inline void has_reason(const struct rig *g, uint32_t i, const char *expected)
+{
+	assert_string_equal(rig_reason(g, i, "cannot execute"), expected);
+}
+
+/* In the last step it was sent this signal, by the core. */
+static inline void signalled(const struct rig *g, uint32_t i, int signo, enum spec_kill scope)
+{
+	struct core_change c = rig_change(g, i);
+
+	assert_true(c.todo & CORE_DO_SIGNAL);
+	assert_int_equal(c.signo, signo);
+	assert_int_equal(c.scope, scope);
+	assert_int_equal(rig_record(g, i)->signo, signo);
+}
+
+/* In the last step its process was asked for. */
+static inline bool spawned(const struct rig *g, uint32_t i)
+{
+	return (rig_change(g, i).todo & CORE_DO_SPAWN) != 0;
+}
+
+static inline void hook_asked(const struct rig *g, uint32_t i, enum spec_hook hook)
+{
+	assert_true(rig_change(g, i).todo & CORE_DO_HOOK);
+	assert_int_equal(rig_change(g, i).hook, hook);
+}
+
+static inline void hook_cancelled(const struct rig *g, uint32_t i, enum spec_hook hook)
+{
+	assert_true(rig_change(g, i).todo & CORE_DO_CANCEL_HOOK);
+	assert_int_equal(rig_change(g, i).cancel, hook);
+}
+
+static inline void judged(const struct rig *g, uint32_t i, enum core_event_type request,
+	uint64_t before, enum core_outcome outcome)
+{
+	assert_int_equal(core_judge(g->core, i, request, before), outcome);
 }
 
 static inline void rig_same_record(const struct core_record *a, const struct core_record *b)
@@ -236,9 +416,13 @@ static inline void rig_same_record(const struct core_record *a, const struct cor
 	SAME(deadline_usec);
 	SAME(phase);
 	SAME(cause);
+	SAME(last_cause);
 	SAME(health);
-	SAME(n_unhealthy);
+	SAME(early);
 	SAME(queued);
+	SAME(automatic);
+	SAME(n_unhealthy);
+	SAME(blocker);
 	SAME(due_usec);
 #undef SAME
 	assert_memory_equal(a->starts_msec, b->starts_msec, a->n_starts * sizeof(uint32_t));

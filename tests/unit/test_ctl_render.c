@@ -164,6 +164,10 @@ static void show_tells_all_in_blocks(void **state)
 		"\"readiness\":{\"on\":\"tcp:127.0.0.1:80\",\"problem\":\"connection refused\"},"
 		"\"probe\":{\"time\":\"T2\",\"ok\":false,\"forgiven\":true,\"message\":"
 		"\"HTTP status 503\",\"output\":\"no\\u001b\\ndb\"},"
+		"\"hooks\":[{\"hook\":\"pre-start\",\"time\":\"T2\",\"ok\":false,\"pid\":null,"
+		"\"how\":\"exited with code 1\",\"output\":\"one\\n\\u001btwo\"},"
+		"{\"hook\":\"stop\",\"time\":\"T3\",\"ok\":null,\"how\":\"runs\",\"pid\":11,"
+		"\"output\":\"\"}],"
 		"\"ids\":{\"uid\":33,\"gid\":34,\"groups\":[34,35]},\"pending\":\"changed\","
 		"\"settings\":[{\"key\":\"umask\",\"value\":\"022\",\"file\":null,\"line\":null},"
 		"{\"key\":\"stop.timeout\",\"value\":\"3s\",\"file\":\"/f\",\"line\":2}],"
@@ -176,6 +180,9 @@ static void show_tells_all_in_blocks(void **state)
 		"reason       gave up\n",
 		"last ends    T1  killed by signal KILL after 1.5s\n",
 		"             T0  exited with code 1 after 20ms\n",
+		"hooks        pre-start hook exited with code 1, T2\n"
+		"               one\n               ?two\n"
+		"             stop command runs, T3 (pid 11)\n",
 		"pending      its configuration has changed; the next start goes by it\n",
 		"ready by     tcp:127.0.0.1:80; not yet: connection refused\n",
 		"last probe   T2  bad: HTTP status 503 (forgiven, as it has just become ready)\n",

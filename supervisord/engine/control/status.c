@@ -52,6 +52,18 @@ static const char *health_of(const struct service *s)
 		       : core_health_to_string((enum core_health)r->health);
 }
 
+/* The same of bytes, of which NUL becomes a blank. */
+static json_t *status_bytes(const char *data, size_t n)
+{
+	char copy[OUTPUT_SIZE + 1];
+
+	n = MIN_OF(n, sizeof(copy) - 1);
+	for (size_t i = 0; i < n; i++)
+		copy[i] = data[i] ? data[i] : ' ';
+	copy[n] = '\0';
+	return status_text(copy);
+}
+
 json_t *status_service(const struct service *s)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
@@ -144,6 +156,38 @@ static json_t *processes(struct service *s)
 	return array;
 }
 
+static json_t *hook_that_runs(enum spec_hook hook, pid_t pid, usec_t since)
+{
+	usec_t ran = usec_sub(usec_now(CLOCK_MONOTONIC), since);
+
+	return json_pack("{s:s,s:o,s:n,s:s,s:i,s:s}", "hook", spec_hook_to_string(hook), "time",
+		time_of(usec_now(CLOCK_REALTIME) - ran), "ok", "how", "runs", "pid", (int)pid,
+		"output", "");
+}
+
+/* Those that run, or have ended since this engine is there. */
+static json_t *hooks(const struct service *s)
+{
+	json_t *array = json_array();
+
+	for (unsigned h = 0; h < SPEC_HOOK_MAX; h++) {
+		enum spec_hook hook = (enum spec_hook)h;
+		const struct hook_outcome *o = hooks_outcome(s, hook);
+		usec_t since = 0;
+		pid_t pid = hooks_pid(s, hook, &since);
+
+		if (pid > 0)
+			json_array_append_new(array, hook_that_runs(hook, pid, since));
+		else if (o)
+			json_array_append_new(array,
+				json_pack("{s:s,s:o,s:b,s:s,s:n,s:o}", "hook",
+					spec_hook_to_string(hook), "time",
+					time_of(o->realtime_usec), "ok", o->ok, "how", o->how,
+					"pid", "output", status_bytes(o->output, o->n_output)));
+	}
+	return array;
+}
+
 static json_t *ids(const struct spec_identity *i)
 {
 	json_t *groups = json_array();
@@ -195,20 +239,16 @@ static json_t *readiness(const struct service *s)
 	return object;
 }
 
-/* How it was last asked how it is; what it has written may be no text. */
+/* How it was last asked how it is. */
 static json_t *probe(const struct service *s)
 {
 	const struct health_outcome *o = health_last(s);
-	char output[HEALTH_OUTPUT_SIZE + 1];
 
 	if (!o)
 		return json_null();
-	for (size_t i = 0; i < o->n_output; i++)
-		output[i] = o->output[i] ? o->output[i] : ' ';
-	output[o->n_output] = '\0';
 	return json_pack("{s:o,s:b,s:b,s:o,s:o}", "time", time_of(o->realtime_usec), "ok", o->ok,
 		"forgiven", o->forgiven, "message", status_text(o->text), "output",
-		status_text(output));
+		status_bytes(o->output, o->n_output));
 }
 
 /* Every key, given or not, as the configuration writes it. */
@@ -290,6 +330,8 @@ json_t *status_show(struct service *s, bool with_environment)
 		json_decref(show);
 		show = NULL;
 	}
+	if (show)
+		json_object_set_new(show, "hooks", hooks(s));
 	json_decref(part);
 	spawn_environment_free(environment);
 	return show;

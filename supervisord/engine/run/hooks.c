@@ -79,7 +79,7 @@ static void note_outcome(struct service *s, enum spec_hook hook, const struct co
 	o->realtime_usec = usec_now(CLOCK_REALTIME);
 	o->serial = r->serial;
 	o->ok = r->ok;
-	memcpy(o->text, r->text, sizeof(o->text));
+	snprintf(o->how, sizeof(o->how), "%.*s", (int)r->n_how, r->text);
 	memcpy(o->output, r->output, r->n_output);
 	o->n_output = r->n_output;
 }
@@ -191,6 +191,17 @@ void hooks_cancel(struct service *s, enum spec_hook hook)
 		command_kill(s, kind_of(hook));
 	else
 		tell_later(s, &s->hooks_unable, hook);
+}
+
+void hooks_resume(struct service *s)
+{
+	enum core_phase phase = (enum core_phase)core_record(s->engine->core, s->id)->phase;
+	enum spec_hook hook = core_phase_hook(phase);
+
+	if (phase == CORE_PHASE_CANCELLED)
+		hooks_cancel(s, hook);
+	else if (hook != SPEC_HOOK_MAX)
+		hooks_run(s, hook);
 }
 
 void hooks_changed(struct service *s, enum core_state previous)

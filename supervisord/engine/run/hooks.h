@@ -22,7 +22,7 @@ struct hook_outcome {
 	usec_t realtime_usec; /* when; 0: none has ended */
 	uint64_t serial;
 	bool ok;
-	char text[RESULT_TEXT_SIZE];
+	char how[RESULT_TEXT_SIZE]; /* "exited with code 1" */
 	char output[OUTPUT_SIZE];
 	size_t n_output;
 };
@@ -41,6 +41,8 @@ int hooks_init(struct engine *e);
 void hooks_run(struct service *s, enum spec_hook hook);
 /* Kills it; CORE_EVENT_HOOK follows when it has ended, also where it does not run. */
 void hooks_cancel(struct service *s, enum spec_hook hook);
+/* Goes on with what an engine before us has begun, as the service's phase says. */
+void hooks_resume(struct service *s);
 /*
  * The state has changed, and that is committed: runs post-start or on-failed where it is
  * their turn. To be called before the change is marked as published, and again by an engine

@@ -51,6 +51,7 @@ void result_describe(
 		snprintf(how, sizeof(how), "exited with code %d", r->code);
 	else
 		describe_signal(r, how, sizeof(how));
+	r->n_how = strlen(how);
 	output_last_line(output, line);
 	snprintf(r->text, sizeof(r->text), "%s%s%s", how, line[0] ? ": " : "", line);
 	memcpy(r->output, output->data, output->n);

@@ -23,6 +23,7 @@ struct command_result {
 	uint64_t generation; /* of the service when it began; 0: one before the present one */
 	usec_t ran_usec;
 	char text[RESULT_TEXT_SIZE]; /* "exited with code 1: last line" */
+	size_t n_how; /* bytes of that which are ours: "exited with code 1" */
 	char output[OUTPUT_SIZE]; /* the end of it, n_output bytes */
 	size_t n_output;
 };

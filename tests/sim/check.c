@@ -1,0 +1,400 @@
+/*
+ * The list of what must always hold, and the part of it that is looked at after each step: of
+ * each service's state, and of all of them together. transition.c has what is looked at when a
+ * service has gone from one state to another, action.c what the core may ask for and when.
+ */
+#include "check.h"
+
+#include "base/macro.h"
+#include "world.h"
+
+/* clang-format off */
+static const struct {
+	const char *name, *sentence;
+} invariants[INV_MAX] = {
+	[INV_UNDERSTOOD] = {"understood",
+		"No event that can happen is one that the core takes for a bug."},
+	[INV_ONE_GENERATION] = {"one-generation",
+		"Of each service one generation lives at most, its whole tree counted."},
+	[INV_TREE_GONE_FIRST] = {"tree-gone-first",
+		"Nothing is spawned before the last generation's tree is gone and its end was told."},
+	[INV_GENERATIONS_GROW] = {"generations-grow",
+		"Generations are counted one by one, and only a start begins one."},
+	[INV_STALE] = {"stale",
+		"What is told twice, too late, or of an old generation, READY too, changes nothing."},
+	[INV_ENDS_COUNTED] = {"ends-counted",
+		"Each end is accounted once: the record tells the last one, restarts the automatic starts."},
+	[INV_NO_SIGNAL_TO_REAPED] = {"no-signal-to-reaped",
+		"A process that is known to be reaped gets no signal, only what is left of its tree."},
+	[INV_NOTHING_ALIVE] = {"nothing-alive",
+		"Nothing is alive of what is stopped, waiting, in backoff, exited or failed."},
+	[INV_LIMIT] = {"limit",
+		"Within restart-window there are at most restart-limit automatic starts."},
+	[INV_WANTED] = {"wanted",
+		"After a stop nothing is up without a start, of it or of what needs it."},
+	[INV_LAST_WORD] = {"last-word",
+		"After a start it is wanted, until somebody wants it down, or has started what conflicts."},
+	[INV_START_ORDER] = {"start-order",
+		"A start comes when all that it requires is there, and what it comes after is not coming."},
+	[INV_STOP_ORDER] = {"stop-order",
+		"Who is required is told to stop when those that require it are gone, in a hurry or not."},
+	[INV_REQUIRED] = {"required",
+		"What has lost something that it requires is on its way down."},
+	[INV_CONFLICT] = {"conflict",
+		"Nothing is started beside what it conflicts with."},
+	[INV_PLACES] = {"places",
+		"No start exceeds max-starting, or the slots of its pool."},
+	[INV_FAIR] = {"fair",
+		"Who waits in a line is not overtaken."},
+	[INV_NO_PLACE_FREE] = {"no-place-free",
+		"No slot and no place is free while somebody waits for it."},
+	[INV_CAUSE] = {"cause",
+		"What waits names a cause, which is there."},
+	[INV_KILL] = {"kill",
+		"KILL comes after the stop timeout, or by request; it is for the whole tree."},
+	[INV_DEADLINE] = {"deadline",
+		"What is on its way has a deadline, or waits for another service, or was given none."},
+	[INV_HOOK_ONCE] = {"hook-once",
+		"A hook is asked for at most once in a generation, and only if there is one."},
+	[INV_HOOK_ORDER] = {"hook-order",
+		"pre-start is over before the spawn; post-stop comes when the tree is gone, and is over "
+		"before the next start, as are all hooks of the last generation."},
+	[INV_READY] = {"ready",
+		"What runs has said that it is ready, in this generation, as its settings want it."},
+	[INV_RECORD] = {"record",
+		"A record is valid, makes sense by itself, and each change of it is committed."},
+	[INV_REFUSED] = {"refused",
+		"A reload that is refused leaves all as it is; one that is right is not refused."},
+	[INV_ANSWER] = {"answer",
+		"Each request is answered once, when its service changes, in the end, and truly."},
+	[INV_ESSENTIAL] = {"essential",
+		"All stop when an essential service has ended for good, and for nothing else."},
+	[INV_SHUTDOWN] = {"shutdown",
+		"In a shutdown nothing starts, and what others may need stops after them."},
+	[INV_RECOVERY] = {"recovery",
+		"A core made of what is on disk is as the last one was, and has nothing to do."},
+	[INV_LONER] = {"loner",
+		"What nothing connects with other services fares as if they were not there."},
+	[INV_CLOCK] = {"clock",
+		"It makes no difference where the clock began to count."},
+	[INV_LIVENESS] = {"liveness",
+		"When faults have stopped, all comes to what is wanted of it, and to rest."},
+};
+/* clang-format on */
+
+const char *invariant_name(enum invariant i)
+{
+	return i < INV_MAX ? invariants[i].name : "none";
+}
+
+const char *invariant_sentence(enum invariant i)
+{
+	return i < INV_MAX ? invariants[i].sentence : "All is well.";
+}
+
+void check_failed(struct world *w, enum invariant i, uint32_t service, const char *what)
+{
+	if (world_failed(w))
+		return;
+	w->failure = (struct failure){
+		.invariant = i, .what = what, .service = service, .n_op = w->n_op};
+	tell(w, "service %u: '%s' does not hold: %s", service, invariant_name(i), what);
+}
+
+/* --- who is there, and who is coming --- */
+
+bool check_is_there(const struct world *w, uint32_t i)
+{
+	const struct core_record *r = record_of(w, i);
+
+	return r->state == CORE_RUNNING ||
+	       (r->state == CORE_EXITED && policy_of(w, i)->type == SPEC_TYPE_ONESHOT);
+}
+
+static bool is_coming(const struct world *w, uint32_t i, bool stops_count);
+
+/* Waiting for something that nobody is going to bring about. Links make no circle. */
+static bool is_stuck(const struct world *w, uint32_t i, bool stops_count)
+{
+	for (unsigned k = 0; k < w->config.n_links; k++) {
+		const struct core_link *l = &w->config.links[k];
+
+		if (l->from == i && l->kinds & CORE_LINK_REQUIRES && is_used(w, l->to) &&
+			!check_is_there(w, l->to) && !is_coming(w, l->to, stops_count))
+			return true;
+	}
+	return false;
+}
+
+/* stops_count: also what stops for good, which others find out when it has. */
+static bool is_coming(const struct world *w, uint32_t i, bool stops_count)
+{
+	const struct core_record *r = record_of(w, i);
+
+	switch ((enum core_state)r->state) {
+	case CORE_STARTING:
+	case CORE_BACKOFF:
+		return true;
+	case CORE_WAITING:
+		return r->why != CORE_WHY_SCHEDULE &&
+		       (r->why != CORE_WHY_DEPENDENCY || !is_stuck(w, i, stops_count));
+	case CORE_STOPPING:
+		return !w->shutting_down &&
+		       (stops_count || r->then == CORE_THEN_START || r->then == CORE_THEN_BACKOFF);
+	default:
+		return false;
+	}
+}
+
+bool check_is_coming(const struct world *w, uint32_t i)
+{
+	return is_coming(w, i, false);
+}
+
+/* --- each by itself --- */
+
+static bool is_valid_for_state(const struct core_record *r)
+{
+	switch ((enum core_phase)r->phase) {
+	case CORE_PHASE_NONE:
+		return r->state != CORE_STARTING && r->state != CORE_STOPPING;
+	case CORE_PHASE_PRE_START:
+	case CORE_PHASE_EXEC:
+	case CORE_PHASE_FORKED:
+	case CORE_PHASE_READY:
+		return r->state == CORE_STARTING;
+	case CORE_PHASE_DEPENDENTS:
+	case CORE_PHASE_PRE_STOP:
+	case CORE_PHASE_STOP_COMMAND:
+	case CORE_PHASE_SIGNAL:
+	case CORE_PHASE_CANCELLED:
+	case CORE_PHASE_POST_STOP:
+		return r->state == CORE_STOPPING;
+	case CORE_PHASE_MAX:
+		break;
+	}
+	return false;
+}
+
+static void check_record(struct world *w, uint32_t i)
+{
+	const struct core_record *r = record_of(w, i);
+	const struct place *p = &w->places[i];
+	bool up = r->state == CORE_WAITING || r->state == CORE_STARTING ||
+		  r->state == CORE_RUNNING || r->state == CORE_BACKOFF;
+
+	HOLDS(w, INV_RECORD, i, core_record_is_valid(r));
+	HOLDS(w, INV_RECORD, i, is_valid_for_state(r));
+	HOLDS(w, INV_RECORD, i, r->pid == 0 || (is_live(r) && r->pid == p->pid));
+	HOLDS(w, INV_RECORD, i, r->state != CORE_RUNNING || r->pid != 0);
+	HOLDS(w, INV_RECORD, i, r->ready == (r->state == CORE_RUNNING));
+	HOLDS(w, INV_RECORD, i, !record_difference(r, &p->disk));
+	HOLDS(w, INV_WANTED, i, r->desired_up || !up);
+	HOLDS(w, INV_WANTED, i, !r->desired_up || r->state != CORE_STOPPED);
+	HOLDS(w, INV_WANTED, i, !r->desired_up || p->may_run || w->shutting_down);
+	HOLDS(w, INV_LAST_WORD, i, r->desired_up || !p->must_run);
+}
+
+static void check_tree(struct world *w, uint32_t i)
+{
+	const struct core_record *r = record_of(w, i);
+	const struct place *p = &w->places[i];
+	bool process = is_live(r) && r->phase != CORE_PHASE_PRE_START &&
+		       r->phase != CORE_PHASE_CANCELLED && r->phase != CORE_PHASE_POST_STOP;
+
+	HOLDS(w, INV_NOTHING_ALIVE, i, is_live(r) || !tree_exists(p));
+	HOLDS(w, INV_ONE_GENERATION, i, process || !tree_exists(p));
+	HOLDS(w, INV_ONE_GENERATION, i,
+		!process || p->generation == r->generation || !w->settled);
+	/* whoever waits for the end of a tree is told of it */
+	HOLDS(w, INV_DEADLINE, i,
+		!process || !r->main_ended || p->watched == r->generation || !w->settled);
+}
+
+/* For its dependents, which are on their way down, or gone already. */
+static bool has_dependents(const struct world *w, uint32_t i)
+{
+	for (unsigned k = 0; k < w->config.n_links; k++) {
+		const struct core_link *l = &w->config.links[k];
+
+		if (l->to != i || l->kinds & CORE_LINK_CONFLICTS || !is_used(w, l->from))
+			continue;
+		if (record_of(w, l->from)->state == CORE_STOPPING)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What is on its way: a hook that is waited for, a start, a stop and a backoff have deadlines;
+ * a start whose ready.timeout is infinite has none, nor what waits for dependents, one of which
+ * must be on its way down, and so have a deadline or wait itself. What waits is looked at below.
+ */
+static void check_deadline(struct world *w, uint32_t i)
+{
+	const struct core_record *r = record_of(w, i);
+	const struct spec_policy *policy = policy_of(w, i);
+	bool has_deadline = r->deadline_usec != USEC_INFINITY;
+
+	switch ((enum core_state)r->state) {
+	case CORE_BACKOFF:
+		HOLDS(w, INV_DEADLINE, i, has_deadline);
+		break;
+	case CORE_STARTING:
+		if (w->places[i].steady)
+			HOLDS(w, INV_DEADLINE, i,
+				has_deadline == (r->phase == CORE_PHASE_PRE_START ||
+							policy->ready_timeout_usec != USEC_INFINITY));
+		break;
+	case CORE_STOPPING:
+		HOLDS(w, INV_DEADLINE, i, has_deadline || r->phase == CORE_PHASE_DEPENDENTS);
+		if (r->phase == CORE_PHASE_DEPENDENTS && w->settled)
+			HOLDS(w, INV_DEADLINE, i, has_dependents(w, i));
+		break;
+	case CORE_RUNNING:
+		if (w->places[i].steady)
+			HOLDS(w, INV_DEADLINE, i, has_deadline == (policy->watchdog_usec > 0));
+		break;
+	default:
+		HOLDS(w, INV_DEADLINE, i, !has_deadline);
+		break;
+	}
+}
+
+/* --- all together --- */
+
+static unsigned n_starting(const struct world *w)
+{
+	unsigned n = 0;
+
+	for (EACH_PLACE(w, i))
+		n += record_of(w, i)->state == CORE_STARTING;
+	return n;
+}
+
+/* Slots of a pool that are taken: by what lives, and by what is about to, but for a place. */
+static unsigned n_in_pool(const struct world *w, uint32_t pool)
+{
+	unsigned n = 0;
+
+	for (EACH_PLACE(w, i)) {
+		const struct core_record *r = record_of(w, i);
+
+		n += w->config.services[i].pool == pool &&
+		     (is_live(r) || (r->state == CORE_WAITING && r->why == CORE_WHY_SLOT));
+	}
+	return n;
+}
+
+static unsigned links_between(const struct world *w, uint32_t from, uint32_t to)
+{
+	unsigned kinds = 0;
+
+	for (unsigned k = 0; k < w->config.n_links; k++) {
+		const struct core_link *l = &w->config.links[k];
+
+		if (l->from == from && l->to == to)
+			kinds |= l->kinds;
+		else if (l->from == to && l->to == from)
+			kinds |= l->kinds & CORE_LINK_CONFLICTS;
+	}
+	return kinds;
+}
+
+static void check_waiting(struct world *w, uint32_t i)
+{
+	const struct core_record *r = record_of(w, i);
+	uint32_t pool = w->config.services[i].pool, other = r->blocker;
+	unsigned kinds = other < SIM_SERVICES ? links_between(w, i, other) : 0;
+
+	switch ((enum core_why)r->why) {
+	case CORE_WHY_SLOT:
+		HOLDS(w, INV_NO_PLACE_FREE, i,
+			w->config.max_starting > 0 && n_starting(w) >= w->config.max_starting);
+		break;
+	case CORE_WHY_POOL:
+		HOLDS(w, INV_CAUSE, i, pool != CORE_NO_POOL);
+		if (pool != CORE_NO_POOL)
+			HOLDS(w, INV_NO_PLACE_FREE, i, n_in_pool(w, pool) >= w->config.slots[pool]);
+		break;
+	case CORE_WHY_DEPENDENCY:
+		HOLDS(w, INV_CAUSE, i, other < SIM_SERVICES && is_used(w, other));
+		HOLDS(w, INV_CAUSE, i, kinds & ~(unsigned)CORE_LINK_CONFLICTS);
+		if (world_failed(w))
+			return;
+		HOLDS(w, INV_CAUSE, i, !check_is_there(w, other));
+		HOLDS(w, INV_CAUSE, i, kinds & CORE_LINK_REQUIRES || is_coming(w, other, true));
+		break;
+	case CORE_WHY_CONFLICT:
+		HOLDS(w, INV_CAUSE, i, kinds & CORE_LINK_CONFLICTS);
+		HOLDS(w, INV_CAUSE, i, other < SIM_SERVICES && is_live(record_of(w, other)));
+		break;
+	case CORE_WHY_PREDECESSOR:
+		HOLDS(w, INV_CAUSE, i, w->places[i].blocked);
+		break;
+	case CORE_WHY_SCHEDULE:
+		HOLDS(w, INV_CAUSE, i, policy_of(w, i)->scheduled);
+		break;
+	default:
+		HOLDS(w, INV_CAUSE, i, !"a cause to wait for");
+		break;
+	}
+}
+
+static void check_required(struct world *w)
+{
+	for (unsigned k = 0; k < w->config.n_links; k++) {
+		const struct core_link *l = &w->config.links[k];
+		const struct core_record *r = record_of(w, l->from);
+
+		if (!(l->kinds & CORE_LINK_REQUIRES) || !is_used(w, l->from) || !is_used(w, l->to))
+			continue;
+		HOLDS(w, INV_REQUIRED, l->from,
+			(r->state != CORE_STARTING && r->state != CORE_RUNNING) ||
+				check_is_there(w, l->to));
+	}
+}
+
+/* Who waits for an answer waits for something that is still to come. */
+static void check_requests(struct world *w)
+{
+	for (unsigned k = 0; k < WORLD_MAX_REQUESTS; k++) {
+		const struct request *q = &w->requests[k];
+
+		if (q->pending && q->connected && q->asked_at < w->n_op)
+			HOLDS(w, INV_ANSWER, q->service,
+				core_judge(w->core, q->service, q->type, q->before) ==
+					CORE_PENDING);
+	}
+}
+
+static void check_down(struct world *w)
+{
+	bool alive = false;
+
+	for (EACH_PLACE(w, i))
+		alive |= is_live(record_of(w, i));
+	HOLDS(w, INV_SHUTDOWN, SIM_SERVICES,
+		core_is_shutting_down(w->core) == w->shutting_down);
+	HOLDS(w, INV_SHUTDOWN, SIM_SERVICES,
+		core_is_down(w->core) == (w->shutting_down && !alive));
+}
+
+void check_all(struct world *w)
+{
+	for (EACH_PLACE(w, i)) {
+		check_transition(w, i, record_of(w, i));
+		check_record(w, i);
+		check_tree(w, i);
+		check_deadline(w, i);
+		if (record_of(w, i)->state == CORE_WAITING && w->settled)
+			check_waiting(w, i);
+		if (world_failed(w))
+			return;
+	}
+	if (!w->settled)
+		return;
+	check_required(w);
+	check_requests(w);
+	check_down(w);
+}
