@@ -167,8 +167,8 @@ static int take_notify(struct engine *e)
 	if (fd < 0) {
 		fd = notify_open(e->spec->runtime_dir);
 		if (fd < 0)
-			return fail_path("cannot listen for notifications in",
-				e->spec->runtime_dir, fd);
+			return fail_path(
+				"cannot listen for notifications in", e->spec->runtime_dir, fd);
 		r = uplink_keep(e, LINK_KEEP_NOTIFY, fd);
 	}
 	notify_init(e, fd);

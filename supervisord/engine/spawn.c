@@ -395,7 +395,8 @@ int spawn_send_command(struct service *s, const struct spawn_command *c)
 	while (r == 0 && envp.items[envp.n])
 		envp.n++;
 	envp.size = envp.n;
-	/* Who checks or stops a daemon must not speak for it, as a tool of its own may do unasked. */
+	/* Who checks or stops a daemon must not speak for it, as a tool of its own may do unasked.
+	 */
 	drop_variable(&envp, "NOTIFY_SOCKET");
 	drop_variable(&envp, "WATCHDOG_USEC");
 	for (char *const *p = c->environment; r == 0 && *p; p++)

@@ -61,8 +61,8 @@ static void other_keys_and_values_say_nothing(void **state _unused_)
 		" READY=1", "READY=1 ", "xREADY=1", "WATCHDOG=2", "WATCHDOG=triggers", "ERRNO=2",
 		"FDSTORE=1", "FDNAME=x", "BUSERROR=x", "WATCHDOG_USEC=1", "MONOTONIC_USEC=5",
 		"MAINPID=", "MAINPID=0", "MAINPID=-1", "MAINPID=1x", "MAINPID=2147483648",
-		"MAINPID=99999999999999999999999", "EXTEND_TIMEOUT_USEC=",
-		"EXTEND_TIMEOUT_USEC=1s", "EXTEND_TIMEOUT_USEC=18446744073709551616", "\n", "="};
+		"MAINPID=99999999999999999999999", "EXTEND_TIMEOUT_USEC=", "EXTEND_TIMEOUT_USEC=1s",
+		"EXTEND_TIMEOUT_USEC=18446744073709551616", "\n", "="};
 
 	for (size_t i = 0; i < ELEMENTSOF(cases); i++)
 		assert_int_equal(parse(cases[i]).said, 0);

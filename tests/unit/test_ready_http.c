@@ -46,14 +46,16 @@ static void a_status_line_is_enough(void **state _unused_)
 
 static void cuts_in_between_change_nothing(void **state _unused_)
 {
-	const char *text = "HTTP/1.1 100 Continue\r\nX: y\r\n\r\n"
-			   "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 404 Not Found\r\n";
+	const char *text =
+		"HTTP/1.1 100 Continue\r\nX: y\r\n\r\n"
+		"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 404 Not Found\r\n";
 	size_t n = strlen(text);
 
 	for (size_t first = 0; first <= n; first++) {
 		struct http_answer a = {0};
 
-		assert_int_equal(http_take(&a, text, first), first == n ? HTTP_ANSWERED : HTTP_MORE);
+		assert_int_equal(
+			http_take(&a, text, first), first == n ? HTTP_ANSWERED : HTTP_MORE);
 		assert_int_equal(http_take(&a, text + first, n - first), HTTP_ANSWERED);
 		assert_int_equal(a.status, 404);
 	}

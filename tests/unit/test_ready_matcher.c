@@ -69,8 +69,9 @@ static void what_is_wrong_with_an_expression_is_told(void **state _unused_)
 
 static void a_match_that_would_take_forever_is_given_up(void **state _unused_)
 {
-	static const char *const cases[] = {"^(a+)+$", "^(a|aa)+$", "(x+x+)+[yz]", "^(.*?,){11}[PQ]",
-		"(?:a?){40}a{40}", "^(a(?1)?b)*[cd]", "((a*)*)*[bc]", "(.*)(.*)(.*)(.*)[bc]"};
+	static const char *const cases[] = {"^(a+)+$", "^(a|aa)+$", "(x+x+)+[yz]",
+		"^(.*?,){11}[PQ]", "(?:a?){40}a{40}", "^(a(?1)?b)*[cd]", "((a*)*)*[bc]",
+		"(.*)(.*)(.*)(.*)[bc]"};
 	char text[4096];
 	usec_t before = usec_now(CLOCK_PROCESS_CPUTIME_ID), took;
 	unsigned given_up = 0;

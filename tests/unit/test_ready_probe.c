@@ -92,7 +92,8 @@ static int teardown(void **state)
 
 /* --- servers --- */
 
-static void listen_tcp(struct fixture *f, int family, const char *format)
+/* before and after: what stands around the port in the address */
+static void listen_tcp(struct fixture *f, int family, const char *before, const char *after)
 {
 	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
@@ -105,7 +106,8 @@ static void listen_tcp(struct fixture *f, int family, const char *format)
 		skip();
 	assert_int_equal(listen(f->listener, 8), 0);
 	assert_int_equal(getsockname(f->listener, a, &n), 0);
-	snprintf(f->address, sizeof(f->address), format, ntohs(v6 ? in6.sin6_port : in.sin_port));
+	snprintf(f->address, sizeof(f->address), "%s%u%s", before,
+		ntohs(v6 ? in6.sin6_port : in.sin_port), after);
 }
 
 static void listen_unix(struct fixture *f, int backlog)
@@ -172,7 +174,7 @@ static void begin_http(struct fixture *f, usec_t timeout)
 {
 	char want[512];
 
-	listen_tcp(f, AF_INET, "http://127.0.0.1:%u/health?x=1");
+	listen_tcp(f, AF_INET, "http://127.0.0.1:", "/health?x=1");
 	ask(f, SPEC_PROBE_HTTP, timeout);
 	snprintf(want, sizeof(want),
 		"GET /health?x=1 HTTP/1.1\r\nHost: %.*s\r\n"
@@ -193,7 +195,7 @@ static void a_port_that_accepts_is_good(void **state)
 {
 	struct fixture *f = *state;
 
-	listen_tcp(f, AF_INET, "127.0.0.1:%u");
+	listen_tcp(f, AF_INET, "127.0.0.1:", "");
 	ask(f, SPEC_PROBE_TCP, LONG_USEC);
 	expect(f, PROBE_GOOD, "");
 	/* Again with the same one. */
@@ -205,7 +207,7 @@ static void a_port_that_nobody_listens_on_is_bad(void **state)
 {
 	struct fixture *f = *state;
 
-	listen_tcp(f, AF_INET, "127.0.0.1:%u");
+	listen_tcp(f, AF_INET, "127.0.0.1:", "");
 	close_test_fd(&f->listener);
 	ask(f, SPEC_PROBE_TCP, LONG_USEC);
 	expect(f, PROBE_BAD, "connection refused");
@@ -215,11 +217,11 @@ static void localhost_is_either_family(void **state)
 {
 	struct fixture *f = *state;
 
-	listen_tcp(f, AF_INET6, "localhost:%u");
+	listen_tcp(f, AF_INET6, "localhost:", "");
 	ask(f, SPEC_PROBE_TCP, LONG_USEC);
 	expect(f, PROBE_GOOD, "");
 	close_test_fd(&f->listener);
-	listen_tcp(f, AF_INET, "localhost:%u");
+	listen_tcp(f, AF_INET, "localhost:", "");
 	ask(f, SPEC_PROBE_TCP, LONG_USEC);
 	expect(f, PROBE_GOOD, "");
 	close_test_fd(&f->listener);
@@ -231,7 +233,7 @@ static void ipv6_stands_in_brackets(void **state)
 {
 	struct fixture *f = *state;
 
-	listen_tcp(f, AF_INET6, "[::1]:%u");
+	listen_tcp(f, AF_INET6, "[::1]:", "");
 	ask(f, SPEC_PROBE_TCP, LONG_USEC);
 	expect(f, PROBE_GOOD, "");
 }
@@ -291,7 +293,7 @@ static void our_own_lack_is_not_the_service_s_fault(void **state)
 	struct fixture *f = *state;
 	struct rlimit limit, low;
 
-	listen_tcp(f, AF_INET, "127.0.0.1:%u");
+	listen_tcp(f, AF_INET, "127.0.0.1:", "");
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	low = limit;
 	low.rlim_cur = (rlim_t)lowest_fd();

@@ -110,7 +110,8 @@ static void of_a_long_line_the_beginning_counts(void **state _unused_)
 			text[at] = 'Z';
 			text[sizeof(text) - 1] = '\n';
 			for (size_t i = 0; i < sizeof(text); i += step)
-				r |= watch_take(f.watch, 0, text + i, MIN_OF(step, sizeof(text) - i));
+				r |= watch_take(
+					f.watch, 0, text + i, MIN_OF(step, sizeof(text) - i));
 			assert_int_equal(r, at < WATCH_LINE_MAX);
 			assert_int_equal(take(&f, 0, "Z\n"), at >= WATCH_LINE_MAX);
 			end(&f);
@@ -123,10 +124,10 @@ static void an_expression_that_takes_too_long_is_dropped_after_a_while(void **st
 	struct fixture f = begin("^(a+)+$");
 
 	for (int i = 0; i < WATCH_MAX_GIVE_UP - 1; i++)
-		assert_int_equal(take(&f, 0, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\n"), 0);
+		assert_int_equal(
+			take(&f, 0, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\n"), 0);
 	assert_false(watch_is_over(f.watch));
-	assert_int_equal(
-		take(&f, 0, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\n"), -E2BIG);
+	assert_int_equal(take(&f, 0, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\n"), -E2BIG);
 	assert_int_equal(take(&f, 0, "a\n"), 0);
 	end(&f);
 }

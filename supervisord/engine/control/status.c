@@ -74,12 +74,11 @@ json_t *status_service(const struct service *s)
 	const char *said = ready_status(s);
 
 	return json_pack("{s:s,s:s,s:s,s:b,s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:o,s:s?,s:s?,s:b}", "name",
-		s->name,
-		"state", core_state_to_string(state), "desired", r->desired_up ? "up" : "down",
-		"ready", r->ready, "pid", integer_if(r->pid > 0, (uint64_t)r->pid), "since",
-		time_of(s->since_realtime_usec), "uptime_ms",
-		integer_if(r->pid > 0, usec_sub(now, r->started_usec) / USEC_PER_MSEC), "restarts",
-		(json_int_t)r->restarts, "exit_code",
+		s->name, "state", core_state_to_string(state), "desired",
+		r->desired_up ? "up" : "down", "ready", r->ready, "pid",
+		integer_if(r->pid > 0, (uint64_t)r->pid), "since", time_of(s->since_realtime_usec),
+		"uptime_ms", integer_if(r->pid > 0, usec_sub(now, r->started_usec) / USEC_PER_MSEC),
+		"restarts", (json_int_t)r->restarts, "exit_code",
 		integer_if(r->end == CORE_END_EXITED, (uint64_t)r->end_status), "exit_signal",
 		signalled ? json_string(signal_name(r->end_status, signal)) : json_null(), "reason",
 		status_text(service_reason(s, reason)), "next_start_ms",

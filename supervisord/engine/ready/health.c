@@ -80,8 +80,7 @@ static void ask_later(struct health *h)
 {
 	const struct spec_check *c = &h->service->spec->health;
 
-	loop_timer_set(
-		loop_of(h), &h->timer, usec_add(loop_of(h)->now_usec, c->interval_usec));
+	loop_timer_set(loop_of(h), &h->timer, usec_add(loop_of(h)->now_usec, c->interval_usec));
 }
 
 /* --- answers --- */
@@ -205,8 +204,7 @@ static void ask(struct health *h)
 	h->running = true;
 	h->abandoned = false;
 	set_of(h)->n_running++;
-	r = h->service->spec->health.kind == SPEC_PROBE_COMMAND ? start_command(h)
-								 : start_probe(h);
+	r = h->service->spec->health.kind == SPEC_PROBE_COMMAND ? start_command(h) : start_probe(h);
 	if (r == 0)
 		return;
 	h->running = false;

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define HTTP_LINE_SIZE	256 /* of a line of which more than its beginning counts */
+#define HTTP_LINE_SIZE	 256 /* of a line of which more than its beginning counts */
 #define HTTP_MAX_INTERIM 4 /* answers 1xx before the one */
 #define HTTP_REASON_SIZE 64
 

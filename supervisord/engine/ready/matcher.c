@@ -29,8 +29,8 @@ void matcher_free(struct matcher *x)
 	free(x);
 }
 
-int matcher_new(const char *regex, struct matcher **ret_matcher,
-	char reterr_what[static REGEX_WHAT_SIZE])
+int matcher_new(
+	const char *regex, struct matcher **ret_matcher, char reterr_what[static REGEX_WHAT_SIZE])
 {
 	struct matcher *x = calloc(1, sizeof(*x));
 	size_t offset;

@@ -11,8 +11,8 @@
 struct matcher;
 
 /* 0; -ENOMEM; -EINVAL with what is wrong with the expression. */
-int matcher_new(const char *regex, struct matcher **ret_matcher,
-	char reterr_what[static REGEX_WHAT_SIZE]);
+int matcher_new(
+	const char *regex, struct matcher **ret_matcher, char reterr_what[static REGEX_WHAT_SIZE]);
 void matcher_free(struct matcher *x);
 
 /* 1: it matches somewhere in text; 0: it doesn't; -E2BIG: given up at a limit; -ENOMEM. */

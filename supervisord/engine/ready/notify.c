@@ -37,17 +37,17 @@
 #include "engine/tree/owner.h"
 #include "wire/notify.h"
 
-#define PER_ROUND     32 /* datagrams, so that others get their turn */
-#define ROUND_USEC    (5 * USEC_PER_MSEC) /* and so much time */
-#define DRAIN_MAX     1024 /* more than a socket's queue holds: net.unix.max_dgram_qlen */
-#define DRAIN_USEC    (100 * USEC_PER_MSEC) /* also if all of that is hostile */
-#define CLOSE_USEC    (5 * USEC_PER_MSEC) /* what came along may take so long to close */
-#define SILENCE_USEC  (10 * USEC_PER_SEC) /* between two lines about what is ignored */
+#define PER_ROUND    32 /* datagrams, so that others get their turn */
+#define ROUND_USEC   (5 * USEC_PER_MSEC) /* and so much time */
+#define DRAIN_MAX    1024 /* more than a socket's queue holds: net.unix.max_dgram_qlen */
+#define DRAIN_USEC   (100 * USEC_PER_MSEC) /* also if all of that is hostile */
+#define CLOSE_USEC   (5 * USEC_PER_MSEC) /* what came along may take so long to close */
+#define SILENCE_USEC (10 * USEC_PER_SEC) /* between two lines about what is ignored */
 
 /* --- what a service has said --- */
 
-static void send_event(struct service *s, enum core_event_type type, uint64_t generation,
-	usec_t span)
+static void send_event(
+	struct service *s, enum core_event_type type, uint64_t generation, usec_t span)
 {
 	struct core_event event = {
 		.type = type, .service = s->id, .generation = generation, .span_usec = span};
@@ -137,8 +137,9 @@ static void take(struct engine *e, const struct ucred *sender, const void *data,
 	else if (!notify_is_for(s))
 		log_debug("service '%s': a notification, though nothing is asked for", s->name);
 	else if (!may_speak(s, sender->uid, evidence))
-		ignore(e, sender, "its sender is another user than the service, and not its main "
-				  "process");
+		ignore(e, sender,
+			"its sender is another user than the service, and not its main "
+			"process");
 	else
 		handle(s, &m);
 }
@@ -263,8 +264,8 @@ int notify_open(const char *runtime_dir)
 	_cleanup_close_
 	int fd = -1;
 	int on = 1, r;
-	int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s/" NOTIFY_SOCKET_NAME,
-		runtime_dir);
+	int n = snprintf(
+		address.sun_path, sizeof(address.sun_path), "%s/" NOTIFY_SOCKET_NAME, runtime_dir);
 
 	if (n < 0 || (size_t)n >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;

@@ -51,7 +51,8 @@ static void finish(struct probe *p)
 }
 
 /* The outcome is known; it is told by the timer, from the loop. */
-_printf_(3, 4) static void decide(struct probe *p, enum probe_outcome outcome, const char *format, ...)
+_printf_(3, 4) static void decide(
+	struct probe *p, enum probe_outcome outcome, const char *format, ...)
 {
 	va_list args;
 
@@ -146,8 +147,8 @@ static void receive(struct probe *p)
 static void send_request(struct probe *p)
 {
 	struct probe_talk *t = p->talk;
-	ssize_t n = sys_send(p->source.fd, t->request + t->n_sent, t->n_request - t->n_sent,
-		MSG_DONTWAIT);
+	ssize_t n = sys_send(
+		p->source.fd, t->request + t->n_sent, t->n_request - t->n_sent, MSG_DONTWAIT);
 
 	if (n == -EAGAIN)
 		return;
@@ -286,12 +287,10 @@ static int set_unix(struct probe *p, const char *path)
 
 static void set_tcp(struct probe *p, const struct address *a)
 {
-	struct sockaddr_in in = {.sin_family = AF_INET,
-		.sin_port = htons(a->port),
-		.sin_addr = a->ipv4};
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6,
-		.sin6_port = htons(a->port),
-		.sin6_addr = a->ipv6};
+	struct sockaddr_in in = {
+		.sin_family = AF_INET, .sin_port = htons(a->port), .sin_addr = a->ipv4};
+	struct sockaddr_in6 in6 = {
+		.sin6_family = AF_INET6, .sin6_port = htons(a->port), .sin6_addr = a->ipv6};
 
 	if (a->family == AF_UNSPEC) {
 		in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
