@@ -128,7 +128,7 @@ class Schedule(harness.SystemTest):
         self.wait_runs(s, "job", 1)
         return s, v
 
-    def finish(self, s, overlap):
+    def let_end(self, s, overlap):
         """Once three runs were due during the first one, that ends, and no more are due."""
         pid = s.status("job")["pid"]
         self.wait_next_runs(s, "job", 3)
@@ -142,13 +142,13 @@ class Schedule(harness.SystemTest):
 
     def test_skip_leaves_out_what_is_due_meanwhile(self):
         s, v = self.begin("skip", HELD)
-        self.finish(s, "skip")
+        self.let_end(s, "skip")
         self.assertEqual(self.states(v, 3), ["starting", "running", "waiting"])
         self.assertEqual(1, self.runs(s, "job"))
 
     def test_queue_runs_once_more_at_once(self):
         s, v = self.begin("queue", HELD)
-        self.finish(s, "queue")
+        self.let_end(s, "queue")
         self.assertEqual(self.states(v, 5), ["starting", "running"] * 2 + ["waiting"])
         self.assertEqual(2, self.runs(s, "job"))
 
