@@ -79,8 +79,8 @@ static void print_history(const struct history *h, const struct failure *f)
 	size_t size;
 	FILE *to = open_memstream(&told, &size);
 
-	printf("# %s: %s\n# %s\n", invariant_name(f->invariant),
-		invariant_sentence(f->invariant), f->what);
+	printf("# %s: %s\n# %s\n", invariant_name(f->invariant), invariant_sentence(f->invariant),
+		f->what);
 	history_print(h, stdout);
 	if (!to)
 		return;
