@@ -99,9 +99,71 @@ static void add_state(struct page *p, json_t *service)
 	value_printf(p, "%s%s", desired,
 		json_is_true(json_object_get(service, "ready")) ? ", ready" : "");
 	add_value(p, "wanted", "");
+	add_text(p, "status", render_string(service, "status_text"));
+	if (json_is_true(json_object_get(service, "reloading")))
+		add_text(p, "reloading", "so it says");
 	add_text(p, "health", render_string(service, "health"));
 	value_printf(p, "%" PRIi64, render_integer(service, "restarts", 0));
 	add_value(p, "restarts", "");
+}
+
+static void add_span(struct page *p, const char *before, int64_t msec)
+{
+	char span[USEC_SPAN_SIZE];
+
+	value_printf(p, "%s%s", before, usec_span((usec_t)msec * USEC_PER_MSEC, span));
+}
+
+/* When it runs, in the words of the configuration. */
+static void add_schedule(struct page *p, json_t *reply)
+{
+	json_t *schedule = json_object_get(reply, "schedule");
+	int64_t every = render_integer(schedule, "every_ms", 0);
+	int64_t jitter = render_integer(schedule, "jitter_ms", 0);
+	const char *next = render_string(schedule, "next_run");
+
+	if (!json_is_object(schedule))
+		return;
+	if (every > 0)
+		add_span(p, "every ", every);
+	else
+		value_printf(p, "%s", render_string(schedule, "cron"));
+	if (jitter > 0)
+		add_span(p, ", jitter ", jitter);
+	value_printf(p, ", overlap %s", render_string(schedule, "overlap"));
+	add_value(p, "schedule", "");
+	add_text(p, "next run", *next != '\0' ? next : "none");
+}
+
+/* What tells that it is ready; and how it was last asked how it is, with what came back. */
+static void add_checks(struct page *p, json_t *reply)
+{
+	json_t *readiness = json_object_get(reply, "readiness");
+	json_t *probe = json_object_get(reply, "probe");
+	const char *problem = render_string(readiness, "problem");
+	const char *message = render_string(probe, "message");
+	const char *output = render_string(probe, "output");
+	bool ok = json_is_true(json_object_get(probe, "ok"));
+	bool forgiven = json_is_true(json_object_get(probe, "forgiven"));
+
+	if (*render_string(readiness, "on") != '\0') {
+		value_printf(p, "%s%s%s", render_string(readiness, "on"),
+			*problem != '\0' ? "; not yet: " : "", problem);
+		add_value(p, "ready by", "");
+	}
+	if (!json_is_object(probe))
+		return;
+	value_printf(p, "%s  %s%s%s%s", render_string(probe, "time"), ok ? "good" : "bad",
+		*message != '\0' ? ": " : "", message,
+		forgiven ? " (forgiven, as it has just become ready)" : "");
+	add_value(p, "last probe", ok ? "" : RENDER_RED);
+	for (bool first = true; *output != '\0'; first = false) {
+		size_t n = strcspn(output, "\n");
+
+		value_printf(p, "%.*s", (int)n, output);
+		add_value(p, first ? "it said" : "", "");
+		output += n + (output[n] == '\n');
+	}
 }
 
 /* The last ends, the newest first. */
@@ -166,7 +228,8 @@ static void add_ids(struct page *p, json_t *reply)
 /* The keys that were given, but for those which have lines of their own. */
 static void add_settings(struct page *p, json_t *reply)
 {
-	static const char *const told[] = {"command", "type", "directory", "user", "groups"};
+	static const char *const told[] = {"command", "type", "directory", "user", "groups",
+		"schedule.every", "schedule.cron", "schedule.jitter", "schedule.overlap"};
 	json_t *setting;
 	bool first = true;
 	size_t i;
@@ -326,7 +389,9 @@ int show_render(json_t *reply, const struct term *term, struct buf *out)
 	value_printf(&p, "%s", render_string(service, "name"));
 	add_value(&p, "name", RENDER_BOLD);
 	add_state(&p, service);
+	add_schedule(&p, reply);
 	add_pending(&p, reply);
+	add_checks(&p, reply);
 	add_ends(&p, reply);
 	add_hooks(&p, reply);
 	add_definition(&p, reply);

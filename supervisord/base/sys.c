@@ -137,6 +137,11 @@ int sys_pipe2(int ret_fds[static 2], int flags)
 	SYS_RETURN(int, "pipe", pipe2(ret_fds, flags | O_CLOEXEC));
 }
 
+ssize_t sys_tee(int from, int to, size_t n, unsigned flags)
+{
+	SYS_RETURN(ssize_t, "tee", tee(from, to, n, flags));
+}
+
 int sys_socket(int domain, int type, int protocol)
 {
 	SYS_RETURN(int, "socket", socket(domain, type | SOCK_CLOEXEC, protocol));
@@ -284,6 +289,11 @@ int sys_waitid(idtype_t type, id_t id, siginfo_t *ret_info, int options, struct 
 {
 	/* The raw call: glibc's wrapper drops the usage. */
 	SYS_RETURN(int, "waitid", syscall(SYS_waitid, type, id, ret_info, options, ret_usage));
+}
+
+int sys_prlimit(pid_t pid, int resource, const struct rlimit *limit)
+{
+	SYS_RETURN(int, "prlimit", prlimit(pid, (__rlimit_resource_t)resource, limit, NULL));
 }
 
 int sys_kill(pid_t pid, int signo)

@@ -44,6 +44,7 @@ int sys_flock(int fd, int operation);
 int sys_dup_cloexec(int fd, int lowest);
 int sys_dup3(int fd, int to, int flags);
 int sys_pipe2(int ret_fds[static 2], int flags);
+ssize_t sys_tee(int from, int to, size_t n, unsigned flags);
 int sys_socket(int domain, int type, int protocol);
 int sys_socketpair(int domain, int type, int ret_fds[static 2]);
 int sys_bind(int fd, const struct sockaddr *address, socklen_t n);
@@ -63,6 +64,7 @@ int sys_mmap(size_t n, int protection, int flags, int fd, off_t offset, void **r
 int sys_munmap(void *address, size_t n);
 int sys_mremap(void *address, size_t n, size_t n_new, void **ret_address);
 pid_t sys_fork(void);
+int sys_prlimit(pid_t pid, int resource, const struct rlimit *limit);
 int sys_epoll_create(void);
 int sys_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
 int sys_epoll_wait(int epoll, struct epoll_event *events, int n, int timeout_msec);

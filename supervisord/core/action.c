@@ -12,7 +12,7 @@ enum core_why asker(const struct step *s, enum core_why by_operator)
 
 enum core_why stop_why(const struct step *s)
 {
-	return s->core->shutting_down ? CORE_WHY_SHUTDOWN : asker(s, CORE_WHY_OPERATOR);
+	return s->core->ending ? CORE_WHY_SHUTDOWN : asker(s, CORE_WHY_OPERATOR);
 }
 
 static void note_op(struct step *s)
@@ -123,6 +123,18 @@ bool extend(struct step *s)
 	r->deadline_usec = later;
 	change(s, 0);
 	return true;
+}
+
+/* It has not had the signal that the one before it had. */
+bool main_changed_stopping(struct step *s)
+{
+	struct core_record *r = &s->slot->record;
+
+	if (r->main_ended)
+		return true;
+	if (r->phase == CORE_PHASE_SIGNAL && !r->killed && r->signo > 0 && r->pid != s->event->pid)
+		ask_signal(s, r->signo, s->slot->policy->stop_kill);
+	return main_changed(s);
 }
 
 bool main_changed(struct step *s)

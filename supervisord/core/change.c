@@ -90,16 +90,6 @@ void wait_for(struct step *s, enum core_why why)
 	r->why = (uint8_t)why;
 }
 
-void follow(struct step *s, enum core_then then)
-{
-	change(s, 0);
-	if (s->slot->record.then == then)
-		return;
-	s->slot->record.then = (uint8_t)then;
-	graph_foreach (s->core->graph, up, s->index, e)
-		look(s->core, e->other);
-}
-
 void ask_signal(struct step *s, int signo, enum spec_kill scope)
 {
 	struct core_record *r = &s->slot->record;

@@ -144,9 +144,9 @@ static enum input done(const struct core *c, const struct core_record *r)
 	case CORE_THEN_STOPPED:
 		return IN_DONE_STOPPED;
 	case CORE_THEN_START:
-		return c->shutting_down ? IN_DONE_STOPPED : IN_DONE_START;
+		return c->ending ? IN_DONE_STOPPED : IN_DONE_START;
 	case CORE_THEN_BACKOFF:
-		return c->shutting_down ? IN_DONE_STOPPED : IN_DONE_BACKOFF;
+		return c->ending ? IN_DONE_STOPPED : IN_DONE_BACKOFF;
 	case CORE_THEN_EXITED:
 		return IN_DONE_EXITED;
 	case CORE_THEN_FAILED:
@@ -285,12 +285,10 @@ static enum input checked(const struct step *s)
 
 static enum input autostarted(const struct step *s)
 {
-	const struct core_record *r = &s->slot->record;
-	bool is_down = r->state == CORE_STOPPED || r->state == CORE_STOPPING ||
-		       r->state == CORE_EXITED || r->state == CORE_FAILED;
-
-	return is_down && find_conflict(s->core, s->index) != NO_SERVICE ? IN_DECLINE
-									 : IN_AUTOSTART;
+	/* what is going to wait for its time takes nothing away */
+	if (s->slot->policy->scheduled && s->slot->record.state != CORE_STOPPING)
+		return IN_AUTOSTART;
+	return find_objection(s->core, s->index) != NO_SERVICE ? IN_DECLINE : IN_AUTOSTART;
 }
 
 /* News of a generation: of processes that exist. */
@@ -336,7 +334,7 @@ static enum input guard(struct step *s)
 {
 	const struct core_event *e = s->event;
 	const struct core_record *r = &s->slot->record;
-	bool down = s->core->shutting_down;
+	bool down = s->core->ending;
 
 	switch (e->type) {
 	case CORE_EVENT_START:
@@ -399,7 +397,7 @@ static bool run_if_due(struct step *s)
 	if (r->due_usec > s->now)
 		return true;
 	r->due_usec = USEC_INFINITY;
-	if (s->core->shutting_down || !r->desired_up || !s->slot->policy->scheduled) {
+	if (s->core->ending || !r->desired_up || !s->slot->policy->scheduled) {
 		change(s, 0);
 		return true;
 	}
@@ -407,27 +405,37 @@ static bool run_if_due(struct step *s)
 	return act(s, IN_DUE);
 }
 
-/* For what has changed without an event: the graph, policies, the engine. */
-static void settle_all(struct step *s)
+static void settle_one(struct step *s, uint32_t i)
 {
 	struct core *c = s->core;
+	struct core_record *r = &c->slots[i].record;
 
-	for (uint32_t i = 0; i < c->n; i++) {
-		struct core_record *r = &c->slots[i].record;
-
-		s->index = i;
-		s->slot = &c->slots[i];
-		if (!s->slot->policy)
-			continue;
-		look(c, i);
-		if (s->slot->policy->scheduled && r->desired_up && !c->shutting_down) {
-			if (r->due_usec == USEC_INFINITY)
-				change(s, CORE_DO_SCHEDULE);
-		} else if (r->due_usec != USEC_INFINITY) {
-			r->due_usec = USEC_INFINITY;
-			change(s, 0);
-		}
+	if (!c->slots[i].policy) /* the graph has places of nobody, too */
+		return;
+	s->index = i;
+	s->slot = &c->slots[i];
+	look(c, i);
+	if (s->slot->policy->scheduled && r->desired_up && !c->ending) {
+		if (r->due_usec == USEC_INFINITY)
+			change(s, CORE_DO_SCHEDULE);
+	} else if (r->due_usec != USEC_INFINITY) {
+		r->due_usec = USEC_INFINITY;
+		change(s, 0);
 	}
+}
+
+/*
+ * For what has changed without an event: the graph, policies, the engine. What others come
+ * after is looked at before those, which then know whether it is coming.
+ */
+static void settle_all(struct step *s)
+{
+	uint32_t n = s->core->graph ? s->core->graph->n : 0;
+
+	for (uint32_t k = 0; k < n; k++)
+		settle_one(s, s->core->graph->by_rank[k]);
+	for (uint32_t i = n; i < s->core->n; i++)
+		settle_one(s, i);
 }
 
 /* Who takes another one's place needs them only when that is gone. */
@@ -452,7 +460,7 @@ static bool take(struct step *s)
 	if (in == IN_MAX)
 		return true;
 	if (in == IN_DECLINE)
-		s->other = find_conflict(s->core, s->index);
+		s->other = find_objection(s->core, s->index);
 	if (needs_others(s, in) &&
 		!(in != IN_RESTART && (state == CORE_STARTING || state == CORE_RUNNING)))
 		pull(s->core, s->index, in == IN_START || in == IN_RESTART, s->now);
@@ -477,7 +485,7 @@ bool core_step(struct core *c, const struct core_event *event, usec_t now, uint6
 		if (!take(&s))
 			return false;
 	}
-	if (c->essential_end != NO_SERVICE && !c->shutting_down)
+	if (c->essential_end != NO_SERVICE && !c->ending)
 		core_shutdown(c, false, now);
 	settle(c, now);
 	stop_wave(c, now);
@@ -534,12 +542,14 @@ enum core_outcome core_judge(
 	switch (request) {
 	case CORE_EVENT_START:
 	case CORE_EVENT_AUTOSTART:
-		return c->shutting_down ? CORE_NOT_DONE : judge_up(&c->slots[service]);
+		return c->ending ? CORE_NOT_DONE : judge_up(&c->slots[service]);
 	case CORE_EVENT_RESTART:
-		if (c->shutting_down)
+		if (c->ending)
 			return CORE_NOT_DONE;
 		if (r->generation > before)
 			return judge_up(&c->slots[service]);
+		if (r->state == CORE_WAITING && r->why == CORE_WHY_SCHEDULE)
+			return CORE_DONE; /* by an engine that did not see it run */
 		if (!r->desired_up || (r->state != CORE_STOPPING && r->state != CORE_WAITING))
 			return CORE_NOT_DONE;
 		return c->slots[service].stuck ? CORE_NOT_DONE : CORE_PENDING;

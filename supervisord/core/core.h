@@ -59,6 +59,7 @@ enum core_cause {
 	CORE_CAUSE_UNHEALTHY,
 	CORE_CAUSE_PRE_START, /* that hook has failed */
 	CORE_CAUSE_NO_MAIN, /* forking: ended well, but left no main process behind */
+	CORE_CAUSE_TRIGGER, /* it said itself that it hangs */
 	CORE_CAUSE_MAX
 };
 
@@ -285,8 +286,8 @@ int core_graph_new(uint32_t n_services, const struct core_link *links, size_t n_
 	struct core_graph **ret_graph);
 void core_graph_free(struct core_graph *g);
 /*
- * The graph in force from now on, which the core owns; of at least as many services as were
- * added. Can't fail. CORE_EVENT_SETTLE is to follow, once policies fit.
+ * The graph in force from now on, which the core owns; for as many services as there is room
+ * for (core_new(), core_grow()). Can't fail. CORE_EVENT_SETTLE is to follow, once policies fit.
  */
 void core_set_graph(struct core *c, struct core_graph *g);
 /*
@@ -294,6 +295,13 @@ void core_set_graph(struct core *c, struct core_graph *g);
  * To be started in this order, and stopped in the opposite one.
  */
 uint32_t core_rank(const struct core *c, uint32_t service);
+
+/*
+ * The i-th link of a service to what it depends on or conflicts with; up: from who depends on
+ * it. False: it has no more.
+ */
+bool core_link(const struct core *c, uint32_t service, bool up, uint32_t i,
+	struct core_link *ret_link);
 
 /* Room for n services; NULL for lack of memory. max_starting: 0 for no limit. */
 struct core *core_new(uint32_t n_services, unsigned max_starting);
@@ -342,13 +350,19 @@ bool core_step(struct core *c, const struct core_event *event, usec_t now, uint6
 bool core_next_change(struct core *c, struct core_change *ret_change);
 
 /*
- * Stop everything, in reverse order of start: what was ready before another one was started
- * may be of use to that one, so it is stopped only when that one is gone. What was started
- * side by side is stopped side by side. Once the
- * longest stop timeout has passed, the rest is stopped at once. With hurry all at once, by KILL. No
- * service starts any more. Changes follow as after a step. Calling it again with hurry hurries.
+ * Stop everything, against the order of links, and in reverse order of start: what was ready
+ * before another one was started may be of use to that one, so it is stopped only when that one
+ * is gone. What was started side by side is stopped side by side. Once the longest time that one
+ * of them may take (its stop timeout, and that of its hooks) has passed, the rest is stopped at
+ * once. With hurry all at once, by KILL. No service starts any more. Changes follow as after a
+ * step. Calling it again with hurry hurries.
  */
 void core_shutdown(struct core *c, bool hurry, usec_t now);
+/*
+ * A shutdown was begun, and core_shutdown() is to come: until then nothing starts any more, and
+ * nothing is stopped. For an engine that recovers, before news of services come.
+ */
+void core_expect_shutdown(struct core *c);
 /* True once a shutdown was begun and nothing is alive. */
 bool core_is_down(const struct core *c);
 bool core_is_shutting_down(const struct core *c);

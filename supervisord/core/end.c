@@ -25,7 +25,7 @@ bool done_stopped(struct step *s)
 	enum core_why why = stop_why(s);
 
 	/* the event that ends it knows nothing of why it began */
-	if ((r->why == CORE_WHY_REMOVED || r->why == CORE_WHY_CONFLICT) && !s->core->shutting_down)
+	if ((r->why == CORE_WHY_REMOVED || r->why == CORE_WHY_CONFLICT) && !s->core->ending)
 		why = (enum core_why)r->why;
 	s->other = why == CORE_WHY_CONFLICT ? r->blocker : NO_SERVICE;
 	want(s, false);
@@ -63,7 +63,7 @@ static void note_final_end(struct step *s)
 {
 	struct core *c = s->core;
 
-	if (s->slot->policy->essential && !c->shutting_down && c->essential_end == NO_SERVICE)
+	if (s->slot->policy->essential && !c->ending && c->essential_end == NO_SERVICE)
 		c->essential_end = s->index;
 }
 
@@ -71,7 +71,7 @@ static void note_final_end(struct step *s)
 bool done_exited(struct step *s)
 {
 	struct core_record *r = &s->slot->record;
-	bool again = s->slot->policy->scheduled && r->desired_up && !s->core->shutting_down;
+	bool again = s->slot->policy->scheduled && r->desired_up && !s->core->ending;
 
 	if (again && r->queued)
 		return start_queued(s);
@@ -88,9 +88,10 @@ bool done_failed(struct step *s)
 {
 	struct core_record *r = &s->slot->record;
 	bool wanted = restart_is_wanted(s->slot->policy, r);
-	bool queued = r->queued && !s->core->shutting_down;
+	bool queued = r->queued && !s->core->ending;
 
-	note_final_end(s);
+	if (!queued) /* else it is not over yet */
+		note_final_end(s);
 	/* an end that policy would restart fails only because of the limit */
 	enter(s, CORE_FAILED, wanted ? CORE_WHY_GAVE_UP : CORE_WHY_ENDED);
 	r->queued = false;

@@ -33,7 +33,7 @@ static struct core_graph *allocate(uint32_t n, size_t n_links, uint32_t n_pools)
 	g->down = calloc(2 * ((size_t)n + 1), sizeof(*g->down));
 	/* a link has two ends; one that orders and conflicts at once counts twice */
 	g->edges = calloc(n_links > 0 ? 4 * n_links : 1, sizeof(*g->edges));
-	g->rank = calloc(n > 0 ? n : 1, sizeof(*g->rank));
+	g->rank = calloc(2 * ((size_t)n + 1), sizeof(*g->rank));
 	g->pool_of = calloc(n > 0 ? n : 1, sizeof(*g->pool_of));
 	g->pools = calloc(n_pools > 0 ? n_pools : 1, sizeof(*g->pools));
 	if (!g->down || !g->edges || !g->rank || !g->pool_of || !g->pools) {
@@ -41,6 +41,7 @@ static struct core_graph *allocate(uint32_t n, size_t n_links, uint32_t n_pools)
 		return NULL;
 	}
 	g->up = g->down + n + 1;
+	g->by_rank = g->rank + n + 1;
 	return g;
 }
 
@@ -94,8 +95,8 @@ static void fill(struct core_graph *g, const struct core_link *links, size_t n_l
  */
 static int set_ranks(struct core_graph *g)
 {
-	uint32_t *missing = calloc(g->n > 0 ? 2 * (size_t)g->n : 1, sizeof(*missing));
-	uint32_t *order = missing ? missing + g->n : NULL;
+	uint32_t *missing = calloc((size_t)g->n + 1, sizeof(*missing));
+	uint32_t *order = g->by_rank;
 	uint32_t n_taken = 0, n_found = 0;
 
 	if (!missing)
@@ -170,7 +171,7 @@ void graph_count(struct core *c, uint32_t i, enum core_state from, enum core_sta
 	}
 }
 
-/* Those that wait in a line of the old graph, or of none, in the same order in the new one's. */
+/* Those that wait in a line of the old graph, or of none, in the new one's, where they meet. */
 static void move_line(struct core *c, struct core_list *from)
 {
 	while (from->first != NO_SERVICE) {
@@ -178,7 +179,7 @@ static void move_line(struct core *c, struct core_list *from)
 		struct core_pool *pool = graph_pool(c, i);
 
 		core_list_drop(c, from, i);
-		core_list_put(c, pool ? &pool->waiting : &c->unpooled, i);
+		core_list_insert(c, pool ? &pool->waiting : &c->unpooled, i);
 	}
 }
 
@@ -210,4 +211,18 @@ void core_set_graph(struct core *c, struct core_graph *g)
 uint32_t core_rank(const struct core *c, uint32_t service)
 {
 	return c->graph && service < c->graph->n ? c->graph->rank[service] : 0;
+}
+
+bool core_link(const struct core *c, uint32_t service, bool up, uint32_t i,
+	struct core_link *ret_link)
+{
+	const struct core_graph *g = c->graph;
+	const struct core_edge *e = graph_begin(g, g ? (up ? g->up : g->down) : NULL, service);
+
+	if (!e || i >= (uint32_t)(graph_end(g, up ? g->up : g->down, service) - e))
+		return false;
+	e += i;
+	*ret_link = up ? (struct core_link){e->other, service, e->kinds}
+		       : (struct core_link){service, e->other, e->kinds};
+	return true;
 }

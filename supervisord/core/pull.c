@@ -37,18 +37,42 @@ static bool is_to_visit(const struct core *c, uint32_t i)
 	return is_to_pull(c, i) || c->slots[i].record.state == CORE_BACKOFF;
 }
 
+/* It runs, or is going to as soon as it can; what waits for its time is in nobody's way. */
 static bool is_up(const struct core_record *r)
 {
-	return core_is_live(r) || r->state == CORE_WAITING || r->state == CORE_BACKOFF;
+	return core_is_live(r) || r->state == CORE_BACKOFF ||
+	       (r->state == CORE_WAITING && r->why != CORE_WHY_SCHEDULE);
 }
 
-uint32_t find_conflict(const struct core *c, uint32_t i)
+/* A service that conflicts with this one and is up or on its way; NO_SERVICE. */
+static uint32_t find_conflict(const struct core *c, uint32_t i)
 {
 	graph_foreach (c->graph, down, i, e) {
 		const struct core_slot *s = &c->slots[e->other];
 
 		if ((e->kinds & CORE_LINK_CONFLICTS) && s->policy && is_up(&s->record))
 			return e->other;
+	}
+	return NO_SERVICE;
+}
+
+uint32_t find_objection(const struct core *c, uint32_t i)
+{
+	const struct core_record *r = &c->slots[i].record;
+
+	switch ((enum core_state)r->state) {
+	case CORE_STOPPED:
+	case CORE_EXITED:
+	case CORE_FAILED:
+		return find_conflict(c, i);
+	case CORE_STOPPING:
+		return r->then == CORE_THEN_STOPPED ? find_conflict(c, i) : NO_SERVICE;
+	case CORE_WAITING:
+	case CORE_STARTING:
+	case CORE_RUNNING:
+	case CORE_BACKOFF:
+	case CORE_STATE_MAX:
+		break;
 	}
 	return NO_SERVICE;
 }
@@ -65,15 +89,12 @@ static void make_room(struct core *c, uint32_t i, usec_t now)
 
 static void pull_one(struct core *c, uint32_t i, bool yield, usec_t now)
 {
-	enum core_state state = (enum core_state)c->slots[i].record.state;
-	bool is_down = state == CORE_STOPPED || state == CORE_STOPPING || state == CORE_EXITED ||
-		       state == CORE_FAILED;
-	uint32_t conflict = is_down && !yield ? find_conflict(c, i) : NO_SERVICE;
+	uint32_t objection = yield ? NO_SERVICE : find_objection(c, i);
 
 	if (!is_to_pull(c, i))
 		return; /* it comes up by itself, or has done in the course of this */
-	if (conflict != NO_SERVICE) {
-		core_move(c, i, IN_DECLINE, conflict, now);
+	if (objection != NO_SERVICE) {
+		core_move(c, i, IN_DECLINE, objection, now);
 		return;
 	}
 	if (yield)
@@ -135,6 +156,8 @@ static uint32_t walk(struct core *c, uint32_t i)
 
 void pull(struct core *c, uint32_t i, bool yield, usec_t now)
 {
+	const struct core_record *r = &c->slots[i].record;
+
 	if (!c->graph || i >= c->graph->n)
 		return;
 	for (uint32_t at = walk(c, i); at != NO_SERVICE; at = c->slots[at].next_pull) {
@@ -144,6 +167,7 @@ void pull(struct core *c, uint32_t i, bool yield, usec_t now)
 		graph_foreach (c->graph, up, at, e)
 			look(c, e->other);
 	}
-	if (yield && !core_is_live(&c->slots[i].record))
+	/* nobody can have got in the way of what is up, but of what is being stopped */
+	if (yield && r->state != CORE_STARTING && r->state != CORE_RUNNING)
 		make_room(c, i, now);
 }

@@ -34,17 +34,25 @@ static uint32_t take_look(struct core *c)
 	return i;
 }
 
+void look_up(struct core *c, uint32_t i)
+{
+	graph_foreach (c->graph, up, i, e)
+		look(c, e->other);
+}
+
 void look_around(struct core *c, uint32_t i, enum core_state from, enum core_state to)
 {
-	bool gone = core_is_live_state(from) && !core_is_live_state(to);
+	bool comes_or_goes = core_is_live_state(from) != core_is_live_state(to);
 
 	if (from == to)
 		return;
-	graph_foreach (c->graph, up, i, e)
-		look(c, e->other);
-	if (!gone && from != CORE_STOPPING)
+	look_up(c, i);
+	if (!comes_or_goes && from != CORE_STOPPING && to != CORE_STOPPING)
 		return;
-	/* those that wait for it to be gone: to stop themselves, or, in a conflict, to start */
+	/*
+	 * Those that wait for it to be gone: to stop themselves, or, in a conflict, to start. And
+	 * those in a conflict that wait for something else, and have less to hope for now.
+	 */
 	graph_foreach (c->graph, down, i, e)
 		look(c, e->other);
 }
@@ -92,7 +100,7 @@ static bool is_coming(const struct core *c, uint32_t i)
 	case CORE_WAITING:
 		return !s->stuck && r->why != CORE_WHY_SCHEDULE;
 	case CORE_STOPPING:
-		return !c->shutting_down && comes_after_stop(s);
+		return !c->ending && comes_after_stop(s);
 	case CORE_STOPPED:
 	case CORE_RUNNING:
 	case CORE_EXITED:
@@ -122,15 +130,21 @@ static struct blocker find_missing(const struct core *c, uint32_t i)
 	return b;
 }
 
-/* A full pool, or one that others have waited for longer. */
+/*
+ * A full pool, or one that others have waited for longer. What has lived until now has had its
+ * turn: the slot is given back when a generation is over, also where another one is to follow.
+ * Who waits for a place to start has one, but not where there are fewer by now than are taken.
+ */
 static bool lacks_slot(const struct core *c, uint32_t i, bool first)
 {
 	const struct core_record *r = &c->slots[i].record;
 	const struct core_pool *p = graph_pool(c, i);
 
-	if (!p || graph_holds_slot((enum core_state)r->state, (enum core_why)r->why))
+	if (!p)
 		return false;
-	return p->n_used >= p->slots ||
+	if (r->state == CORE_WAITING && r->why == CORE_WHY_SLOT)
+		return p->n_used > p->slots;
+	return p->n_used - core_is_live(r) >= p->slots ||
 	       (p->waiting.first != NO_SERVICE && !(first && r->why == CORE_WHY_POOL));
 }
 
@@ -144,14 +158,30 @@ static bool lacks_place(const struct core *c, uint32_t i, bool first)
 	       (c->waiting.first != NO_SERVICE && !(first && r->why == CORE_WHY_SLOT));
 }
 
-struct blocker find_blocker(const struct core *c, uint32_t i, bool first)
+/* Of several, one that runs and is not being stopped: that does not go away by itself. */
+static struct blocker find_rival(const struct core *c, uint32_t i)
 {
-	struct blocker b;
+	struct blocker b = {.service = NO_SERVICE};
 
 	graph_foreach (c->graph, down, i, e) {
-		if ((e->kinds & CORE_LINK_CONFLICTS) && core_is_live(&c->slots[e->other].record))
-			return (struct blocker){CORE_WHY_CONFLICT, e->other, false};
+		const struct core_record *r = &c->slots[e->other].record;
+
+		if (!(e->kinds & CORE_LINK_CONFLICTS) || !core_is_live(r))
+			continue;
+		if (r->state != CORE_STOPPING)
+			return (struct blocker){CORE_WHY_CONFLICT, e->other, true};
+		if (b.why == CORE_WHY_NONE)
+			b = (struct blocker){CORE_WHY_CONFLICT, e->other, false};
 	}
+	return b;
+}
+
+struct blocker find_blocker(const struct core *c, uint32_t i, bool first)
+{
+	struct blocker b = find_rival(c, i);
+
+	if (b.why != CORE_WHY_NONE)
+		return b;
 	b = find_missing(c, i);
 	if (b.why != CORE_WHY_NONE)
 		return b;
@@ -186,6 +216,8 @@ static void look_at_waiting(struct core *c, uint32_t i, usec_t now)
 	const struct core_slot *s = &c->slots[i];
 	struct blocker b;
 
+	if (c->ending)
+		return;
 	switch ((enum core_why)s->record.why) {
 	case CORE_WHY_PREDECESSOR:
 		return; /* CORE_EVENT_UNBLOCK tells its end */
@@ -197,10 +229,11 @@ static void look_at_waiting(struct core *c, uint32_t i, usec_t now)
 		break;
 	}
 	b = find_blocker(c, i, false);
-	/* who stands in a line is called when it is its turn */
+	/* who stands in a line is called when it is its turn; one of no pool stands in none */
 	if (b.why == s->record.why && b.service == s->record.blocker && b.stuck == s->stuck)
 		return;
-	if ((s->record.why == CORE_WHY_POOL || s->record.why == CORE_WHY_SLOT) &&
+	if ((s->record.why == CORE_WHY_SLOT ||
+		    (s->record.why == CORE_WHY_POOL && graph_pool(c, i))) &&
 		(b.why == CORE_WHY_POOL || b.why == CORE_WHY_SLOT))
 		return;
 	core_move(c, i, IN_GO, NO_SERVICE, now);
@@ -240,7 +273,7 @@ static void look_at(struct core *c, uint32_t i, usec_t now)
 
 static bool give_slot(struct core *c, usec_t now)
 {
-	struct core_graph *g = c->graph;
+	struct core_graph *g = c->ending ? NULL : c->graph;
 
 	for (uint32_t p = 0; g && p < g->n_pools; p++) {
 		struct core_pool *pool = &g->pools[p];
@@ -255,7 +288,7 @@ static bool give_slot(struct core *c, usec_t now)
 
 static bool give_place(struct core *c, usec_t now)
 {
-	if (c->waiting.first == NO_SERVICE ||
+	if (c->ending || c->waiting.first == NO_SERVICE ||
 		(c->max_starting > 0 && c->n_starting >= c->max_starting))
 		return false;
 	core_move(c, c->waiting.first, IN_GO, NO_SERVICE, now);

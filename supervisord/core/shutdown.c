@@ -7,10 +7,10 @@
  * there is always one to stop, and a wave costs one look at all. When that one has gone, the next
  * wave comes. What becomes free in between by the first rule is stopped when it is looked at.
  *
- * Patience has an end: once the longest stop timeout has passed since the beginning, all the
- * rest is stopped at once. So a shutdown takes at most two such timeouts, however many services
- * ignore their stop signal one after the other. No timer is needed for it: it is looked at when
- * the one that is waited for was killed at its own timeout.
+ * Patience has an end: once the longest time that one of them may take to stop has passed since
+ * the beginning, all the rest is stopped at once. So a shutdown takes at most two such times,
+ * however many services ignore their stop signal one after the other. No timer is needed for it: it
+ * is looked at when the one that is waited for was killed at its own timeout.
  */
 #include "core/state.h"
 
@@ -22,10 +22,11 @@ static bool is_relied_on(const struct core *c, uint32_t i)
 	       r->ready_order < c->slots[c->wave].record.start_order;
 }
 
+/* What has no process yet is of no use to anybody, and is not to get one. */
 bool may_stop(const struct core *c, uint32_t i)
 {
 	return c->shutting_down &&
-	       (c->impatient || c->hurried ||
+	       (c->impatient || c->hurried || c->slots[i].record.phase == CORE_PHASE_PRE_START ||
 		       (c->wave != NO_SERVICE && c->slots[i].users.n_after == 0 &&
 			       !is_relied_on(c, i)));
 }
@@ -64,13 +65,27 @@ void stop_wave(struct core *c, usec_t now)
 	settle(c, now);
 }
 
+/* What an orderly stop may take, before KILL: its hooks have a time of their own. */
+static usec_t stop_time(const struct spec_policy *p)
+{
+	usec_t time = p->stop_timeout_usec;
+
+	if (p->hooks & 1u << SPEC_HOOK_PRE_STOP)
+		time = usec_add(time, p->hook_timeout_usec);
+	if (p->hooks & 1u << SPEC_HOOK_POST_STOP)
+		time = usec_add(time, p->hook_timeout_usec);
+	return time;
+}
+
 static usec_t longest_stop(const struct core *c)
 {
 	usec_t longest = 0;
 
 	for (uint32_t i = c->live.last; i != NO_SERVICE; i = c->slots[i].node.prev) {
-		if (c->slots[i].policy->stop_timeout_usec > longest)
-			longest = c->slots[i].policy->stop_timeout_usec;
+		usec_t time = stop_time(c->slots[i].policy);
+
+		if (time > longest)
+			longest = time;
 	}
 	return longest;
 }
@@ -97,7 +112,7 @@ static void forget_starts(struct core *c, usec_t now)
 
 void core_shutdown(struct core *c, bool hurry, usec_t now)
 {
-	c->shutting_down = true;
+	c->ending = c->shutting_down = true;
 	c->hurried |= hurry;
 	c->wave = NO_SERVICE;
 	c->patience_usec = usec_add(now, longest_stop(c));
@@ -106,6 +121,11 @@ void core_shutdown(struct core *c, bool hurry, usec_t now)
 		kill_live(c, now);
 	settle(c, now);
 	stop_wave(c, now);
+}
+
+void core_expect_shutdown(struct core *c)
+{
+	c->ending = true;
 }
 
 bool core_is_down(const struct core *c)

@@ -52,8 +52,7 @@ static void set_stuck(struct step *s, bool stuck)
 	if (s->slot->stuck == stuck)
 		return;
 	s->slot->stuck = stuck;
-	graph_foreach (s->core->graph, up, s->index, e)
-		look(s->core, e->other);
+	look_up(s->core, s->index);
 }
 
 bool try_start(struct step *s, enum core_why why, bool automatic)

@@ -47,6 +47,7 @@ struct core {
 	struct core_slot *slots;
 	uint32_t n, n_starting;
 	unsigned max_starting;
+	bool ending; /* a shutdown is to come, or under way: nothing starts any more */
 	bool shutting_down, hurried;
 	uint32_t essential_end; /* whose end is the reason for that; NO_SERVICE */
 	usec_t patience_usec; /* shutting down: when the rest is stopped without waiting */
@@ -82,7 +83,7 @@ struct core_graph {
 	 */
 	uint32_t *down, *up;
 	struct core_edge *edges;
-	uint32_t *rank;
+	uint32_t *rank, *by_rank;
 	uint32_t *pool_of; /* CORE_NO_POOL */
 	struct core_pool *pools;
 	uint32_t n_pools;
@@ -197,8 +198,6 @@ void enter(struct step *s, enum core_state state, enum core_why why);
 /* Stays in CORE_WAITING, for something else. */
 void wait_for(struct step *s, enum core_why why);
 void ask_signal(struct step *s, int signo, enum spec_kill scope);
-/* What follows the stop that is under way; those that wait for it are looked at. */
-void follow(struct step *s, enum core_then then);
 void ask_hook(struct step *s, enum spec_hook hook);
 void cancel_hook(struct step *s, enum spec_hook hook);
 
@@ -224,6 +223,8 @@ void graph_count(struct core *c, uint32_t i, enum core_state from, enum core_sta
 
 /* Looks at a service again before the step ends. */
 void look(struct core *c, uint32_t i);
+/* At those that come after it. */
+void look_up(struct core *c, uint32_t i);
 /* At all who may be concerned by a service's change of state. */
 void look_around(struct core *c, uint32_t i, enum core_state from, enum core_state to);
 /* Until nothing is left to look at, and no place is free that somebody waits for. */
@@ -248,8 +249,11 @@ bool waits_for_dependents(const struct core *c, uint32_t i);
 
 /* Makes all that a service needs go up, deepest first, and what conflicts with any of it yield. */
 void pull(struct core *c, uint32_t i, bool yield, usec_t now);
-/* A service that conflicts with this one and is up or on its way; NO_SERVICE. */
-uint32_t find_conflict(const struct core *c, uint32_t i);
+/*
+ * Who speaks against a start that is to take nothing away from anybody: a service that conflicts
+ * and is up or on its way, where this one is down or going to be. NO_SERVICE.
+ */
+uint32_t find_objection(const struct core *c, uint32_t i);
 
 /* --- shutdown.c --- */
 

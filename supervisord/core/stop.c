@@ -78,6 +78,11 @@ static bool begin_any(struct step *s, enum core_then then, enum core_why why)
 	struct core_record *r = &s->slot->record;
 	bool hook_only = r->phase == CORE_PHASE_PRE_START;
 
+	/* a daemon that is not known yet ends unseen: what is noted is the end of the run before */
+	if (r->phase == CORE_PHASE_FORKED && r->main_ended && why != CORE_WHY_LEFTOVERS) {
+		r->end = CORE_END_NONE;
+		r->end_status = 0;
+	}
 	enter(s, CORE_STOPPING, why);
 	r->then = (uint8_t)then;
 	r->killed = false;
@@ -130,6 +135,15 @@ static enum core_then fail(struct step *s, enum core_cause cause)
 	return restart_decide(s->slot->policy, r, s->now);
 }
 
+/* What follows the stop under way is another thing now; those that come after it go by that. */
+static void set_then(struct step *s, enum core_then then)
+{
+	if (s->slot->record.then == then)
+		return;
+	s->slot->record.then = (uint8_t)then;
+	look_up(s->core, s->index);
+}
+
 /* --- by request --- */
 
 bool stop(struct step *s)
@@ -144,18 +158,6 @@ bool stop_at_once(struct step *s)
 	want(s, false);
 	enter(s, CORE_STOPPED, stop_why(s));
 	return true;
-}
-
-/* Those that come after it ask whether it is coming back, which its state does not say. */
-static void set_then(struct step *s, enum core_then then)
-{
-	struct core_record *r = &s->slot->record;
-
-	if (r->then == then)
-		return;
-	r->then = (uint8_t)then;
-	graph_foreach (s->core->graph, up, s->index, e)
-		look(s->core, e->other);
 }
 
 bool stop_after_all(struct step *s)
@@ -313,12 +315,27 @@ bool start_timeout(struct step *s)
 	return true;
 }
 
-bool watchdog(struct step *s)
+static bool hangs(struct step *s, enum core_cause cause)
 {
-	enum core_then then = fail(s, CORE_CAUSE_WATCHDOG);
+	enum core_then then = fail(s, cause);
 
 	begin_abort(s, then, CORE_WHY_CAUSE, SIGABRT_NUMBER);
 	return true;
+}
+
+bool watchdog(struct step *s)
+{
+	if (s->slot->policy->watchdog_usec == 0) { /* not any more */
+		s->slot->record.deadline_usec = USEC_INFINITY;
+		change(s, 0);
+		return true;
+	}
+	return hangs(s, CORE_CAUSE_WATCHDOG);
+}
+
+bool trigger(struct step *s)
+{
+	return hangs(s, CORE_CAUSE_TRIGGER);
 }
 
 bool unhealthy(struct step *s)

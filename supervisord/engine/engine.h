@@ -18,6 +18,9 @@
 #include "engine/loop.h"
 #include "engine/options.h"
 #include "engine/queue.h"
+#include "engine/ready/health.h"
+#include "engine/ready/notify.h"
+#include "engine/ready/ready.h"
 #include "engine/reload/reload.h"
 #include "engine/run/command.h"
 #include "engine/run/hooks.h"
@@ -30,6 +33,8 @@
 #include "engine/uplink.h"
 
 struct engine;
+struct health;
+struct readiness;
 
 /* One pipe of a service and where it goes. */
 struct stream {
@@ -42,6 +47,7 @@ struct stream {
 /* A configuration that services go by: the one in force, or one that they are leaving. */
 struct config {
 	struct spec *spec; /* owned; NULL: not in use */
+	int text; /* owned: the sources of the one in force, in a memfd; else -1 */
 	uint32_t n_users; /* services that go by it, now or from their next generation on */
 };
 
@@ -81,6 +87,7 @@ struct service {
 	/* The real clock when the state was entered, and when the process was started. */
 	usec_t since_realtime_usec, started_realtime_usec;
 	uint64_t cgroup_generation; /* names its cgroup, see tree_cgroup_name() */
+	bool rlimits_due; /* they have changed while the process was being started */
 	bool lacks_pipes; /* they did not arrive for want of descriptors */
 	bool cgroup_spent; /* was killed as a whole: not to be used again */
 	pid_t main_pid; /* of this or the last generation: also the id of its session */
@@ -96,6 +103,8 @@ struct service {
 	struct reload_outcome *reload_outcome; /* of the last one; NULL: none has ended */
 	struct mainpid_search *mainpid_search; /* while a pid-file is waited for */
 	uint8_t mainpid_told; /* bits: what was told of that in this generation */
+	struct readiness *readiness; /* owned by ready/ready.c; NULL: nothing is asked or known */
+	struct health *health; /* owned by ready/health.c; likewise */
 	bool fresh; /* without a record: autostart has not been thought of */
 	uint32_t place; /* while services are put in order */
 };
@@ -134,6 +143,8 @@ struct engine {
 	struct systemd systemd;
 	struct commands commands;
 	struct hooks hooks;
+	struct notify notify;
+	struct health_set health;
 	struct schedules schedules;
 	struct loop_source signals;
 	struct reload reload;

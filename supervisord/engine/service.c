@@ -145,6 +145,8 @@ void service_adopt(struct service *s, const struct spec_service *spec, uint8_t c
 		renew_streams(s);
 	else
 		configure_streams(s);
+	ready_configure(s);
+	health_configure(s);
 	config_unref(e, old); /* last: it owns what was in use until here */
 }
 
@@ -160,6 +162,18 @@ void service_adopt_later(struct service *s, const struct spec_service *spec, uin
 	s->undecided = false;
 	if (services_by_id(e, s->id) == s) /* else it is not known to the core yet */
 		core_set_next_policy(e->core, s->id, &spec->policy);
+}
+
+bool service_is_stale(const struct service *s)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+
+	return s->next && !s->undecided && (r->state == CORE_STARTING || r->state == CORE_RUNNING);
+}
+
+const struct spec_service *service_definition(const struct service *s)
+{
+	return s->next ? s->next : s->spec;
 }
 
 int service_new(struct engine *e, uint32_t id, const struct spec_service *spec, unsigned instance,
@@ -206,6 +220,8 @@ void service_free(struct service *s)
 	struct engine *e = s->engine;
 
 	tree_unwatch(s);
+	ready_free(s);
+	health_free(s);
 	mainpid_cancel(s);
 	command_free_all(s);
 	free(s->hook_outcomes);
@@ -261,11 +277,7 @@ void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 		}
 		t->fd = TAKE_FD(fds[i]);
 	}
-}
-
-void service_take_ready_fd(struct service *s _unused_, int fd)
-{
-	close_fd(fd);
+	ready_attach(s);
 }
 
 void service_drain(struct service *s)
@@ -326,7 +338,7 @@ static const char *name_of(const void *userdata, uint32_t id)
 static const char *pool_of(const void *userdata, uint32_t id)
 {
 	const struct service *s = services_by_id(userdata, id);
-	const struct spec_service *spec = s && s->next ? s->next : s ? s->spec : NULL;
+	const struct spec_service *spec = s ? service_definition(s) : NULL;
 
 	return spec && spec->pool ? spec->pool : "";
 }

@@ -23,17 +23,19 @@ void service_adopt(struct service *s, const struct spec_service *spec, uint8_t c
 /* The same, as soon as its generation is over: perform.c sees to that. */
 void service_adopt_later(struct service *s, const struct spec_service *spec, uint8_t config);
 
+/*
+ * Its process was started by an older definition than the one in force, and goes on: somebody
+ * wanted no restart.
+ */
+bool service_is_stale(const struct service *s);
+/* What the configuration in force says of it, whatever its process goes by. */
+const struct spec_service *service_definition(const struct service *s);
+
 /* A generation of it was begun; what is told of the last one is not empty. */
 bool service_has_run(const struct service *s);
 
 /* Takes the read ends of a generation's pipes (owned from now on); -1 fds are skipped. */
 void service_take_pipes(struct service *s, int *fds, unsigned n_fds);
-/*
- * Takes the read end (owned from now on) of the pipe by which its generation tells that it is
- * ready. The launcher keeps another copy until the generation is over, and gives it to each
- * engine; what one engine has read from the pipe, no other will.
- */
-void service_take_ready_fd(struct service *s, int fd);
 /* Reads what is in the pipes now, for a process that has ended. */
 void service_drain(struct service *s);
 /* A generation and its tree are over: reads the rest, closes, and releases at the launcher. */

@@ -159,6 +159,22 @@ static int listen_for_control(struct engine *e, int *fd)
 		       : 0;
 }
 
+/* Kept, if an engine before us died before it had made the recovery area. */
+static int take_notify(struct engine *e)
+{
+	int fd = uplink_take_kept(e, LINK_KEEP_NOTIFY), r = 0;
+
+	if (fd < 0) {
+		fd = notify_open(e->spec->runtime_dir);
+		if (fd < 0)
+			return fail_path(
+				"cannot listen for notifications in", e->spec->runtime_dir, fd);
+		r = uplink_keep(e, LINK_KEEP_NOTIFY, fd);
+	}
+	notify_init(e, fd);
+	return r < 0 ? fail("cannot give the launcher the notification socket", r) : 0;
+}
+
 /* --- what both need --- */
 
 static int open_queue_of(struct engine *e, const struct spec *spec, int recorded_id)
@@ -213,6 +229,7 @@ static int make_services(struct engine *e)
 {
 	int r;
 
+	health_set_init(&e->health);
 	sink_set_init(&e->sinks, &e->loop, e->spec->log_dir, max_open_logs(), STDOUT_FILENO);
 	r = pump_set_init(&e->pumps, &e->loop);
 	command_init(e);
@@ -262,6 +279,8 @@ static int init_first(struct engine *e)
 		control = passed_judge(e, control);
 	if (r == 0 && control < 0)
 		r = listen_for_control(e, &control);
+	if (r == 0)
+		r = take_notify(e);
 	if (r != 0)
 		return r;
 	r = config_keep(e, 0, text);
@@ -269,6 +288,7 @@ static int init_first(struct engine *e)
 		r = uplink_keep(e, LINK_KEEP_LOCK, e->store.lock_fd);
 	if (r == 0)
 		r = uplink_keep(e, LINK_KEEP_CONTROL, control);
+	e->configs[0].text = TAKE_FD(text);
 	if (r == 0 && e->tree.cgroup_fd >= 0)
 		r = uplink_keep(e, LINK_KEEP_CGROUP, e->tree.cgroup_fd);
 	/* The recovery area comes last: where there is one, the rest is there as well. */
@@ -295,6 +315,9 @@ static int init_again(struct engine *e, int recovery_fd)
 	tree_init(e, uplink_take_kept(e, LINK_KEEP_CGROUP));
 	open_queue(e, e->store.area.head->queue_id);
 	r = make_services(e);
+	if (r != 0)
+		return r;
+	r = take_notify(e);
 	if (r != 0)
 		return r;
 	publish_pending(e);
@@ -326,7 +349,9 @@ int engine_init(struct engine *e, int argc, char **argv)
 	memset(e, 0, sizeof(*e));
 	e->store = (struct store)STORE_INIT;
 	e->tree.cgroup_fd = -1;
+	config_init(e);
 	events_init(e);
+	notify_init(e, -1);
 	r = uplink_init(e);
 	if (r < 0) {
 		fprintf(stderr, "supervisord-engine is started by supervisord, not by hand (%s)\n",

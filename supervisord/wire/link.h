@@ -125,6 +125,7 @@ enum link_keep {
 	/* memfds, up to CONFIG_LAST: the text in force, and those that services still go by */
 	LINK_KEEP_CONFIG,
 	LINK_KEEP_CONFIG_LAST = LINK_KEEP_CONFIG + 7, /* RECOVERY_CONFIGS of them */
+	LINK_KEEP_NOTIFY, /* the socket that services speak to */
 	LINK_KEEP_MAX = 16
 };
 
@@ -138,11 +139,13 @@ enum link_stage {
 	LINK_STAGE_CGROUP,
 	LINK_STAGE_FORK,
 	LINK_STAGE_STDIO,
-	LINK_STAGE_LIMITS, /* nice, oom-score-adj */
+	LINK_STAGE_PRIORITY, /* nice, oom-score-adj */
 	LINK_STAGE_GROUP,
 	LINK_STAGE_USER,
 	LINK_STAGE_DIRECTORY,
 	LINK_STAGE_EXEC,
+	/* Recovery areas hold these numbers: new ones come last. */
+	LINK_STAGE_LIMITS, /* resource limits */
 	LINK_STAGE_MAX
 };
 

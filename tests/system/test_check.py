@@ -31,6 +31,14 @@ BAD = {
     "two services with one log": ('service "a" {\n\tcommand = {"/bin/true"}\n}\n'
                                   'service "b" {\n\tcommand = {"/bin/true"}\n'
                                   '\tlog {\n\t\tfile = "a.log"\n\t}\n}\n', None),
+    "an unknown dependency": ('service "a" {\n\tcommand = {"/bin/true"}\n'
+                              '\trequires = {"nobody"}\n}\n', 3),
+    "a circle": ('service "a" {\n\tcommand = {"/bin/true"}\n\tafter = {"b"}\n}\n'
+                 'service "b" {\n\tcommand = {"/bin/true"}\n\twants = {"a"}\n}\n', 3),
+    "a bad regular expression": ('service "a" {\n\tcommand = {"/bin/true"}\n'
+                                 '\tready {\n\t\ton = "log:(up"\n\t}\n}\n', 4),
+    "a bad schedule": ('service "a" {\n\tcommand = {"/bin/true"}\n'
+                       '\tschedule { cron = "61 * * * *" }\n}\n', 3),
     "a missing brace": ('service "web" {\n\tcommand = {"/bin/true"}\n', None),
     "an unclosed comment": ('service "web" {\n\tcommand = {"/bin/true"}\n}\n/* and so on\n', 4),
     "an unclosed string": ('service "web" {\n\tcommand = {"/bin/true}\n}\n', None),
@@ -56,7 +64,9 @@ class Check(harness.SystemTest):
 
     def test_the_examples_are_good(self):
         paths = glob.glob(f"{EXAMPLES}/*.conf")
-        self.assertIn("container.conf", [os.path.basename(p) for p in paths])
+        names = [os.path.basename(p) for p in paths]
+        self.assertIn("container.conf", names)
+        self.assertIn("full.conf", names)
         for path in paths:
             with self.subTest(os.path.basename(path)):
                 done = subprocess.run([harness.program("SUPERVISORD"), "--check", "-c", path],

@@ -501,6 +501,35 @@ static void a_restart_takes_those_along_that_require_it(void **state _unused_)
 	has_state(&g, TOP, CORE_RUNNING);
 }
 
+/* What is decided of it meanwhile is news for those that wait for it. */
+static void the_way_out_of_its_stop_is_known_at_once(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 2, 0);
+	rig_requires(&g, WEB, DB);
+	rig_run(&g, DB);
+	rig_run(&g, WEB);
+	rig_ask(&g, DB, CORE_EVENT_STOP);
+	rig_exit(&g, WEB, 0);
+	has_state(&g, DB, CORE_STOPPING);
+	has_reason(&g, WEB, "requires 's0', which is stopping");
+	rig_ask(&g, DB, CORE_EVENT_START);
+	has_reason(&g, WEB, "waiting for 's0'");
+	start_is(&g, WEB, CORE_PENDING);
+	rig_ask(&g, DB, CORE_EVENT_STOP);
+	has_reason(&g, WEB, "requires 's0', which is stopping");
+	start_is(&g, WEB, CORE_NOT_DONE);
+	rig_ask(&g, DB, CORE_EVENT_AUTOSTART);
+	start_is(&g, WEB, CORE_PENDING);
+	rig_ask(&g, DB, CORE_EVENT_KILL);
+	start_is(&g, WEB, CORE_NOT_DONE);
+	rig_ask(&g, WEB, CORE_EVENT_START);
+	start_is(&g, WEB, CORE_PENDING);
+	rig_end(&g, DB, CORE_END_SIGNALLED, SIGKILL, false);
+	assert_true(spawned(&g, DB));
+}
+
 static void one_that_is_starting_loses_what_it_requires_too(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
@@ -610,6 +639,7 @@ int main(void)
 		cmocka_unit_test(
 			it_comes_back_by_itself_after_somebody_had_stopped_what_it_requires),
 		cmocka_unit_test(a_restart_takes_those_along_that_require_it),
+		cmocka_unit_test(the_way_out_of_its_stop_is_known_at_once),
 		cmocka_unit_test(one_that_is_starting_loses_what_it_requires_too),
 		cmocka_unit_test(a_stop_of_one_that_waits_is_the_last_word),
 		cmocka_unit_test(a_restart_by_policy_that_has_to_wait_counts_when_it_comes),

@@ -179,7 +179,7 @@ static void reach(struct rig *g, enum core_state state, enum input in)
 	}
 	has_state(g, 0, state);
 	if (in == IN_DECLINE)
-		rig_run(g, OTHER);
+		rig_ask(g, OTHER, CORE_EVENT_START);
 	if (in == IN_DUE || in == IN_SCHEDULED)
 		g->policies[0].scheduled = true;
 	if (in == IN_DUE)

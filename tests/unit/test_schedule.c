@@ -153,6 +153,22 @@ static void jitter_comes_on_top_and_moves_no_run_past_the_next(void **state)
 	follow_with_jitter(&minutes, MINUTE, DAY);
 }
 
+static void jitter_reaches_up_to_the_next_run_and_not_that_far(void **state _unused_)
+{
+	struct spec_schedule s = {.every_usec = 3, .jitter_usec = 3};
+	unsigned seen[3] = {0};
+
+	for (unsigned seed = 0; seed < 1000; seed++) {
+		struct schedule_runs runs = {0};
+		usec_t jitter = schedule_next(&s, seed, &clocks, &runs) - runs.next_usec;
+
+		assert_true(jitter < ELEMENTSOF(seen));
+		seen[jitter]++;
+	}
+	for (size_t i = 0; i < ELEMENTSOF(seen); i++)
+		assert_in_range(seen[i], 200, 500);
+}
+
 static void jitter_differs_between_services(void **state _unused_)
 {
 	struct spec_schedule s = by_cron("@daily", HOUR);
@@ -300,6 +316,7 @@ struct fixture {
 	struct service services[N_SERVICES];
 	struct service *list[N_SERVICES];
 	struct spec_service specs[N_SERVICES];
+	struct loop_timer tick; /* always due, so that no round waits */
 	unsigned n_planned;
 };
 
@@ -339,6 +356,11 @@ static void on_deadline(struct loop_timer *t)
 		s->engine, &(struct core_event){.type = CORE_EVENT_DEADLINE, .service = s->id});
 }
 
+static void on_tick(struct loop_timer *t)
+{
+	(void)t;
+}
+
 static const char *const names[N_SERVICES] = {"a", "b", "c"};
 
 static struct fixture *fixture_new(const struct core_record *records)
@@ -354,6 +376,8 @@ static struct fixture *fixture_new(const struct core_record *records)
 	e->core = core_new(N_SERVICES, 0);
 	assert_non_null(e->core);
 	assert_int_equal(schedules_init(e), 0);
+	f->tick.dispatch = on_tick;
+	assert_int_equal(loop_timer_add(&e->loop, &f->tick), 0);
 	for (uint32_t i = 0; i < N_SERVICES; i++) {
 		struct service *s = &f->services[i];
 
@@ -384,16 +408,18 @@ static void fixture_free(struct fixture *f)
 		schedule_fini(&f->services[i].schedule);
 		loop_timer_remove(&f->engine.loop, &f->services[i].timer);
 	}
+	loop_timer_remove(&f->engine.loop, &f->tick);
 	schedules_fini(&f->engine);
 	core_free(f->engine.core);
 	loop_fini(&f->engine.loop);
 	free(f);
 }
 
-/* One round of the loop at that time; there is always something due, or it would wait. */
+/* One round of the loop, that much later. */
 static void round_after(struct fixture *f, usec_t span)
 {
 	pass(span);
+	loop_timer_set(&f->engine.loop, &f->tick, clocks.monotonic_usec);
 	assert_int_equal(loop_once(&f->engine.loop), 0);
 }
 
@@ -502,16 +528,21 @@ static void the_calendar_is_watched_and_shown(void **state _unused_)
 	fixture_free(f);
 }
 
+static void next_call_fails(const char *rule)
+{
+	setenv("SUPERVISOR_FAULT", rule, 1);
+	sys_faults_init("test");
+	unsetenv("SUPERVISOR_FAULT");
+}
+
 /* The clock is set, and the timer tells it. */
 static void set_realtime(struct fixture *f, usec_t realtime)
 {
 	struct loop_source *clock = &f->engine.schedules.clock;
 
 	clocks.realtime_usec = realtime;
-	setenv("SUPERVISOR_FAULT", "test:read:1:ECANCELED", 1);
-	sys_faults_init("test");
+	next_call_fails("test:read:1:ECANCELED");
 	clock->dispatch(clock, EPOLLIN);
-	unsetenv("SUPERVISOR_FAULT");
 }
 
 static void a_clock_that_is_set_moves_the_calendar_and_nothing_else(void **state _unused_)
@@ -565,6 +596,28 @@ static void without_a_calendar_the_clock_is_not_watched_any_more(void **state _u
 	assert_int_equal(
 		schedule_next_realtime(&f->services[1]), MIDNIGHT + 12 * HOUR + 30 * MINUTE);
 	fixture_free(f);
+}
+
+static void a_calendar_is_followed_also_where_the_clock_cannot_be_watched(void **state _unused_)
+{
+	static const char *const rules[] = {"test:timerfd_create:1:EMFILE",
+		"test:epoll_ctl:1:ENOSPC", "test:timerfd_settime:1:EINVAL"};
+
+	for (size_t i = 0; i < ELEMENTSOF(rules); i++) {
+		struct fixture *f = fixture_new(NULL);
+
+		next_call_fails(rules[i]);
+		event(f, CORE_EVENT_AUTOSTART, 1);
+		round_after(f, 0);
+		assert_false(f->engine.schedules.is_watching);
+		assert_int_not_equal(record(f, 1)->due_usec, USEC_INFINITY);
+		/* It is tried again with the next run. */
+		round_after(f, record(f, 1)->due_usec - clocks.monotonic_usec);
+		run_once(f, 1);
+		round_after(f, 0);
+		assert_true(f->engine.schedules.is_watching);
+		fixture_free(f);
+	}
 }
 
 static void a_schedule_that_is_asked_for_and_stopped_is_not_planned(void **state _unused_)
@@ -749,6 +802,7 @@ int main(void)
 		cmocka_unit_test(a_last_run_in_the_future_is_none),
 		cmocka_unit_test(the_longest_period_does_not_overflow),
 		cmocka_unit_test(jitter_comes_on_top_and_moves_no_run_past_the_next),
+		cmocka_unit_test(jitter_reaches_up_to_the_next_run_and_not_that_far),
 		cmocka_unit_test(jitter_differs_between_services),
 		cmocka_unit_test(the_calendar_becomes_monotonic),
 		cmocka_unit_test(a_timer_that_comes_early_runs_nothing_twice),
@@ -767,6 +821,7 @@ int main(void)
 		cmocka_unit_test(a_clock_that_is_set_moves_the_calendar_and_nothing_else),
 		cmocka_unit_test(a_clock_set_past_a_run_makes_it_run_once),
 		cmocka_unit_test(without_a_calendar_the_clock_is_not_watched_any_more),
+		cmocka_unit_test(a_calendar_is_followed_also_where_the_clock_cannot_be_watched),
 		cmocka_unit_test(a_schedule_that_is_asked_for_and_stopped_is_not_planned),
 		cmocka_unit_test(a_service_may_go_while_its_schedule_is_to_be_planned),
 		cmocka_unit_test(another_schedule_is_planned_at_once),
