@@ -54,6 +54,14 @@ static void restart_changed(struct world *w, uint32_t i)
 		p->changed = false;
 }
 
+/* Its turn has come, and that of what it needs. */
+static void unblock(struct world *w, uint32_t i)
+{
+	struct core_event e = {.type = CORE_EVENT_UNBLOCK, .service = i};
+
+	ask_event(w, &e);
+}
+
 void bring_in_line(struct world *w)
 {
 	uint32_t order[SIM_SERVICES], n = sort_places(w, order);
@@ -72,10 +80,8 @@ void bring_in_line(struct world *w)
 			start_added(w, order[k]);
 	}
 	for (EACH_PLACE(w, i)) {
-		struct core_event e = {.type = CORE_EVENT_UNBLOCK, .service = i};
-
 		if (record_of(w, i)->why == CORE_WHY_PREDECESSOR && !w->places[i].blocked)
-			step(w, &e);
+			unblock(w, i);
 	}
 }
 
@@ -85,13 +91,12 @@ static void release_successors(struct world *w, uint32_t i)
 {
 	for (EACH_PLACE(w, k)) {
 		struct place *p = &w->places[k];
-		struct core_event e = {.type = CORE_EVENT_UNBLOCK, .service = k};
 
 		if (!p->blocked || p->predecessor != i)
 			continue;
 		p->blocked = false;
 		tell(w, "service %u: it waits no more", k);
-		step(w, &e);
+		unblock(w, k);
 	}
 }
 

@@ -51,10 +51,7 @@ static void check_links(struct world *w, uint32_t i)
 	}
 }
 
-/*
- * Who has waited in this line since before this one did, and goes on waiting in it. What is only
- * restarted keeps the slot that it had; a further run by its schedule does not.
- */
+/* Who has waited in this line since before this one did, and goes on waiting in it. */
 static bool overtakes(const struct world *w, uint32_t i, uint32_t other)
 {
 	const struct core_record *r = record_of(w, other);
@@ -64,9 +61,6 @@ static bool overtakes(const struct world *w, uint32_t i, uint32_t other)
 	if (other == i || q->in_line == 0 || q->in_line == w->n_step || r->state != CORE_WAITING ||
 		q->seen.why != r->why ||
 		q->seen.start_order != r->start_order /* it has been out of it meanwhile */)
-		return false;
-	if (r->why == CORE_WHY_POOL && is_live(&p->seen) &&
-		record_of(w, i)->why != CORE_WHY_SCHEDULE)
 		return false;
 	if (r->why == CORE_WHY_POOL)
 		return w->config.services[other].pool == pool && pool != CORE_NO_POOL &&
@@ -173,7 +167,7 @@ static void check_running(struct world *w, uint32_t i)
 static bool is_request(enum core_event_type type)
 {
 	return type == CORE_EVENT_START || type == CORE_EVENT_AUTOSTART ||
-	       type == CORE_EVENT_RESTART || type == CORE_EVENT_RESET;
+	       type == CORE_EVENT_RESTART || type == CORE_EVENT_RESET || type == CORE_EVENT_UNBLOCK;
 }
 
 /* A count that goes down was reset by a request, and one that goes up counts a start. */
