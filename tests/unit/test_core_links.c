@@ -203,6 +203,27 @@ static void one_that_takes_anothers_place_brings_up_what_it_needs_in_its_turn(vo
 	start_is(&g, WEB, CORE_PENDING);
 }
 
+/* All that a start brings up is coming, also what has not had its turn yet. */
+static void what_comes_up_together_keeps_its_own_order(void **state _unused_)
+{
+	for (int turn = 0; turn < 2; turn++) {
+		_cleanup_rig_ struct rig g;
+		uint32_t first = turn ? DB : CACHE, second = turn ? CACHE : DB;
+
+		rig_init(&g, 4, 0);
+		rig_requires(&g, TOP, DB);
+		rig_requires(&g, TOP, CACHE);
+		rig_link(&g, second, CORE_LINK_AFTER, first);
+		rig_ask(&g, TOP, CORE_EVENT_START);
+		assert_true(spawned(&g, first));
+		has_state(&g, second, CORE_WAITING);
+		rig_started(&g, first);
+		assert_true(spawned(&g, second));
+		rig_started(&g, second);
+		assert_true(spawned(&g, TOP));
+	}
+}
+
 /* --- what it waits for may fail --- */
 
 static void a_dependency_that_fails_leaves_it_stuck_and_the_request_not_done(void **state _unused_)
@@ -415,6 +436,7 @@ int main(void)
 		cmocka_unit_test(a_start_reaches_through_one_that_waits_to_be_restarted),
 		cmocka_unit_test(a_restart_of_what_is_down_brings_up_what_it_needs),
 		cmocka_unit_test(one_that_takes_anothers_place_brings_up_what_it_needs_in_its_turn),
+		cmocka_unit_test(what_comes_up_together_keeps_its_own_order),
 		cmocka_unit_test(a_dependency_that_fails_leaves_it_stuck_and_the_request_not_done),
 		cmocka_unit_test(a_dependency_in_backoff_is_waited_for),
 		cmocka_unit_test(of_several_it_names_the_one_that_nobody_brings_about),
