@@ -66,7 +66,11 @@ static int write_definition(const struct spec_service *s, char **ret_text)
 
 	rules = diff_service_rules(&n);
 	for (size_t i = 0; i < n && r == 0; i++) {
-		r = rules[i].write(&rules[i], s, s, &text);
+		/* a number that an operator has chosen goes with the name */
+		if (rules[i].is_count)
+			r = s->has_instances ? write_number(&text, s->n_configured) : 0;
+		else
+			r = rules[i].write(&rules[i], s, s, &text);
 		if (r == 0)
 			r = buf_append(&text, SIZE_MAX, "\n", 1);
 	}

@@ -49,6 +49,22 @@ static int write_codes(
 	return result < 0 ? result : buf_printf(out, "}");
 }
 
+static int write_instances(
+	const struct diff_rule *r, const void *owner, const void *other, struct buf *out)
+{
+	const struct spec_service *s = owner;
+	int result;
+
+	(void)r;
+	(void)other;
+	if (!s->has_instances)
+		return 0;
+	result = write_number(out, s->n_instances);
+	if (result == 0 && spec_is_scaled(s))
+		result = buf_printf(out, " # scaled from %u", s->n_configured);
+	return result;
+}
+
 static bool same_sink(const struct spec_log *a, const struct spec_log *b)
 {
 	return a->sink == b->sink &&
@@ -183,8 +199,8 @@ static const struct diff_rule service_rules[] = {
 	{"pid-file", RESTART, STRING, IN_SERVICE(pid_file)},
 	{"autostart", LIVE, BOOL, IN_POLICY(autostart)},
 	{"essential", LIVE, BOOL, IN_POLICY(essential)},
-	{"instances", LIVE, INT, IN_SERVICE(n_instances), SERVICE_GIVEN(has_instances),
-		.is_count = true},
+	{"instances", LIVE, .same = diff_same_int, .write = write_instances,
+		IN_SERVICE(n_instances), SERVICE_GIVEN(has_instances), .is_count = true},
 	{"directory", RESTART, STRING, IN_SERVICE(directory)},
 	{"umask", RESTART, MODE, IN_SERVICE(umask)},
 	{"user", RESTART, .same = diff_same_user, .write = diff_write_user},

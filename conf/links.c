@@ -137,16 +137,18 @@ static int tell_unknown(struct links *l, const struct value *v, bool own, const 
 static void tell_no_instance(
 	struct links *l, const struct value *v, const struct spec_service *s, const char *link)
 {
+	const char *scaled = spec_is_scaled(s) ? " (supctl scale has changed their number)" : "";
+
 	if (!s->has_instances)
 		value_error(l->b->errors, v,
 			"there is no '%.80s': service '%s' has no instances; allowed: %s", link,
 			s->name, s->name);
 	else if (s->n_instances == 0)
-		value_error(l->b->errors, v, "there is no '%.80s': service '%s' has 0 instances",
-			link, s->name);
+		value_error(l->b->errors, v, "there is no '%.80s': service '%s' has 0 instances%s",
+			link, s->name, scaled);
 	else
-		value_error(l->b->errors, v, "there is no '%.80s'; allowed: %s, or %s@1 to %s@%u",
-			link, s->name, s->name, s->name, s->n_instances);
+		value_error(l->b->errors, v, "there is no '%.80s'; allowed: %s, or %s@1 to %s@%u%s",
+			link, s->name, s->name, s->name, s->n_instances, scaled);
 }
 
 /* The nodes that a name means. 1: there are none, which was told. */

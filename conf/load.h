@@ -50,3 +50,12 @@ int conf_parse(const struct conf_sources *sources, const struct conf_context *co
 int conf_sources_write(const struct conf_sources *sources, struct buf *ret_bytes);
 int conf_sources_read(const void *data, size_t n, struct conf_sources **ret_sources);
 void conf_sources_free(struct conf_sources *sources);
+
+/*
+ * From now on they say n instances of that definition (of a spec that they, or earlier ones,
+ * came to), as long as the files say what they said then; its own number takes that back.
+ * n <= SPEC_MAX_INSTANCES; -ENOMEM, -EFBIG.
+ */
+int conf_sources_scale(struct conf_sources *s, const struct spec_service *service, unsigned n);
+/* The same for all definitions that have been scaled in a spec. */
+int conf_sources_scale_as(struct conf_sources *s, const struct spec *spec);

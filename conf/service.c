@@ -64,7 +64,7 @@ int service_check_text(struct making *m, const struct value *v, const char *text
 
 static int init_service(struct spec_service *s)
 {
-	s->n_instances = 1;
+	s->n_instances = s->n_configured = 1;
 	s->umask = 022;
 	s->reload_signal = SIGHUP;
 	s->policy = (struct spec_policy){

@@ -82,8 +82,15 @@ static int set_essential(struct making *m, const struct value *v)
 
 static int set_instances(struct making *m, const struct value *v)
 {
+	const struct source_scale *x;
+
 	m->s->has_instances =
 		convert_unsigned(m->b->errors, v, 0, SPEC_MAX_INSTANCES, &m->s->n_instances);
+	m->s->n_configured = m->s->n_instances;
+	/* The name is missing where only defaults are looked at. */
+	x = m->s->has_instances && m->s->name ? source_scale(m->b->sources, m->s->name) : NULL;
+	if (x && x->configured == m->s->n_configured)
+		m->s->n_instances = x->instances;
 	return 0;
 }
 

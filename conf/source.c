@@ -59,13 +59,17 @@ void conf_sources_free(struct conf_sources *s)
 		source_user_free(s->users[i]);
 	for (size_t i = 0; i < s->n_groups; i++)
 		free(s->groups[i].key);
+	for (size_t i = 0; i < s->n_scales; i++)
+		free(s->scales[i].name);
 	free(s->files);
 	free(s->envs);
 	free(s->users);
 	free(s->groups);
+	free(s->scales);
 	map_fini(&s->env_map);
 	map_fini(&s->user_map);
 	map_fini(&s->group_map);
+	map_fini(&s->scale_map);
 	free(s);
 }
 
@@ -155,6 +159,21 @@ int source_add_group(struct conf_sources *s, struct source_group *g)
 	return 0;
 }
 
+int source_add_scale(struct conf_sources *s, struct source_scale *x)
+{
+	int r = make_room((void **)&s->scales, s->n_scales, sizeof(*s->scales), SOURCE_MAX_SCALES);
+
+	if (r == 0)
+		r = map_put(&s->scale_map, x->name, s->n_scales);
+	if (r < 0) {
+		free(TAKE_PTR(x->name));
+		return r;
+	}
+	s->scales[s->n_scales++] = *x;
+	*x = (struct source_scale){0};
+	return 0;
+}
+
 const struct source_env *source_env(const struct conf_sources *s, const char *path)
 {
 	size_t i;
@@ -174,6 +193,48 @@ const struct source_group *source_group(const struct conf_sources *s, const char
 	size_t i;
 
 	return map_get(&s->group_map, key, &i) ? &s->groups[i] : NULL;
+}
+
+const struct source_scale *source_scale(const struct conf_sources *s, const char *name)
+{
+	size_t i;
+
+	return map_get(&s->scale_map, name, &i) ? &s->scales[i] : NULL;
+}
+
+/* One that stands there already is changed. */
+static int set_scale(
+	struct conf_sources *s, const char *name, unsigned instances, unsigned configured)
+{
+	struct source_scale x = {strdup(name), instances, configured};
+	size_t i;
+
+	if (!x.name)
+		return -ENOMEM;
+	if (!map_get(&s->scale_map, name, &i))
+		return source_add_scale(s, &x);
+	free(x.name);
+	s->scales[i].instances = instances;
+	s->scales[i].configured = configured;
+	return 0;
+}
+
+int conf_sources_scale(struct conf_sources *s, const struct spec_service *service, unsigned n)
+{
+	return set_scale(s, service->name, n, service->n_configured);
+}
+
+int conf_sources_scale_as(struct conf_sources *s, const struct spec *spec)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < spec->n_services && r == 0; i++) {
+		const struct spec_service *x = &spec->services[i];
+
+		if (spec_is_scaled(x))
+			r = set_scale(s, x->name, x->n_instances, x->n_configured);
+	}
+	return r;
 }
 
 int source_from_text(

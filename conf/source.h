@@ -13,6 +13,7 @@
 #define SOURCE_MAX_ENV	    20000 /* env-files */
 #define SOURCE_MAX_NAMES    20000 /* users; groups */
 #define SOURCE_MAX_GROUPS   65536 /* of one user: NGROUPS_MAX */
+#define SOURCE_MAX_SCALES   SPEC_MAX_SERVICES
 #define SOURCE_MAX_DEPTH    16 /* of includes in includes */
 #define SOURCE_NO_PARENT    UINT32_MAX
 
@@ -48,6 +49,12 @@ struct source_group {
 	gid_t gid;
 };
 
+/* So many instances of a definition, while its files say `configured`. */
+struct source_scale {
+	char *name;
+	uint32_t instances, configured;
+};
+
 struct conf_sources {
 	uid_t uid; /* who supervisord was when they were read */
 	gid_t gid;
@@ -59,7 +66,9 @@ struct conf_sources {
 	size_t n_users;
 	struct source_group *groups;
 	size_t n_groups;
-	struct map env_map, user_map, group_map;
+	struct source_scale *scales;
+	size_t n_scales;
+	struct map env_map, user_map, group_map, scale_map;
 	size_t total_bytes;
 };
 
@@ -77,11 +86,13 @@ int source_add_file(struct conf_sources *s, struct source_file *f);
 int source_add_env(struct conf_sources *s, struct source_env *e);
 int source_add_user(struct conf_sources *s, struct source_user *u);
 int source_add_group(struct conf_sources *s, struct source_group *g);
+int source_add_scale(struct conf_sources *s, struct source_scale *x);
 
 /* NULL where the sources don't know it. Valid until the next one is added. */
 const struct source_env *source_env(const struct conf_sources *s, const char *path);
 const struct source_user *source_user(const struct conf_sources *s, const char *key);
 const struct source_group *source_group(const struct conf_sources *s, const char *key);
+const struct source_scale *source_scale(const struct conf_sources *s, const char *name);
 
 void source_user_free(struct source_user *u);
 

@@ -16,7 +16,7 @@
 #include "conf/source.h"
 
 #define MAGIC	   UINT32_C(0x666e6f63) /* "conf" */
-#define VERSION	   1
+#define VERSION	   2
 #define NO_STRING  UINT32_MAX
 #define MAX_STRING (SOURCE_MAX_FILE)
 
@@ -92,6 +92,16 @@ static void put_names(struct writer *w, const struct conf_sources *s)
 	}
 }
 
+static void put_scales(struct writer *w, const struct conf_sources *s)
+{
+	put_number(w, (uint32_t)s->n_scales);
+	for (size_t i = 0; i < s->n_scales; i++) {
+		put_string(w, s->scales[i].name);
+		put_number(w, s->scales[i].instances);
+		put_number(w, s->scales[i].configured);
+	}
+}
+
 int conf_sources_write(const struct conf_sources *s, struct buf *ret_bytes)
 {
 	struct writer w = {0};
@@ -102,6 +112,7 @@ int conf_sources_write(const struct conf_sources *s, struct buf *ret_bytes)
 	put_number(&w, s->gid);
 	put_files(&w, s);
 	put_names(&w, s);
+	put_scales(&w, s);
 	if (w.error < 0) {
 		buf_fini(&w.b);
 		return w.error;
@@ -306,6 +317,24 @@ static void get_names(struct reader *r, struct conf_sources *s)
 	}
 }
 
+static void get_scales(struct reader *r, struct conf_sources *s)
+{
+	uint32_t n = get_count(r, 12);
+
+	for (uint32_t i = 0; i < n && r->error == 0; i++) {
+		struct source_scale x = {.name = get_key(r)};
+
+		x.instances = get_number(r);
+		x.configured = get_number(r);
+		if (x.instances > SPEC_MAX_INSTANCES || x.configured > SPEC_MAX_INSTANCES)
+			take(r, -EBADMSG);
+		if (r->error < 0)
+			free(x.name);
+		else
+			take(r, source_add_scale(s, &x));
+	}
+}
+
 int conf_sources_read(const void *data, size_t n, struct conf_sources **ret_sources)
 {
 	struct reader r = {.p = data, .left = n};
@@ -320,6 +349,7 @@ int conf_sources_read(const void *data, size_t n, struct conf_sources **ret_sour
 	get_files(&r, s);
 	get_envs(&r, s);
 	get_names(&r, s);
+	get_scales(&r, s);
 	if (r.left > 0)
 		take(&r, -EBADMSG);
 	if (r.error < 0) {

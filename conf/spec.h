@@ -204,6 +204,7 @@ struct spec_service {
 
 	bool has_instances;
 	unsigned n_instances; /* 1 without instances; 0 is allowed with them */
+	unsigned n_configured; /* the same, as the files say: an operator may have scaled it */
 
 	struct spec_policy policy;
 
@@ -300,6 +301,12 @@ const char *spec_instance_name(const struct spec_service *s, unsigned instance,
  * other % stays. NULL for lack of memory; the caller frees.
  */
 char *spec_expand(const char *text, const struct spec_service *s, unsigned instance);
+
+/* An operator has chosen another number of instances than the files give. */
+static inline bool spec_is_scaled(const struct spec_service *s)
+{
+	return s->n_instances != s->n_configured;
+}
 
 /* Is there such a command? */
 static inline bool spec_has_hook(const struct spec_policy *p, enum spec_hook h)

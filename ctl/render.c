@@ -160,6 +160,7 @@ int render_reason(json_t *service, struct buf *out)
 {
 	const char *reason = render_string(service, "reason");
 	int64_t next = render_integer(service, "next_start_ms", -1);
+	bool is_again = strcmp(render_string(service, "state"), "backoff") == 0;
 	char span[USEC_SPAN_SIZE];
 	int r = buf_append(out, SIZE_MAX, reason, strlen(reason));
 
@@ -169,7 +170,8 @@ int render_reason(json_t *service, struct buf *out)
 	next = MIN_OF(next, INT64_MAX / (int64_t)USEC_PER_MSEC - 999);
 	if (next >= 1000)
 		next = (next + 999) / 1000 * 1000;
-	return buf_printf(out, "%sstarts again in %s", *reason != '\0' ? "; " : "",
+	return buf_printf(out, "%s%s in %s", *reason != '\0' ? "; " : "",
+		is_again ? "starts again" : "next run",
 		usec_span((usec_t)next * USEC_PER_MSEC, span));
 }
 

@@ -54,7 +54,7 @@ int table_render(const struct table *t, const struct term *term, struct buf *out
 const char *render_string(json_t *object, const char *key);
 int64_t render_integer(json_t *object, const char *key, int64_t otherwise);
 
-/* Appends "reason", and when the service starts again. -ENOMEM. */
+/* Appends "reason", and when the service starts again, or runs next. -ENOMEM. */
 int render_reason(json_t *service, struct buf *out);
 
 /* "0", "999", "1.2K", "3.4M": bytes for people. */

@@ -138,6 +138,34 @@ static void add_checks(struct page *p, json_t *reply)
 	}
 }
 
+static void add_span(struct page *p, const char *before, int64_t msec)
+{
+	char span[USEC_SPAN_SIZE];
+
+	value_printf(p, "%s%s", before, usec_span((usec_t)msec * USEC_PER_MSEC, span));
+}
+
+/* When it runs, in the words of the configuration. */
+static void add_schedule(struct page *p, json_t *reply)
+{
+	json_t *schedule = json_object_get(reply, "schedule");
+	int64_t every = render_integer(schedule, "every_ms", 0);
+	int64_t jitter = render_integer(schedule, "jitter_ms", 0);
+	const char *next = render_string(schedule, "next_run");
+
+	if (!json_is_object(schedule))
+		return;
+	if (every > 0)
+		add_span(p, "every ", every);
+	else
+		value_printf(p, "%s", render_string(schedule, "cron"));
+	if (jitter > 0)
+		add_span(p, ", jitter ", jitter);
+	value_printf(p, ", overlap %s", render_string(schedule, "overlap"));
+	add_value(p, "schedule", "");
+	add_text(p, "next run", *next != '\0' ? next : "none");
+}
+
 /* The last ends, the newest first. */
 static void add_ends(struct page *p, json_t *reply)
 {
@@ -200,7 +228,8 @@ static void add_ids(struct page *p, json_t *reply)
 /* The keys that were given, but for those which have lines of their own. */
 static void add_settings(struct page *p, json_t *reply)
 {
-	static const char *const told[] = {"command", "type", "directory", "user", "groups"};
+	static const char *const told[] = {"command", "type", "directory", "user", "groups",
+		"schedule.every", "schedule.cron", "schedule.jitter", "schedule.overlap"};
 	json_t *setting;
 	bool first = true;
 	size_t i;
@@ -360,6 +389,7 @@ int show_render(json_t *reply, const struct term *term, struct buf *out)
 	value_printf(&p, "%s", render_string(service, "name"));
 	add_value(&p, "name", RENDER_BOLD);
 	add_state(&p, service);
+	add_schedule(&p, reply);
 	add_pending(&p, reply);
 	add_checks(&p, reply);
 	add_ends(&p, reply);

@@ -291,6 +291,11 @@ int sys_waitid(idtype_t type, id_t id, siginfo_t *ret_info, int options, struct 
 	SYS_RETURN(int, "waitid", syscall(SYS_waitid, type, id, ret_info, options, ret_usage));
 }
 
+int sys_prlimit(pid_t pid, int resource, const struct rlimit *limit)
+{
+	SYS_RETURN(int, "prlimit", prlimit(pid, (__rlimit_resource_t)resource, limit, NULL));
+}
+
 int sys_kill(pid_t pid, int signo)
 {
 	SYS_RETURN(int, "kill", kill(pid, signo));

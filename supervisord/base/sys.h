@@ -64,6 +64,7 @@ int sys_mmap(size_t n, int protection, int flags, int fd, off_t offset, void **r
 int sys_munmap(void *address, size_t n);
 int sys_mremap(void *address, size_t n, size_t n_new, void **ret_address);
 pid_t sys_fork(void);
+int sys_prlimit(pid_t pid, int resource, const struct rlimit *limit);
 int sys_epoll_create(void);
 int sys_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
 int sys_epoll_wait(int epoll, struct epoll_event *events, int n, int timeout_msec);

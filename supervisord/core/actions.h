@@ -18,6 +18,7 @@ bool signal_main(struct step *s); /* an operator's */
 bool scheduled(struct step *s);
 bool extend(struct step *s);
 bool main_changed(struct step *s);
+bool main_changed_stopping(struct step *s);
 
 /* What those share with the others: who asked, and what is wanted. */
 enum core_why asker(const struct step *s, enum core_why by_operator);
@@ -69,6 +70,7 @@ bool end_leftovers(struct step *s);
 bool wait_for_tree(struct step *s);
 bool start_timeout(struct step *s);
 bool watchdog(struct step *s);
+bool trigger(struct step *s);
 bool unhealthy(struct step *s);
 bool stop_timeout(struct step *s);
 bool due_running(struct step *s);

@@ -548,6 +548,8 @@ enum core_outcome core_judge(
 			return CORE_NOT_DONE;
 		if (r->generation > before)
 			return judge_up(&c->slots[service]);
+		if (r->state == CORE_WAITING && r->why == CORE_WHY_SCHEDULE)
+			return CORE_DONE; /* by an engine that did not see it run */
 		if (!r->desired_up || (r->state != CORE_STOPPING && r->state != CORE_WAITING))
 			return CORE_NOT_DONE;
 		return c->slots[service].stuck ? CORE_NOT_DONE : CORE_PENDING;

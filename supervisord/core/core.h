@@ -59,6 +59,7 @@ enum core_cause {
 	CORE_CAUSE_UNHEALTHY,
 	CORE_CAUSE_PRE_START, /* that hook has failed */
 	CORE_CAUSE_NO_MAIN, /* forking: ended well, but left no main process behind */
+	CORE_CAUSE_TRIGGER, /* it said itself that it hangs */
 	CORE_CAUSE_MAX
 };
 
@@ -294,6 +295,13 @@ void core_set_graph(struct core *c, struct core_graph *g);
  * To be started in this order, and stopped in the opposite one.
  */
 uint32_t core_rank(const struct core *c, uint32_t service);
+
+/*
+ * The i-th link of a service to what it depends on or conflicts with; up: from who depends on
+ * it. False: it has no more.
+ */
+bool core_link(const struct core *c, uint32_t service, bool up, uint32_t i,
+	struct core_link *ret_link);
 
 /* Room for n services; NULL for lack of memory. max_starting: 0 for no limit. */
 struct core *core_new(uint32_t n_services, unsigned max_starting);

@@ -90,7 +90,8 @@ bool done_failed(struct step *s)
 	bool wanted = restart_is_wanted(s->slot->policy, r);
 	bool queued = r->queued && !s->core->ending;
 
-	note_final_end(s);
+	if (!queued) /* else it is not over yet */
+		note_final_end(s);
 	/* an end that policy would restart fails only because of the limit */
 	enter(s, CORE_FAILED, wanted ? CORE_WHY_GAVE_UP : CORE_WHY_ENDED);
 	r->queued = false;

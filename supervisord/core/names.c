@@ -164,6 +164,8 @@ static const char *cause_text(
 	case CORE_CAUSE_WATCHDOG:
 		usec_span(s->policy->watchdog_usec, span);
 		return "gave no sign of life for ";
+	case CORE_CAUSE_TRIGGER:
+		return "said that it hangs";
 	case CORE_CAUSE_UNHEALTHY:
 		return "unhealthy";
 	case CORE_CAUSE_PRE_START:
@@ -180,11 +182,14 @@ static const char *cause_text(
 /* How a run ended: by a cause of ours, and then as its process made of that. */
 static void put_how(const struct telling *t, enum core_cause cause)
 {
+	const struct core_record *r = &t->slot->record;
 	char span[USEC_SPAN_SIZE] = "";
 	const char *text = cause_text(t->slot, cause, span);
 
 	put(t->text, "%s%s", text, span);
-	if (cause != CORE_CAUSE_NONE && t->slot->record.end != CORE_END_NONE)
+	if (r->state == CORE_STOPPING && !r->main_ended)
+		return; /* the end that is known is that of the run before */
+	if (cause != CORE_CAUSE_NONE && r->end != CORE_END_NONE)
 		put(t->text, ", ");
 	put_end(t);
 }

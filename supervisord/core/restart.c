@@ -54,6 +54,7 @@ static bool is_abnormal(const struct core_record *r)
 	switch ((enum core_cause)r->cause) {
 	case CORE_CAUSE_START_TIMEOUT:
 	case CORE_CAUSE_WATCHDOG:
+	case CORE_CAUSE_TRIGGER:
 	case CORE_CAUSE_UNHEALTHY:
 		return true;
 	case CORE_CAUSE_PRE_START:

@@ -42,14 +42,17 @@ void look_up(struct core *c, uint32_t i)
 
 void look_around(struct core *c, uint32_t i, enum core_state from, enum core_state to)
 {
-	bool gone = core_is_live_state(from) && !core_is_live_state(to);
+	bool comes_or_goes = core_is_live_state(from) != core_is_live_state(to);
 
 	if (from == to)
 		return;
 	look_up(c, i);
-	if (!gone && from != CORE_STOPPING && to != CORE_STOPPING)
+	if (!comes_or_goes && from != CORE_STOPPING && to != CORE_STOPPING)
 		return;
-	/* those that wait for it to be gone: to stop themselves, or, in a conflict, to start */
+	/*
+	 * Those that wait for it to be gone: to stop themselves, or, in a conflict, to start. And
+	 * those in a conflict that wait for something else, and have less to hope for now.
+	 */
 	graph_foreach (c->graph, down, i, e)
 		look(c, e->other);
 }
@@ -226,10 +229,11 @@ static void look_at_waiting(struct core *c, uint32_t i, usec_t now)
 		break;
 	}
 	b = find_blocker(c, i, false);
-	/* who stands in a line is called when it is its turn */
+	/* who stands in a line is called when it is its turn; one of no pool stands in none */
 	if (b.why == s->record.why && b.service == s->record.blocker && b.stuck == s->stuck)
 		return;
-	if ((s->record.why == CORE_WHY_POOL || s->record.why == CORE_WHY_SLOT) &&
+	if ((s->record.why == CORE_WHY_SLOT ||
+		    (s->record.why == CORE_WHY_POOL && graph_pool(c, i))) &&
 		(b.why == CORE_WHY_POOL || b.why == CORE_WHY_SLOT))
 		return;
 	core_move(c, i, IN_GO, NO_SERVICE, now);

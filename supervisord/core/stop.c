@@ -78,6 +78,11 @@ static bool begin_any(struct step *s, enum core_then then, enum core_why why)
 	struct core_record *r = &s->slot->record;
 	bool hook_only = r->phase == CORE_PHASE_PRE_START;
 
+	if (r->phase == CORE_PHASE_FORKED && r->main_ended && why != CORE_WHY_LEFTOVERS) {
+		r->end =
+			CORE_END_NONE; /* of this run there will be none; that was the last one's */
+		r->end_status = 0;
+	}
 	enter(s, CORE_STOPPING, why);
 	r->then = (uint8_t)then;
 	r->killed = false;
@@ -310,12 +315,27 @@ bool start_timeout(struct step *s)
 	return true;
 }
 
-bool watchdog(struct step *s)
+static bool hangs(struct step *s, enum core_cause cause)
 {
-	enum core_then then = fail(s, CORE_CAUSE_WATCHDOG);
+	enum core_then then = fail(s, cause);
 
 	begin_abort(s, then, CORE_WHY_CAUSE, SIGABRT_NUMBER);
 	return true;
+}
+
+bool watchdog(struct step *s)
+{
+	if (s->slot->policy->watchdog_usec == 0) { /* not any more */
+		s->slot->record.deadline_usec = USEC_INFINITY;
+		change(s, 0);
+		return true;
+	}
+	return hangs(s, CORE_CAUSE_WATCHDOG);
+}
+
+bool trigger(struct step *s)
+{
+	return hangs(s, CORE_CAUSE_TRIGGER);
 }
 
 bool unhealthy(struct step *s)

@@ -66,7 +66,7 @@ void engine_signal(struct engine *e, int signo, int pid, unsigned uid)
 		break;
 	case SIGHUP:
 		log_info("signal HUP from pid %d, uid %u: reloading the configuration", pid, uid);
-		reload_apply(e, NULL, false, 0);
+		reload_apply(e, NULL, false, false, 0);
 		break;
 	default:
 		break;
@@ -135,9 +135,9 @@ static void redo(struct engine *e, struct service *s)
 	const struct core_record *r = core_record(e->core, s->id);
 	enum core_state state = (enum core_state)r->state;
 
+	hooks_resume(s);
 	if (state != CORE_STARTING && state != CORE_RUNNING && state != CORE_STOPPING)
 		return;
-	hooks_resume(s);
 	if (r->phase == CORE_PHASE_PRE_START || r->phase == CORE_PHASE_CANCELLED ||
 		r->phase == CORE_PHASE_POST_STOP)
 		return; /* there is no process: its hook is all there is */

@@ -47,6 +47,7 @@ struct stream {
 /* A configuration that services go by: the one in force, or one that they are leaving. */
 struct config {
 	struct spec *spec; /* owned; NULL: not in use */
+	int text; /* owned: the sources of the one in force, in a memfd; else -1 */
 	uint32_t n_users; /* services that go by it, now or from their next generation on */
 };
 
@@ -86,6 +87,7 @@ struct service {
 	/* The real clock when the state was entered, and when the process was started. */
 	usec_t since_realtime_usec, started_realtime_usec;
 	uint64_t cgroup_generation; /* names its cgroup, see tree_cgroup_name() */
+	bool rlimits_due; /* they have changed while the process was being started */
 	bool lacks_pipes; /* they did not arrive for want of descriptors */
 	bool cgroup_spent; /* was killed as a whole: not to be used again */
 	pid_t main_pid; /* of this or the last generation: also the id of its session */

@@ -164,6 +164,18 @@ void service_adopt_later(struct service *s, const struct spec_service *spec, uin
 		core_set_next_policy(e->core, s->id, &spec->policy);
 }
 
+bool service_is_stale(const struct service *s)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+
+	return s->next && !s->undecided && (r->state == CORE_STARTING || r->state == CORE_RUNNING);
+}
+
+const struct spec_service *service_definition(const struct service *s)
+{
+	return s->next ? s->next : s->spec;
+}
+
 int service_new(struct engine *e, uint32_t id, const struct spec_service *spec, unsigned instance,
 	uint8_t config, struct service **ret_service)
 {
@@ -326,7 +338,7 @@ static const char *name_of(const void *userdata, uint32_t id)
 static const char *pool_of(const void *userdata, uint32_t id)
 {
 	const struct service *s = services_by_id(userdata, id);
-	const struct spec_service *spec = s && s->next ? s->next : s ? s->spec : NULL;
+	const struct spec_service *spec = s ? service_definition(s) : NULL;
 
 	return spec && spec->pool ? spec->pool : "";
 }

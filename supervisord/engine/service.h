@@ -23,6 +23,14 @@ void service_adopt(struct service *s, const struct spec_service *spec, uint8_t c
 /* The same, as soon as its generation is over: perform.c sees to that. */
 void service_adopt_later(struct service *s, const struct spec_service *spec, uint8_t config);
 
+/*
+ * Its process was started by an older definition than the one in force, and goes on: somebody
+ * wanted no restart.
+ */
+bool service_is_stale(const struct service *s);
+/* What the configuration in force says of it, whatever its process goes by. */
+const struct spec_service *service_definition(const struct service *s);
+
 /* A generation of it was begun; what is told of the last one is not empty. */
 bool service_has_run(const struct service *s);
 

@@ -288,6 +288,7 @@ static int init_first(struct engine *e)
 		r = uplink_keep(e, LINK_KEEP_LOCK, e->store.lock_fd);
 	if (r == 0)
 		r = uplink_keep(e, LINK_KEEP_CONTROL, control);
+	e->configs[0].text = TAKE_FD(text);
 	if (r == 0 && e->tree.cgroup_fd >= 0)
 		r = uplink_keep(e, LINK_KEEP_CGROUP, e->tree.cgroup_fd);
 	/* The recovery area comes last: where there is one, the rest is there as well. */
@@ -348,6 +349,7 @@ int engine_init(struct engine *e, int argc, char **argv)
 	memset(e, 0, sizeof(*e));
 	e->store = (struct store)STORE_INIT;
 	e->tree.cgroup_fd = -1;
+	config_init(e);
 	events_init(e);
 	notify_init(e, -1);
 	r = uplink_init(e);

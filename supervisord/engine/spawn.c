@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/sys.h"
 #include "engine/privilege.h"
+#include "engine/rlimits.h"
 #include "engine/service.h"
 #include "wire/plan.h"
 
@@ -308,6 +309,7 @@ static int encode(const struct service *s, char *const *argv, char *const *envp,
 	char *path = find_program(argv[0], envp);
 	_cleanup_free_
 	char *directory = spec_expand(spec->directory, spec, s->instance);
+	struct plan_limit limits[SPEC_LIMIT_MAX];
 	struct plan plan = {
 		.flags = pipes,
 		.uid = spec->identity.uid,
@@ -318,6 +320,8 @@ static int encode(const struct service *s, char *const *argv, char *const *envp,
 		.nice = spec->nice,
 		.oom_score_adj = spec->oom_score_adj,
 		.ready_fd = pipes & PLAN_READY_FD ? (uint32_t)spec->ready_fd : 0,
+		.limits = limits,
+		.n_limits = rlimits_list(spec, limits),
 		.path = path,
 		.directory = directory,
 		.cgroup = cgroup,

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "engine/engine.h"
+#include "engine/rlimits.h"
 #include "engine/service.h"
 #include "engine/services.h"
 #include "engine/spawn.h"
@@ -276,6 +277,7 @@ static void on_started(
 		service_take_ready_fd(s, fds[--n_fds]);
 	service_take_pipes(s, fds, n_fds);
 	engine_event(e, &event);
+	rlimits_started(s);
 	if (adopted)
 		mainpid_found(s);
 }

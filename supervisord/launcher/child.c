@@ -188,20 +188,36 @@ _child_ static long set_oom_score_adj(int value)
 	return r;
 }
 
+_child_ static void set_priority(const struct child *c, int error_fd)
+{
+	const struct plan_head *h = c->plan.head;
+	long r;
+
+	CALL(umask, h->umask, 0, 0, 0);
+	if (h->flags & PLAN_SET_NICE) {
+		r = CALL(setpriority, PRIO_PROCESS, 0, h->nice, 0);
+		if (r < 0)
+			fail(error_fd, LINK_STAGE_PRIORITY, r);
+	}
+	if (h->flags & PLAN_SET_OOM) {
+		r = set_oom_score_adj(h->oom_score_adj);
+		if (r < 0)
+			fail(error_fd, LINK_STAGE_PRIORITY, r);
+	}
+}
+
 _child_ static void set_limits(const struct child *c, int error_fd)
 {
 	const struct plan_head *h = c->plan.head;
 	long r;
 
-	CALL(prlimit64, 0, RLIMIT_NOFILE, c->nofile, 0); /* lowering it cannot fail */
-	CALL(umask, h->umask, 0, 0, 0);
-	if (h->flags & PLAN_SET_NICE) {
-		r = CALL(setpriority, PRIO_PROCESS, 0, h->nice, 0);
-		if (r < 0)
-			fail(error_fd, LINK_STAGE_LIMITS, r);
-	}
-	if (h->flags & PLAN_SET_OOM) {
-		r = set_oom_score_adj(h->oom_score_adj);
+	/* What supervisord was started with, and not what it needs itself. Lowering can't fail. */
+	CALL(prlimit64, 0, RLIMIT_NOFILE, c->nofile, 0);
+	for (uint32_t i = 0; i < h->n_limits; i++) {
+		const struct plan_limit *l = &c->plan.limits[i];
+
+		/* soft and hard are laid out as the kernel's struct rlimit64 */
+		r = CALL(prlimit64, 0, l->resource, &l->soft, 0);
 		if (r < 0)
 			fail(error_fd, LINK_STAGE_LIMITS, r);
 	}
@@ -238,6 +254,7 @@ _child_ void child_run(const struct child *c)
 	if (r < 0)
 		fail(c->error_fd, LINK_STAGE_STDIO, r);
 	reset_dispositions();
+	set_priority(c, error_fd);
 	set_limits(c, error_fd);
 	if (c->plan.head->flags & PLAN_SET_IDS)
 		set_ids(c, error_fd);

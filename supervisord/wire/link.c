@@ -72,11 +72,12 @@ static const char *const stage_names[LINK_STAGE_MAX] = {
 	[LINK_STAGE_CGROUP] = "cannot place it in its cgroup",
 	[LINK_STAGE_FORK] = "cannot fork",
 	[LINK_STAGE_STDIO] = "cannot connect its stdin, stdout and stderr",
-	[LINK_STAGE_LIMITS] = "cannot set its nice or oom-score-adj",
+	[LINK_STAGE_PRIORITY] = "cannot set its nice or oom-score-adj",
 	[LINK_STAGE_GROUP] = "cannot change to its groups",
 	[LINK_STAGE_USER] = "cannot change to its user",
 	[LINK_STAGE_DIRECTORY] = "cannot change to its directory",
 	[LINK_STAGE_EXEC] = "cannot execute",
+	[LINK_STAGE_LIMITS] = "cannot set its resource limits",
 };
 
 static bool exit_is_valid(const struct link_message *m)

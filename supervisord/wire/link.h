@@ -139,11 +139,13 @@ enum link_stage {
 	LINK_STAGE_CGROUP,
 	LINK_STAGE_FORK,
 	LINK_STAGE_STDIO,
-	LINK_STAGE_LIMITS, /* nice, oom-score-adj */
+	LINK_STAGE_PRIORITY, /* nice, oom-score-adj */
 	LINK_STAGE_GROUP,
 	LINK_STAGE_USER,
 	LINK_STAGE_DIRECTORY,
 	LINK_STAGE_EXEC,
+	/* Recovery areas hold these numbers: new ones come last. */
+	LINK_STAGE_LIMITS, /* resource limits */
 	LINK_STAGE_MAX
 };
 

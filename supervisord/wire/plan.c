@@ -1,5 +1,5 @@
 /*
- * The flat form of a plan is canonical: head, groups, argv, envp, then the strings in a
+ * The flat form of a plan is canonical: head, limits, groups, argv, envp, then the strings in a
  * fixed order, each right behind the one before it, nothing left over. So decoding is
  * one walk from start to end with a cursor, and no two parts can overlap, which matters
  * because plan_open() writes pointers over the offsets it has just read.
@@ -16,6 +16,7 @@
 #include "base/macro.h"
 
 _Static_assert(sizeof(struct plan_head) % 8 == 0, "what follows the head is aligned");
+_Static_assert(sizeof(struct plan_limit) == 24, "it has no holes");
 
 #define MAX_CGROUP_NAME 255
 
@@ -73,6 +74,7 @@ int plan_encode(const struct plan *p, void **ret_data, size_t *ret_size)
 		.nice = p->nice,
 		.oom_score_adj = p->oom_score_adj,
 		.ready_fd = p->ready_fd,
+		.n_limits = p->n_limits,
 	};
 	const char *cgroup = p->cgroup ? p->cgroup : "";
 	const char *directory = p->directory ? p->directory : "";
@@ -81,7 +83,7 @@ int plan_encode(const struct plan *p, void **ret_data, size_t *ret_size)
 	char *data;
 	int r;
 
-	if (p->n_groups > PLAN_MAX_GROUPS)
+	if (p->n_groups > PLAN_MAX_GROUPS || p->n_limits > PLAN_MAX_LIMITS)
 		return -E2BIG;
 	r = measure(p->argv, &h.n_argv, &strings);
 	if (r < 0)
@@ -89,7 +91,7 @@ int plan_encode(const struct plan *p, void **ret_data, size_t *ret_size)
 	r = measure(p->envp, &h.n_envp, &strings);
 	if (r < 0)
 		return r;
-	h.groups_offset = sizeof(h);
+	h.groups_offset = (uint32_t)(sizeof(h) + h.n_limits * sizeof(*p->limits));
 	h.argv_offset = (uint32_t)align8(h.groups_offset + 4 * (uint64_t)h.n_groups);
 	h.envp_offset = h.argv_offset + 8 * (h.n_argv + 1);
 	cursor = h.envp_offset + 8 * (h.n_envp + 1);
@@ -101,6 +103,8 @@ int plan_encode(const struct plan *p, void **ret_data, size_t *ret_size)
 	data = calloc(1, size);
 	if (!data)
 		return -ENOMEM;
+	if (p->n_limits > 0)
+		memcpy(data + sizeof(h), p->limits, h.n_limits * sizeof(*p->limits));
 	if (p->n_groups > 0)
 		memcpy(data + h.groups_offset, p->groups, 4 * (size_t)p->n_groups);
 	h.path_offset = put_string(data, &cursor, p->path);
@@ -123,16 +127,17 @@ static bool ready_fd_is_valid(const struct plan_head *h)
 
 static bool head_is_valid(const struct plan_head *h, size_t size)
 {
-	uint64_t argv = align8(sizeof(*h) + 4 * (uint64_t)h->n_groups);
+	uint64_t groups = sizeof(*h) + (uint64_t)h->n_limits * sizeof(struct plan_limit);
+	uint64_t argv = align8(groups + 4 * (uint64_t)h->n_groups);
 	uint64_t envp = argv + 8 * ((uint64_t)h->n_argv + 1);
 	uint64_t strings = envp + 8 * ((uint64_t)h->n_envp + 1);
 
 	if (h->size != size || (h->flags & ~(uint32_t)PLAN_FLAGS_ALL))
 		return false;
-	if (h->n_groups > PLAN_MAX_GROUPS || h->n_argv > PLAN_MAX_ARGS ||
-		h->n_envp > PLAN_MAX_ARGS || h->n_argv == 0)
+	if (h->n_limits > PLAN_MAX_LIMITS || h->n_groups > PLAN_MAX_GROUPS ||
+		h->n_argv > PLAN_MAX_ARGS || h->n_envp > PLAN_MAX_ARGS || h->n_argv == 0)
 		return false;
-	if (h->groups_offset != sizeof(*h) || h->argv_offset != argv || h->envp_offset != envp)
+	if (h->groups_offset != groups || h->argv_offset != argv || h->envp_offset != envp)
 		return false;
 	/* -1 means "leave it as it is" to setresuid(): never let that through. */
 	if ((h->flags & PLAN_SET_IDS) && (h->uid == UINT32_MAX || h->gid == UINT32_MAX))
@@ -141,7 +146,20 @@ static bool head_is_valid(const struct plan_head *h, size_t size)
 		return false;
 	if (h->oom_score_adj < -1000 || h->oom_score_adj > 1000)
 		return false;
-	return ready_fd_is_valid(h) && h->reserved == 0 && strings < size;
+	return ready_fd_is_valid(h) && strings < size;
+}
+
+static bool limits_are_valid(const struct plan_limit *limits, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		const struct plan_limit *l = &limits[i];
+
+		if (l->resource >= PLAN_MAX_LIMITS || l->reserved != 0 || l->soft > l->hard)
+			return false;
+		if (i > 0 && l->resource <= limits[i - 1].resource)
+			return false;
+	}
+	return true;
 }
 
 /* The string that must start at the cursor; moves the cursor behind it. NULL: malformed. */
@@ -197,6 +215,9 @@ int plan_open(void *data, size_t size, struct plan_view *ret_view)
 	if (h->version != PLAN_VERSION)
 		return -EPROTONOSUPPORT;
 	if (!head_is_valid(h, size))
+		return -EBADMSG;
+	v.limits = (const struct plan_limit *)(const void *)(h + 1);
+	if (!limits_are_valid(v.limits, h->n_limits))
 		return -EBADMSG;
 	v.groups = (const uint32_t *)(const void *)((char *)data + h->groups_offset);
 	for (uint32_t i = 0; i < h->n_groups; i++)

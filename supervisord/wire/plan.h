@@ -19,6 +19,8 @@
 #define PLAN_MAX_GROUPS 1024
 #define PLAN_MAX_ARGS	65536
 
+#define PLAN_MAX_LIMITS 16
+
 /* Where a service may want the descriptor that it tells its readiness by. */
 #define PLAN_MIN_READY_FD 3
 #define PLAN_MAX_READY_FD 1023
@@ -33,7 +35,17 @@ enum plan_flags {
 	PLAN_FLAGS_ALL = (1 << 6) - 1
 };
 
-/* The head of a plan; the rest follows it. All offsets are from the head's start. */
+/* As setrlimit() has them; UINT64_MAX: none. */
+struct plan_limit {
+	uint32_t resource;
+	uint32_t reserved; /* 0 */
+	uint64_t soft, hard;
+};
+
+/*
+ * The head of a plan; n_limits limits, by ascending resource, stand right behind it, and then
+ * the rest. All offsets are from the head's start.
+ */
 struct plan_head {
 	uint32_t magic, version;
 	uint32_t size; /* of the whole plan */
@@ -47,7 +59,7 @@ struct plan_head {
 	uint32_t n_argv, argv_offset; /* n_argv uint64_t offsets and a 0; 8-aligned */
 	uint32_t n_envp, envp_offset;
 	uint32_t ready_fd; /* with PLAN_READY_FD; else 0 */
-	uint32_t reserved; /* 0 */
+	uint32_t n_limits;
 };
 
 /* What to encode. Everything is borrowed. argv and envp end with NULL. */
@@ -59,6 +71,8 @@ struct plan {
 	uint32_t umask;
 	int32_t nice, oom_score_adj;
 	uint32_t ready_fd;
+	const struct plan_limit *limits;
+	uint32_t n_limits;
 	const char *path, *directory, *cgroup;
 	const char *const *argv, *const *envp;
 };
@@ -69,6 +83,7 @@ int plan_encode(const struct plan *p, void **ret_data, size_t *ret_size);
 /* A plan as the launcher uses it: pointers into data, which must outlive it. */
 struct plan_view {
 	const struct plan_head *head;
+	const struct plan_limit *limits;
 	const uint32_t *groups;
 	const char *path, *directory, *cgroup;
 	char *const *argv, *const *envp;

@@ -86,6 +86,12 @@ enum recovery_flags {
 	RECOVERY_ESSENTIAL = 1 << 4, /* it shuts down for an essential service: exit_status */
 };
 
+/* How a configuration was put in force. */
+enum recovery_config_flags {
+	RECOVERY_NO_RESTART = 1 << 0, /* what would have to be started again goes on as it is */
+	RECOVERY_START_NEW = 1 << 1, /* what is new in it is started, whatever autostart says */
+};
+
 struct recovery_head {
 	uint64_t magic;
 	uint32_t version, head_size, slot_size, capacity;
@@ -101,6 +107,7 @@ struct recovery_head {
 	uint32_t config; /* below RECOVERY_CONFIGS: the one in force */
 	uint64_t config_op[RECOVERY_CONFIGS]; /* id of the request that brought each; 0: none */
 	int32_t exit_status; /* of supervisord, with RECOVERY_ESSENTIAL */
+	uint8_t config_flags[RECOVERY_CONFIGS]; /* enum recovery_config_flags */
 };
 
 _Static_assert(sizeof(struct recovery_head) <= RECOVERY_HEAD_SIZE, "the head has its room");

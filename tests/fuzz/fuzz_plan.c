@@ -18,6 +18,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 {
 	static const char *const argv[] = {"a", "bc", "", NULL}, *const envp[] = {"X=1", NULL};
 	static const uint32_t groups[] = {1, 2, 3, 4};
+	static const struct plan_limit limits[] = {{0, 0, 1, 2}, {7, 0, 3, 4}, {15, 0, 5, 6}};
 	struct plan p = {.path = "/p", .directory = "/", .cgroup = "c", .argv = argv, .envp = envp};
 	struct plan_head h;
 	size_t n;
@@ -26,6 +27,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 	if (seed % 8 == 0) {
 		p.groups = groups;
 		p.n_groups = seed / 8 % 5;
+		p.limits = limits;
+		p.n_limits = seed / 16384 % 4;
 		p.flags = seed / 64 % (PLAN_FLAGS_ALL + 1);
 		p.ready_fd = p.flags & PLAN_READY_FD ? PLAN_MIN_READY_FD + seed % 1021 : 0;
 		p.argv = argv + seed / 4096 % 3;
@@ -68,6 +71,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			.nice = v.head->nice,
 			.oom_score_adj = v.head->oom_score_adj,
 			.ready_fd = v.head->ready_fd,
+			.limits = v.limits,
+			.n_limits = v.head->n_limits,
 			.path = v.path,
 			.directory = v.directory,
 			.cgroup = v.cgroup,

@@ -6,15 +6,16 @@
 #include "base/macro.h"
 #include "world.h"
 
-/* Hooks that somebody waits for, and whose generation is (at most) this one. */
+/* One that was killed does no harm any more, even if it takes a while to end. */
 bool check_hook_runs(const struct world *w, uint32_t i, uint64_t generation)
 {
-	static const enum spec_hook waited_for[] = {SPEC_HOOK_PRE_START, SPEC_HOOK_POST_STOP};
+	static const enum spec_hook waited_for[] = {
+		SPEC_HOOK_PRE_START, SPEC_HOOK_PRE_STOP, SPEC_HOOK_STOP, SPEC_HOOK_POST_STOP};
 
 	for (size_t k = 0; k < ELEMENTSOF(waited_for); k++) {
 		const struct hook_run *h = &w->places[i].hooks[waited_for[k]];
 
-		if (h->running && h->generation <= generation)
+		if (h->running && !h->cancelled && h->generation <= generation)
 			return true;
 	}
 	return false;
@@ -29,10 +30,10 @@ void check_spawn(struct world *w, const struct core_change *c)
 	bool has_pre_start = (policy_of(w, i)->hooks & 1U << SPEC_HOOK_PRE_START) != 0;
 	bool begun = r->generation != p->seen.generation;
 
-	HOLDS(w, INV_TREE_GONE_FIRST, i, !tree_exists(p) && !p->tell_ended);
+	HOLDS(w, INV_TREE_GONE_FIRST, i, !tree_exists(p) && !is_end_untold(p));
 	HOLDS(w, INV_GENERATIONS_GROW, i, r->generation > p->generation);
-	HOLDS(w, INV_WANTED, i, p->may_run);
-	HOLDS(w, INV_SHUTDOWN, i, !w->shutting_down);
+	HOLDS(w, INV_WANTED, i, p->may_run || (w->shutting_down && !w->settled));
+	HOLDS(w, INV_SHUTDOWN, i, !w->shutting_down || !w->settled);
 	/* or stopped again in the same step, by a configuration that is at odds with itself */
 	HOLDS(w, INV_RECORD, i, r->phase == CORE_PHASE_EXEC || c->todo & CORE_DO_SIGNAL);
 	if (pre_start->generation == r->generation)
@@ -110,6 +111,7 @@ static void check_turn(struct world *w, uint32_t i)
 	if (p->stop_begun && p->seen.generation == record_of(w, i)->generation)
 		return;
 	p->stop_begun = true;
+	p->stop_step = w->n_step;
 	if (is_exempt(w, record_of(w, i)))
 		return;
 	check_users(w, i);
@@ -132,7 +134,7 @@ void check_signal(struct world *w, const struct core_change *c)
 	uint32_t i = c->service;
 	const struct core_record *r = record_of(w, i);
 	struct place *p = &w->places[i];
-	bool reaped = p->ended.generation == r->generation && !p->tell_ended && !p->main_known;
+	bool reaped = p->ended.generation == r->generation && !is_end_untold(p) && !p->main_known;
 
 	if (w->event == CORE_EVENT_SIGNAL) {
 		check_request(w, c);
@@ -147,8 +149,7 @@ void check_signal(struct world *w, const struct core_change *c)
 	if (c->signo == SIGKILL) {
 		HOLDS(w, INV_KILL, i, c->scope == SPEC_KILL_TREE && r->killed);
 		HOLDS(w, INV_KILL, i,
-			p->kill_allowed || w->now >= p->kill_due ||
-				policy_of(w, i)->stop_timeout_usec == 0);
+			p->kill_allowed || w->now >= p->kill_due);
 		return;
 	}
 	HOLDS(w, INV_KILL, i,
@@ -170,13 +171,14 @@ void check_hook(struct world *w, const struct core_change *c)
 	/* begun and stopped again in this step, by a configuration that is at odds with itself */
 	bool cancelled = r->phase == CORE_PHASE_CANCELLED && c->todo & CORE_DO_CANCEL_HOOK;
 
-	HOLDS(w, INV_HOOK_ONCE, i, h->generation < r->generation && !h->running);
+	HOLDS(w, INV_HOOK_ONCE, i, h->generation < r->generation);
+	HOLDS(w, INV_HOOK_ONCE, i, !h->running || h->cancelled);
 	HOLDS(w, INV_HOOK_ONCE, i, policy_of(w, i)->hooks & 1U << c->hook);
 	switch (c->hook) {
 	case SPEC_HOOK_PRE_START:
 		HOLDS(w, INV_HOOK_ORDER, i,
 			r->phase == CORE_PHASE_PRE_START || cancelled);
-		HOLDS(w, INV_HOOK_ORDER, i, !tree_exists(p) && !p->tell_ended);
+		HOLDS(w, INV_HOOK_ORDER, i, !tree_exists(p) && !is_end_untold(p));
 		break;
 	case SPEC_HOOK_PRE_STOP:
 		HOLDS(w, INV_HOOK_ORDER, i, r->phase == CORE_PHASE_PRE_STOP && p->main_known);
@@ -189,7 +191,7 @@ void check_hook(struct world *w, const struct core_change *c)
 		break;
 	case SPEC_HOOK_POST_STOP:
 		HOLDS(w, INV_HOOK_ORDER, i, r->phase == CORE_PHASE_POST_STOP);
-		HOLDS(w, INV_HOOK_ORDER, i, !tree_exists(p) && !p->tell_ended);
+		HOLDS(w, INV_HOOK_ORDER, i, !tree_exists(p) && !is_end_untold(p));
 		break;
 	case SPEC_HOOK_POST_START:
 		HOLDS(w, INV_HOOK_ORDER, i, r->state == CORE_RUNNING);

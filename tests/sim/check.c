@@ -111,23 +111,44 @@ bool check_is_there(const struct world *w, uint32_t i)
 	       (r->state == CORE_EXITED && policy_of(w, i)->type == SPEC_TYPE_ONESHOT);
 }
 
-static bool is_coming(const struct world *w, uint32_t i, bool stops_count);
-
 /* Waiting for something that nobody is going to bring about. Links make no circle. */
-static bool is_stuck(const struct world *w, uint32_t i, bool stops_count)
+static bool is_stuck(const struct world *w, uint32_t i)
 {
 	for (unsigned k = 0; k < w->config.n_links; k++) {
 		const struct core_link *l = &w->config.links[k];
 
 		if (l->from == i && l->kinds & CORE_LINK_REQUIRES && is_used(w, l->to) &&
-			!check_is_there(w, l->to) && !is_coming(w, l->to, stops_count))
+			!check_is_there(w, l->to) && !check_is_coming(w, l->to))
 			return true;
 	}
 	return false;
 }
 
-/* stops_count: also what stops for good, which others find out when it has. */
-static bool is_coming(const struct world *w, uint32_t i, bool stops_count)
+/* What conflicts with it runs, and is not being stopped. */
+static bool has_rival(const struct world *w, uint32_t i)
+{
+	for (unsigned k = 0; k < w->config.n_links; k++) {
+		const struct core_link *l = &w->config.links[k];
+		uint32_t other = l->from == i ? l->to : l->from;
+
+		if ((l->from != i && l->to != i) || !(l->kinds & CORE_LINK_CONFLICTS) ||
+			!is_used(w, other))
+			continue;
+		if (is_live(record_of(w, other)) && record_of(w, other)->state != CORE_STOPPING)
+			return true;
+	}
+	return false;
+}
+
+/* It is there when it has ended well. */
+static bool is_completed_by_end(const struct world *w, uint32_t i)
+{
+	const struct spec_policy *p = policy_of(w, i);
+
+	return p->type == SPEC_TYPE_ONESHOT && !p->scheduled;
+}
+
+bool check_is_coming(const struct world *w, uint32_t i)
 {
 	const struct core_record *r = record_of(w, i);
 
@@ -136,19 +157,24 @@ static bool is_coming(const struct world *w, uint32_t i, bool stops_count)
 	case CORE_BACKOFF:
 		return true;
 	case CORE_WAITING:
+		if (r->why == CORE_WHY_CONFLICT)
+			return !has_rival(w, i);
 		return r->why != CORE_WHY_SCHEDULE &&
-		       (r->why != CORE_WHY_DEPENDENCY || !is_stuck(w, i, stops_count));
+		       (r->why != CORE_WHY_DEPENDENCY || !is_stuck(w, i));
 	case CORE_STOPPING:
 		return !w->shutting_down &&
-		       (stops_count || r->then == CORE_THEN_START || r->then == CORE_THEN_BACKOFF);
+		       (r->then == CORE_THEN_START || r->then == CORE_THEN_BACKOFF ||
+			       (r->then == CORE_THEN_EXITED && is_completed_by_end(w, i)));
 	default:
 		return false;
 	}
 }
 
-bool check_is_coming(const struct world *w, uint32_t i)
+void check_note_coming(struct world *w)
 {
-	return is_coming(w, i, false);
+	w->coming = 0;
+	for (EACH_PLACE(w, i))
+		w->coming |= (unsigned)check_is_coming(w, i) << i;
 }
 
 /* --- each by itself --- */
@@ -206,9 +232,10 @@ static void check_tree(struct world *w, uint32_t i)
 	HOLDS(w, INV_ONE_GENERATION, i, process || !tree_exists(p));
 	HOLDS(w, INV_ONE_GENERATION, i,
 		!process || p->generation == r->generation || !w->settled);
-	/* whoever waits for the end of a tree is told of it */
+	/* who waits for the end of a tree is told of it; a hook that is waited for goes first */
 	HOLDS(w, INV_DEADLINE, i,
-		!process || !r->main_ended || p->watched == r->generation || !w->settled);
+		!process || !r->main_ended || p->watched == r->generation || !w->settled ||
+			r->phase == CORE_PHASE_PRE_STOP || r->phase == CORE_PHASE_STOP_COMMAND);
 }
 
 /* For its dependents, which are on their way down, or gone already. */
@@ -323,7 +350,7 @@ static void check_waiting(struct world *w, uint32_t i)
 		if (world_failed(w))
 			return;
 		HOLDS(w, INV_CAUSE, i, !check_is_there(w, other));
-		HOLDS(w, INV_CAUSE, i, kinds & CORE_LINK_REQUIRES || is_coming(w, other, true));
+		HOLDS(w, INV_CAUSE, i, kinds & CORE_LINK_REQUIRES || check_is_coming(w, other));
 		break;
 	case CORE_WHY_CONFLICT:
 		HOLDS(w, INV_CAUSE, i, kinds & CORE_LINK_CONFLICTS);
@@ -355,9 +382,14 @@ static void check_required(struct world *w)
 	}
 }
 
-/* Who waits for an answer waits for something that is still to come. */
+/*
+ * Who waits for an answer waits for something that is still to come. A shutdown is an answer to
+ * all that want something up; they hear it when the service has its turn.
+ */
 static void check_requests(struct world *w)
 {
+	if (w->shutting_down)
+		return;
 	for (unsigned k = 0; k < WORLD_MAX_REQUESTS; k++) {
 		const struct request *q = &w->requests[k];
 
@@ -397,4 +429,5 @@ void check_all(struct world *w)
 	check_required(w);
 	check_requests(w);
 	check_down(w);
+	check_note_coming(w);
 }

@@ -80,6 +80,8 @@ void check_all(struct world *w);
 void check_transition(struct world *w, uint32_t i, const struct core_record *now);
 /* It is not there, but is going to be, and nobody needs to ask for it. */
 bool check_is_coming(const struct world *w, uint32_t i);
+/* Remembers who is, for the next step. */
+void check_note_coming(struct world *w);
 /* What requires it may start. */
 bool check_is_there(const struct world *w, uint32_t i);
 
@@ -87,5 +89,10 @@ bool check_is_there(const struct world *w, uint32_t i);
 
 /* The name of the first field in which two records differ, or NULL. */
 const char *record_difference(const struct core_record *a, const struct core_record *b);
+/*
+ * The same of a record before and after a look at everything. Of several things that are in the
+ * way of what waits, one is named, and another look may name another one.
+ */
+const char *record_look_difference(const struct core_record *a, const struct core_record *b);
 /* Of all that matters, with times as if the clock were `shift` earlier; without orders, or with. */
 uint64_t record_digest(const struct core_record *r, usec_t shift, bool orders, uint64_t seed);

@@ -37,6 +37,7 @@ bool set_graph(struct world *w)
 		return false;
 	core_set_graph(w->core, g);
 	w->settled = false;
+	check_note_coming(w);
 	return true;
 }
 
@@ -45,6 +46,7 @@ void settle_all(struct world *w)
 	struct core_event e = {.type = CORE_EVENT_SETTLE};
 
 	w->settled = true;
+	w->adopted = false;
 	step(w, &e);
 }
 
@@ -87,6 +89,8 @@ static void add_all(struct world *w, struct core *core, bool recovering)
 
 		HOLDS(w, INV_RECORD, i, !recovering || core_record_is_valid(&p->disk));
 		core_add(core, i, policy_of(w, i), recovering ? &p->disk : NULL, w->now);
+		if (p->has_next)
+			core_set_next_policy(core, i, &p->next);
 	}
 }
 
@@ -110,12 +114,14 @@ static void launcher_tells(struct world *w)
 		struct place *p = &w->places[i];
 
 		w->random = random_for(w, i);
-		/* of a daemon, too, the start that is told is the first process's */
-		if (p->tell_started || (p->main_alive && p->main_known))
+		if (p->adopted && p->main_alive)
+			tell_adopted(w, i);
+		else if (p->tell_started || (p->main_alive && !p->adopted))
 			tell_started(w, i);
 	}
 	for (EACH_PLACE(w, i)) {
 		w->random = random_for(w, i);
+		kill_stray_hooks(w, i);
 		if (w->places[i].tell_ended)
 			tell_ended(w, i);
 	}
@@ -144,13 +150,9 @@ void check_recovery(struct world *w)
 		HOLDS(w, INV_RECOVERY, c.service,
 			!(c.todo & ~(unsigned)(CORE_DO_COMMIT | CORE_DO_SCHEDULE)));
 	for (EACH_PLACE(w, i)) {
-		struct core_record r = *core_record(old, i);
-		const char *field;
+		const char *field = record_look_difference(
+			core_record(old, i), core_record(core, i));
 
-		/* of several that are in the way, the other one may name another one */
-		if (r.state == CORE_WAITING && r.why == core_record(core, i)->why)
-			r.blocker = core_record(core, i)->blocker;
-		field = record_difference(&r, core_record(core, i));
 		if (field)
 			tell(w, "service %u: %s differs after the engine's death", i, field);
 		HOLDS(w, INV_RECOVERY, i, !field);
@@ -170,6 +172,7 @@ static void forget(struct world *w)
 		p->changed |= p->has_next;
 		check_transition(w, i, &p->disk);
 	}
+	w->event = CORE_EVENT_MAX;
 }
 
 void engine_restart(struct world *w)

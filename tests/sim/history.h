@@ -133,6 +133,7 @@ struct spec_policy plain_policy(void);
 /* --- text.c --- */
 
 void history_print(const struct history *h, FILE *to);
+void link_print(const struct core_link *link, FILE *to);
 /* False, with a message on stderr, for a file that can't be read or understood. */
 bool history_read(const char *path, struct history *ret_history);
 const char *operation_to_string(enum sim_operation op);

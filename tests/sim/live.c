@@ -33,6 +33,17 @@ void end_main(struct world *w, uint32_t i, enum core_end end, int status)
 		status);
 }
 
+/* A daemon's first process has left others behind, as it should: nothing has ended. */
+static bool has_forked(const struct world *w, uint32_t i)
+{
+	const struct core_record *r = record_of(w, i);
+	const struct core_event *e = &w->places[i].ended;
+
+	return r->phase == CORE_PHASE_FORKED && r->cause == CORE_CAUSE_NONE && !r->main_ended &&
+	       e->survivors && e->end == CORE_END_EXITED &&
+	       spec_is_success(policy_of(w, i), e->status);
+}
+
 void tell_ended(struct world *w, uint32_t i)
 {
 	struct place *p = &w->places[i];
@@ -40,6 +51,10 @@ void tell_ended(struct world *w, uint32_t i)
 	p->tell_ended = p->main_known = false;
 	p->told = p->generation;
 	p->ended.survivors = p->n_others > 0 || (has_fault(w, FAULT_children) && rarely(w, 6));
+	if (has_forked(w, i))
+		p->forked = true;
+	else if (!record_of(w, i)->main_ended)
+		p->counted = p->ended;
 	step(w, &p->ended);
 	if (w->dying && !(w->committed >> i & 1))
 		p->tell_ended = true; /* nobody has acknowledged it */
@@ -198,25 +213,32 @@ static void tell_gone(struct world *w, uint32_t i)
 		p->watched = e.generation;
 }
 
-/* One of the others is the main process from now on: found in the pid-file, or by its own word. */
-static void tell_main(struct world *w, uint32_t i)
+void tell_adopted(struct world *w, uint32_t i)
 {
 	struct place *p = &w->places[i];
 	struct core_event e = {.type = CORE_EVENT_MAINPID,
 		.service = i,
 		.generation = p->generation,
-		.pid = (int32_t)(1000 * (i + 1)) + ++p->n_pids % 1000};
-	struct place before = *p;
+		.pid = p->pid};
+
+	p->told = p->generation;
+	step(w, &e);
+	/* Where it is too late, the core does not care for it any more. */
+	p->main_known = p->main_alive && record_of(w, i)->pid == e.pid;
+}
+
+/* One of the others is the main process from now on: found in the pid-file, or by its own word. */
+static void adopt_main(struct world *w, uint32_t i)
+{
+	struct place *p = &w->places[i];
 
 	if (p->main_alive)
 		p->n_others++; /* the one that it was until now stays as one of them */
 	p->n_others--;
-	p->main_alive = p->main_known = true;
+	p->main_alive = p->adopted = p->main_known = true;
 	p->find_main = 0;
-	p->pid = e.pid;
-	step(w, &e);
-	if (w->dying && !(w->committed >> i & 1))
-		*p = before; /* nobody has heard of it */
+	p->pid = (int32_t)(1000 * (i + 1)) + ++p->n_pids % 1000;
+	tell_adopted(w, i);
 }
 
 static void tell_due(struct world *w, uint32_t i)
@@ -225,7 +247,8 @@ static void tell_due(struct world *w, uint32_t i)
 
 	w->places[i].tell_due = false;
 	e.at_usec = w->now + (1 + sim_below(&w->random, 40)) * 500 * USEC_PER_MSEC;
-	if (has_fault(w, FAULT_leap) && rarely(w, 8))
+	/* One that is never due is asked again after each reload, also one that is about others. */
+	if (has_fault(w, FAULT_leap) && !w->config.loner && rarely(w, 8))
 		e.at_usec = USEC_INFINITY;
 	step(w, &e);
 }
@@ -317,7 +340,7 @@ static void do_or_tell(struct world *w, uint32_t i, unsigned deed)
 		break;
 	case TELL_MAIN:
 	case SAY_MAIN:
-		tell_main(w, i);
+		adopt_main(w, i);
 		break;
 	case SAY_READY:
 		say(w, i, CORE_EVENT_READY, true);

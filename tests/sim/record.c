@@ -67,6 +67,18 @@ const char *record_difference(const struct core_record *a, const struct core_rec
 	return NULL;
 }
 
+const char *record_look_difference(const struct core_record *a, const struct core_record *b)
+{
+	struct core_record r = *a;
+
+	if (a->state == CORE_WAITING && b->state == CORE_WAITING) {
+		r.why = b->why;
+		r.blocker = b->blocker;
+		r.start_order = b->start_order;
+	}
+	return record_difference(&r, b);
+}
+
 static void mix(uint64_t *digest, uint64_t value)
 {
 	*digest = (*digest ^ value) * UINT64_C(0x9E3779B97F4A7C15);

@@ -125,32 +125,31 @@ void sweep(struct world *w)
 
 /* --- kinds of reloads --- */
 
-/* What is live at once, and what the next generation goes by. */
+/* What is live at once; or what the next generation goes by, where there is one now. */
 static void change_policy(struct world *w, uint32_t i)
 {
 	struct place *p = &w->places[i];
-	struct spec_policy policy = *policy_of(w, i);
+	bool live = is_used(w, i) && is_live(record_of(w, i)), settings = rarely(w, 2);
+	struct spec_policy policy = p->has_next ? p->next : *policy_of(w, i);
 
 	if (!is_used(w, i) || p->removed)
 		return;
-	if (rarely(w, 2)) {
-		tell(w, "reload: other settings of service %u", i);
+	tell(w, "reload: another %s of service %u", settings ? "setting" : "definition", i);
+	if (settings) {
 		draw_settings(&w->random, &policy);
-		if (p->has_next)
-			p->next = policy;
+	} else {
+		draw_policy(&w->random, w->config.loner, &policy);
+		policy.essential = policy_of(w, i)->essential;
+		p->changed = true;
+	}
+	if (live && (p->has_next || p->changed)) {
+		p->changed = p->has_next = true;
+		p->next = policy;
+		core_set_next_policy(w->core, i, &p->next);
+	} else {
 		w->config.services[i].policy = policy;
 		set_policy(w, i);
-		return;
 	}
-	tell(w, "reload: another definition of service %u", i);
-	draw_policy(&w->random, w->config.loner, &p->next);
-	p->next.essential = policy.essential;
-	p->changed = p->has_next = true;
-	if (is_live(record_of(w, i)))
-		return;
-	p->has_next = false;
-	w->config.services[i].policy = p->next;
-	set_policy(w, i);
 }
 
 /* Of services that are not configured any more, but there, links and pools stay. */
@@ -174,6 +173,16 @@ static void change_graph(struct world *w)
 			c.services[i].pool = pool < c.n_pools ? pool : CORE_NO_POOL;
 	}
 	w->config = c;
+	if (!w->told)
+		return;
+	for (unsigned k = 0; k < c.n_links; k++)
+		link_print(&c.links[k], w->told);
+	for (EACH_PLACE(w, i)) {
+		if (c.services[i].pool != CORE_NO_POOL)
+			fprintf(w->told, "service %u is in pool %u of %u\n", i,
+				c.services[i].pool, c.slots[c.services[i].pool]);
+	}
+	fprintf(w->told, "max-starting %u\n", c.max_starting);
 }
 
 /* Those that are being left may not agree about their order with what comes instead. */

@@ -182,8 +182,14 @@ static void check_answer(struct world *w, const struct request *q, enum core_out
 	const struct core_record *r = record_of(w, q->service);
 	const struct place *p = &w->places[q->service];
 
-	if (outcome == CORE_NOT_DONE)
+	if (outcome == CORE_NOT_DONE) {
+		/* it is too early to give up on what is on its way */
+		if (q->type == CORE_EVENT_START && !w->shutting_down && w->settled)
+			HOLDS(w, INV_ANSWER, q->service,
+				!r->desired_up || r->state == CORE_BACKOFF ||
+					!check_is_coming(w, q->service));
 		return;
+	}
 	switch (q->type) {
 	case CORE_EVENT_START:
 	case CORE_EVENT_RESTART:
@@ -251,6 +257,18 @@ void ask_again(struct world *w)
 
 /* --- the end of everything --- */
 
+/* What an orderly stop may take, before KILL. */
+static usec_t stop_time(const struct spec_policy *p)
+{
+	usec_t time = p->stop_timeout_usec;
+
+	if (p->hooks & 1U << SPEC_HOOK_PRE_STOP)
+		time += p->hook_timeout_usec;
+	if (p->hooks & 1U << SPEC_HOOK_POST_STOP)
+		time += p->hook_timeout_usec;
+	return time;
+}
+
 void note_shutdown(struct world *w)
 {
 	usec_t longest = 0;
@@ -260,7 +278,7 @@ void note_shutdown(struct world *w)
 		w->places[i].may_run = w->places[i].must_run = false;
 		w->places[i].kill_allowed |= w->hurried;
 		if (is_live(&w->places[i].seen))
-			longest = MAX_OF(longest, policy_of(w, i)->stop_timeout_usec);
+			longest = MAX_OF(longest, stop_time(policy_of(w, i)));
 	}
 	w->patience = w->now + longest;
 }

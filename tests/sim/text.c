@@ -132,7 +132,7 @@ static void print_service(const struct sim_service *service, unsigned i, FILE *t
 	fputc('\n', to);
 }
 
-static void print_link(const struct core_link *link, FILE *to)
+void link_print(const struct core_link *link, FILE *to)
 {
 	for (size_t k = 0; k < ELEMENTSOF(link_kinds); k++) {
 		if (link->kinds & link_kinds[k].kind)
@@ -153,7 +153,7 @@ static void print_config(const struct sim_config *c, FILE *to)
 			print_service(&c->services[i], i, to);
 	}
 	for (unsigned i = 0; i < c->n_links; i++)
-		print_link(&c->links[i], to);
+		link_print(&c->links[i], to);
 }
 
 void history_print(const struct history *h, FILE *to)

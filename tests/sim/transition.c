@@ -27,6 +27,12 @@ static void note_automatic_start(struct world *w, uint32_t i)
 
 /* --- a generation begins --- */
 
+static bool is_request(enum core_event_type type)
+{
+	return type == CORE_EVENT_START || type == CORE_EVENT_AUTOSTART ||
+	       type == CORE_EVENT_RESTART || type == CORE_EVENT_RESET;
+}
+
 static void check_links(struct world *w, uint32_t i)
 {
 	for (unsigned k = 0; k < w->config.n_links; k++) {
@@ -42,21 +48,29 @@ static void check_links(struct world *w, uint32_t i)
 			continue;
 		if (l->kinds & CORE_LINK_REQUIRES)
 			HOLDS(w, INV_START_ORDER, i, check_is_there(w, other));
-		if (l->kinds & (CORE_LINK_WANTS | CORE_LINK_AFTER))
+		/* what has ceased, and begun again, to come in this very step may be seen either way */
+		if (l->kinds & (CORE_LINK_WANTS | CORE_LINK_AFTER) &&
+			(w->coming >> other & 1 || is_request(w->event)))
 			HOLDS(w, INV_START_ORDER, i,
 				check_is_there(w, other) || !check_is_coming(w, other));
 	}
 }
 
-/* Who has waited in this line since before this one did, and goes on waiting in it. */
+/*
+ * Who has waited in this line since before this one did, and goes on waiting in it. What is only
+ * restarted keeps the slot that it had; a further run by its schedule does not.
+ */
 static bool overtakes(const struct world *w, uint32_t i, uint32_t other)
 {
 	const struct core_record *r = record_of(w, other);
 	const struct place *p = &w->places[i], *q = &w->places[other];
 	uint32_t pool = w->config.services[i].pool;
 
-	if (other == i || is_live(&p->seen) || q->in_line == 0 || r->state != CORE_WAITING ||
-		q->seen.state != CORE_WAITING || q->seen.why != r->why)
+	if (other == i || q->in_line == 0 || q->in_line == w->n_step ||
+		r->state != CORE_WAITING || q->seen.why != r->why)
+		return false;
+	if (r->why == CORE_WHY_POOL && is_live(&p->seen) &&
+		record_of(w, i)->why != CORE_WHY_SCHEDULE)
 		return false;
 	if (r->why == CORE_WHY_POOL)
 		return w->config.services[other].pool == pool && pool != CORE_NO_POOL &&
@@ -86,8 +100,9 @@ static void check_begin(struct world *w, uint32_t i, const struct core_record *r
 	struct place *p = &w->places[i];
 
 	HOLDS(w, INV_GENERATIONS_GROW, i, r->generation == p->seen.generation + 1);
-	HOLDS(w, INV_WANTED, i, p->may_run);
-	HOLDS(w, INV_SHUTDOWN, i, !w->shutting_down);
+	/* an engine that recovers hears news before it tells the core of the shutdown */
+	HOLDS(w, INV_WANTED, i, p->may_run || (w->shutting_down && !w->settled));
+	HOLDS(w, INV_SHUTDOWN, i, !w->shutting_down || !w->settled);
 	HOLDS(w, INV_HOOK_ORDER, i, !check_hook_runs(w, i, p->seen.generation));
 	if (w->settled) {
 		check_links(w, i);
@@ -99,11 +114,15 @@ static void check_begin(struct world *w, uint32_t i, const struct core_record *r
 		HOLDS(w, INV_ENDS_COUNTED, i, !p->after_end || p->pulled);
 	if (r->restarts > p->seen.restarts)
 		note_automatic_start(w, i);
-	p->steady = p->policy_step != w->n_step;
-	p->after_end = p->pulled = p->kill_allowed = p->by_shutdown = p->stop_begun = false;
+	p->steady = true;
+	p->begun_hooks = policy_of(w, i)->hooks;
+	p->after_end = p->pulled = p->kill_allowed = p->by_shutdown = false;
 	p->late = w->calm;
-	p->kill_due = USEC_INFINITY;
 	p->ready_nth = 0;
+	if (p->stop_step == w->n_step)
+		return; /* and is stopped in the same step */
+	p->stop_begun = false;
+	p->kill_due = USEC_INFINITY;
 }
 
 /* --- a generation is over --- */
@@ -116,13 +135,14 @@ static void check_over(struct world *w, uint32_t i, const struct core_record *r)
 
 	HOLDS(w, INV_TREE_GONE_FIRST, i, !had_process || !tree_exists(p));
 	HOLDS(w, INV_ENDS_COUNTED, i,
-		!had_process || (p->ended.generation == p->generation && !p->tell_ended));
-	if (had_process) {
-		HOLDS(w, INV_ENDS_COUNTED, i, r->end == p->ended.end);
-		HOLDS(w, INV_ENDS_COUNTED, i, r->end_status == p->ended.status);
-		HOLDS(w, INV_ENDS_COUNTED, i, r->ended_usec == p->ended.at_usec);
+		!had_process || p->forked || p->counted.generation == p->generation);
+	HOLDS(w, INV_ENDS_COUNTED, i, !had_process || !is_end_untold(p));
+	if (had_process && p->counted.generation == p->generation) {
+		HOLDS(w, INV_ENDS_COUNTED, i, r->end == p->counted.end);
+		HOLDS(w, INV_ENDS_COUNTED, i, r->end_status == p->counted.status);
+		HOLDS(w, INV_ENDS_COUNTED, i, r->ended_usec == p->counted.at_usec);
 	}
-	if (p->steady && !w->hurried && policy_of(w, i)->hooks & 1U << SPEC_HOOK_POST_STOP)
+	if (p->steady && !w->hurried && p->begun_hooks & 1U << SPEC_HOOK_POST_STOP)
 		HOLDS(w, INV_HOOK_ORDER, i,
 			post_stop->generation == p->seen.generation && !post_stop->running);
 }
@@ -153,12 +173,6 @@ static void check_running(struct world *w, uint32_t i)
 			policy->ready == SPEC_READY_EXEC || p->ready_told == p->generation);
 	}
 	p->ready_nth = ++w->nth;
-}
-
-static bool is_request(enum core_event_type type)
-{
-	return type == CORE_EVENT_START || type == CORE_EVENT_AUTOSTART ||
-	       type == CORE_EVENT_RESTART || type == CORE_EVENT_RESET;
 }
 
 /* A count that goes down was reset by a request, and one that goes up counts a start. */

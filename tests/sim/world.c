@@ -87,8 +87,11 @@ void step(struct world *w, const struct core_event *e)
 		note_shutdown(w);
 	}
 	take_changes(w);
-	w->event = CORE_EVENT_MAX;
+	if (!w->dying) /* else it says what was committed */
+		w->event = CORE_EVENT_MAX;
 	w->random = random;
+	if (w->adopted && w->settled && !w->dying)
+		settle_all(w);
 }
 
 /* --- time --- */

@@ -26,6 +26,7 @@ struct place {
 	uint64_t generation; /* the newest that was to be spawned */
 	bool asked; /* to be spawned: exec is under way */
 	bool main_alive;
+	bool adopted; /* main is another one than was spawned, and the launcher knows */
 	bool forks; /* main is the first process of a forking service, which has not forked yet */
 	unsigned n_others; /* of its tree, beside the main process */
 	bool stubborn; /* ignores anything but KILL */
@@ -51,14 +52,17 @@ struct place {
 	struct core_record disk; /* what was committed */
 	/* to be judged */
 	struct core_record seen; /* after the last step */
+	struct core_event counted; /* the last end that was told of a main process */
+	bool forked; /* this generation's first process has ended, which is no end */
 	bool may_run; /* somebody wanted it up since somebody wanted it down */
 	bool must_run; /* the last word was that it is to be up */
 	bool kill_allowed;
-	unsigned policy_step; /* when its policy last changed */
 	bool steady; /* its policy is the one that this generation began with */
+	unsigned begun_hooks; /* those that it had then */
 	bool after_end; /* the next start is an automatic one */
 	bool pulled; /* or maybe not: somebody who needs it was started since */
 	bool stop_begun; /* in this generation: by a hook or a signal */
+	unsigned stop_step; /* when that was */
 	bool main_known; /* STARTED or MAINPID was told, and no end of that */
 	bool by_shutdown; /* that is what it stops for */
 	bool late; /* begun after faults have stopped */
@@ -95,7 +99,9 @@ struct world {
 	bool started; /* autostart is over */
 	bool shutting_down, hurried; /* on disk */
 	bool settled; /* false from a new graph until CORE_EVENT_SETTLE */
+	bool adopted; /* a service goes by another policy since its last generation is over */
 	enum core_event_type event; /* of this step */
+	unsigned coming; /* who was, after the last step; bits of services */
 	uint32_t asked; /* the service that a request is for, in this step */
 	usec_t patience; /* in a shutdown: when nobody is waited for any more */
 	FILE *told; /* where to tell everything, or NULL */
@@ -155,6 +161,12 @@ static inline bool is_used(const struct world *w, uint32_t i)
 	return w->config.services[i].used;
 }
 
+/* An end that the core counts has not been told: not one of what it took for no main process. */
+static inline bool is_end_untold(const struct place *p)
+{
+	return p->tell_ended && !(p->adopted && !p->main_known);
+}
+
 static inline uint32_t next_place(const struct world *w, uint32_t i)
 {
 	while (i < SIM_SERVICES && !is_used(w, i))
@@ -189,6 +201,7 @@ void set_policy(struct world *w, uint32_t i);
 const char *hook_name(enum spec_hook hook);
 /* What a new engine does for what the last one may have committed and not done. */
 void redo(struct world *w, uint32_t i);
+void kill_stray_hooks(struct world *w, uint32_t i);
 
 /* --- live.c --- */
 
@@ -198,6 +211,7 @@ bool live(struct world *w, uint32_t i);
 bool live_calmly(struct world *w, uint32_t i);
 void end_main(struct world *w, uint32_t i, enum core_end end, int status);
 void tell_started(struct world *w, uint32_t i);
+void tell_adopted(struct world *w, uint32_t i);
 void tell_ended(struct world *w, uint32_t i);
 void tell_hook(struct world *w, uint32_t i, enum spec_hook hook);
 

@@ -210,6 +210,19 @@ static inline void rig_tell(struct rig *g, uint32_t i, enum core_event_type type
 	rig_step(g, &e);
 }
 
+/* A message of another life, sent late. */
+static inline void rig_tell_of(
+	struct rig *g, uint32_t i, enum core_event_type type, uint64_t generation)
+{
+	struct core_event e = {.type = type,
+		.service = i,
+		.generation = generation,
+		.pid = 999,
+		.span_usec = 100 * USEC_PER_SEC};
+
+	rig_step(g, &e);
+}
+
 static inline void rig_ready(struct rig *g, uint32_t i)
 {
 	rig_tell(g, i, CORE_EVENT_READY);
@@ -426,4 +439,15 @@ static inline void rig_same_record(const struct core_record *a, const struct cor
 	SAME(due_usec);
 #undef SAME
 	assert_memory_equal(a->starts_msec, b->starts_msec, a->n_starts * sizeof(uint32_t));
+}
+
+/* It is not what the core goes by now. */
+static inline void nothing_changes(
+	struct rig *g, uint32_t i, void (*what)(struct rig *g, uint32_t i))
+{
+	struct core_record before = *rig_record(g, i);
+
+	what(g, i);
+	assert_int_equal(g->n_changes, 0);
+	rig_same_record(&before, rig_record(g, i));
 }

@@ -52,6 +52,25 @@ static void status_is_an_aligned_table_with_the_next_start(void **state)
 		status_of(services_text, &to_pipe, &out));
 }
 
+static void what_waits_for_its_schedule_tells_the_next_run(void **state)
+{
+	_cleanup_buf_ struct buf out = {0};
+
+	(void)state;
+	assert_string_equal(
+		"NAME  STATE    PID  UPTIME  RESTARTS  REASON\n"
+		"a     waiting    -  -              0  waiting for its schedule; next run in 5min\n"
+		"b     running    7  1s             0  next run in 300ms\n"
+		"c     waiting    -  -              0  waiting for its schedule\n",
+		status_of("[{\"name\":\"a\",\"state\":\"waiting\",\"reason\":\"waiting for its "
+			  "schedule\",\"next_start_ms\":299001},"
+			  "{\"name\":\"b\",\"state\":\"running\",\"reason\":\"\",\"pid\":7,"
+			  "\"uptime_ms\":1000,\"next_start_ms\":300},"
+			  "{\"name\":\"c\",\"state\":\"waiting\",\"reason\":\"waiting for its "
+			  "schedule\",\"next_start_ms\":null}]",
+			&to_pipe, &out));
+}
+
 /* What a server says is not believed to be sane. */
 static void a_next_start_at_the_end_of_time_is_shown_all_the_same(void **state)
 {
@@ -61,7 +80,7 @@ static void a_next_start_at_the_end_of_time_is_shown_all_the_same(void **state)
 	assert_non_null(
 		strstr(status_of("[{\"name\":\"web\",\"next_start_ms\":9223372036854775807}]",
 			       &to_pipe, &out),
-			"starts again in 106751991"));
+			"next run in 106751991"));
 }
 
 static void a_terminal_gets_lines_that_fit(void **state)
@@ -209,6 +228,36 @@ static void show_tells_all_in_blocks(void **state)
 	json_decref(reply);
 }
 
+static void assert_shows(const char *schedule, const char *lines)
+{
+	_cleanup_buf_ struct buf out = {0};
+	json_t *reply = json_pack("{s:{s:s},s:o}", "service", "name", "job", "schedule",
+		json_loads(schedule, JSON_DECODE_ANY, NULL));
+	const char *text;
+
+	assert_non_null(reply);
+	assert_int_equal(0, show_render(reply, &to_pipe, &out));
+	text = finish(&out);
+	if (*lines == '\0' ? strstr(text, "schedule") != NULL : !strstr(text, lines))
+		fail_msg("not '%s' but:\n%s", lines, text);
+	json_decref(reply);
+}
+
+static void show_tells_the_schedule_and_the_next_run(void **state)
+{
+	(void)state;
+	assert_shows("{\"every_ms\":90000,\"cron\":null,\"jitter_ms\":0,\"overlap\":\"skip\","
+		     "\"next_run\":\"2026-11-25T12:30:00.000000Z\"}",
+		"schedule    every 1min 30s, overlap skip\n"
+		"next run    2026-11-25T12:30:00.000000Z\n");
+	assert_shows("{\"every_ms\":null,\"cron\":\"30 4 * * mon\",\"jitter_ms\":5000,"
+		     "\"overlap\":\"kill\",\"next_run\":null}",
+		"schedule    30 4 * * mon, jitter 5s, overlap kill\n"
+		"next run    none\n");
+	assert_shows("null", "");
+	assert_shows("7", "");
+}
+
 static void a_queue_message_is_one_line(void **state)
 {
 	json_t *message = json_loads("{\"v\":1,\"seq\":12,\"time\":\"2026-11-23T06:36:53.123456Z\","
@@ -241,6 +290,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(status_is_an_aligned_table_with_the_next_start),
+		cmocka_unit_test(what_waits_for_its_schedule_tells_the_next_run),
 		cmocka_unit_test(a_next_start_at_the_end_of_time_is_shown_all_the_same),
 		cmocka_unit_test(a_terminal_gets_lines_that_fit),
 		cmocka_unit_test(colours_are_for_terminals_and_change_no_column),
@@ -248,6 +298,7 @@ int main(void)
 		cmocka_unit_test(missing_and_wrong_fields_are_survived),
 		cmocka_unit_test(status_remarks_on_what_lives),
 		cmocka_unit_test(show_tells_all_in_blocks),
+		cmocka_unit_test(show_tells_the_schedule_and_the_next_run),
 		cmocka_unit_test(a_queue_message_is_one_line),
 		cmocka_unit_test(bytes_are_rounded_down_with_a_unit),
 	};

@@ -500,6 +500,56 @@ static void a_child_changes_its_ids_wholly(void **state _unused_)
 	assert_string_equal(text, ours);
 }
 
+static void a_child_gets_the_limits_of_its_plan(void **state _unused_)
+{
+	struct plan_limit limits[] = {
+		{.resource = RLIMIT_CPU, .soft = 50, .hard = 60},
+		{.resource = RLIMIT_CORE, .soft = 0, .hard = 4096},
+		{.resource = RLIMIT_NOFILE, .soft = 33, .hard = 44},
+	};
+	struct plan p = fixture_shell(
+		"ulimit -St; ulimit -Ht; ulimit -Sc; ulimit -Hc; ulimit -Sn; ulimit -Hn");
+	struct rlimit nofile;
+	char text[128], ours[64];
+
+	p.limits = limits;
+	p.n_limits = ELEMENTSOF(limits);
+	output_of(1, &p, text, sizeof(text));
+	assert_string_equal(text, "50\n60\n0\n8\n33\n44\n"); /* blocks of 512 bytes */
+	expect_exited(1, 1, CLD_EXITED, 0);
+	/* by one that changes its ids as well: before it loses the privilege */
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &nofile), 0);
+	if (geteuid() == 0) {
+		p.flags = PLAN_SET_IDS;
+		p.uid = p.gid = 65534;
+		output_of(2, &p, text, sizeof(text));
+		assert_string_equal(text, "50\n60\n0\n8\n33\n44\n");
+		expect_exited(2, 1, CLD_EXITED, 0);
+	}
+	/* and the launcher's are what they were */
+	p = fixture_shell("ulimit -Sn; ulimit -St");
+	output_of(3, &p, text, sizeof(text));
+	snprintf(ours, sizeof(ours), "%lu\nunlimited\n", (unsigned long)nofile.rlim_cur);
+	assert_string_equal(text, ours);
+	expect_exited(3, 1, CLD_EXITED, 0);
+}
+
+static void a_limit_that_cannot_be_set_fails_the_spawn(void **state _unused_)
+{
+	struct plan_limit limit = {.resource = RLIMIT_NOFILE, .soft = 1, .hard = UINT64_MAX};
+	struct plan p = fixture_shell("true");
+
+	/* more than fs.nr_open, which binds everybody */
+	p.limits = &limit;
+	p.n_limits = 1;
+	for (uint32_t id = 1; id < 4; id++) {
+		p.flags = id == 2 ? PLAN_SET_OOM : id == 3 ? PLAN_READY_FD : 0;
+		p.ready_fd = id == 3 ? 3 : 0;
+		fixture_spawn(&f, id, 1, &p);
+		expect_failed(id, EPERM, LINK_STAGE_LIMITS);
+	}
+}
+
 static void a_cgroup_is_made_entered_killed_and_removed(void **state _unused_)
 {
 	char dir[] = "/sys/fs/cgroup/unified/test-launcher-XXXXXX", text[256], path[128];
@@ -562,6 +612,8 @@ int main(int argc, char *argv[])
 		cmocka_unit_test_setup_teardown(
 			hanging_execs_stop_nothing_else, setup, teardown_hangs),
 		LAUNCHER_TEST(a_child_changes_its_ids_wholly),
+		LAUNCHER_TEST(a_child_gets_the_limits_of_its_plan),
+		LAUNCHER_TEST(a_limit_that_cannot_be_set_fails_the_spawn),
 		LAUNCHER_TEST(a_cgroup_is_made_entered_killed_and_removed),
 	};
 

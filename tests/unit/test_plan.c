@@ -19,6 +19,9 @@ static const char *const argv_of_example[] = {"web", "--port", "80", "", NULL};
 static const char *const envp_of_example[] = {"A=1", "PATH=/bin", NULL};
 static const uint32_t groups_of_example[] = {4, 24, 27};
 
+static const struct plan_limit limits_of_example[] = {
+	{.resource = 4, .soft = 0, .hard = 0}, {.resource = 7, .soft = 1024, .hard = UINT64_MAX}};
+
 static struct plan example(void)
 {
 	return (struct plan){
@@ -31,6 +34,8 @@ static struct plan example(void)
 		.nice = -5,
 		.oom_score_adj = 300,
 		.ready_fd = 7,
+		.limits = limits_of_example,
+		.n_limits = 2,
 		.path = "/usr/bin/web",
 		.directory = "/srv",
 		.cgroup = "web@1",
@@ -57,6 +62,8 @@ static void what_is_encoded_is_what_is_opened(void **state _unused_)
 	assert_int_equal(v.head->oom_score_adj, 300);
 	assert_int_equal(v.head->ready_fd, 7);
 	assert_int_equal(v.head->n_groups, 3);
+	assert_int_equal(v.head->n_limits, 2);
+	assert_memory_equal(v.limits, limits_of_example, sizeof(limits_of_example));
 	assert_memory_equal(v.groups, groups_of_example, sizeof(groups_of_example));
 	assert_string_equal(v.path, "/usr/bin/web");
 	assert_string_equal(v.directory, "/srv");
@@ -161,7 +168,10 @@ static void a_head_out_of_range_is_refused(void **state _unused_)
 	assert_int_equal(OPEN_WITH(ready_fd, 1023), 0);
 	assert_int_equal(OPEN_WITH(ready_fd, 1024), -EBADMSG);
 	assert_int_equal(OPEN_WITH(flags, PLAN_SET_IDS), -EBADMSG); /* has a ready_fd */
-	assert_int_equal(OPEN_WITH(reserved, 1), -EBADMSG);
+	assert_int_equal(OPEN_WITH(n_limits, 0), -EBADMSG);
+	assert_int_equal(OPEN_WITH(n_limits, 3), -EBADMSG);
+	assert_int_equal(OPEN_WITH(n_limits, PLAN_MAX_LIMITS + 1), -EBADMSG);
+	assert_int_equal(OPEN_WITH(n_limits, -1), -EBADMSG);
 	assert_int_equal(OPEN_WITH(n_groups, PLAN_MAX_GROUPS + 1), -EBADMSG);
 	assert_int_equal(OPEN_WITH(n_groups, -1), -EBADMSG);
 	assert_int_equal(OPEN_WITH(n_groups, 0), -EBADMSG);
@@ -224,6 +234,62 @@ static void an_empty_path_and_bytes_left_over_are_refused(void **state _unused_)
 	assert_int_equal(plan_open(empty, size, &v), -EBADMSG);
 }
 
+static int open_with_limits(struct plan_limit first, struct plan_limit second)
+{
+	struct plan_limit limits[2] = {first, second};
+	_cleanup_free_
+	void *data = NULL;
+	struct plan p = example();
+	struct plan_view v;
+	size_t size;
+
+	p.limits = limits;
+	assert_int_equal(plan_encode(&p, &data, &size), 0);
+	return plan_open(data, size, &v);
+}
+
+static void limits_are_ascending_and_in_range(void **state _unused_)
+{
+	struct plan_limit good = {.resource = 3, .soft = 1, .hard = 2}, other = {.resource = 4},
+			  bad;
+
+	assert_int_equal(open_with_limits(good, other), 0);
+	assert_int_equal(open_with_limits(other, good), -EBADMSG);
+	assert_int_equal(open_with_limits(good, good), -EBADMSG);
+	bad = good;
+	bad.soft = 3;
+	assert_int_equal(open_with_limits(bad, other), -EBADMSG);
+	bad = good;
+	bad.reserved = 1;
+	assert_int_equal(open_with_limits(bad, other), -EBADMSG);
+	bad = other;
+	bad.resource = PLAN_MAX_LIMITS - 1;
+	assert_int_equal(open_with_limits(good, bad), 0);
+	bad.resource = PLAN_MAX_LIMITS;
+	assert_int_equal(open_with_limits(good, bad), -EBADMSG);
+}
+
+static void as_many_limits_as_there_may_be_and_one_more(void **state _unused_)
+{
+	struct plan_limit limits[PLAN_MAX_LIMITS + 1] = {0};
+	_cleanup_free_
+	void *data = NULL;
+	struct plan p = example();
+	struct plan_view v;
+	size_t size;
+
+	for (uint32_t i = 0; i <= PLAN_MAX_LIMITS; i++)
+		limits[i].resource = i;
+	p.limits = limits;
+	p.n_limits = PLAN_MAX_LIMITS + 1;
+	assert_int_equal(plan_encode(&p, &data, &size), -E2BIG);
+	p.n_limits = PLAN_MAX_LIMITS;
+	assert_int_equal(plan_encode(&p, &data, &size), 0);
+	assert_int_equal(plan_open(data, size, &v), 0);
+	assert_int_equal(v.limits[PLAN_MAX_LIMITS - 1].resource, PLAN_MAX_LIMITS - 1);
+	assert_string_equal(v.envp[1], "PATH=/bin");
+}
+
 static int open_with_cgroup(const char *name)
 {
 	_cleanup_free_
@@ -261,6 +327,8 @@ int main(void)
 		cmocka_unit_test(a_head_out_of_range_is_refused),
 		cmocka_unit_test(every_shortened_plan_is_refused),
 		cmocka_unit_test(an_empty_path_and_bytes_left_over_are_refused),
+		cmocka_unit_test(limits_are_ascending_and_in_range),
+		cmocka_unit_test(as_many_limits_as_there_may_be_and_one_more),
 		cmocka_unit_test(a_cgroup_is_one_component),
 	};
 

@@ -17,7 +17,8 @@ static json_t *keys_of(json_t *object)
 
 json_t *directory(const struct engine *e)
 {
-	json_t *services = json_array(), *groups = json_object(), *reply;
+	json_t *services = json_array(), *groups = json_object();
+	json_t *scalable = json_array(), *reply;
 
 	for (uint32_t i = 0; i < e->n_services; i++) {
 		const struct service *s = e->services[i];
@@ -25,10 +26,15 @@ json_t *directory(const struct engine *e)
 
 		json_array_append_new(services, json_pack("{s:s,s:s}", "name", s->name, "state",
 							core_state_to_string(state)));
-		for (char **g = s->spec->groups; g && *g; g++)
+		for (char **g = service_definition(s)->groups; g && *g; g++)
 			json_object_set_new(groups, *g, json_true());
 	}
-	reply = json_pack("{s:o,s:o}", "services", services, "groups", keys_of(groups));
+	for (size_t i = 0; i < e->spec->n_services; i++) {
+		if (e->spec->services[i].has_instances)
+			json_array_append_new(scalable, json_string(e->spec->services[i].name));
+	}
+	reply = json_pack("{s:o,s:o,s:o}", "services", services, "groups", keys_of(groups),
+		"scalable", scalable);
 	json_decref(groups);
 	return reply;
 }

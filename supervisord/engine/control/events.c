@@ -80,7 +80,7 @@ static bool hears_of(const struct watcher *w, const struct service *s)
 		return true;
 	if (json_object_get(w->names, s->name) || json_object_get(w->names, s->spec->name))
 		return true;
-	for (char **g = s->spec->groups; g && *g; g++) {
+	for (char **g = service_definition(s)->groups; g && *g; g++) {
 		if (json_object_get(w->groups, *g))
 			return true;
 	}

@@ -294,9 +294,14 @@ static void do_reload(void *userdata, struct server_call *call)
 	json_decref(results);
 }
 
+static bool wants_no_restart(const struct server_call *call)
+{
+	return json_is_false(json_object_get(call->parameters, "restart"));
+}
+
 static void do_plan(void *userdata, struct server_call *call)
 {
-	reload_plan(userdata, call);
+	reload_plan(userdata, call, wants_no_restart(call));
 }
 
 static void do_apply(void *userdata, struct server_call *call)
@@ -309,7 +314,27 @@ static void do_apply(void *userdata, struct server_call *call)
 		return;
 	}
 	note(call, NULL, 0);
-	reload_apply(e, call, !json_is_false(wait), op_of(call));
+	reload_apply(e, call, wants_no_restart(call), !json_is_false(wait), op_of(call));
+}
+
+static void do_scale(void *userdata, struct server_call *call)
+{
+	struct engine *e = userdata;
+	const json_t *wait = json_object_get(call->parameters, "wait");
+	const char *name = json_string_value(json_object_get(call->parameters, "name"));
+	json_int_t n = json_integer_value(json_object_get(call->parameters, "instances"));
+
+	if (n < 0 || n > SPEC_MAX_INSTANCES) {
+		server_error_message(call, CONTROL_ERROR_FAILED,
+			"there can be 0 to %d instances of a service", SPEC_MAX_INSTANCES);
+		return;
+	}
+	if (core_is_shutting_down(e->core)) {
+		server_error(call, CONTROL_ERROR_SHUTTING_DOWN, NULL);
+		return;
+	}
+	note(call, NULL, 0);
+	reload_scale(e, call, name, (unsigned)n, !json_is_false(wait), op_of(call));
 }
 
 static void do_queue(void *userdata, struct server_call *call)
@@ -366,6 +391,10 @@ static void do_shutdown(void *userdata, struct server_call *call)
 	{                                 \
 		"wait", SERVER_BOOL, true \
 	}
+#define NO_RESTART                           \
+	{                                    \
+		"restart", SERVER_BOOL, true \
+	}
 #define ID                                \
 	{                                 \
 		"id", SERVER_STRING, true \
@@ -408,8 +437,16 @@ static const struct server_method methods[] = {
 		.needs = PEER_RIGHT_ACT,
 		.parameters = {NAMES, WAIT, ID},
 		.call = do_reload},
-	{.name = "Plan", .needs = PEER_RIGHT_OBSERVE, .call = do_plan},
-	{.name = "Apply", .needs = PEER_RIGHT_ACT, .parameters = {WAIT, ID}, .call = do_apply},
+	{.name = "Plan", .needs = PEER_RIGHT_OBSERVE, .parameters = {NO_RESTART}, .call = do_plan},
+	{.name = "Apply",
+		.needs = PEER_RIGHT_ACT,
+		.parameters = {NO_RESTART, WAIT, ID},
+		.call = do_apply},
+	{.name = "Scale",
+		.needs = PEER_RIGHT_ACT,
+		.parameters = {{"name", SERVER_STRING, false}, {"instances", SERVER_INT, false},
+			WAIT, ID},
+		.call = do_scale},
 	{.name = "Queue", .needs = PEER_RIGHT_OBSERVE, .call = do_queue},
 	{.name = "Reopen", .needs = PEER_RIGHT_ACT, .call = do_reopen},
 	{.name = "Version", .needs = PEER_RIGHT_OBSERVE, .call = do_version},

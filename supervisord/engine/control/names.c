@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "engine/service.h"
 #include "engine/services.h"
 
 #define MAX_PATTERN 256
@@ -28,7 +29,7 @@ bool names_match_glob(const struct service *s, const char *pattern)
 
 static bool in_group(const struct service *s, const char *group)
 {
-	for (char **g = s->spec->groups; g && *g; g++) {
+	for (char **g = service_definition(s)->groups; g && *g; g++) {
 		if (strcmp(*g, group) == 0)
 			return true;
 	}

@@ -78,8 +78,12 @@ static void answer(struct request *q, const struct request_wish *w, bool ok)
 	const struct service *s = w->service;
 	const struct reload_outcome *r = s->reload_outcome;
 	bool told = w->command > 0 && r && r->serial == w->command;
-	json_t *result = request_result(s, ok, told ? r->text : NULL);
+	char failure[128];
+	json_t *result;
 
+	if (w->failure)
+		snprintf(failure, sizeof(failure), "%s: %s", w->failure, strerror(-w->error));
+	result = request_result(s, ok, w->failure ? failure : told ? r->text : NULL);
 	if (q->call->more)
 		server_reply(q->call, json_pack("{s:[o]}", "results", result), true);
 	else
@@ -114,8 +118,9 @@ static enum core_outcome judge(const struct request_wish *w)
 {
 	const struct service *s = w->service;
 	enum core_outcome outcome =
-		w->command > 0 ? judge_command(w)
-			       : core_judge(s->engine->core, s->id, w->event, w->before);
+		w->failure	 ? CORE_NOT_DONE
+		: w->command > 0 ? judge_command(w)
+				 : core_judge(s->engine->core, s->id, w->event, w->before);
 
 	/* What is removed is still listed for a moment after its end: not for who asked for that.
 	 */
@@ -176,6 +181,14 @@ void request_wish_command(struct request_wishes *w, struct service *s, uint64_t 
 	struct request_wish wish = {.service = s, .command = serial};
 
 	add(w, &wish);
+}
+
+void request_wish_failed(struct request_wishes *w, struct service *s, const char *what, int error)
+{
+	struct request_wish wish = {.service = s, .failure = what, .error = error};
+
+	if (w)
+		add(w, &wish);
 }
 
 void request_wish_again(struct request_wishes *w, struct service *s, enum core_event_type event)

@@ -12,6 +12,8 @@ struct request_wish {
 	enum core_event_type event;
 	uint64_t before; /* its generation when that took effect */
 	uint64_t command; /* instead of all that: until this run of its reload command has ended */
+	const char *failure; /* instead of all that: it has failed; static */
+	int error; /* why, negative errno */
 };
 
 struct request_wishes {
@@ -29,6 +31,8 @@ void request_wishes_fini(struct request_wishes *w);
 void request_wish(struct request_wishes *w, struct service *s, enum core_event_type event);
 /* That a command which is under way ends, and ends well. */
 void request_wish_command(struct request_wishes *w, struct service *s, uint64_t serial);
+/* What has failed already: "WHAT: errno" is told. */
+void request_wish_failed(struct request_wishes *w, struct service *s, const char *what, int error);
 /* Of a request that took effect already, and is repeated. */
 void request_wish_again(struct request_wishes *w, struct service *s, enum core_event_type event);
 

@@ -2,7 +2,7 @@
  * Every step is one that may be done twice, since the next engine does all of them again:
  * a service that goes by an older configuration than the one in force has not been seen to,
  * one that the configuration does not name has not been stopped, one without a record has not
- * been started.
+ * been started. How that was to be done stands beside the configuration (config_flags()).
  */
 #include "engine/reload/apply.h"
 
@@ -17,6 +17,7 @@
 #include "engine/reload/config.h"
 #include "engine/reload/links.h"
 #include "engine/reload/roster.h"
+#include "engine/rlimits.h"
 #include "engine/service.h"
 #include "engine/services.h"
 
@@ -46,6 +47,18 @@ enum apply_step apply_step(const struct service *s, const struct spec_service *s
 	return APPLY_NOTHING;
 }
 
+/* At once, for a process that goes on as well. */
+static void come_into_effect(
+	struct service *s, const struct spec_service *spec, struct request_wishes *wishes)
+{
+	int r = rlimits_change(s, spec);
+
+	if (r < 0)
+		request_wish_failed(
+			wishes, s, "its limits can't be changed before its next start", r);
+	service_adopt(s, spec, s->engine->config);
+}
+
 /* What is under way goes on: nothing is stopped twice, and nothing is started beside it. */
 static void migrate(struct service *s, const struct spec_service *spec, uint64_t op,
 	struct request_wishes *wishes)
@@ -55,17 +68,25 @@ static void migrate(struct service *s, const struct spec_service *spec, uint64_t
 	struct core_event event = {
 		.type = CORE_EVENT_RESTART, .service = s->id, .op = op, .why = CORE_WHY_CHANGED};
 
-	/* The stop is the old definition's, so it comes before the new one does. */
+	/*
+	 * The stop is the old definition's, so it comes before the new one does; where none is to
+	 * follow, its process goes on by the old one as a whole.
+	 */
 	if (diff_service_effect(s->spec, spec) == DIFF_RESTART &&
 		is_live(core_record(e->core, s->id)))
 		service_adopt_later(s, spec, e->config);
 	else
-		service_adopt(s, spec, e->config);
-	if (step == APPLY_RESTART) {
+		come_into_effect(s, spec, wishes);
+	if (step == APPLY_RESTART && !(config_flags(e) & RECOVERY_NO_RESTART)) {
 		request_wish(wishes, s, CORE_EVENT_RESTART);
 		engine_event(e, &event);
 	}
 	service_commit(s, false, 0, 0);
+}
+
+static bool is_to_start(const struct service *s)
+{
+	return s->spec->policy.autostart || (config_flags(s->engine) & RECOVERY_START_NEW);
 }
 
 static void start(struct service *s, uint64_t op, struct request_wishes *wishes)
@@ -77,7 +98,7 @@ static void start(struct service *s, uint64_t op, struct request_wishes *wishes)
 		.why = waits ? CORE_WHY_PREDECESSOR : CORE_WHY_NONE};
 
 	s->fresh = false;
-	if (s->spec->policy.autostart) {
+	if (is_to_start(s)) {
 		request_wish(wishes, s, CORE_EVENT_AUTOSTART);
 		engine_event(s->engine, &event);
 	} else {
@@ -106,7 +127,7 @@ static void keep_after_all(struct service *s, uint64_t op, struct request_wishes
 	/* It does not go, so nobody can wait for that: release_forgotten() comes to them. */
 	list_foreach_safe (it, &s->successors)
 		list_remove(it);
-	if (!s->spec->policy.autostart)
+	if (!is_to_start(s))
 		return;
 	request_wish(wishes, s, CORE_EVENT_AUTOSTART);
 	engine_event(s->engine, &event);
@@ -248,7 +269,7 @@ static void configure(struct engine *e)
 }
 
 /* All that can fail; the place's spec counts one user more than it has. */
-static int prepare(struct engine *e, const struct roster *roster, uint8_t place, int memfd,
+static int prepare(struct engine *e, const struct roster *roster, uint8_t place,
 	struct services_addition *addition, struct core_graph **ret_graph)
 {
 	const struct spec *spec = e->configs[place].spec;
@@ -262,34 +283,38 @@ static int prepare(struct engine *e, const struct roster *roster, uint8_t place,
 		r = links_make(e, spec, roster, addition, ret_graph);
 	if (r < 0)
 		return r;
-	r = config_keep(e, place, memfd);
+	r = config_keep(e, place, e->configs[place].text);
 	if (r < 0)
 		core_graph_free(*ret_graph);
 	return r;
 }
 
-int apply_spec(
-	struct engine *e, struct spec *spec, int memfd, uint64_t op, struct request_wishes *wishes)
+void apply_fini(struct apply *a)
+{
+	spec_free(a->spec);
+	a->text = close_fd(a->text);
+}
+
+int apply_spec(struct engine *e, struct apply *a, struct request_wishes *wishes)
 {
 	_cleanup_roster_ struct roster roster = {0};
 	struct services_addition addition = {0};
 	struct core_graph *graph = NULL;
 	int place = config_find_place(e), r;
 
-	if (place < 0) {
-		spec_free(spec);
+	if (place < 0)
 		return place;
-	}
-	e->configs[place] = (struct config){.spec = spec, .n_users = 1};
-	r = roster_init(&roster, spec);
+	e->configs[place] =
+		(struct config){.spec = TAKE_PTR(a->spec), .text = TAKE_FD(a->text), .n_users = 1};
+	r = roster_init(&roster, e->configs[place].spec);
 	if (r == 0)
-		r = prepare(e, &roster, (uint8_t)place, memfd, &addition, &graph);
+		r = prepare(e, &roster, (uint8_t)place, &addition, &graph);
 	if (r == 0) {
-		config_enforce(e, (uint8_t)place, op);
+		config_enforce(e, (uint8_t)place, a->op, a->flags);
 		services_take_in(e, &roster, &addition);
 		core_set_graph(e->core, graph);
 		configure(e);
-		apply_finish(e, op, wishes);
+		apply_finish(e, a->op, wishes);
 	}
 	services_addition_fini(&addition);
 	config_unref(e, (uint8_t)place);

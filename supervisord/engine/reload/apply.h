@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/cleanup.h"
 #include "engine/control/request.h"
 #include "engine/engine.h"
 
@@ -17,11 +18,17 @@ enum apply_step {
 };
 enum apply_step apply_step(const struct service *s, const struct spec_service *spec);
 
-/*
- * Takes over spec (also on failure), whose text memfd (borrowed) holds. 0, or -errno with
- * nothing changed. Adds to wishes what is to become of which service.
- */
-int apply_spec(
-	struct engine *e, struct spec *spec, int memfd, uint64_t op, struct request_wishes *wishes);
+/* A configuration that is to be put in force. */
+struct apply {
+	struct spec *spec; /* owned; NULL once it was taken over */
+	int text; /* its sources in a memfd; likewise, -1 */
+	uint64_t op; /* the request's id, 0 for none */
+	uint8_t flags; /* enum recovery_config_flags */
+};
+void apply_fini(struct apply *a);
+#define _cleanup_apply_ _cleanup_(apply_fini)
+
+/* 0, or -errno with nothing changed. Adds to wishes what is to become of which service. */
+int apply_spec(struct engine *e, struct apply *a, struct request_wishes *wishes);
 /* Brings services in line that are not; wishes may be NULL. */
 void apply_finish(struct engine *e, uint64_t op, struct request_wishes *wishes);

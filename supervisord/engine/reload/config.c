@@ -76,10 +76,8 @@ int config_write(const struct conf_sources *sources)
 	return r < 0 ? r : TAKE_FD(fd);
 }
 
-int config_parse(const struct engine *e, int fd, struct spec **ret_spec)
+int config_read(int fd, struct conf_sources **ret_sources)
 {
-	struct conf_errors errors = {0};
-	struct conf_sources *sources = NULL;
 	struct stat st;
 	void *text;
 	int r = sys_fstat(fd, &st);
@@ -88,14 +86,30 @@ int config_parse(const struct engine *e, int fd, struct spec **ret_spec)
 		r = sys_mmap((size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0, &text);
 	if (r < 0)
 		return r;
-	r = conf_sources_read(text, (size_t)st.st_size, &sources);
+	r = conf_sources_read(text, (size_t)st.st_size, ret_sources);
 	sys_munmap(text, (size_t)st.st_size);
+	return r;
+}
+
+/* The spec that a memfd means. 0 or -errno; a mistake in it is told in the log. */
+static int parse(const struct engine *e, int fd, struct spec **ret_spec)
+{
+	struct conf_errors errors = {0};
+	struct conf_sources *sources = NULL;
+	int r = config_read(fd, &sources);
+
 	if (r == 0)
 		r = conf_parse(sources, &e->context, ret_spec, &errors);
 	conf_sources_free(sources);
 	print_errors(&errors);
 	conf_errors_fini(&errors);
 	return r;
+}
+
+void config_init(struct engine *e)
+{
+	for (unsigned i = 0; i < RECOVERY_CONFIGS; i++)
+		e->configs[i] = (struct config){.text = -1};
 }
 
 int config_find_place(const struct engine *e)
@@ -139,33 +153,57 @@ int config_take_kept(struct engine *e)
 
 		if (!is_needed(e, i))
 			continue;
-		r = fd < 0 ? -ENOENT : config_parse(e, fd, &e->configs[i].spec);
+		r = fd < 0 ? -ENOENT : parse(e, fd, &e->configs[i].spec);
 		/* Without an older one, what goes by it can't be told how to stop; it is looked
 		 * after no more, which is said. */
 		if (r < 0)
 			log_error("cannot read a configuration in force again: %s", strerror(-r));
-		if (i == e->store.area.head->config)
-			result = r;
+		if (i != e->store.area.head->config)
+			continue;
+		result = r;
+		e->configs[i].text = TAKE_FD(fd);
 	}
 	e->config = (uint8_t)e->store.area.head->config;
 	e->spec = e->configs[e->config].spec;
 	return result;
 }
 
-void config_enforce(struct engine *e, uint8_t place, uint64_t op)
+static void drop(struct config *c)
+{
+	spec_free(c->spec);
+	*c = (struct config){.text = close_fd(c->text)};
+}
+
+void config_enforce(struct engine *e, uint8_t place, uint64_t op, uint8_t flags)
 {
 	struct recovery_head *head = e->store.area.head;
 	uint8_t old = e->config;
 
 	head->config_op[place] = op;
+	head->config_flags[place] = flags;
 	atomic_signal_fence(memory_order_seq_cst);
 	__atomic_store_n(&head->config, place, __ATOMIC_RELEASE);
 	e->config = place;
 	e->spec = e->configs[place].spec;
-	if (old != place && e->configs[old].n_users == 0) {
-		spec_free(e->configs[old].spec);
-		e->configs[old].spec = NULL;
+	if (old == place)
+		return;
+	e->configs[old].text = close_fd(e->configs[old].text);
+	if (e->configs[old].n_users == 0)
+		drop(&e->configs[old]);
+}
+
+uint8_t config_flags(const struct engine *e)
+{
+	return e->store.area.head->config_flags[e->config];
+}
+
+bool config_remembers(const struct engine *e, uint64_t op)
+{
+	for (unsigned i = 0; i < RECOVERY_CONFIGS; i++) {
+		if (op != 0 && e->store.area.head->config_op[i] == op)
+			return true;
 	}
+	return false;
 }
 
 void config_unref(struct engine *e, uint8_t place)
@@ -174,15 +212,12 @@ void config_unref(struct engine *e, uint8_t place)
 
 	if (--c->n_users > 0 || place == e->config)
 		return;
-	spec_free(c->spec);
-	c->spec = NULL;
+	drop(c);
 	reload_place_is_free(e);
 }
 
 void config_fini(struct engine *e)
 {
-	for (unsigned i = 0; i < RECOVERY_CONFIGS; i++) {
-		spec_free(e->configs[i].spec);
-		e->configs[i].spec = NULL;
-	}
+	for (unsigned i = 0; i < RECOVERY_CONFIGS; i++)
+		drop(&e->configs[i]);
 }

@@ -12,8 +12,8 @@
 int config_load_files(struct engine *e, struct conf_sources **ret_sources, struct spec **ret_spec);
 /* Sources in a sealed memfd: the fd, or -errno. */
 int config_write(const struct conf_sources *sources);
-/* The spec that such a memfd means. 0 or -errno; a mistake in it is told in the log. */
-int config_parse(const struct engine *e, int fd, struct spec **ret_spec);
+/* And back; the caller frees them. 0 or -errno. */
+int config_read(int fd, struct conf_sources **ret_sources);
 
 /* A place that nobody uses, or -EBUSY. */
 int config_find_place(const struct engine *e);
@@ -22,8 +22,15 @@ int config_keep(struct engine *e, uint8_t place, int fd);
 /* Takes all that the launcher has, and what is in force from the recovery area. 0 or -errno. */
 int config_take_kept(struct engine *e);
 
-/* Puts the place in force, whose spec is there and whose text is kept; op is who asked for it. */
-void config_enforce(struct engine *e, uint8_t place, uint64_t op);
+/*
+ * Puts the place in force, whose spec and text are there, and kept. op: who asked for it; flags:
+ * enum recovery_config_flags.
+ */
+void config_enforce(struct engine *e, uint8_t place, uint64_t op, uint8_t flags);
+uint8_t config_flags(const struct engine *e);
+/* A request of this id has put one of the last configurations in force (never for 0). */
+bool config_remembers(const struct engine *e, uint64_t op);
 /* One user of a configuration less; the last one frees it, unless it is in force. */
 void config_unref(struct engine *e, uint8_t place);
+void config_init(struct engine *e);
 void config_fini(struct engine *e);

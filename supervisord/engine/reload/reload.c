@@ -17,13 +17,19 @@
 #include "engine/reload/apply.h"
 #include "engine/reload/config.h"
 #include "engine/reload/plan.h"
+#include "engine/reload/scale.h"
 #include "engine/systemd.h"
+
+enum kind { PLAN, APPLY, SCALE };
 
 struct reload_request {
 	struct list node;
 	struct server_call *call; /* borrowed; NULL: nobody waits for the answer */
 	uint64_t op;
-	bool apply, wait, by_signal;
+	enum kind kind;
+	bool wait, by_signal, no_restart;
+	char *name; /* owned; SCALE: which definition, to have so many instances */
+	unsigned instances;
 };
 
 static struct reload_request *first(struct engine *e)
@@ -46,9 +52,10 @@ static void end(struct engine *e, struct reload_request *q)
 {
 	if (q->by_signal)
 		uplink_send_plain(e, LINK_SEEN, 0, SIGHUP);
-	if (q->apply)
+	if (q->kind == APPLY)
 		systemd_reloaded(e);
 	list_remove(&q->node);
+	free(q->name);
 	free(q);
 }
 
@@ -67,7 +74,7 @@ static void log_refusal(const json_t *errors)
 /* errors are stolen: what is told for each file and line. */
 static void refuse(struct reload_request *q, json_t *errors)
 {
-	if (q->apply)
+	if (q->kind != PLAN)
 		log_refusal(errors);
 	if (q->call)
 		server_error(q->call, CONTROL_ERROR_BAD_CONFIGURATION,
@@ -77,19 +84,26 @@ static void refuse(struct reload_request *q, json_t *errors)
 	q->call = NULL;
 }
 
-static void fail(struct reload_request *q, int error)
+static void fail_text(struct reload_request *q, const char *text)
 {
-	const char *text = strerror(-error);
-
-	if (error == -ETIMEDOUT)
-		text = "reading the files takes too long; is a file system or a name service down?";
-	else if (error == -ECANCELED)
-		text = "supervisord is shutting down";
-	if (q->apply)
+	if (q->kind == APPLY)
 		log_error("cannot apply the configuration: %s", text);
+	else if (q->kind == SCALE)
+		log_error("service '%s': cannot scale it: %s", q->name, text);
 	if (q->call)
 		server_error_message(q->call, CONTROL_ERROR_FAILED, "%s", text);
 	q->call = NULL;
+}
+
+static void fail(struct reload_request *q, int error)
+{
+	if (error == -ETIMEDOUT)
+		fail_text(q, "reading the files takes too long; is a file system or a name "
+			     "service down?");
+	else if (error == -ECANCELED)
+		fail_text(q, "supervisord is shutting down");
+	else
+		fail_text(q, strerror(-error));
 }
 
 static json_t *list_errors(const struct conf_errors *errors)
@@ -105,9 +119,12 @@ static json_t *list_errors(const struct conf_errors *errors)
 
 /* --- what is new --- */
 
-static bool sees_environment(const struct reload_request *q)
+static struct plan_options plan_options(const struct reload_request *q)
 {
-	return q->call && q->call->right >= PEER_RIGHT_OWN;
+	return (struct plan_options){
+		.with_environment = q->call && q->call->right >= PEER_RIGHT_OWN,
+		.no_restart = q->no_restart,
+	};
 }
 
 static void log_summary(const json_t *plan)
@@ -131,19 +148,33 @@ static void log_summary(const json_t *plan)
 		log_info("configuration read: nothing has changed");
 }
 
+/* first is stolen: what is known at once. */
+static void answer(
+	struct reload_request *q, const char *what, json_t *first, struct request_wishes *wishes)
+{
+	if (q->call)
+		request_await(q->call, json_pack("{s:o}", what, first), wishes, q->wait);
+	else
+		json_decref(first);
+}
+
 /* -EBUSY: not now, nothing has been answered; otherwise it has. */
-static int proceed_apply(struct engine *e, struct reload_request *q, struct spec *spec, int memfd)
+static int proceed_apply(struct engine *e, struct reload_request *q, struct apply *a)
 {
 	_cleanup_wishes_ struct request_wishes wishes = {0};
-	json_t *plan = plan_make(e, spec, sees_environment(q));
-	int r;
+	const struct plan_options options = plan_options(q);
+	json_t *plan = plan_make(e, a->spec, &options);
+	char reason[STALE_REASON_SIZE];
+	int r = plan ? 0 : -ENOMEM;
 
-	if (!plan) {
-		spec_free(spec);
-		fail(q, -ENOMEM);
+	if (r == 0 && q->no_restart && stale_is_too_much(e, plan, reason)) {
+		json_decref(plan);
+		fail_text(q, reason);
 		return 0;
 	}
-	r = apply_spec(e, spec, memfd, q->op, &wishes);
+	a->flags = q->no_restart ? RECOVERY_NO_RESTART : 0;
+	if (r == 0)
+		r = apply_spec(e, a, &wishes);
 	if (r < 0) {
 		json_decref(plan);
 		if (r != -EBUSY)
@@ -152,18 +183,15 @@ static int proceed_apply(struct engine *e, struct reload_request *q, struct spec
 	}
 	log_summary(plan);
 	events_supervisor(e, "reloaded", "a configuration was applied");
-	if (q->call)
-		request_await(q->call, json_pack("{s:o}", "plan", plan), &wishes, q->wait);
-	else
-		json_decref(plan);
+	answer(q, "plan", plan, &wishes);
 	return 0;
 }
 
-static void proceed_plan(struct engine *e, struct reload_request *q, struct spec *spec)
+static void proceed_plan(struct engine *e, struct reload_request *q, const struct spec *spec)
 {
-	json_t *plan = plan_make(e, spec, sees_environment(q));
+	const struct plan_options options = plan_options(q);
+	json_t *plan = plan_make(e, spec, &options);
 
-	spec_free(spec);
 	if (!plan)
 		fail(q, -ENOMEM);
 	else if (q->call)
@@ -172,26 +200,79 @@ static void proceed_plan(struct engine *e, struct reload_request *q, struct spec
 		json_decref(plan);
 }
 
-/* The files say this, and it is right in itself. -EBUSY: it has to wait. */
-static int proceed(struct engine *e, struct reload_request *q, int memfd)
+static int proceed_scale(struct engine *e, struct reload_request *q, struct apply *a, unsigned was)
 {
-	struct spec *spec = NULL;
-	json_t *refusals;
-	int r = config_parse(e, memfd, &spec);
+	_cleanup_wishes_ struct request_wishes wishes = {0};
+	char text[SPEC_NAME_MAX + 64];
+	int r = 0;
 
+	/* What there is goes on as it is: nobody has asked for more. */
+	a->flags = RECOVERY_NO_RESTART | RECOVERY_START_NEW;
+	if (was != q->instances)
+		r = apply_spec(e, a, &wishes);
 	if (r < 0) {
-		fail(q, r);
+		if (r != -EBUSY)
+			fail(q, r);
+		return r;
+	}
+	log_info("service '%s': scaled from %u to %u instances", q->name, was, q->instances);
+	snprintf(text, sizeof(text), "'%s' was scaled from %u to %u instances", q->name, was,
+		q->instances);
+	events_supervisor(e, "scaled", text);
+	answer(q, "scaled",
+		json_pack("{s:s,s:i,s:i}", "name", q->name, "was", (int)was, "instances",
+			(int)q->instances),
+		&wishes);
+	return 0;
+}
+
+/* What it wants in force: from files that were read, or from what is in force already. */
+static int make(struct engine *e, const struct reload_request *q, struct apply *a,
+	struct conf_errors *errors)
+{
+	const struct spec_service *s = q->kind == SCALE ? scale_find(e->spec, q->name) : NULL;
+	struct conf_sources *sources = NULL;
+	int r = config_read(s ? e->configs[e->config].text : e->reload.memfd, &sources);
+
+	if (r == 0)
+		r = s ? conf_sources_scale(sources, s, q->instances)
+		      : conf_sources_scale_as(sources, e->spec);
+	if (r == 0)
+		r = conf_parse(sources, &e->context, &a->spec, errors);
+	if (r == 0 && q->kind != PLAN) {
+		a->text = config_write(sources);
+		r = a->text < 0 ? a->text : 0;
+	}
+	conf_sources_free(sources);
+	return r;
+}
+
+/* -EBUSY: it has to wait, and nothing has been answered. */
+static int proceed(struct engine *e, struct reload_request *q)
+{
+	_cleanup_apply_ struct apply a = {.text = -1, .op = q->op};
+	struct conf_errors errors = {0};
+	unsigned was = 0;
+	json_t *refusals;
+	int r;
+
+	if (q->kind == SCALE && !scale_check(e, q->call, q->name, &was)) {
+		q->call = NULL;
 		return 0;
 	}
-	refusals = plan_refusals(e, spec);
-	if (refusals) {
-		spec_free(spec);
+	r = make(e, q, &a, &errors);
+	refusals = r == -EINVAL ? list_errors(&errors) : r == 0 ? plan_refusals(e, a.spec) : NULL;
+	conf_errors_fini(&errors);
+	if (refusals)
 		refuse(q, refusals);
-		return 0;
-	}
-	if (q->apply)
-		return proceed_apply(e, q, spec, memfd);
-	proceed_plan(e, q, spec);
+	else if (r < 0)
+		fail(q, r);
+	else if (q->kind == APPLY)
+		return proceed_apply(e, q, &a);
+	else if (q->kind == SCALE)
+		return proceed_scale(e, q, &a, was);
+	else
+		proceed_plan(e, q, a.spec);
 	return 0;
 }
 
@@ -210,35 +291,6 @@ static void join(struct engine *e, struct server_call *call, bool wait, uint64_t
 	request_await(call, NULL, &wishes, wait);
 }
 
-static bool is_repeated(struct engine *e, uint64_t op)
-{
-	return op != 0 && e->store.area.head->config_op[e->config] == op;
-}
-
-/* Starts what is at the head of the line, if nothing is under way. */
-static void begin(struct engine *e)
-{
-	struct reload_request *q;
-	int r;
-
-	while (e->synced && (q = first(e))) {
-		if (!q->call && !q->apply) { /* nobody wants to see the plan any more */
-			end(e, q);
-			continue;
-		}
-		if (q->call && q->apply && is_repeated(e, q->op)) {
-			join(e, q->call, q->wait, q->op);
-			end(e, q);
-			continue;
-		}
-		r = loader_start(&e->reload.loader, e->options.config, &e->context);
-		if (r == 0)
-			return;
-		fail(q, r == -EBUSY ? -ETIMEDOUT : r); /* busy: one that hangs is not dead yet */
-		end(e, q);
-	}
-}
-
 /*
  * What it takes to put one more configuration in force is bounded (see config.h). Where
  * services are still being stopped for so many earlier changes, this one waits for them.
@@ -248,31 +300,68 @@ static void try_it(struct engine *e)
 	struct reload_request *q = first(e);
 	int r = 0;
 
-	if (core_is_shutting_down(e->core) && q->apply)
+	if (core_is_shutting_down(e->core) && q->kind != PLAN)
 		fail(q, -ECANCELED);
 	else
-		r = proceed(e, q, e->reload.memfd);
-	if (r == -EBUSY) {
+		r = proceed(e, q);
+	e->reload.waits = r == -EBUSY;
+	if (e->reload.waits) {
 		log_warning("services are still being stopped for earlier changes; the "
 			    "configuration is applied after that");
 		return;
 	}
 	e->reload.memfd = close_fd(e->reload.memfd);
 	end(e, q);
-	begin(e);
+}
+
+/* True where it is under way; else it is over. */
+static bool begin_one(struct engine *e, struct reload_request *q)
+{
+	int r = 0;
+
+	if (q->kind == PLAN && !q->call) { /* nobody wants to see it any more */
+		end(e, q);
+		return false;
+	}
+	if (q->call && q->kind != PLAN && config_remembers(e, q->op)) {
+		join(e, q->call, q->wait, q->op);
+		end(e, q);
+		return false;
+	}
+	if (q->kind == SCALE) {
+		try_it(e);
+		return e->reload.waits;
+	}
+	r = loader_start(&e->reload.loader, e->options.config, &e->context);
+	if (r == 0)
+		return true;
+	fail(q, r == -EBUSY ? -ETIMEDOUT : r); /* busy: one that hangs is not dead yet */
+	end(e, q);
+	return false;
+}
+
+static void begin(struct engine *e)
+{
+	struct reload_request *q;
+
+	while (e->synced && (q = first(e)) && !begin_one(e, q))
+		;
 }
 
 static void on_free_place(struct loop_timer *t)
 {
 	struct engine *e = CONTAINER_OF(t, struct engine, reload.again);
 
-	if (e->reload.memfd >= 0)
-		try_it(e);
+	if (!e->reload.waits)
+		return;
+	try_it(e);
+	if (!e->reload.waits)
+		begin(e);
 }
 
 void reload_place_is_free(struct engine *e)
 {
-	if (e->reload.memfd >= 0)
+	if (e->reload.waits)
 		loop_timer_set(&e->loop, &e->reload.again, e->loop.now_usec);
 }
 
@@ -284,30 +373,37 @@ static void on_loaded(struct loader *l, int result, int memfd, struct conf_error
 	if (result == 0) {
 		e->reload.memfd = memfd;
 		try_it(e);
-		return;
+	} else {
+		if (result == -EINVAL)
+			refuse(q, list_errors(errors));
+		else
+			fail(q, result);
+		end(e, q);
 	}
-	if (result == -EINVAL)
-		refuse(q, list_errors(errors));
-	else
-		fail(q, result);
-	end(e, q);
-	begin(e);
+	if (!e->reload.waits)
+		begin(e);
 }
 
 /* --- requests --- */
 
+static void tell_no_memory(struct server_call *call)
+{
+	if (call)
+		server_error_message(call, CONTROL_ERROR_FAILED, "out of memory; nothing was done");
+	else
+		log_error("out of memory; the configuration is not reloaded");
+}
+
 static struct reload_request *new_request(
-	struct server_call *call, bool apply, bool wait, uint64_t op)
+	enum kind kind, struct server_call *call, bool wait, uint64_t op)
 {
 	struct reload_request *q = calloc(1, sizeof(*q));
 
 	if (!q) {
-		if (call)
-			server_error_message(
-				call, CONTROL_ERROR_FAILED, "out of memory; nothing was done");
+		tell_no_memory(call);
 		return NULL;
 	}
-	*q = (struct reload_request){.call = call, .apply = apply, .wait = wait, .op = op};
+	*q = (struct reload_request){.call = call, .kind = kind, .wait = wait, .op = op};
 	list_init(&q->node);
 	if (call) {
 		call->userdata = q;
@@ -330,25 +426,46 @@ void reload_resume(struct engine *e)
 	begin(e);
 }
 
-void reload_plan(struct engine *e, struct server_call *call)
+void reload_plan(struct engine *e, struct server_call *call, bool no_restart)
 {
-	struct reload_request *q = new_request(call, false, false, 0);
+	struct reload_request *q = new_request(PLAN, call, false, 0);
 
-	if (q)
-		submit(e, q);
+	if (!q)
+		return;
+	q->no_restart = no_restart;
+	submit(e, q);
 }
 
-void reload_apply(struct engine *e, struct server_call *call, bool wait, uint64_t op)
+void reload_apply(
+	struct engine *e, struct server_call *call, bool no_restart, bool wait, uint64_t op)
 {
-	struct reload_request *q = new_request(call, true, wait, op);
+	struct reload_request *q = new_request(APPLY, call, wait, op);
 
-	if (!q) {
-		if (!call)
-			log_error("out of memory; the configuration is not reloaded");
+	if (!q)
 		return;
-	}
+	q->no_restart = no_restart;
 	q->by_signal = !call;
 	systemd_reloading(e);
+	submit(e, q);
+}
+
+void reload_scale(struct engine *e, struct server_call *call, const char *name, unsigned n,
+	bool wait, uint64_t op)
+{
+	char *copy = strdup(name);
+	struct reload_request *q;
+
+	if (!copy) {
+		tell_no_memory(call);
+		return;
+	}
+	q = new_request(SCALE, call, wait, op);
+	if (!q) {
+		free(copy);
+		return;
+	}
+	q->name = copy;
+	q->instances = n;
 	submit(e, q);
 }
 
@@ -377,6 +494,7 @@ void reload_fini(struct engine *e)
 		if (q->call)
 			q->call->cancelled = NULL;
 		list_remove(&q->node);
+		free(q->name);
 		free(q);
 	}
 }
