@@ -26,6 +26,9 @@ static const char *const fields[] = {
 	"reason",
 	"next_start_ms",
 	"health",
+	"phase",
+	"waiting_for",
+	"stale",
 };
 
 json_t *status_fields(json_t *service)
