@@ -2,6 +2,7 @@
 
 import os
 import signal
+import unittest
 
 import harness
 from harness import SLEEP, VarlinkError, py, service, sh, wait_until
@@ -203,7 +204,26 @@ class Stale(harness.SystemTest):
         s.ok("apply")
         self.assertEqual(self.stale(s), [])
 
+    @unittest.skipIf(os.geteuid() != 0, "needs another user")
     def test_observers_see_no_values(self):
+        def config(word):
+            return ('control { observers = {"1"} }\n'
+                    + service("a", SLEEP, f'environment = {{"SECRET={word}"}}'))
+
+        def become():
+            os.setgroups([])
+            os.setgid(1)
+            os.setuid(1)
+
+        s = self.supervisor(config("old"))
+        s.wait_state("a", "running")
+        self.apply(s, config("new"))
+        s.publish_supctl()
+        out, err = s.ctl_start("show", "a", preexec_fn=become).communicate(timeout=harness.DEADLINE)
+        self.assertRegex(out, r"\n +environment SECRET changed\n", err)
+        self.assertNotIn("new", out)
+
+    def test_what_is_no_boolean_is_refused(self):
         s = self.supervisor(service("a", SLEEP))
         with self.assertRaises(VarlinkError) as caught:
             s.varlink("Apply", {"restart": "no"})
