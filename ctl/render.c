@@ -156,30 +156,21 @@ int64_t render_integer(json_t *object, const char *key, int64_t otherwise)
 	return json_is_integer(value) ? json_integer_value(value) : otherwise;
 }
 
-static const char *separator(const struct buf *out, size_t start)
-{
-	return out->len > start ? "; " : "";
-}
-
 int render_reason(json_t *service, struct buf *out)
 {
 	const char *reason = render_string(service, "reason");
 	int64_t next = render_integer(service, "next_start_ms", -1);
 	bool is_again = strcmp(render_string(service, "state"), "backoff") == 0;
 	char span[USEC_SPAN_SIZE];
-	size_t start = out->len;
 	int r = buf_append(out, SIZE_MAX, reason, strlen(reason));
 
-	if (r == 0 && json_is_true(json_object_get(service, "stale")))
-		r = buf_printf(out, "%sstale: goes by an older configuration",
-			separator(out, start));
 	if (r < 0 || next < 0)
 		return r;
 	/* Whole seconds are enough beyond the first: this is read, not measured. */
 	next = MIN_OF(next, INT64_MAX / (int64_t)USEC_PER_MSEC - 999);
 	if (next >= 1000)
 		next = (next + 999) / 1000 * 1000;
-	return buf_printf(out, "%s%s in %s", separator(out, start),
+	return buf_printf(out, "%s%s in %s", *reason != '\0' ? "; " : "",
 		is_again ? "starts again" : "next run",
 		usec_span((usec_t)next * USEC_PER_MSEC, span));
 }

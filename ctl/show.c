@@ -99,6 +99,9 @@ static void add_state(struct page *p, json_t *service)
 	value_printf(p, "%s%s", desired,
 		json_is_true(json_object_get(service, "ready")) ? ", ready" : "");
 	add_value(p, "wanted", "");
+	add_text(p, "status", render_string(service, "status_text"));
+	if (json_is_true(json_object_get(service, "reloading")))
+		add_text(p, "reloading", "so it says");
 	add_text(p, "health", render_string(service, "health"));
 	value_printf(p, "%" PRIi64, render_integer(service, "restarts", 0));
 	add_value(p, "restarts", "");
@@ -130,6 +133,37 @@ static void add_schedule(struct page *p, json_t *reply)
 	value_printf(p, ", overlap %s", render_string(schedule, "overlap"));
 	add_value(p, "schedule", "");
 	add_text(p, "next run", *next != '\0' ? next : "none");
+}
+
+/* What tells that it is ready; and how it was last asked how it is, with what came back. */
+static void add_checks(struct page *p, json_t *reply)
+{
+	json_t *readiness = json_object_get(reply, "readiness");
+	json_t *probe = json_object_get(reply, "probe");
+	const char *problem = render_string(readiness, "problem");
+	const char *message = render_string(probe, "message");
+	const char *output = render_string(probe, "output");
+	bool ok = json_is_true(json_object_get(probe, "ok"));
+	bool forgiven = json_is_true(json_object_get(probe, "forgiven"));
+
+	if (*render_string(readiness, "on") != '\0') {
+		value_printf(p, "%s%s%s", render_string(readiness, "on"),
+			*problem != '\0' ? "; not yet: " : "", problem);
+		add_value(p, "ready by", "");
+	}
+	if (!json_is_object(probe))
+		return;
+	value_printf(p, "%s  %s%s%s%s", render_string(probe, "time"), ok ? "good" : "bad",
+		*message != '\0' ? ": " : "", message,
+		forgiven ? " (forgiven, as it has just become ready)" : "");
+	add_value(p, "last probe", ok ? "" : RENDER_RED);
+	for (bool first = true; *output != '\0'; first = false) {
+		size_t n = strcspn(output, "\n");
+
+		value_printf(p, "%.*s", (int)n, output);
+		add_value(p, first ? "it said" : "", "");
+		output += n + (output[n] == '\n');
+	}
 }
 
 /* The last ends, the newest first. */
@@ -232,11 +266,14 @@ static void add_pending_key(struct page *p, json_t *key)
 static void add_pending(struct page *p, json_t *reply)
 {
 	const char *pending = render_string(reply, "pending");
+	bool stale = json_is_true(
+		json_object_get(json_object_get(reply, "service"), "stale"));
 	json_t *key;
 	size_t i;
 
 	if (strcmp(pending, "changed") == 0)
-		add_text(p, "pending", "its configuration has changed; the next start goes by it");
+		add_text(p, stale ? "stale" : "pending",
+			"its configuration has changed; the next start goes by it");
 	else
 		add_text(p, "pending", pending);
 	json_array_foreach(json_object_get(reply, "pending_keys"), i, key) add_pending_key(p, key);
@@ -398,6 +435,7 @@ int show_render(json_t *reply, const struct term *term, struct buf *out)
 	add_links(&p, reply, "dependencies", "depends on");
 	add_links(&p, reply, "dependents", "needed by");
 	add_pending(&p, reply);
+	add_checks(&p, reply);
 	add_ends(&p, reply);
 	add_hooks(&p, reply);
 	add_definition(&p, reply);

@@ -125,6 +125,18 @@ bool extend(struct step *s)
 	return true;
 }
 
+/* It has not had the signal that the one before it had. */
+bool main_changed_stopping(struct step *s)
+{
+	struct core_record *r = &s->slot->record;
+
+	if (r->main_ended)
+		return true;
+	if (r->phase == CORE_PHASE_SIGNAL && !r->killed && r->signo > 0 && r->pid != s->event->pid)
+		ask_signal(s, r->signo, s->slot->policy->stop_kill);
+	return main_changed(s);
+}
+
 bool main_changed(struct step *s)
 {
 	if (s->slot->record.main_ended)

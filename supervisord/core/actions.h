@@ -18,6 +18,7 @@ bool signal_main(struct step *s); /* an operator's */
 bool scheduled(struct step *s);
 bool extend(struct step *s);
 bool main_changed(struct step *s);
+bool main_changed_stopping(struct step *s);
 
 /* What those share with the others: who asked, and what is wanted. */
 enum core_why asker(const struct step *s, enum core_why by_operator);

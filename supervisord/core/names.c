@@ -257,6 +257,16 @@ static const char *name_of(const struct telling *t, uint32_t service)
 	return name[0] ? name : "another service";
 }
 
+static void put_pool(const struct telling *t)
+{
+	const char *pool = t->words->pool(t->words->userdata, t->service);
+
+	if (pool[0])
+		put(t->text, "waiting for a slot of pool '%s'", pool);
+	else
+		put(t->text, "waiting for a slot of its pool");
+}
+
 static const char *asked_for(enum core_why why)
 {
 	switch (why) {
@@ -318,8 +328,7 @@ static void put_waiting(const struct telling *t)
 			name_of(t, r->blocker));
 		break;
 	case CORE_WHY_POOL:
-		put(t->text, "waiting for a slot of pool '%s'",
-			t->words->pool(t->words->userdata, t->service));
+		put_pool(t);
 		break;
 	case CORE_WHY_SLOT:
 		put(t->text, "waiting: as many services as max-starting allows are starting");

@@ -42,14 +42,17 @@ void look_up(struct core *c, uint32_t i)
 
 void look_around(struct core *c, uint32_t i, enum core_state from, enum core_state to)
 {
-	bool gone = core_is_live_state(from) && !core_is_live_state(to);
+	bool comes_or_goes = core_is_live_state(from) != core_is_live_state(to);
 
 	if (from == to)
 		return;
 	look_up(c, i);
-	if (!gone && from != CORE_STOPPING && to != CORE_STOPPING)
+	if (!comes_or_goes && from != CORE_STOPPING && to != CORE_STOPPING)
 		return;
-	/* those that wait for it to be gone: to stop themselves, or, in a conflict, to start */
+	/*
+	 * Those that wait for it to be gone: to stop themselves, or, in a conflict, to start. And
+	 * those in a conflict that wait for something else, and have less to hope for now.
+	 */
 	graph_foreach (c->graph, down, i, e)
 		look(c, e->other);
 }

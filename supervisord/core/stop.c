@@ -78,6 +78,11 @@ static bool begin_any(struct step *s, enum core_then then, enum core_why why)
 	struct core_record *r = &s->slot->record;
 	bool hook_only = r->phase == CORE_PHASE_PRE_START;
 
+	/* a daemon that is not known yet ends unseen: what is noted is the end of the run before */
+	if (r->phase == CORE_PHASE_FORKED && r->main_ended && why != CORE_WHY_LEFTOVERS) {
+		r->end = CORE_END_NONE;
+		r->end_status = 0;
+	}
 	enter(s, CORE_STOPPING, why);
 	r->then = (uint8_t)then;
 	r->killed = false;

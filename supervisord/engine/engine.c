@@ -136,9 +136,9 @@ static void redo(struct engine *e, struct service *s)
 	const struct core_record *r = core_record(e->core, s->id);
 	enum core_state state = (enum core_state)r->state;
 
+	hooks_resume(s);
 	if (state != CORE_STARTING && state != CORE_RUNNING && state != CORE_STOPPING)
 		return;
-	hooks_resume(s);
 	if (r->phase == CORE_PHASE_PRE_START || r->phase == CORE_PHASE_CANCELLED ||
 		r->phase == CORE_PHASE_POST_STOP)
 		return; /* there is no process: its hook is all there is */
@@ -198,12 +198,19 @@ static void autostart(struct engine *e)
 void engine_synced(struct engine *e)
 {
 	const struct recovery_head *head = e->store.area.head;
+	int r;
 
+	/* Whose a sender is can be told from here on: before what has ended is judged. */
+	r = notify_listen(e);
+	if (r < 0)
+		log_error("cannot listen for notifications: %s", strerror(-r));
 	engine_judge_ended(e);
 	e->synced = true;
 	schedules_recover(e);
-	for (uint32_t i = 0; i < e->n_services; i++)
+	for (uint32_t i = 0; i < e->n_services; i++) {
 		redo(e, e->services[i]);
+		ready_follow(e->services[i]);
+	}
 	if (head->flags & RECOVERY_SHUTTING_DOWN)
 		engine_shutdown(e, (head->flags & RECOVERY_HURRY) != 0);
 	else if (!(head->flags & RECOVERY_STARTED))
@@ -235,6 +242,7 @@ static void leave(struct engine *e)
 		asprintf(&control, "%s/%s", e->spec->runtime_dir, CONTROL_SOCKET_NAME) >= 0)
 		sys_unlinkat(AT_FDCWD, control, 0);
 	server_fini(&e->server);
+	notify_fini(e);
 	queue_remove(&e->queue);
 	reload_fini(e);
 	rollings_fini(e);
@@ -302,7 +310,7 @@ void engine_run(struct engine *e)
 	while (r == 0 && !e->loop.quit) {
 		r = loop_once(&e->loop);
 		/* What is started by that may fail before it is sent: no event would tell. */
-		while (e->n_ended > 0 && !e->loop.quit)
+		while (e->synced && e->n_ended > 0 && !e->loop.quit)
 			engine_judge_ended(e);
 	}
 	if (r < 0)

@@ -6,15 +6,16 @@
 #include "base/macro.h"
 #include "world.h"
 
-/* Hooks that somebody waits for, and whose generation is (at most) this one. */
+/* One that was killed does no harm any more, even if it takes a while to end. */
 bool check_hook_runs(const struct world *w, uint32_t i, uint64_t generation)
 {
-	static const enum spec_hook waited_for[] = {SPEC_HOOK_PRE_START, SPEC_HOOK_POST_STOP};
+	static const enum spec_hook waited_for[] = {
+		SPEC_HOOK_PRE_START, SPEC_HOOK_PRE_STOP, SPEC_HOOK_STOP, SPEC_HOOK_POST_STOP};
 
 	for (size_t k = 0; k < ELEMENTSOF(waited_for); k++) {
 		const struct hook_run *h = &w->places[i].hooks[waited_for[k]];
 
-		if (h->running && h->generation <= generation)
+		if (h->running && !h->cancelled && h->generation <= generation)
 			return true;
 	}
 	return false;
@@ -31,10 +32,10 @@ void check_spawn(struct world *w, const struct core_change *c)
 
 	HOLDS(w, INV_TREE_GONE_FIRST, i, !tree_exists(p) && !is_end_untold(p));
 	HOLDS(w, INV_GENERATIONS_GROW, i, r->generation > p->generation);
-	HOLDS(w, INV_WANTED, i, p->may_run || (w->shutting_down && !w->settled));
-	HOLDS(w, INV_SHUTDOWN, i, !w->shutting_down || !w->settled);
+	HOLDS(w, INV_WANTED, i, p->may_run);
+	HOLDS(w, INV_SHUTDOWN, i, !w->shutting_down);
 	/* or stopped again in the same step, by a configuration that is at odds with itself */
-	HOLDS(w, INV_RECORD, i, r->phase == CORE_PHASE_EXEC || c->todo & CORE_DO_SIGNAL);
+	HOLDS(w, INV_RECORD, i, r->phase == CORE_PHASE_EXEC || (begun && r->state == CORE_STOPPING));
 	if (pre_start->generation == r->generation)
 		HOLDS(w, INV_HOOK_ORDER, i,
 			!pre_start->running && !pre_start->to_tell && pre_start->ok);
@@ -45,12 +46,16 @@ void check_spawn(struct world *w, const struct core_change *c)
 
 /* --- its turn to stop --- */
 
+static bool hangs(const struct core_record *r)
+{
+	return r->cause == CORE_CAUSE_WATCHDOG || r->cause == CORE_CAUSE_TRIGGER;
+}
+
 /* Past talking to, or nobody is waited for any more. */
 static bool is_exempt(const struct world *w, const struct core_record *r)
 {
 	return r->main_ended || w->hurried || (w->shutting_down && w->now > w->patience) ||
-	       (r->why == CORE_WHY_CAUSE &&
-		       (r->cause == CORE_CAUSE_START_TIMEOUT || r->cause == CORE_CAUSE_WATCHDOG));
+	       (r->why == CORE_WHY_CAUSE && (r->cause == CORE_CAUSE_START_TIMEOUT || hangs(r)));
 }
 
 /* Those that require it are gone, and those after it that were on their way down. */
@@ -99,7 +104,7 @@ static void check_wave(struct world *w, uint32_t i)
 		return;
 	for (EACH_PLACE(w, k)) {
 		if (k != i && is_live(record_of(w, k)) && !has_live_users(w, k))
-			HOLDS(w, INV_SHUTDOWN, i, w->places[k].spawned_nth < p->ready_nth);
+			HOLDS(w, INV_SHUTDOWN, i, w->places[k].begun_nth < p->ready_nth);
 	}
 }
 
@@ -135,26 +140,26 @@ void check_signal(struct world *w, const struct core_change *c)
 	struct place *p = &w->places[i];
 	bool reaped = p->ended.generation == r->generation && !is_end_untold(p) && !p->main_known;
 
-	if (w->event == CORE_EVENT_SIGNAL) {
+	if (w->event == CORE_EVENT_SIGNAL && w->asked == i && r->user_signo != 0) {
 		check_request(w, c);
 		return;
 	}
 	HOLDS(w, INV_RECORD, i, r->user_signo == 0 && r->signo == c->signo);
 	HOLDS(w, INV_RECORD, i, r->state == CORE_STOPPING && r->phase == CORE_PHASE_SIGNAL);
+	/* before an engine has done again what the last one had committed, it may not be there */
 	HOLDS(w, INV_ONE_GENERATION, i,
-		p->generation == r->generation || c->todo & CORE_DO_SPAWN);
+		p->generation == r->generation || c->todo & CORE_DO_SPAWN || !w->settled);
 	HOLDS(w, INV_NO_SIGNAL_TO_REAPED, i, !reaped || c->scope == SPEC_KILL_TREE);
 	HOLDS(w, INV_NO_SIGNAL_TO_REAPED, i, !reaped || r->main_ended);
 	if (c->signo == SIGKILL) {
 		HOLDS(w, INV_KILL, i, c->scope == SPEC_KILL_TREE && r->killed);
 		HOLDS(w, INV_KILL, i,
-			p->kill_allowed || w->now >= p->kill_due ||
-				policy_of(w, i)->stop_timeout_usec == 0);
+			p->kill_allowed || w->now >= p->kill_due);
 		return;
 	}
 	HOLDS(w, INV_KILL, i,
 		c->signo == policy_of(w, i)->stop_signal ||
-			(c->signo == SIGABRT && r->cause == CORE_CAUSE_WATCHDOG));
+			(c->signo == SIGABRT && hangs(r)));
 	check_turn(w, i);
 	if (p->kill_due == USEC_INFINITY)
 		p->kill_due = w->now + policy_of(w, i)->stop_timeout_usec;
@@ -171,7 +176,8 @@ void check_hook(struct world *w, const struct core_change *c)
 	/* begun and stopped again in this step, by a configuration that is at odds with itself */
 	bool cancelled = r->phase == CORE_PHASE_CANCELLED && c->todo & CORE_DO_CANCEL_HOOK;
 
-	HOLDS(w, INV_HOOK_ONCE, i, h->generation < r->generation && !h->running);
+	HOLDS(w, INV_HOOK_ONCE, i, h->generation < r->generation);
+	HOLDS(w, INV_HOOK_ONCE, i, !h->running || h->cancelled);
 	HOLDS(w, INV_HOOK_ONCE, i, policy_of(w, i)->hooks & 1U << c->hook);
 	switch (c->hook) {
 	case SPEC_HOOK_PRE_START:

@@ -124,20 +124,33 @@ static bool is_stuck(const struct world *w, uint32_t i)
 	return false;
 }
 
-/* What conflicts with it runs, and is not being stopped. */
-static bool has_rival(const struct world *w, uint32_t i)
+/* What conflicts with it and lives: nothing, something that stops, or something that runs on. */
+enum rival { NO_RIVAL, STOPPING_RIVAL, RUNNING_RIVAL };
+
+static enum rival find_rival(const struct world *w, uint32_t i)
 {
+	enum rival found = NO_RIVAL;
+
 	for (unsigned k = 0; k < w->config.n_links; k++) {
 		const struct core_link *l = &w->config.links[k];
 		uint32_t other = l->from == i ? l->to : l->from;
 
 		if ((l->from != i && l->to != i) || !(l->kinds & CORE_LINK_CONFLICTS) ||
-			!is_used(w, other))
+			!is_used(w, other) || !is_live(record_of(w, other)))
 			continue;
-		if (is_live(record_of(w, other)) && record_of(w, other)->state != CORE_STOPPING)
-			return true;
+		if (record_of(w, other)->state != CORE_STOPPING)
+			return RUNNING_RIVAL;
+		found = STOPPING_RIVAL;
 	}
-	return false;
+	return found;
+}
+
+/* Whatever it says that it waits for: there may be more in its way. */
+static bool is_free_to_come(const struct world *w, uint32_t i)
+{
+	enum rival rival = find_rival(w, i);
+
+	return rival == STOPPING_RIVAL || (rival == NO_RIVAL && !is_stuck(w, i));
 }
 
 /* It is there when it has ended well. */
@@ -157,10 +170,8 @@ bool check_is_coming(const struct world *w, uint32_t i)
 	case CORE_BACKOFF:
 		return true;
 	case CORE_WAITING:
-		if (r->why == CORE_WHY_CONFLICT)
-			return !has_rival(w, i);
 		return r->why != CORE_WHY_SCHEDULE &&
-		       (r->why != CORE_WHY_DEPENDENCY || !is_stuck(w, i));
+		       (r->why == CORE_WHY_PREDECESSOR || is_free_to_come(w, i));
 	case CORE_STOPPING:
 		return !w->shutting_down &&
 		       (r->then == CORE_THEN_START || r->then == CORE_THEN_BACKOFF ||
@@ -172,9 +183,14 @@ bool check_is_coming(const struct world *w, uint32_t i)
 
 void check_note_coming(struct world *w)
 {
-	w->coming = 0;
-	for (EACH_PLACE(w, i))
+	w->coming = w->resting = 0;
+	for (EACH_PLACE(w, i)) {
+		const struct core_record *r = record_of(w, i);
+
 		w->coming |= (unsigned)check_is_coming(w, i) << i;
+		if (r->state == CORE_STOPPED || r->state == CORE_EXITED || r->state == CORE_FAILED)
+			w->resting |= 1U << i;
+	}
 }
 
 /* --- each by itself --- */
@@ -232,9 +248,10 @@ static void check_tree(struct world *w, uint32_t i)
 	HOLDS(w, INV_ONE_GENERATION, i, process || !tree_exists(p));
 	HOLDS(w, INV_ONE_GENERATION, i,
 		!process || p->generation == r->generation || !w->settled);
-	/* whoever waits for the end of a tree is told of it */
+	/* who waits for the end of a tree is told of it; a hook that is waited for goes first */
 	HOLDS(w, INV_DEADLINE, i,
-		!process || !r->main_ended || p->watched == r->generation || !w->settled);
+		!process || !r->main_ended || p->watched == r->generation || !w->settled ||
+			r->phase == CORE_PHASE_PRE_STOP || r->phase == CORE_PHASE_STOP_COMMAND);
 }
 
 /* For its dependents, which are on their way down, or gone already. */

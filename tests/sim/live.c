@@ -33,15 +33,28 @@ void end_main(struct world *w, uint32_t i, enum core_end end, int status)
 		status);
 }
 
+/* A daemon's first process has left others behind, as it should: nothing has ended. */
+static bool has_forked(const struct world *w, uint32_t i)
+{
+	const struct core_record *r = record_of(w, i);
+	const struct core_event *e = &w->places[i].ended;
+
+	return r->phase == CORE_PHASE_FORKED && r->cause == CORE_CAUSE_NONE && !r->main_ended &&
+	       e->survivors && e->end == CORE_END_EXITED &&
+	       spec_is_success(policy_of(w, i), e->status);
+}
+
 void tell_ended(struct world *w, uint32_t i)
 {
 	struct place *p = &w->places[i];
 
 	p->tell_ended = p->main_known = false;
 	p->told = p->generation;
-	if (!record_of(w, i)->main_ended)
-		p->counted = p->ended;
 	p->ended.survivors = p->n_others > 0 || (has_fault(w, FAULT_children) && rarely(w, 6));
+	if (has_forked(w, i))
+		p->forked = true;
+	else if (!record_of(w, i)->main_ended)
+		p->counted = p->ended;
 	step(w, &p->ended);
 	if (w->dying && !(w->committed >> i & 1))
 		p->tell_ended = true; /* nobody has acknowledged it */
@@ -211,7 +224,7 @@ void tell_adopted(struct world *w, uint32_t i)
 	p->told = p->generation;
 	step(w, &e);
 	/* Where it is too late, the core does not care for it any more. */
-	p->main_known = p->main_alive && record_of(w, i)->pid == e.pid;
+	p->main_known = record_of(w, i)->pid == e.pid;
 }
 
 /* One of the others is the main process from now on: found in the pid-file, or by its own word. */

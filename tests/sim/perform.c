@@ -17,14 +17,13 @@ static void spawn(struct world *w, uint32_t i, uint64_t generation)
 
 	p->generation = generation;
 	p->asked = true;
-	p->main_alive = p->adopted = p->forks = p->tell_started = p->tell_ended = false;
+	p->main_alive = p->adopted = p->forks = p->forked = p->tell_started = p->tell_ended = false;
 	p->n_others = 0;
 	p->stubborn = has_fault(w, FAULT_stubborn) && rarely(w, 3);
 	p->silent = has_fault(w, FAULT_silent) && rarely(w, 3);
 	p->endures = 0;
 	p->signalled = 0;
 	p->pid = (int32_t)(1000 * (i + 1)) + ++p->n_pids % 1000;
-	p->spawned_nth = ++w->nth;
 	tell(w, "    service %u: spawn generation %" PRIu64, i, generation);
 }
 
@@ -46,6 +45,8 @@ static void send_signal(struct world *w, uint32_t i, int signo, enum spec_kill s
 	struct place *p = &w->places[i];
 
 	tell(w, "    service %u: signal %d to its %s", i, signo, spec_kill_to_string(scope));
+	if (p->generation != record_of(w, i)->generation)
+		return; /* it is still to be spawned, by an engine that goes on from here */
 	if (signo == SIGUSR1 || !dies_of(w, p, signo)) /* what operators send harms nobody here */
 		return;
 	if (scope == SPEC_KILL_TREE && (signo == SIGKILL || !rarely(w, 4)))
@@ -100,24 +101,23 @@ void set_policy(struct world *w, uint32_t i)
 	struct place *p = &w->places[i];
 
 	p->steady = false;
-	p->policy_step = w->n_step;
 	p->n_starts = 0; /* another limit, of another window */
 	core_set_policy(w->core, i, policy_of(w, i));
 }
 
-/* With its last generation goes what it went by, where another configuration waits. */
-static void adopt_next(struct world *w, uint32_t i, const struct core_change *c)
+/* What waits for the next generation goes by when that begins, or when there is none. */
+static void adopt_next(struct world *w, uint32_t i)
 {
 	struct place *p = &w->places[i];
 	const struct core_record *r = record_of(w, i);
-	struct core_record before = {.state = (uint8_t)c->previous};
 
-	if (!p->has_next || !is_live(&before) || (is_live(r) && r->generation == p->seen.generation))
+	if (!p->has_next || (is_live(r) && r->generation == p->seen.generation))
 		return;
 	p->has_next = p->changed = false;
 	w->adopted = true;
 	w->config.services[i].policy = p->next;
-	set_policy(w, i);
+	p->n_starts = 0;
+	core_set_policy(w->core, i, policy_of(w, i));
 }
 
 static void tell_change(struct world *w, const struct core_change *c)
@@ -162,6 +162,7 @@ bool perform(struct world *w, const struct core_change *c)
 	struct place *p = &w->places[i];
 
 	tell_change(w, c);
+	adopt_next(w, i);
 	HOLDS(w, INV_RECORD, i, c->todo & CORE_DO_COMMIT);
 	if (c->todo & CORE_DO_SPAWN)
 		check_spawn(w, c);
@@ -171,7 +172,6 @@ bool perform(struct world *w, const struct core_change *c)
 		check_signal(w, c);
 	p->disk = *record_of(w, i);
 	w->committed |= 1U << i;
-	adopt_next(w, i, c);
 	if (w->cut > 0 && ++w->n_performed == w->cut) {
 		tell(w, "the engine dies, when this is committed and not done");
 		return false;
@@ -203,20 +203,16 @@ static void redo_hook(struct world *w, uint32_t i, enum spec_hook hook)
 		run_hook(w, i, hook, r->generation);
 }
 
-static enum spec_hook hook_of(enum core_phase phase)
+/* Hooks that nobody waits for any more: the last engine may have been about to kill them. */
+void kill_stray_hooks(struct world *w, uint32_t i)
 {
-	switch (phase) {
-	case CORE_PHASE_PRE_START:
-	case CORE_PHASE_CANCELLED:
-		return SPEC_HOOK_PRE_START;
-	case CORE_PHASE_PRE_STOP:
-		return SPEC_HOOK_PRE_STOP;
-	case CORE_PHASE_STOP_COMMAND:
-		return SPEC_HOOK_STOP;
-	case CORE_PHASE_POST_STOP:
-		return SPEC_HOOK_POST_STOP;
-	default:
-		return SPEC_HOOK_MAX;
+	enum spec_hook hook = core_phase_hook((enum core_phase)record_of(w, i)->phase);
+
+	for (unsigned k = 0; k < SPEC_HOOK_MAX; k++) {
+		const struct hook_run *h = &w->places[i].hooks[k];
+
+		if (k != hook && h->running && !h->cancelled)
+			cancel_hook(w, i, (enum spec_hook)k);
 	}
 }
 
@@ -238,11 +234,11 @@ void redo(struct world *w, uint32_t i)
 	struct place *p = &w->places[i];
 	enum core_phase phase = (enum core_phase)r->phase;
 
+	w->random = random_for(w, i);
 	if (!is_live(r))
 		return;
-	w->random = random_for(w, i);
-	if (hook_of(phase) != SPEC_HOOK_MAX)
-		redo_hook(w, i, hook_of(phase));
+	if (core_phase_hook(phase) != SPEC_HOOK_MAX)
+		redo_hook(w, i, core_phase_hook(phase));
 	if (phase == CORE_PHASE_PRE_START || phase == CORE_PHASE_CANCELLED ||
 		phase == CORE_PHASE_POST_STOP)
 		return; /* there is no process yet, or none any more */

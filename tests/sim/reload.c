@@ -17,8 +17,9 @@ static void stop_removed(struct world *w, uint32_t i)
 		.type = CORE_EVENT_STOP, .service = i, .why = CORE_WHY_REMOVED};
 	struct place *p = &w->places[i];
 
-	if (!record_of(w, i)->desired_up && record_of(w, i)->state == CORE_STOPPED)
+	if (p->removal_seen)
 		return;
+	p->removal_seen = true;
 	tell(w, "service %u: stop, it is removed", i);
 	p->may_run = p->must_run = false;
 	w->asked = i;
@@ -125,32 +126,31 @@ void sweep(struct world *w)
 
 /* --- kinds of reloads --- */
 
-/* What is live at once, and what the next generation goes by. */
+/* What is live at once; or what the next generation goes by, where there is one now. */
 static void change_policy(struct world *w, uint32_t i)
 {
 	struct place *p = &w->places[i];
-	struct spec_policy policy = *policy_of(w, i);
+	bool live = is_used(w, i) && is_live(record_of(w, i)), settings = rarely(w, 2);
+	struct spec_policy policy = p->has_next ? p->next : *policy_of(w, i);
 
 	if (!is_used(w, i) || p->removed)
 		return;
-	if (rarely(w, 2)) {
-		tell(w, "reload: other settings of service %u", i);
+	tell(w, "reload: another %s of service %u", settings ? "setting" : "definition", i);
+	if (settings) {
 		draw_settings(&w->random, &policy);
-		if (p->has_next)
-			p->next = policy;
+	} else {
+		draw_policy(&w->random, w->config.loner, &policy);
+		policy.essential = policy_of(w, i)->essential;
+		p->changed = true;
+	}
+	if (live && (p->has_next || p->changed)) {
+		p->changed = p->has_next = true;
+		p->next = policy;
+		core_set_next_policy(w->core, i, &p->next);
+	} else {
 		w->config.services[i].policy = policy;
 		set_policy(w, i);
-		return;
 	}
-	tell(w, "reload: another definition of service %u", i);
-	draw_policy(&w->random, w->config.loner, &p->next);
-	p->next.essential = policy.essential;
-	p->changed = p->has_next = true;
-	if (is_live(record_of(w, i)))
-		return;
-	p->has_next = false;
-	w->config.services[i].policy = p->next;
-	set_policy(w, i);
 }
 
 /* Of services that are not configured any more, but there, links and pools stay. */
@@ -204,13 +204,13 @@ static void enforce_graph(struct world *w)
 }
 
 /* Nobody that stays can depend on what the configuration does not have; it keeps its own links. */
-static void unlink_service(struct world *w, uint32_t i)
+static void drop_links(struct world *w)
 {
 	struct sim_config *c = &w->config;
 	unsigned n = 0;
 
 	for (unsigned k = 0; k < c->n_links; k++) {
-		if (c->links[k].to != i || w->places[c->links[k].from].removed)
+		if (!w->places[c->links[k].to].removed || w->places[c->links[k].from].removed)
 			c->links[n++] = c->links[k];
 	}
 	c->n_links = n;
@@ -225,7 +225,7 @@ static void remove_service(struct world *w, uint32_t i)
 	tell(w, "reload: service %u is removed", i);
 	p->removed = true;
 	p->fresh = p->changed = p->blocked = false;
-	unlink_service(w, i);
+	drop_links(w);
 }
 
 /* In the place of a removed one that is not gone yet, if there is one: it takes a while. */
@@ -256,8 +256,9 @@ static void add_service(struct world *w, uint32_t i)
 		return;
 	if (is_used(w, i)) {
 		tell(w, "reload: service %u is wanted again", i);
-		p->removed = false;
+		p->removed = p->removal_seen = false;
 		p->fresh = true;
+		drop_links(w);
 		for (EACH_PLACE(w, k))
 			w->places[k].blocked &= w->places[k].predecessor != i;
 		return;
@@ -267,7 +268,8 @@ static void add_service(struct world *w, uint32_t i)
 	draw_policy(&w->random, w->config.loner, &w->config.services[i].policy);
 	w->config.services[i].policy.essential = false;
 	w->config.services[i].pool = CORE_NO_POOL;
-	HOLDS(w, INV_REFUSED, i, core_grow(w->core, i + 1 + sim_below(&w->random, 3)) == 0);
+	w->room = MAX_OF(w->room, i + 1 + sim_below(&w->random, 3));
+	HOLDS(w, INV_REFUSED, i, core_grow(w->core, w->room) == 0);
 	core_add(w->core, i, policy_of(w, i), &record, w->now);
 	p->seen = p->disk = *record_of(w, i);
 	p->fresh = true;

@@ -117,8 +117,8 @@ static void unsure(struct world *w, uint32_t i, const struct place before[static
 
 static struct request *remember(struct world *w, const struct core_event *e)
 {
-	for (unsigned k = 0; k < WORLD_MAX_REQUESTS; k++) {
-		struct request *q = &w->requests[k];
+	for (unsigned k = 0; k < REQUESTS_EACH; k++) {
+		struct request *q = &w->requests[e->service * REQUESTS_EACH + k];
 
 		if (q->pending)
 			continue;
@@ -257,7 +257,19 @@ void ask_again(struct world *w)
 
 /* --- the end of everything --- */
 
-void note_shutdown(struct world *w)
+/* What an orderly stop may take, before KILL. */
+static usec_t stop_time(const struct spec_policy *p)
+{
+	usec_t time = p->stop_timeout_usec;
+
+	if (p->hooks & 1U << SPEC_HOOK_PRE_STOP)
+		time += p->hook_timeout_usec;
+	if (p->hooks & 1U << SPEC_HOOK_POST_STOP)
+		time += p->hook_timeout_usec;
+	return time;
+}
+
+void note_shutdown(struct world *w, uint32_t ended)
 {
 	usec_t longest = 0;
 
@@ -265,8 +277,8 @@ void note_shutdown(struct world *w)
 	for (EACH_PLACE(w, i)) {
 		w->places[i].may_run = w->places[i].must_run = false;
 		w->places[i].kill_allowed |= w->hurried;
-		if (is_live(&w->places[i].seen))
-			longest = MAX_OF(longest, policy_of(w, i)->stop_timeout_usec);
+		if (i != ended && is_live(&w->places[i].seen))
+			longest = MAX_OF(longest, stop_time(policy_of(w, i)));
 	}
 	w->patience = w->now + longest;
 }
@@ -277,7 +289,7 @@ void shut_down(struct world *w, bool hurry)
 		return; /* it would matter to the loner what others there are */
 	tell(w, "shutdown%s", hurry ? ", in a hurry" : "");
 	w->hurried |= hurry;
-	note_shutdown(w);
+	note_shutdown(w, SIM_SERVICES);
 	w->n_step++;
 	core_shutdown(w->core, w->hurried, w->now);
 	take_changes(w);

@@ -64,7 +64,7 @@ static bool choose(struct world *w, struct core_event *e, uint64_t age)
 		return stale_ended(w, e);
 	case 2:
 		e->type = CORE_EVENT_GONE;
-		return e->generation != r->generation || !is_live(r) || p->main_alive;
+		return e->generation != r->generation || !is_live(r) || p->main_known;
 	case 3:
 		return stale_hook(w, e);
 	case 4:

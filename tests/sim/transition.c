@@ -38,18 +38,23 @@ static void check_links(struct world *w, uint32_t i)
 		if (l->kinds & CORE_LINK_CONFLICTS)
 			HOLDS(w, INV_CONFLICT, i,
 				!is_live(record_of(w, other)) && !tree_exists(&w->places[other]));
-		if (l->from != i)
+		/* what is stopped again in the same step has lost its ground in that */
+		if (l->from != i || record_of(w, i)->state == CORE_STOPPING)
 			continue;
 		if (l->kinds & CORE_LINK_REQUIRES)
 			HOLDS(w, INV_START_ORDER, i, check_is_there(w, other));
-		/* what has begun, or ceased, to come in this very step may be seen either way */
-		if (l->kinds & (CORE_LINK_WANTS | CORE_LINK_AFTER) && w->coming >> other & 1)
+		/* what waited for nothing that comes, and now does, may be seen either way */
+		if (l->kinds & (CORE_LINK_WANTS | CORE_LINK_AFTER) &&
+			(w->coming | w->resting) >> other & 1)
 			HOLDS(w, INV_START_ORDER, i,
 				check_is_there(w, other) || !check_is_coming(w, other));
 	}
 }
 
-/* Who has waited in this line since before this one did, and goes on waiting in it. */
+/*
+ * Who has waited in this line since before this one did, and goes on waiting in it. What is only
+ * restarted keeps the slot that it had; a further run by its schedule does not.
+ */
 static bool overtakes(const struct world *w, uint32_t i, uint32_t other)
 {
 	const struct core_record *r = record_of(w, other);
@@ -57,7 +62,11 @@ static bool overtakes(const struct world *w, uint32_t i, uint32_t other)
 	uint32_t pool = w->config.services[i].pool;
 
 	if (other == i || q->in_line == 0 || q->in_line == w->n_step ||
-		r->state != CORE_WAITING || q->seen.why != r->why)
+		r->state != CORE_WAITING || q->seen.why != r->why ||
+		q->seen.start_order != r->start_order /* it has been out of it meanwhile */)
+		return false;
+	if (r->why == CORE_WHY_POOL && is_live(&p->seen) &&
+		record_of(w, i)->why != CORE_WHY_SCHEDULE)
 		return false;
 	if (r->why == CORE_WHY_POOL)
 		return w->config.services[other].pool == pool && pool != CORE_NO_POOL &&
@@ -87,9 +96,8 @@ static void check_begin(struct world *w, uint32_t i, const struct core_record *r
 	struct place *p = &w->places[i];
 
 	HOLDS(w, INV_GENERATIONS_GROW, i, r->generation == p->seen.generation + 1);
-	/* an engine that recovers hears news before it tells the core of the shutdown */
-	HOLDS(w, INV_WANTED, i, p->may_run || (w->shutting_down && !w->settled));
-	HOLDS(w, INV_SHUTDOWN, i, !w->shutting_down || !w->settled);
+	HOLDS(w, INV_WANTED, i, p->may_run);
+	HOLDS(w, INV_SHUTDOWN, i, !w->shutting_down);
 	HOLDS(w, INV_HOOK_ORDER, i, !check_hook_runs(w, i, p->seen.generation));
 	if (w->settled) {
 		check_links(w, i);
@@ -101,9 +109,11 @@ static void check_begin(struct world *w, uint32_t i, const struct core_record *r
 		HOLDS(w, INV_ENDS_COUNTED, i, !p->after_end || p->pulled);
 	if (r->restarts > p->seen.restarts)
 		note_automatic_start(w, i);
-	p->steady = p->policy_step != w->n_step;
+	p->steady = true;
+	p->begun_hooks = policy_of(w, i)->hooks;
 	p->after_end = p->pulled = p->kill_allowed = p->by_shutdown = false;
 	p->late = w->calm;
+	p->begun_nth = 2 * w->n_step + 1; /* what is begun in the step in which another one gets ready */
 	p->ready_nth = 0;
 	if (p->stop_step == w->n_step)
 		return; /* and is stopped in the same step */
@@ -121,13 +131,14 @@ static void check_over(struct world *w, uint32_t i, const struct core_record *r)
 
 	HOLDS(w, INV_TREE_GONE_FIRST, i, !had_process || !tree_exists(p));
 	HOLDS(w, INV_ENDS_COUNTED, i,
-		!had_process || (p->counted.generation == p->generation && !is_end_untold(p)));
-	if (had_process) {
+		!had_process || p->forked || p->counted.generation == p->generation);
+	HOLDS(w, INV_ENDS_COUNTED, i, !had_process || !is_end_untold(p));
+	if (had_process && p->counted.generation == p->generation) {
 		HOLDS(w, INV_ENDS_COUNTED, i, r->end == p->counted.end);
 		HOLDS(w, INV_ENDS_COUNTED, i, r->end_status == p->counted.status);
 		HOLDS(w, INV_ENDS_COUNTED, i, r->ended_usec == p->counted.at_usec);
 	}
-	if (p->steady && !w->hurried && policy_of(w, i)->hooks & 1U << SPEC_HOOK_POST_STOP)
+	if (p->steady && !w->hurried && p->begun_hooks & 1U << SPEC_HOOK_POST_STOP)
 		HOLDS(w, INV_HOOK_ORDER, i,
 			post_stop->generation == p->seen.generation && !post_stop->running);
 }
@@ -157,7 +168,7 @@ static void check_running(struct world *w, uint32_t i)
 		HOLDS(w, INV_READY, i,
 			policy->ready == SPEC_READY_EXEC || p->ready_told == p->generation);
 	}
-	p->ready_nth = ++w->nth;
+	p->ready_nth = 2 * w->n_step;
 }
 
 static bool is_request(enum core_event_type type)
@@ -187,7 +198,8 @@ static void note_line(struct world *w, uint32_t i, const struct core_record *r)
 
 	if (!in_line)
 		p->in_line = 0;
-	else if (p->in_line == 0 || p->seen.why != r->why)
+	else if (p->in_line == 0 || p->seen.why != r->why ||
+		p->seen.start_order != r->start_order)
 		p->in_line = w->n_step;
 }
 

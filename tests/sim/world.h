@@ -10,7 +10,9 @@
 #include "history.h"
 
 #define WORLD_MAX_STARTS   64
-#define WORLD_MAX_REQUESTS 12
+#define REQUESTS_EACH	   4 /* of each service, so many clients wait */
+#define WORLD_MAX_REQUESTS (SIM_SERVICES * REQUESTS_EACH)
+#define SIM_MAX_ROOM	   (SIM_SERVICES + 2)
 
 /* A command that the core has asked for. */
 struct hook_run {
@@ -44,6 +46,7 @@ struct place {
 	uint64_t told; /* the launcher has spoken of this generation */
 	bool tell_due; /* SCHEDULED is to be told */
 	bool removed; /* not in the configuration any more */
+	bool removal_seen; /* by this engine */
 	bool fresh, changed; /* by a reload that has not been seen to */
 	bool blocked; /* it takes the place of `predecessor`, which is not gone */
 	uint32_t predecessor;
@@ -52,12 +55,13 @@ struct place {
 	struct core_record disk; /* what was committed */
 	/* to be judged */
 	struct core_record seen; /* after the last step */
-	struct core_event counted; /* the last end that was the main process's, by what was told */
+	struct core_event counted; /* the last end that was told of a main process */
+	bool forked; /* this generation's first process has ended, which is no end */
 	bool may_run; /* somebody wanted it up since somebody wanted it down */
 	bool must_run; /* the last word was that it is to be up */
 	bool kill_allowed;
-	unsigned policy_step; /* when its policy last changed */
 	bool steady; /* its policy is the one that this generation began with */
+	unsigned begun_hooks; /* those that it had then */
 	bool after_end; /* the next start is an automatic one */
 	bool pulled; /* or maybe not: somebody who needs it was started since */
 	bool stop_begun; /* in this generation: by a hook or a signal */
@@ -66,7 +70,7 @@ struct place {
 	bool by_shutdown; /* that is what it stops for */
 	bool late; /* begun after faults have stopped */
 	usec_t exec_at, kill_due;
-	unsigned spawned_nth, ready_nth; /* by the world's count; 0: not */
+	unsigned begun_nth, ready_nth; /* in which order of all; 0: not ready */
 	unsigned in_line; /* the step since which it has waited in a line; 0 */
 	uint64_t starts_msec[WORLD_MAX_STARTS]; /* automatic ones that count */
 	unsigned n_starts;
@@ -85,12 +89,13 @@ struct world {
 	const struct history *history;
 	struct sim_config config; /* in force */
 	struct core *core;
+	uint32_t room; /* for so many services, in the core */
 	struct place places[SIM_SERVICES];
 	struct request requests[WORLD_MAX_REQUESTS];
 	usec_t now;
 	uint64_t random; /* of the operation under way */
 	uint64_t n_requests;
-	unsigned n_op, n_step, nth;
+	unsigned n_op, n_step;
 	unsigned cut, n_performed; /* this operation: when the engine dies; changes so far */
 	bool dying; /* it has */
 	unsigned committed; /* this operation: bits of services */
@@ -100,7 +105,7 @@ struct world {
 	bool settled; /* false from a new graph until CORE_EVENT_SETTLE */
 	bool adopted; /* a service goes by another policy since its last generation is over */
 	enum core_event_type event; /* of this step */
-	unsigned coming; /* who was, after the last step; bits of services */
+	unsigned coming, resting; /* who did, after the last step; bits of services */
 	uint32_t asked; /* the service that a request is for, in this step */
 	usec_t patience; /* in a shutdown: when nobody is waited for any more */
 	FILE *told; /* where to tell everything, or NULL */
@@ -200,6 +205,7 @@ void set_policy(struct world *w, uint32_t i);
 const char *hook_name(enum spec_hook hook);
 /* What a new engine does for what the last one may have committed and not done. */
 void redo(struct world *w, uint32_t i);
+void kill_stray_hooks(struct world *w, uint32_t i);
 
 /* --- live.c --- */
 
@@ -223,8 +229,8 @@ void tell_stale(struct world *w, uint32_t i);
 void ask(struct world *w, uint32_t i, enum core_event_type type);
 /* A request of nobody's who waits for an answer. */
 void ask_event(struct world *w, const struct core_event *e);
-/* An essential service has ended within this step: the core shuts down by itself. */
-void note_shutdown(struct world *w);
+/* The core shuts down; by itself, where an essential service (or SIM_SERVICES) has just ended. */
+void note_shutdown(struct world *w, uint32_t ended);
 void ask_again(struct world *w);
 void judge_requests(struct world *w, uint32_t i);
 void shut_down(struct world *w, bool hurry);

@@ -178,7 +178,7 @@ static void what_it_requires_from_now_on_has_to_be_there(void **state _unused_)
 	rig_requires(&g, WEB, DB);
 	has_reason(&g, WEB, "'s0', which it requires, is not there; TERM sent, KILL after 10s");
 	rig_exit(&g, WEB, 0);
-	has_reason(&g, WEB, "waiting for 's0', which is not going to start by itself");
+	has_reason(&g, WEB, "requires 's0', which is stopped");
 }
 
 static void who_is_removed_is_in_nobodys_way(void **state _unused_)
@@ -193,7 +193,7 @@ static void who_is_removed_is_in_nobodys_way(void **state _unused_)
 	rig_step(&g, &(struct core_event){
 			     .type = CORE_EVENT_STOP, .service = DB, .why = CORE_WHY_REMOVED});
 	has_reason(&g, DB, "removed from the configuration; TERM sent, KILL after 10s");
-	has_reason(&g, WEB, "waiting for 's0', which is not going to start by itself");
+	has_reason(&g, WEB, "requires 's0', which is stopping");
 	rig_end(&g, DB, CORE_END_SIGNALLED, SIGTERM, false);
 	has_reason(&g, DB, "removed from the configuration");
 	core_remove(g.core, DB);

@@ -222,7 +222,8 @@ static const struct expected expected[IN_MAX][CORE_STATE_MAX] = {
 		NOTHING_IS_ALIVE,
 		[CORE_STARTING] = RUNS,
 		[CORE_RUNNING]  = STAYS(true, 0),
-		[CORE_STOPPING] = STAYS(false, 0),
+		[CORE_STOPPING] = E(SAME, NONE, false, SIG, .signo = SIGTERM, .scope = SPEC_KILL_GROUP,
+			.deadline = KEEPS), /* the new one has not had it */
 	},
 	[IN_READY] = {
 		NOTHING_IS_ALIVE,

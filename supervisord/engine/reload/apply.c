@@ -304,8 +304,8 @@ int apply_spec(struct engine *e, struct apply *a, struct request_wishes *wishes)
 
 	if (place < 0)
 		return place;
-	e->configs[place] = (struct config){
-		.spec = TAKE_PTR(a->spec), .text = TAKE_FD(a->text), .n_users = 1};
+	e->configs[place] =
+		(struct config){.spec = TAKE_PTR(a->spec), .text = TAKE_FD(a->text), .n_users = 1};
 	r = roster_init(&roster, e->configs[place].spec);
 	if (r == 0)
 		r = prepare(e, &roster, (uint8_t)place, &addition, &graph);

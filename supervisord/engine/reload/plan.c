@@ -195,16 +195,14 @@ static json_t *scaled(const struct spec *spec)
 		const struct spec_service *s = &spec->services[i];
 
 		if (spec_is_scaled(s))
-			json_array_append_new(
-				array, json_pack("{s:s,s:i,s:i}", "name", s->name, "instances",
-					       (int)s->n_instances, "configured",
-					       (int)s->n_configured));
+			json_array_append_new(array,
+				json_pack("{s:s,s:i,s:i}", "name", s->name, "instances",
+					(int)s->n_instances, "configured", (int)s->n_configured));
 	}
 	return array;
 }
 
-json_t *plan_make(
-	struct engine *e, const struct spec *spec, const struct plan_options *options)
+json_t *plan_make(struct engine *e, const struct spec *spec, const struct plan_options *options)
 {
 	_cleanup_diff_keys_ struct diff_keys global = {0};
 	json_t *services = changes(e, spec, options);

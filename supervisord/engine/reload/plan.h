@@ -13,8 +13,7 @@ struct plan_options {
 };
 
 /* The Plan of the interface; NULL for lack of memory. */
-json_t *plan_make(
-	struct engine *e, const struct spec *spec, const struct plan_options *options);
+json_t *plan_make(struct engine *e, const struct spec *spec, const struct plan_options *options);
 /*
  * What a service does not go by yet, of the configuration in force: Keys of the interface, none
  * where it goes by all of it. NULL for lack of memory.

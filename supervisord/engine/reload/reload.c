@@ -200,8 +200,7 @@ static void proceed_plan(struct engine *e, struct reload_request *q, const struc
 		json_decref(plan);
 }
 
-static int proceed_scale(
-	struct engine *e, struct reload_request *q, struct apply *a, unsigned was)
+static int proceed_scale(struct engine *e, struct reload_request *q, struct apply *a, unsigned was)
 {
 	_cleanup_wishes_ struct request_wishes wishes = {0};
 	char text[SPEC_NAME_MAX + 64];
@@ -220,8 +219,10 @@ static int proceed_scale(
 	snprintf(text, sizeof(text), "'%s' was scaled from %u to %u instances", q->name, was,
 		q->instances);
 	events_supervisor(e, "scaled", text);
-	answer(q, "scaled", json_pack("{s:s,s:i,s:i}", "name", q->name, "was", (int)was,
-		"instances", (int)q->instances), &wishes);
+	answer(q, "scaled",
+		json_pack("{s:s,s:i,s:i}", "name", q->name, "was", (int)was, "instances",
+			(int)q->instances),
+		&wishes);
 	return 0;
 }
 
@@ -388,8 +389,7 @@ static void on_loaded(struct loader *l, int result, int memfd, struct conf_error
 static void tell_no_memory(struct server_call *call)
 {
 	if (call)
-		server_error_message(
-			call, CONTROL_ERROR_FAILED, "out of memory; nothing was done");
+		server_error_message(call, CONTROL_ERROR_FAILED, "out of memory; nothing was done");
 	else
 		log_error("out of memory; the configuration is not reloaded");
 }

@@ -24,8 +24,8 @@ const struct spec_service *scale_find(const struct spec *spec, const char *name)
 	return NULL;
 }
 
-bool scale_check(const struct engine *e, struct server_call *call, const char *name,
-	unsigned *ret_instances)
+bool scale_check(
+	const struct engine *e, struct server_call *call, const char *name, unsigned *ret_instances)
 {
 	const struct spec_service *spec = scale_find(e->spec, name);
 	const struct service *s = services_find(e, name);
@@ -46,8 +46,7 @@ bool scale_check(const struct engine *e, struct server_call *call, const char *n
 			"'%s' is one instance; to have more or fewer of them, scale '%s'", name,
 			s->spec->name);
 	else
-		server_error(
-			call, CONTROL_ERROR_NO_SUCH_SERVICE, json_pack("{s:s}", "name", name));
+		server_error(call, CONTROL_ERROR_NO_SUCH_SERVICE, json_pack("{s:s}", "name", name));
 	return false;
 }
 

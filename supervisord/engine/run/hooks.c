@@ -198,6 +198,11 @@ void hooks_resume(struct service *s)
 	enum core_phase phase = (enum core_phase)core_record(s->engine->core, s->id)->phase;
 	enum spec_hook hook = core_phase_hook(phase);
 
+	/* one that was given up, by an engine that did not come to kill it */
+	for (unsigned h = 0; h < SPEC_HOOK_MAX; h++) {
+		if (h != (unsigned)hook && is_awaited((enum spec_hook)h))
+			command_kill(s, kind_of((enum spec_hook)h));
+	}
 	if (phase == CORE_PHASE_CANCELLED)
 		hooks_cancel(s, hook);
 	else if (hook != SPEC_HOOK_MAX)

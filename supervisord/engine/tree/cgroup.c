@@ -253,6 +253,30 @@ int cgroup_holds(pid_t pid, const char *name)
 	return 0;
 }
 
+int cgroup_name_below(pid_t pid, const char *base, char *ret_name, size_t n)
+{
+	_cleanup_free_
+	char *path = NULL;
+	size_t n_base = strlen(base), n_name;
+	int r = find_cgroup(pid, &path);
+
+	if (r < 0)
+		return r;
+	/* The first of that name is ours; what a service calls its own lies below. */
+	for (const char *p = path; (p = strchr(p, '/')); p++) {
+		if (strncmp(p + 1, base, n_base) != 0 || p[n_base + 1] != '/')
+			continue;
+		p += n_base + 2;
+		n_name = strcspn(p, "/");
+		if (n_name == 0 || n_name >= n)
+			return 0;
+		memcpy(ret_name, p, n_name);
+		ret_name[n_name] = '\0';
+		return 1;
+	}
+	return 0;
+}
+
 int cgroup_remove(int base_fd, const char *name)
 {
 	int r = sys_unlinkat(base_fd, name, AT_REMOVEDIR);
