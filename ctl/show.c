@@ -249,14 +249,56 @@ static void add_settings(struct page *p, json_t *reply)
 	}
 }
 
+/* "command "a" -> "b"": what its process does not go by yet. */
+static void add_pending_key(struct page *p, json_t *key)
+{
+	const char *before = render_string(key, "before"), *after = render_string(key, "after");
+
+	value_printf(p, "  %s ", render_string(key, "key"));
+	if (*before == '\0' && *after == '\0')
+		value_printf(p, "changed");
+	else
+		value_printf(p, "%s -> %s", *before != '\0' ? before : "not given",
+			*after != '\0' ? after : "not given");
+	add_value(p, "", "");
+}
+
 static void add_pending(struct page *p, json_t *reply)
 {
 	const char *pending = render_string(reply, "pending");
+	bool stale = json_is_true(
+		json_object_get(json_object_get(reply, "service"), "stale"));
+	json_t *key;
+	size_t i;
 
 	if (strcmp(pending, "changed") == 0)
-		add_text(p, "pending", "its configuration has changed; the next start goes by it");
+		add_text(p, stale ? "stale" : "pending",
+			"its configuration has changed; the next start goes by it");
 	else
 		add_text(p, "pending", pending);
+	json_array_foreach(json_object_get(reply, "pending_keys"), i, key) add_pending_key(p, key);
+}
+
+/* "db (requires; running)", a line each. */
+static void add_links(struct page *p, json_t *reply, const char *member, const char *title)
+{
+	json_t *link, *kind;
+	bool first = true;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(reply, member), i, link)
+	{
+		value_printf(p, "%s (", render_string(link, "name"));
+		json_array_foreach(json_object_get(link, "kinds"), k, kind)
+		{
+			const char *text = json_string_value(kind);
+
+			value_printf(p, "%s%s", k > 0 ? ", " : "", text ? text : "");
+		}
+		value_printf(p, "; %s)", render_string(link, "state"));
+		add_value(p, first ? title : "", "");
+		first = false;
+	}
 }
 
 static void add_definition(struct page *p, json_t *reply)
@@ -390,6 +432,8 @@ int show_render(json_t *reply, const struct term *term, struct buf *out)
 	add_value(&p, "name", RENDER_BOLD);
 	add_state(&p, service);
 	add_schedule(&p, reply);
+	add_links(&p, reply, "dependencies", "depends on");
+	add_links(&p, reply, "dependents", "needed by");
 	add_pending(&p, reply);
 	add_checks(&p, reply);
 	add_ends(&p, reply);
