@@ -266,8 +266,7 @@ static void add_pending_key(struct page *p, json_t *key)
 static void add_pending(struct page *p, json_t *reply)
 {
 	const char *pending = render_string(reply, "pending");
-	bool stale = json_is_true(
-		json_object_get(json_object_get(reply, "service"), "stale"));
+	bool stale = json_is_true(json_object_get(json_object_get(reply, "service"), "stale"));
 	json_t *key;
 	size_t i;
 

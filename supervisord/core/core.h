@@ -300,8 +300,8 @@ uint32_t core_rank(const struct core *c, uint32_t service);
  * The i-th link of a service to what it depends on or conflicts with; up: from who depends on
  * it. False: it has no more.
  */
-bool core_link(const struct core *c, uint32_t service, bool up, uint32_t i,
-	struct core_link *ret_link);
+bool core_link(
+	const struct core *c, uint32_t service, bool up, uint32_t i, struct core_link *ret_link);
 
 /* Room for n services; NULL for lack of memory. max_starting: 0 for no limit. */
 struct core *core_new(uint32_t n_services, unsigned max_starting);

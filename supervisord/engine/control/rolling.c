@@ -31,7 +31,8 @@ struct rolling {
 	uint32_t n, next;
 	struct request_waiter waiter; /* of the one whose turn it is */
 	enum core_outcome outcome; /* of its restart; CORE_PENDING until that is known */
-	struct loop_timer timer; /* for what may not be done from within the performing of changes */
+	struct loop_timer
+		timer; /* for what may not be done from within the performing of changes */
 };
 
 static void rolling_free(struct rolling *r)
@@ -285,8 +286,8 @@ static json_t *names_in(const struct rolling *r)
 
 	for (uint32_t k = 0; k < r->n; k++)
 		json_object_set_new(names, r->names[k], json_true());
-	json_array_foreach(r->results, i, result) json_object_set_new(names,
-		json_string_value(json_object_get(result, "name")), json_true());
+	json_array_foreach(r->results, i, result) json_object_set_new(
+		names, json_string_value(json_object_get(result, "name")), json_true());
 	return names;
 }
 
@@ -305,8 +306,7 @@ static void add_earlier(struct rolling *r, struct service *const *services, uint
 	json_decref(names);
 }
 
-static void answer_at_once(
-	struct server_call *call, struct service *const *services, uint32_t n)
+static void answer_at_once(struct server_call *call, struct service *const *services, uint32_t n)
 {
 	json_t *results = json_array();
 
