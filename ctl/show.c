@@ -107,34 +107,6 @@ static void add_state(struct page *p, json_t *service)
 	add_value(p, "restarts", "");
 }
 
-static void add_span(struct page *p, const char *before, int64_t msec)
-{
-	char span[USEC_SPAN_SIZE];
-
-	value_printf(p, "%s%s", before, usec_span((usec_t)msec * USEC_PER_MSEC, span));
-}
-
-/* When it runs, in the words of the configuration. */
-static void add_schedule(struct page *p, json_t *reply)
-{
-	json_t *schedule = json_object_get(reply, "schedule");
-	int64_t every = render_integer(schedule, "every_ms", 0);
-	int64_t jitter = render_integer(schedule, "jitter_ms", 0);
-	const char *next = render_string(schedule, "next_run");
-
-	if (!json_is_object(schedule))
-		return;
-	if (every > 0)
-		add_span(p, "every ", every);
-	else
-		value_printf(p, "%s", render_string(schedule, "cron"));
-	if (jitter > 0)
-		add_span(p, ", jitter ", jitter);
-	value_printf(p, ", overlap %s", render_string(schedule, "overlap"));
-	add_value(p, "schedule", "");
-	add_text(p, "next run", *next != '\0' ? next : "none");
-}
-
 /* What tells that it is ready; and how it was last asked how it is, with what came back. */
 static void add_checks(struct page *p, json_t *reply)
 {
@@ -164,6 +136,34 @@ static void add_checks(struct page *p, json_t *reply)
 		add_value(p, first ? "it said" : "", "");
 		output += n + (output[n] == '\n');
 	}
+}
+
+static void add_span(struct page *p, const char *before, int64_t msec)
+{
+	char span[USEC_SPAN_SIZE];
+
+	value_printf(p, "%s%s", before, usec_span((usec_t)msec * USEC_PER_MSEC, span));
+}
+
+/* When it runs, in the words of the configuration. */
+static void add_schedule(struct page *p, json_t *reply)
+{
+	json_t *schedule = json_object_get(reply, "schedule");
+	int64_t every = render_integer(schedule, "every_ms", 0);
+	int64_t jitter = render_integer(schedule, "jitter_ms", 0);
+	const char *next = render_string(schedule, "next_run");
+
+	if (!json_is_object(schedule))
+		return;
+	if (every > 0)
+		add_span(p, "every ", every);
+	else
+		value_printf(p, "%s", render_string(schedule, "cron"));
+	if (jitter > 0)
+		add_span(p, ", jitter ", jitter);
+	value_printf(p, ", overlap %s", render_string(schedule, "overlap"));
+	add_value(p, "schedule", "");
+	add_text(p, "next run", *next != '\0' ? next : "none");
 }
 
 /* The last ends, the newest first. */

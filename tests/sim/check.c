@@ -96,8 +96,8 @@ void check_failed(struct world *w, enum invariant i, uint32_t service, const cha
 {
 	if (world_failed(w))
 		return;
-	w->failure = (struct failure){
-		.invariant = i, .what = what, .service = service, .n_op = w->n_op};
+	w->failure =
+		(struct failure){.invariant = i, .what = what, .service = service, .n_op = w->n_op};
 	tell(w, "service %u: '%s' does not hold: %s", service, invariant_name(i), what);
 }
 
@@ -246,8 +246,7 @@ static void check_tree(struct world *w, uint32_t i)
 
 	HOLDS(w, INV_NOTHING_ALIVE, i, is_live(r) || !tree_exists(p));
 	HOLDS(w, INV_ONE_GENERATION, i, process || !tree_exists(p));
-	HOLDS(w, INV_ONE_GENERATION, i,
-		!process || p->generation == r->generation || !w->settled);
+	HOLDS(w, INV_ONE_GENERATION, i, !process || p->generation == r->generation || !w->settled);
 	/* who waits for the end of a tree is told of it; a hook that is waited for goes first */
 	HOLDS(w, INV_DEADLINE, i,
 		!process || !r->main_ended || p->watched == r->generation || !w->settled ||
@@ -286,8 +285,9 @@ static void check_deadline(struct world *w, uint32_t i)
 	case CORE_STARTING:
 		if (w->places[i].steady)
 			HOLDS(w, INV_DEADLINE, i,
-				has_deadline == (r->phase == CORE_PHASE_PRE_START ||
-							policy->ready_timeout_usec != USEC_INFINITY));
+				has_deadline ==
+					(r->phase == CORE_PHASE_PRE_START ||
+						policy->ready_timeout_usec != USEC_INFINITY));
 		break;
 	case CORE_STOPPING:
 		HOLDS(w, INV_DEADLINE, i, has_deadline || r->phase == CORE_PHASE_DEPENDENTS);
@@ -422,10 +422,8 @@ static void check_down(struct world *w)
 
 	for (EACH_PLACE(w, i))
 		alive |= is_live(record_of(w, i));
-	HOLDS(w, INV_SHUTDOWN, SIM_SERVICES,
-		core_is_shutting_down(w->core) == w->shutting_down);
-	HOLDS(w, INV_SHUTDOWN, SIM_SERVICES,
-		core_is_down(w->core) == (w->shutting_down && !alive));
+	HOLDS(w, INV_SHUTDOWN, SIM_SERVICES, core_is_shutting_down(w->core) == w->shutting_down);
+	HOLDS(w, INV_SHUTDOWN, SIM_SERVICES, core_is_down(w->core) == (w->shutting_down && !alive));
 }
 
 void check_all(struct world *w)

@@ -77,8 +77,8 @@ static void run_hook(struct world *w, uint32_t i, enum spec_hook hook, uint64_t 
 		.running = true,
 		.hangs = has_fault(w, FAULT_hooks) && rarely(w, 3),
 		.ok = !(has_fault(w, FAULT_hooks) && rarely(w, 3))};
-	tell(w, "    service %u: run hook %s of generation %" PRIu64, i,
-		hook_name(hook), generation);
+	tell(w, "    service %u: run hook %s of generation %" PRIu64, i, hook_name(hook),
+		generation);
 }
 
 static void cancel_hook(struct world *w, uint32_t i, enum spec_hook hook)

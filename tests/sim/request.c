@@ -79,6 +79,7 @@ static void note_request(struct world *w, uint32_t i, enum core_event_type type)
 			p->n_starts = 0;
 		break;
 	case CORE_EVENT_AUTOSTART:
+	case CORE_EVENT_UNBLOCK:
 		if (!w->shutting_down)
 			note_start(w, i, false);
 		break;

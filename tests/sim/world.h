@@ -179,8 +179,10 @@ static inline uint32_t next_place(const struct world *w, uint32_t i)
 }
 
 /* for (EACH_PLACE(w, i)): the places in use. */
-#define EACH_PLACE(w, i) \
-	uint32_t i = next_place((w), 0); i < SIM_SERVICES; i = next_place((w), i + 1)
+#define EACH_PLACE(w, i)                 \
+	uint32_t i = next_place((w), 0); \
+	i < SIM_SERVICES;                \
+	i = next_place((w), i + 1)
 
 /* --- world.c --- */
 
