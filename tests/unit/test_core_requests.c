@@ -162,6 +162,26 @@ static void a_reset_makes_a_failed_service_stopped(void **state _unused_)
 	judged(&g, 0, CORE_EVENT_RESET, 1, CORE_DONE);
 }
 
+/* It would be there twice. */
+static void a_start_of_what_takes_anothers_place_waits_for_that_as_well(void **state _unused_)
+{
+	static const enum core_event_type requests[] = {
+		CORE_EVENT_START, CORE_EVENT_RESTART, CORE_EVENT_AUTOSTART};
+
+	for (size_t i = 0; i < ELEMENTSOF(requests); i++) {
+		_cleanup_rig_ struct rig g;
+
+		rig_init(&g, 1, 0);
+		rig_step(&g, &(struct core_event){
+				     .type = CORE_EVENT_AUTOSTART, .why = CORE_WHY_PREDECESSOR});
+		rig_ask(&g, 0, requests[i]);
+		has_state(&g, 0, CORE_WAITING);
+		judged(&g, 0, requests[i], 0, CORE_PENDING);
+		rig_ask(&g, 0, CORE_EVENT_UNBLOCK);
+		assert_true(spawned(&g, 0));
+	}
+}
+
 /* Every request at every state that it may be judged in. */
 static void requests_are_judged_by_state_and_wish(void **state _unused_)
 {
@@ -305,6 +325,7 @@ int main(void)
 		cmocka_unit_test(a_restart_during_the_start_starts_it_anew),
 		cmocka_unit_test(a_restart_that_fails_is_not_done),
 		cmocka_unit_test(a_reset_makes_a_failed_service_stopped),
+		cmocka_unit_test(a_start_of_what_takes_anothers_place_waits_for_that_as_well),
 		cmocka_unit_test(requests_are_judged_by_state_and_wish),
 		cmocka_unit_test(the_last_requests_are_remembered_by_their_ids),
 		cmocka_unit_test(
