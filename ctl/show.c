@@ -99,9 +99,43 @@ static void add_state(struct page *p, json_t *service)
 	value_printf(p, "%s%s", desired,
 		json_is_true(json_object_get(service, "ready")) ? ", ready" : "");
 	add_value(p, "wanted", "");
+	add_text(p, "status", render_string(service, "status_text"));
+	if (json_is_true(json_object_get(service, "reloading")))
+		add_text(p, "reloading", "so it says");
 	add_text(p, "health", render_string(service, "health"));
 	value_printf(p, "%" PRIi64, render_integer(service, "restarts", 0));
 	add_value(p, "restarts", "");
+}
+
+/* What tells that it is ready; and how it was last asked how it is, with what came back. */
+static void add_checks(struct page *p, json_t *reply)
+{
+	json_t *readiness = json_object_get(reply, "readiness");
+	json_t *probe = json_object_get(reply, "probe");
+	const char *problem = render_string(readiness, "problem");
+	const char *message = render_string(probe, "message");
+	const char *output = render_string(probe, "output");
+	bool ok = json_is_true(json_object_get(probe, "ok"));
+	bool forgiven = json_is_true(json_object_get(probe, "forgiven"));
+
+	if (*render_string(readiness, "on") != '\0') {
+		value_printf(p, "%s%s%s", render_string(readiness, "on"),
+			*problem != '\0' ? "; not yet: " : "", problem);
+		add_value(p, "ready by", "");
+	}
+	if (!json_is_object(probe))
+		return;
+	value_printf(p, "%s  %s%s%s%s", render_string(probe, "time"), ok ? "good" : "bad",
+		*message != '\0' ? ": " : "", message,
+		forgiven ? " (forgiven, as it has just become ready)" : "");
+	add_value(p, "last probe", ok ? "" : RENDER_RED);
+	for (bool first = true; *output != '\0'; first = false) {
+		size_t n = strcspn(output, "\n");
+
+		value_printf(p, "%.*s", (int)n, output);
+		add_value(p, first ? "it said" : "", "");
+		output += n + (output[n] == '\n');
+	}
 }
 
 static void add_span(struct page *p, const char *before, int64_t msec)
@@ -215,14 +249,55 @@ static void add_settings(struct page *p, json_t *reply)
 	}
 }
 
+/* "command "a" -> "b"": what its process does not go by yet. */
+static void add_pending_key(struct page *p, json_t *key)
+{
+	const char *before = render_string(key, "before"), *after = render_string(key, "after");
+
+	value_printf(p, "  %s ", render_string(key, "key"));
+	if (*before == '\0' && *after == '\0')
+		value_printf(p, "changed");
+	else
+		value_printf(p, "%s -> %s", *before != '\0' ? before : "not given",
+			*after != '\0' ? after : "not given");
+	add_value(p, "", "");
+}
+
 static void add_pending(struct page *p, json_t *reply)
 {
 	const char *pending = render_string(reply, "pending");
+	bool stale = json_is_true(json_object_get(json_object_get(reply, "service"), "stale"));
+	json_t *key;
+	size_t i;
 
 	if (strcmp(pending, "changed") == 0)
-		add_text(p, "pending", "its configuration has changed; the next start goes by it");
+		add_text(p, stale ? "stale" : "pending",
+			"its configuration has changed; the next start goes by it");
 	else
 		add_text(p, "pending", pending);
+	json_array_foreach(json_object_get(reply, "pending_keys"), i, key) add_pending_key(p, key);
+}
+
+/* "db (requires; running)", a line each. */
+static void add_links(struct page *p, json_t *reply, const char *member, const char *title)
+{
+	json_t *link, *kind;
+	bool first = true;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(reply, member), i, link)
+	{
+		value_printf(p, "%s (", render_string(link, "name"));
+		json_array_foreach(json_object_get(link, "kinds"), k, kind)
+		{
+			const char *text = json_string_value(kind);
+
+			value_printf(p, "%s%s", k > 0 ? ", " : "", text ? text : "");
+		}
+		value_printf(p, "; %s)", render_string(link, "state"));
+		add_value(p, first ? title : "", "");
+		first = false;
+	}
 }
 
 static void add_definition(struct page *p, json_t *reply)
@@ -356,7 +431,10 @@ int show_render(json_t *reply, const struct term *term, struct buf *out)
 	add_value(&p, "name", RENDER_BOLD);
 	add_state(&p, service);
 	add_schedule(&p, reply);
+	add_links(&p, reply, "dependencies", "depends on");
+	add_links(&p, reply, "dependents", "needed by");
 	add_pending(&p, reply);
+	add_checks(&p, reply);
 	add_ends(&p, reply);
 	add_hooks(&p, reply);
 	add_definition(&p, reply);

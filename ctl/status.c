@@ -26,6 +26,11 @@ static const char *const fields[] = {
 	"reason",
 	"next_start_ms",
 	"health",
+	"status_text",
+	"reloading",
+	"phase",
+	"waiting_for",
+	"stale",
 };
 
 json_t *status_fields(json_t *service)
@@ -45,6 +50,26 @@ bool status_is_up(json_t *service)
 	const char *state = render_string(service, "state");
 
 	return strcmp(state, "running") == 0 || strcmp(state, "exited") == 0;
+}
+
+/* What else is to be known of a process that lives: "stale; unhealthy; reloading; 3 of 7 loaded".
+ */
+static int append_remarks(json_t *service, struct buf *out)
+{
+	bool unhealthy = strcmp(render_string(service, "health"), "unhealthy") == 0;
+	bool reloading = json_is_true(json_object_get(service, "reloading"));
+	bool stale = json_is_true(json_object_get(service, "stale"));
+	const char *remarks[] = {stale ? "stale" : "", unhealthy ? "unhealthy" : "",
+		reloading ? "reloading" : "", render_string(service, "status_text")};
+	int r = 0;
+
+	if (render_integer(service, "pid", 0) == 0)
+		return 0;
+	for (size_t i = 0; r == 0 && i < ELEMENTSOF(remarks); i++) {
+		if (*remarks[i] != '\0')
+			r = buf_printf(out, "%s%s", out->len > 0 ? "; " : "", remarks[i]);
+	}
+	return r;
 }
 
 static int add_service(struct table *t, json_t *service)
@@ -69,6 +94,8 @@ static int add_service(struct table *t, json_t *service)
 		r = table_add(t, number, "");
 	if (r == 0)
 		r = render_reason(service, &reason);
+	if (r == 0)
+		r = append_remarks(service, &reason);
 	if (r == 0)
 		r = buf_append(&reason, SIZE_MAX, "", 1);
 	return r < 0 ? r : table_add(t, reason.data, "");

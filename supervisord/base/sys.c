@@ -137,6 +137,11 @@ int sys_pipe2(int ret_fds[static 2], int flags)
 	SYS_RETURN(int, "pipe", pipe2(ret_fds, flags | O_CLOEXEC));
 }
 
+ssize_t sys_tee(int from, int to, size_t n, unsigned flags)
+{
+	SYS_RETURN(ssize_t, "tee", tee(from, to, n, flags));
+}
+
 int sys_socket(int domain, int type, int protocol)
 {
 	SYS_RETURN(int, "socket", socket(domain, type | SOCK_CLOEXEC, protocol));

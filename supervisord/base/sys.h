@@ -44,6 +44,7 @@ int sys_flock(int fd, int operation);
 int sys_dup_cloexec(int fd, int lowest);
 int sys_dup3(int fd, int to, int flags);
 int sys_pipe2(int ret_fds[static 2], int flags);
+ssize_t sys_tee(int from, int to, size_t n, unsigned flags);
 int sys_socket(int domain, int type, int protocol);
 int sys_socketpair(int domain, int type, int ret_fds[static 2]);
 int sys_bind(int fd, const struct sockaddr *address, socklen_t n);

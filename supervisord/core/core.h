@@ -174,7 +174,7 @@ enum core_then {
 };
 
 /* Acting requests remembered per service: so many clients at once can join what they began. */
-#define CORE_MAX_OPS 4
+#define CORE_MAX_OPS 16
 
 /* Everything about one service that must survive the engine. Plain data. */
 struct core_record {

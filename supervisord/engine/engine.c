@@ -20,6 +20,7 @@
 #include "base/sys.h"
 #include "engine/control/passed.h"
 #include "engine/control/request.h"
+#include "engine/control/rolling.h"
 #include "engine/essential.h"
 #include "engine/publish.h"
 #include "engine/reload/apply.h"
@@ -197,12 +198,19 @@ static void autostart(struct engine *e)
 void engine_synced(struct engine *e)
 {
 	const struct recovery_head *head = e->store.area.head;
+	int r;
 
+	/* Whose a sender is can be told from here on: before what has ended is judged. */
+	r = notify_listen(e);
+	if (r < 0)
+		log_error("cannot listen for notifications: %s", strerror(-r));
 	engine_judge_ended(e);
 	e->synced = true;
 	schedules_recover(e);
-	for (uint32_t i = 0; i < e->n_services; i++)
+	for (uint32_t i = 0; i < e->n_services; i++) {
 		redo(e, e->services[i]);
+		ready_follow(e->services[i]);
+	}
 	if (head->flags & RECOVERY_SHUTTING_DOWN)
 		engine_shutdown(e, (head->flags & RECOVERY_HURRY) != 0);
 	else if (!(head->flags & RECOVERY_STARTED))
@@ -213,6 +221,7 @@ void engine_synced(struct engine *e)
 	engine_event(e, &(struct core_event){.type = CORE_EVENT_SETTLE});
 	e->store.area.head->flags |= RECOVERY_STARTED;
 	uplink_send_plain(e, LINK_RECOVERED, 0, 0);
+	rollings_resume(e);
 	reload_resume(e);
 	if (!core_is_shutting_down(e->core))
 		systemd_ready(e);
@@ -233,8 +242,10 @@ static void leave(struct engine *e)
 		asprintf(&control, "%s/%s", e->spec->runtime_dir, CONTROL_SOCKET_NAME) >= 0)
 		sys_unlinkat(AT_FDCWD, control, 0);
 	server_fini(&e->server);
+	notify_fini(e);
 	queue_remove(&e->queue);
 	reload_fini(e);
+	rollings_fini(e);
 	services_fini(e);
 	schedules_fini(e);
 	sink_set_fini(&e->sinks);
@@ -299,7 +310,7 @@ void engine_run(struct engine *e)
 	while (r == 0 && !e->loop.quit) {
 		r = loop_once(&e->loop);
 		/* What is started by that may fail before it is sent: no event would tell. */
-		while (e->n_ended > 0 && !e->loop.quit)
+		while (e->synced && e->n_ended > 0 && !e->loop.quit)
 			engine_judge_ended(e);
 	}
 	if (r < 0)

@@ -18,6 +18,9 @@
 #include "engine/loop.h"
 #include "engine/options.h"
 #include "engine/queue.h"
+#include "engine/ready/health.h"
+#include "engine/ready/notify.h"
+#include "engine/ready/ready.h"
 #include "engine/reload/reload.h"
 #include "engine/run/command.h"
 #include "engine/run/hooks.h"
@@ -30,6 +33,8 @@
 #include "engine/uplink.h"
 
 struct engine;
+struct health;
+struct readiness;
 
 /* One pipe of a service and where it goes. */
 struct stream {
@@ -98,8 +103,12 @@ struct service {
 	struct reload_outcome *reload_outcome; /* of the last one; NULL: none has ended */
 	struct mainpid_search *mainpid_search; /* while a pid-file is waited for */
 	uint8_t mainpid_told; /* bits: what was told of that in this generation */
+	struct readiness *readiness; /* owned by ready/ready.c; NULL: nothing is asked or known */
+	struct health *health; /* owned by ready/health.c; likewise */
 	bool fresh; /* without a record: autostart has not been thought of */
 	uint32_t place; /* while services are put in order */
+	uint64_t roll_op; /* a rolling restart that it has its turn in; 0: none */
+	uint32_t roll_place; /* its turn */
 };
 
 /* Exits are judged in batches, so that one look at /proc serves them all. */
@@ -136,9 +145,12 @@ struct engine {
 	struct systemd systemd;
 	struct commands commands;
 	struct hooks hooks;
+	struct notify notify;
+	struct health_set health;
 	struct schedules schedules;
 	struct loop_source signals;
 	struct reload reload;
+	struct list rollings; /* see control/rolling.h */
 	struct loop_timer sweep; /* removed services that have come to their end */
 	struct loop_timer farewell; /* while the last cgroups go */
 	unsigned farewell_tries;

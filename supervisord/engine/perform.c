@@ -125,7 +125,10 @@ static void perform(struct engine *e, const struct core_change *c)
 	struct service *s = services_by_id(e, c->service);
 	const struct core_record *r = core_record(e->core, s->id);
 	bool publish = (c->todo & CORE_DO_PUBLISH) != 0;
-	uint64_t seq = publish ? ++e->queue_seq : 0;
+	bool health = (c->todo & CORE_DO_HEALTH) != 0;
+	/* One that comes with a change of state has a number of its own. */
+	bool pending = publish || (health && publish_is_health_told(s));
+	uint64_t seq = pending ? ++e->queue_seq : 0;
 	bool was_live = !is_over(c->previous), over = is_over((enum core_state)r->state);
 	bool begins = r->generation != s->begun; /* with its process, or a hook before that */
 
@@ -140,7 +143,7 @@ static void perform(struct engine *e, const struct core_change *c)
 		s->since_realtime_usec = usec_now(CLOCK_REALTIME);
 	schedule_follow(s, (c->todo & CORE_DO_SCHEDULE) != 0);
 	s->cgroup_spent |= r->killed; /* by cgroup.kill, where there are cgroups */
-	service_commit(s, publish, (uint8_t)c->previous, seq);
+	service_commit(s, pending, (uint8_t)c->previous, seq);
 	act(s, c);
 	loop_timer_set(&e->loop, &s->timer, core_deadline(e->core, s->id));
 	if (publish) {
@@ -149,6 +152,9 @@ static void perform(struct engine *e, const struct core_change *c)
 		events_state(s, c->previous, seq);
 		systemd_changed(e);
 	}
+	if (health)
+		publish_health(s, publish ? 0 : seq);
+	ready_follow(s);
 	request_judge(s);
 	if (s->removed && is_over((enum core_state)r->state))
 		services_sweep_soon(e);
@@ -250,6 +256,10 @@ void engine_judge_ended(struct engine *e)
 		return;
 	memcpy(batch, e->ended, n * sizeof(batch[0]));
 	e->n_ended = 0;
+	/* What was said before the end counts before the end: READY, and then an exit. */
+	notify_drain(e);
+	for (unsigned i = 0; i < n; i++)
+		ready_settle(batch[i].service);
 	tree_hold(e);
 	for (unsigned i = 0; i < n; i++)
 		judge_end(e, &batch[i]);

@@ -7,16 +7,20 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "engine/service.h"
 
-static int send(struct service *s, enum queue_type type, const char *previous, uint64_t seq)
+/* reason NULL: why it is in its state. */
+static int send(struct service *s, enum queue_type type, const char *previous, uint64_t seq,
+	const char *reason)
 {
 	struct engine *e = s->engine;
 	const struct core_record *r = core_record(e->core, s->id);
-	char reason[CORE_REASON_SIZE], body[QUEUE_MAX_BODY];
+	char why[CORE_REASON_SIZE], body[QUEUE_MAX_BODY];
 	struct queue_message m = {.seq = seq,
 		.realtime_usec = usec_now(CLOCK_REALTIME),
 		.service = s->name,
@@ -24,7 +28,7 @@ static int send(struct service *s, enum queue_type type, const char *previous, u
 		.previous = previous,
 		.pid = r->pid,
 		.restarts = r->restarts,
-		.reason = service_reason(s, reason)};
+		.reason = reason ? reason : service_reason(s, why)};
 	int n = queue_encode(&m, body), result;
 
 	if (n < 0)
@@ -37,17 +41,72 @@ static int send(struct service *s, enum queue_type type, const char *previous, u
 	return result;
 }
 
-void publish_change(struct service *s, enum core_state previous, uint64_t seq)
+/* A message that the recovery area has as pending is out. */
+static void note_sent(struct service *s, uint64_t seq)
 {
-	const struct core_record *r = core_record(s->engine->core, s->id);
-
-	send(s, r->state == CORE_FAILED ? QUEUE_ALERT : QUEUE_CHANGE,
-		core_state_to_string(previous), seq);
 	if (s->engine->store.area.head->queue_seq < seq)
 		s->engine->store.area.head->queue_seq = seq;
 	/* Only then: a number that neither of the two remembers would be given out again. */
 	atomic_signal_fence(memory_order_seq_cst);
 	recovery_slot(&s->engine->store.area, s->id)->record.publish_pending = 0;
+}
+
+void publish_change(struct service *s, enum core_state previous, uint64_t seq)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+
+	send(s, r->state == CORE_FAILED ? QUEUE_ALERT : QUEUE_CHANGE,
+		core_state_to_string(previous), seq, NULL);
+	note_sent(s, seq);
+}
+
+bool publish_is_health_told(const struct service *s)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+
+	return r->health == CORE_HEALTH_BAD ||
+	       (r->health == CORE_HEALTH_GOOD && health_is_alerted(s));
+}
+
+static void describe_health(
+	const struct service *s, bool again, char ret_text[static CORE_REASON_SIZE])
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+	const struct health_outcome *last = health_last(s);
+	char text[HEALTH_TEXT_SIZE + 16];
+
+	if (r->health == CORE_HEALTH_GOOD)
+		snprintf(text, sizeof(text), "%s", again ? "healthy again" : "healthy");
+	else
+		snprintf(text, sizeof(text), "unhealthy%s%s", last && !last->ok ? ": " : "",
+			last && !last->ok ? last->text : "");
+	utf8_clean(text, strlen(text), ret_text, CORE_REASON_SIZE); /* and cut */
+}
+
+void publish_health(struct service *s, uint64_t seq)
+{
+	struct engine *e = s->engine;
+	const struct core_record *r = core_record(e->core, s->id);
+	bool bad = r->health == CORE_HEALTH_BAD, pending = seq > 0;
+	bool told = pending || publish_is_health_told(s);
+	const char *state = core_state_to_string((enum core_state)r->state);
+	char text[CORE_REASON_SIZE];
+
+	describe_health(s, told, text);
+	if (told) {
+		log_write(bad ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "service '%s': %s", s->name,
+			text);
+		/* One of its own is taken first, as that of a snapshot. */
+		if (!pending)
+			seq = ++e->queue_seq;
+		send(s, bad ? QUEUE_ALERT : QUEUE_CHANGE, state, seq, text);
+		if (pending)
+			note_sent(s, seq);
+		else
+			e->store.area.head->queue_seq = seq;
+	}
+	health_set_alerted(s, bad);
+	events_health(s, text);
 }
 
 void publish_snapshot(struct engine *e)
@@ -57,7 +116,7 @@ void publish_snapshot(struct engine *e)
 	for (uint32_t i = 0; i < e->n_services; i++) {
 		/* The number is taken first: a crash in between repeats it, and that is allowed. */
 		uint64_t seq = e->queue_seq + 1;
-		int r = send(e->services[i], QUEUE_SNAPSHOT, NULL, seq);
+		int r = send(e->services[i], QUEUE_SNAPSHOT, NULL, seq, NULL);
 
 		if (r == -ENOBUFS || r == -ENXIO)
 			break;
@@ -85,6 +144,10 @@ void publish_pending(struct engine *e)
 
 		if (!r->name[0] || !r->publish_pending || r->publish_previous >= CORE_STATE_MAX)
 			continue;
+		if (r->publish_previous == r->state && r->health != CORE_HEALTH_UNKNOWN) {
+			publish_health(s, r->publish_seq);
+			continue;
+		}
 		hooks_changed(s, (enum core_state)r->publish_previous);
 		publish_change(s, (enum core_state)r->publish_previous, r->publish_seq);
 	}

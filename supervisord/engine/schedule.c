@@ -82,12 +82,12 @@ static int open_clock(struct engine *e)
 	return r;
 }
 
-static int set_clock(struct engine *e, time_t end)
+static int arm_clock(struct engine *e)
 {
-	struct itimerspec at = {.it_value.tv_sec = end};
+	static const struct itimerspec never = {.it_value.tv_sec = INT64_MAX};
 
 	return sys_timerfd_settime(
-		e->schedules.clock.fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &at);
+		e->schedules.clock.fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never);
 }
 
 /* Before a run is planned, so that no setting of the clock falls in between. */
@@ -101,19 +101,23 @@ static void watch_clock(struct engine *e)
 	if (all->clock.fd < 0)
 		r = open_clock(e);
 	if (r == 0)
-		r = set_clock(e, INT64_MAX);
+		r = arm_clock(e);
 	/* The clock was set since it was last asked: it is armed, and what we plan knows of it. */
 	all->is_watching = r == 0 || r == -ECANCELED;
-	if (!all->is_watching)
+	if (!all->is_watching && !all->is_told)
 		log_warning("cannot watch the clock: %s; if it is set, schedules follow it only "
 			    "from the run after the next",
 			strerror(-r));
+	all->is_told = !all->is_watching;
 }
 
 static void unwatch_clock(struct engine *e)
 {
+	static const struct itimerspec off = {0};
+
+	/* Without the flags, or it would still be told. */
 	if (e->schedules.is_watching)
-		set_clock(e, 0);
+		sys_timerfd_settime(e->schedules.clock.fd, 0, &off);
 	e->schedules.is_watching = false;
 }
 
@@ -139,8 +143,7 @@ static void plan(struct service *s)
 	const struct spec_schedule *spec = &s->spec->schedule;
 	struct schedule_clock now;
 
-	if (!s->spec->policy.scheduled || !core_record(e->core, s->id)->desired_up ||
-		core_is_shutting_down(e->core) || (p->renew && p->due_usec == USEC_INFINITY))
+	if (!s->spec->policy.scheduled || !core_record(e->core, s->id)->desired_up)
 		return;
 	if (is_of_calendar(s))
 		watch_clock(e);

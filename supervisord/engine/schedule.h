@@ -32,6 +32,7 @@ struct schedules {
 	/* A timer that never ends, but is told when the real clock is set. fd owned; -1: none. */
 	struct loop_source clock;
 	bool is_watching;
+	bool is_told; /* that it can't be watched */
 };
 
 /* 0 or -ENOMEM. */

@@ -145,6 +145,8 @@ void service_adopt(struct service *s, const struct spec_service *spec, uint8_t c
 		renew_streams(s);
 	else
 		configure_streams(s);
+	ready_configure(s);
+	health_configure(s);
 	config_unref(e, old); /* last: it owns what was in use until here */
 }
 
@@ -218,6 +220,8 @@ void service_free(struct service *s)
 	struct engine *e = s->engine;
 
 	tree_unwatch(s);
+	ready_free(s);
+	health_free(s);
 	mainpid_cancel(s);
 	command_free_all(s);
 	free(s->hook_outcomes);
@@ -273,11 +277,7 @@ void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 		}
 		t->fd = TAKE_FD(fds[i]);
 	}
-}
-
-void service_take_ready_fd(struct service *s _unused_, int fd)
-{
-	close_fd(fd);
+	ready_attach(s);
 }
 
 void service_drain(struct service *s)

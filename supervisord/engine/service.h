@@ -36,12 +36,6 @@ bool service_has_run(const struct service *s);
 
 /* Takes the read ends of a generation's pipes (owned from now on); -1 fds are skipped. */
 void service_take_pipes(struct service *s, int *fds, unsigned n_fds);
-/*
- * Takes the read end (owned from now on) of the pipe by which its generation tells that it is
- * ready. The launcher keeps another copy until the generation is over, and gives it to each
- * engine; what one engine has read from the pipe, no other will.
- */
-void service_take_ready_fd(struct service *s, int fd);
 /* Reads what is in the pipes now, for a process that has ended. */
 void service_drain(struct service *s);
 /* A generation and its tree are over: reads the rest, closes, and releases at the launcher. */

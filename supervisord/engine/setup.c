@@ -19,6 +19,7 @@
 #include "engine/control/control.h"
 #include "engine/control/methods.h"
 #include "engine/control/passed.h"
+#include "engine/control/rolling.h"
 #include "engine/engine.h"
 #include "engine/publish.h"
 #include "engine/reload/config.h"
@@ -159,6 +160,22 @@ static int listen_for_control(struct engine *e, int *fd)
 		       : 0;
 }
 
+/* Kept, if an engine before us died before it had made the recovery area. */
+static int take_notify(struct engine *e)
+{
+	int fd = uplink_take_kept(e, LINK_KEEP_NOTIFY), r = 0;
+
+	if (fd < 0) {
+		fd = notify_open(e->spec->runtime_dir);
+		if (fd < 0)
+			return fail_path(
+				"cannot listen for notifications in", e->spec->runtime_dir, fd);
+		r = uplink_keep(e, LINK_KEEP_NOTIFY, fd);
+	}
+	notify_init(e, fd);
+	return r < 0 ? fail("cannot give the launcher the notification socket", r) : 0;
+}
+
 /* --- what both need --- */
 
 static int open_queue_of(struct engine *e, const struct spec *spec, int recorded_id)
@@ -213,6 +230,7 @@ static int make_services(struct engine *e)
 {
 	int r;
 
+	health_set_init(&e->health);
 	sink_set_init(&e->sinks, &e->loop, e->spec->log_dir, max_open_logs(), STDOUT_FILENO);
 	r = pump_set_init(&e->pumps, &e->loop);
 	command_init(e);
@@ -223,6 +241,8 @@ static int make_services(struct engine *e)
 		r = schedules_init(e);
 	if (r == 0)
 		r = services_init(e);
+	if (r == 0)
+		r = rollings_init(e);
 	if (r == 0)
 		r = reload_init(e);
 	return r < 0 ? fail("cannot set up the services", r) : 0;
@@ -262,6 +282,8 @@ static int init_first(struct engine *e)
 		control = passed_judge(e, control);
 	if (r == 0 && control < 0)
 		r = listen_for_control(e, &control);
+	if (r == 0)
+		r = take_notify(e);
 	if (r != 0)
 		return r;
 	r = config_keep(e, 0, text);
@@ -298,6 +320,9 @@ static int init_again(struct engine *e, int recovery_fd)
 	r = make_services(e);
 	if (r != 0)
 		return r;
+	r = take_notify(e);
+	if (r != 0)
+		return r;
 	publish_pending(e);
 	return start_server(e, uplink_take_kept(e, LINK_KEEP_CONTROL));
 }
@@ -329,6 +354,7 @@ int engine_init(struct engine *e, int argc, char **argv)
 	e->tree.cgroup_fd = -1;
 	config_init(e);
 	events_init(e);
+	notify_init(e, -1);
 	r = uplink_init(e);
 	if (r < 0) {
 		fprintf(stderr, "supervisord-engine is started by supervisord, not by hand (%s)\n",

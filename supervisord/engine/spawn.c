@@ -77,6 +77,22 @@ static int set_variable(struct strings *l, char *text)
 	return strings_add(l, text);
 }
 
+/* Of items only; the list keeps its order. */
+static void drop_variable(struct strings *l, const char *name)
+{
+	size_t key = strlen(name), kept = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		if (strncmp(l->items[i], name, key) == 0 && l->items[i][key] == '=')
+			free(l->items[i]);
+		else
+			l->items[kept++] = l->items[i];
+	}
+	l->n = kept;
+	if (l->items)
+		l->items[kept] = NULL;
+}
+
 static int set_pair(struct strings *l, const char *name, const char *value)
 {
 	char *text;
@@ -150,6 +166,28 @@ static int add_ours(struct strings *l, const struct service *s)
 	return r;
 }
 
+/* Where it is to speak to, and how often it has to: only for those that are listened to. */
+static int add_notify(struct strings *l, const struct service *s)
+{
+	usec_t watchdog = s->spec->policy.watchdog_usec;
+	_cleanup_free_
+	char *path = NULL;
+	char span[24];
+	int r;
+
+	if (!notify_is_for(s))
+		return 0;
+	if (asprintf(&path, "%s/" NOTIFY_SOCKET_NAME, s->engine->spec->runtime_dir) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	r = set_pair(l, "NOTIFY_SOCKET", path);
+	if (r < 0 || watchdog == 0)
+		return r;
+	snprintf(span, sizeof(span), "%llu", (unsigned long long)watchdog);
+	return set_pair(l, "WATCHDOG_USEC", span);
+}
+
 int spawn_environment(const struct service *s, char ***ret_environment)
 {
 	__attribute__((cleanup(strings_fini))) struct strings l = {0};
@@ -164,6 +202,8 @@ int spawn_environment(const struct service *s, char ***ret_environment)
 		r = set_variable(&l, spec_expand(*p, spec, s->instance));
 	if (r == 0)
 		r = add_ours(&l, s);
+	if (r == 0)
+		r = add_notify(&l, s);
 	if (r < 0)
 		return r;
 	*ret_environment = TAKE_PTR(l.items);
@@ -328,7 +368,10 @@ static unsigned pipes_of(const struct spec_service *spec)
 
 	if (spec->split_stderr)
 		return ready | PLAN_SPLIT_STDERR;
-	return ready | (spec->log.sink == SPEC_SINK_NONE ? PLAN_NO_PIPE : 0);
+	/* Output that is written nowhere is read, where a line of it tells something. */
+	if (spec->log.sink != SPEC_SINK_NONE || spec->policy.ready == SPEC_READY_LOG)
+		return ready;
+	return ready | PLAN_NO_PIPE;
 }
 
 int spawn_send(struct service *s)
@@ -356,6 +399,10 @@ int spawn_send_command(struct service *s, const struct spawn_command *c)
 	while (r == 0 && envp.items[envp.n])
 		envp.n++;
 	envp.size = envp.n;
+	/* Who checks or stops a daemon must not speak for it, as a tool of its own may do unasked.
+	 */
+	drop_variable(&envp, "NOTIFY_SOCKET");
+	drop_variable(&envp, "WATCHDOG_USEC");
 	for (char *const *p = c->environment; r == 0 && *p; p++)
 		r = set_variable(&envp, strdup(*p));
 	return r < 0 ? r

@@ -125,6 +125,7 @@ enum link_keep {
 	/* memfds, up to CONFIG_LAST: the text in force, and those that services still go by */
 	LINK_KEEP_CONFIG,
 	LINK_KEEP_CONFIG_LAST = LINK_KEEP_CONFIG + 7, /* RECOVERY_CONFIGS of them */
+	LINK_KEEP_NOTIFY, /* the socket that services speak to */
 	LINK_KEEP_MAX = 16
 };
 

@@ -32,10 +32,11 @@ void check_spawn(struct world *w, const struct core_change *c)
 
 	HOLDS(w, INV_TREE_GONE_FIRST, i, !tree_exists(p) && !is_end_untold(p));
 	HOLDS(w, INV_GENERATIONS_GROW, i, r->generation > p->generation);
-	HOLDS(w, INV_WANTED, i, p->may_run || (w->shutting_down && !w->settled));
-	HOLDS(w, INV_SHUTDOWN, i, !w->shutting_down || !w->settled);
+	HOLDS(w, INV_WANTED, i, p->may_run);
+	HOLDS(w, INV_SHUTDOWN, i, !w->shutting_down);
 	/* or stopped again in the same step, by a configuration that is at odds with itself */
-	HOLDS(w, INV_RECORD, i, r->phase == CORE_PHASE_EXEC || c->todo & CORE_DO_SIGNAL);
+	HOLDS(w, INV_RECORD, i,
+		r->phase == CORE_PHASE_EXEC || (begun && r->state == CORE_STOPPING));
 	if (pre_start->generation == r->generation)
 		HOLDS(w, INV_HOOK_ORDER, i,
 			!pre_start->running && !pre_start->to_tell && pre_start->ok);
@@ -46,12 +47,16 @@ void check_spawn(struct world *w, const struct core_change *c)
 
 /* --- its turn to stop --- */
 
+static bool hangs(const struct core_record *r)
+{
+	return r->cause == CORE_CAUSE_WATCHDOG || r->cause == CORE_CAUSE_TRIGGER;
+}
+
 /* Past talking to, or nobody is waited for any more. */
 static bool is_exempt(const struct world *w, const struct core_record *r)
 {
 	return r->main_ended || w->hurried || (w->shutting_down && w->now > w->patience) ||
-	       (r->why == CORE_WHY_CAUSE &&
-		       (r->cause == CORE_CAUSE_START_TIMEOUT || r->cause == CORE_CAUSE_WATCHDOG));
+	       (r->why == CORE_WHY_CAUSE && (r->cause == CORE_CAUSE_START_TIMEOUT || hangs(r)));
 }
 
 /* Those that require it are gone, and those after it that were on their way down. */
@@ -66,7 +71,8 @@ static void check_users(struct world *w, uint32_t i)
 		if (l->kinds & CORE_LINK_REQUIRES)
 			HOLDS(w, INV_STOP_ORDER, i, !is_live(r));
 		HOLDS(w, INV_STOP_ORDER, i,
-			r->state != CORE_STOPPING || w->places[l->from].seen.state != CORE_STOPPING);
+			r->state != CORE_STOPPING ||
+				w->places[l->from].seen.state != CORE_STOPPING);
 		if (w->places[i].by_shutdown || w->places[i].seen.state != CORE_STOPPING)
 			HOLDS(w, INV_SHUTDOWN, i,
 				record_of(w, i)->why != CORE_WHY_SHUTDOWN || w->asked == i ||
@@ -100,7 +106,7 @@ static void check_wave(struct world *w, uint32_t i)
 		return;
 	for (EACH_PLACE(w, k)) {
 		if (k != i && is_live(record_of(w, k)) && !has_live_users(w, k))
-			HOLDS(w, INV_SHUTDOWN, i, w->places[k].spawned_nth < p->ready_nth);
+			HOLDS(w, INV_SHUTDOWN, i, w->places[k].begun_nth < p->ready_nth);
 	}
 }
 
@@ -136,25 +142,24 @@ void check_signal(struct world *w, const struct core_change *c)
 	struct place *p = &w->places[i];
 	bool reaped = p->ended.generation == r->generation && !is_end_untold(p) && !p->main_known;
 
-	if (w->event == CORE_EVENT_SIGNAL) {
+	if (w->event == CORE_EVENT_SIGNAL && w->asked == i && r->user_signo != 0) {
 		check_request(w, c);
 		return;
 	}
 	HOLDS(w, INV_RECORD, i, r->user_signo == 0 && r->signo == c->signo);
 	HOLDS(w, INV_RECORD, i, r->state == CORE_STOPPING && r->phase == CORE_PHASE_SIGNAL);
+	/* before an engine has done again what the last one had committed, it may not be there */
 	HOLDS(w, INV_ONE_GENERATION, i,
-		p->generation == r->generation || c->todo & CORE_DO_SPAWN);
+		p->generation == r->generation || c->todo & CORE_DO_SPAWN || !w->settled);
 	HOLDS(w, INV_NO_SIGNAL_TO_REAPED, i, !reaped || c->scope == SPEC_KILL_TREE);
 	HOLDS(w, INV_NO_SIGNAL_TO_REAPED, i, !reaped || r->main_ended);
 	if (c->signo == SIGKILL) {
 		HOLDS(w, INV_KILL, i, c->scope == SPEC_KILL_TREE && r->killed);
-		HOLDS(w, INV_KILL, i,
-			p->kill_allowed || w->now >= p->kill_due);
+		HOLDS(w, INV_KILL, i, p->kill_allowed || w->now >= p->kill_due);
 		return;
 	}
 	HOLDS(w, INV_KILL, i,
-		c->signo == policy_of(w, i)->stop_signal ||
-			(c->signo == SIGABRT && r->cause == CORE_CAUSE_WATCHDOG));
+		c->signo == policy_of(w, i)->stop_signal || (c->signo == SIGABRT && hangs(r)));
 	check_turn(w, i);
 	if (p->kill_due == USEC_INFINITY)
 		p->kill_due = w->now + policy_of(w, i)->stop_timeout_usec;
@@ -176,8 +181,7 @@ void check_hook(struct world *w, const struct core_change *c)
 	HOLDS(w, INV_HOOK_ONCE, i, policy_of(w, i)->hooks & 1U << c->hook);
 	switch (c->hook) {
 	case SPEC_HOOK_PRE_START:
-		HOLDS(w, INV_HOOK_ORDER, i,
-			r->phase == CORE_PHASE_PRE_START || cancelled);
+		HOLDS(w, INV_HOOK_ORDER, i, r->phase == CORE_PHASE_PRE_START || cancelled);
 		HOLDS(w, INV_HOOK_ORDER, i, !tree_exists(p) && !is_end_untold(p));
 		break;
 	case SPEC_HOOK_PRE_STOP:

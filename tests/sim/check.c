@@ -96,8 +96,8 @@ void check_failed(struct world *w, enum invariant i, uint32_t service, const cha
 {
 	if (world_failed(w))
 		return;
-	w->failure = (struct failure){
-		.invariant = i, .what = what, .service = service, .n_op = w->n_op};
+	w->failure =
+		(struct failure){.invariant = i, .what = what, .service = service, .n_op = w->n_op};
 	tell(w, "service %u: '%s' does not hold: %s", service, invariant_name(i), what);
 }
 
@@ -124,20 +124,33 @@ static bool is_stuck(const struct world *w, uint32_t i)
 	return false;
 }
 
-/* What conflicts with it runs, and is not being stopped. */
-static bool has_rival(const struct world *w, uint32_t i)
+/* What conflicts with it and lives: nothing, something that stops, or something that runs on. */
+enum rival { NO_RIVAL, STOPPING_RIVAL, RUNNING_RIVAL };
+
+static enum rival find_rival(const struct world *w, uint32_t i)
 {
+	enum rival found = NO_RIVAL;
+
 	for (unsigned k = 0; k < w->config.n_links; k++) {
 		const struct core_link *l = &w->config.links[k];
 		uint32_t other = l->from == i ? l->to : l->from;
 
 		if ((l->from != i && l->to != i) || !(l->kinds & CORE_LINK_CONFLICTS) ||
-			!is_used(w, other))
+			!is_used(w, other) || !is_live(record_of(w, other)))
 			continue;
-		if (is_live(record_of(w, other)) && record_of(w, other)->state != CORE_STOPPING)
-			return true;
+		if (record_of(w, other)->state != CORE_STOPPING)
+			return RUNNING_RIVAL;
+		found = STOPPING_RIVAL;
 	}
-	return false;
+	return found;
+}
+
+/* Whatever it says that it waits for: there may be more in its way. */
+static bool is_free_to_come(const struct world *w, uint32_t i)
+{
+	enum rival rival = find_rival(w, i);
+
+	return rival == STOPPING_RIVAL || (rival == NO_RIVAL && !is_stuck(w, i));
 }
 
 /* It is there when it has ended well. */
@@ -157,10 +170,8 @@ bool check_is_coming(const struct world *w, uint32_t i)
 	case CORE_BACKOFF:
 		return true;
 	case CORE_WAITING:
-		if (r->why == CORE_WHY_CONFLICT)
-			return !has_rival(w, i);
 		return r->why != CORE_WHY_SCHEDULE &&
-		       (r->why != CORE_WHY_DEPENDENCY || !is_stuck(w, i));
+		       (r->why == CORE_WHY_PREDECESSOR || is_free_to_come(w, i));
 	case CORE_STOPPING:
 		return !w->shutting_down &&
 		       (r->then == CORE_THEN_START || r->then == CORE_THEN_BACKOFF ||
@@ -172,9 +183,14 @@ bool check_is_coming(const struct world *w, uint32_t i)
 
 void check_note_coming(struct world *w)
 {
-	w->coming = 0;
-	for (EACH_PLACE(w, i))
+	w->coming = w->resting = 0;
+	for (EACH_PLACE(w, i)) {
+		const struct core_record *r = record_of(w, i);
+
 		w->coming |= (unsigned)check_is_coming(w, i) << i;
+		if (r->state == CORE_STOPPED || r->state == CORE_EXITED || r->state == CORE_FAILED)
+			w->resting |= 1U << i;
+	}
 }
 
 /* --- each by itself --- */
@@ -230,8 +246,7 @@ static void check_tree(struct world *w, uint32_t i)
 
 	HOLDS(w, INV_NOTHING_ALIVE, i, is_live(r) || !tree_exists(p));
 	HOLDS(w, INV_ONE_GENERATION, i, process || !tree_exists(p));
-	HOLDS(w, INV_ONE_GENERATION, i,
-		!process || p->generation == r->generation || !w->settled);
+	HOLDS(w, INV_ONE_GENERATION, i, !process || p->generation == r->generation || !w->settled);
 	/* who waits for the end of a tree is told of it; a hook that is waited for goes first */
 	HOLDS(w, INV_DEADLINE, i,
 		!process || !r->main_ended || p->watched == r->generation || !w->settled ||
@@ -270,8 +285,9 @@ static void check_deadline(struct world *w, uint32_t i)
 	case CORE_STARTING:
 		if (w->places[i].steady)
 			HOLDS(w, INV_DEADLINE, i,
-				has_deadline == (r->phase == CORE_PHASE_PRE_START ||
-							policy->ready_timeout_usec != USEC_INFINITY));
+				has_deadline ==
+					(r->phase == CORE_PHASE_PRE_START ||
+						policy->ready_timeout_usec != USEC_INFINITY));
 		break;
 	case CORE_STOPPING:
 		HOLDS(w, INV_DEADLINE, i, has_deadline || r->phase == CORE_PHASE_DEPENDENTS);
@@ -406,10 +422,8 @@ static void check_down(struct world *w)
 
 	for (EACH_PLACE(w, i))
 		alive |= is_live(record_of(w, i));
-	HOLDS(w, INV_SHUTDOWN, SIM_SERVICES,
-		core_is_shutting_down(w->core) == w->shutting_down);
-	HOLDS(w, INV_SHUTDOWN, SIM_SERVICES,
-		core_is_down(w->core) == (w->shutting_down && !alive));
+	HOLDS(w, INV_SHUTDOWN, SIM_SERVICES, core_is_shutting_down(w->core) == w->shutting_down);
+	HOLDS(w, INV_SHUTDOWN, SIM_SERVICES, core_is_down(w->core) == (w->shutting_down && !alive));
 }
 
 void check_all(struct world *w)

@@ -60,9 +60,9 @@ const char *invariant_sentence(enum invariant i);
 /* Notes the first that fails; what comes after it counts no more. */
 void check_failed(struct world *w, enum invariant i, uint32_t service, const char *what);
 
-#define HOLDS(w, invariant, service, condition)                                 \
-	do {                                                                    \
-		if (!(condition))                                               \
+#define HOLDS(w, invariant, service, condition)                                \
+	do {                                                                   \
+		if (!(condition))                                              \
 			check_failed((w), (invariant), (service), #condition); \
 	} while (0)
 

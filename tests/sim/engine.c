@@ -20,20 +20,20 @@ static uint32_t n_places(const struct world *w)
 bool set_graph(struct world *w)
 {
 	const struct sim_config *c = &w->config;
-	uint32_t pool_of[SIM_SERVICES], n = n_places(w);
+	uint32_t pool_of[SIM_MAX_ROOM];
 	struct core_link links[SIM_LINKS];
 	struct core_graph *g = NULL;
 	unsigned n_links = 0;
 
-	for (uint32_t i = 0; i < SIM_SERVICES; i++)
-		pool_of[i] = is_used(w, i) ? c->services[i].pool : CORE_NO_POOL;
+	for (uint32_t i = 0; i < SIM_MAX_ROOM; i++)
+		pool_of[i] = i < SIM_SERVICES && is_used(w, i) ? c->services[i].pool : CORE_NO_POOL;
 	for (unsigned k = 0; k < c->n_links; k++) {
 		const struct core_link *l = &c->links[k];
 
 		if (is_used(w, l->from) && is_used(w, l->to))
 			links[n_links++] = *l;
 	}
-	if (core_graph_new(n, links, n_links, pool_of, c->slots, c->n_pools, &g) < 0)
+	if (core_graph_new(w->room, links, n_links, pool_of, c->slots, c->n_pools, &g) < 0)
 		return false;
 	core_set_graph(w->core, g);
 	w->settled = false;
@@ -96,7 +96,8 @@ static void add_all(struct world *w, struct core *core, bool recovering)
 
 void engine_begin(struct world *w)
 {
-	w->core = core_new(n_places(w), w->config.max_starting);
+	w->room = n_places(w);
+	w->core = core_new(w->room, w->config.max_starting);
 	add_all(w, w->core, false);
 	for (EACH_PLACE(w, i))
 		w->places[i].seen = w->places[i].disk = *record_of(w, i);
@@ -134,7 +135,7 @@ static void launcher_tells(struct world *w)
 void check_recovery(struct world *w)
 {
 	struct core_event e = {.type = CORE_EVENT_SETTLE};
-	struct core *old = w->core, *core = core_new(n_places(w), w->config.max_starting);
+	struct core *old = w->core, *core = core_new(w->room, w->config.max_starting);
 	struct core_change c;
 
 	if (w->shutting_down || w->committed != 0) {
@@ -150,8 +151,8 @@ void check_recovery(struct world *w)
 		HOLDS(w, INV_RECOVERY, c.service,
 			!(c.todo & ~(unsigned)(CORE_DO_COMMIT | CORE_DO_SCHEDULE)));
 	for (EACH_PLACE(w, i)) {
-		const char *field = record_look_difference(
-			core_record(old, i), core_record(core, i));
+		const char *field =
+			record_look_difference(core_record(old, i), core_record(core, i));
 
 		if (field)
 			tell(w, "service %u: %s differs after the engine's death", i, field);
@@ -168,7 +169,7 @@ static void forget(struct world *w)
 		struct place *p = &w->places[i];
 
 		p->watched = p->find_main = 0;
-		p->tell_due = false;
+		p->tell_due = p->removal_seen = false;
 		p->changed |= p->has_next;
 		check_transition(w, i, &p->disk);
 	}
@@ -187,9 +188,12 @@ void engine_restart(struct world *w)
 		w->requests[k].connected = false;
 	forget(w);
 	core_free(w->core);
-	w->core = core_new(n_places(w), w->config.max_starting);
+	w->room = n_places(w);
+	w->core = core_new(w->room, w->config.max_starting);
 	add_all(w, w->core, true);
 	HOLDS(w, INV_REFUSED, SIM_SERVICES, set_graph(w));
+	if (w->shutting_down)
+		core_expect_shutdown(w->core);
 	launcher_tells(w);
 	for (EACH_PLACE(w, i))
 		redo(w, i);

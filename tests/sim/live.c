@@ -29,7 +29,8 @@ void end_main(struct world *w, uint32_t i, enum core_end end, int status)
 		.status = status,
 		.at_usec = w->now};
 	tell(w, "    service %u: its process ends, %s %d", i,
-		end == CORE_END_EXITED ? "code" : (end == CORE_END_SPAWN_FAILED ? "errno" : "signal"),
+		end == CORE_END_EXITED ? "code"
+				       : (end == CORE_END_SPAWN_FAILED ? "errno" : "signal"),
 		status);
 }
 
@@ -95,8 +96,7 @@ static void end_hook(struct world *w, uint32_t i, enum spec_hook hook)
 
 	h->running = false;
 	h->to_tell = true;
-	tell(w, "    service %u: hook %s ends, %s", i, hook_name(hook),
-		h->ok ? "well" : "badly");
+	tell(w, "    service %u: hook %s ends, %s", i, hook_name(hook), h->ok ? "well" : "badly");
 	if (hook == SPEC_HOOK_STOP && h->ok && p->main_alive && p->generation == h->generation &&
 		!p->stubborn && p->signalled == 0)
 		p->signalled = SIGTERM; /* what the command has brought about */
@@ -148,8 +148,7 @@ static void find_news(const struct world *w, uint32_t i, uint8_t *deeds, unsigne
 	add(deeds, n, TELL_DUE, p->tell_due);
 	add(deeds, n, TELL_STARTED, p->tell_started);
 	add(deeds, n, TELL_ENDED, p->tell_ended && !p->tell_started);
-	add(deeds, n, TELL_GONE,
-		p->watched != 0 && p->watched == p->generation && !tree_exists(p));
+	add(deeds, n, TELL_GONE, p->watched != 0 && p->watched == p->generation && !tree_exists(p));
 	add(deeds, n, TELL_MAIN,
 		p->find_main != 0 && p->find_main == p->generation && p->n_others > 0 &&
 			!p->main_alive && !p->tell_ended);
@@ -204,8 +203,7 @@ static void say(struct world *w, uint32_t i, enum core_event_type type, bool ok)
 static void tell_gone(struct world *w, uint32_t i)
 {
 	struct place *p = &w->places[i];
-	struct core_event e = {
-		.type = CORE_EVENT_GONE, .service = i, .generation = p->watched};
+	struct core_event e = {.type = CORE_EVENT_GONE, .service = i, .generation = p->watched};
 
 	p->watched = 0;
 	step(w, &e);
@@ -224,7 +222,7 @@ void tell_adopted(struct world *w, uint32_t i)
 	p->told = p->generation;
 	step(w, &e);
 	/* Where it is too late, the core does not care for it any more. */
-	p->main_known = p->main_alive && record_of(w, i)->pid == e.pid;
+	p->main_known = record_of(w, i)->pid == e.pid;
 }
 
 /* One of the others is the main process from now on: found in the pid-file, or by its own word. */
@@ -277,8 +275,7 @@ static void do_hook(struct world *w, uint32_t i, unsigned k)
 
 static void crash(struct world *w, uint32_t i)
 {
-	static const enum core_end ends[] = {
-		CORE_END_EXITED, CORE_END_SIGNALLED, CORE_END_DUMPED};
+	static const enum core_end ends[] = {CORE_END_EXITED, CORE_END_SIGNALLED, CORE_END_DUMPED};
 
 	end_main(w, i, ends[sim_below(&w->random, 3)], 1 + (int)sim_below(&w->random, 3));
 }

@@ -24,7 +24,6 @@ static void spawn(struct world *w, uint32_t i, uint64_t generation)
 	p->endures = 0;
 	p->signalled = 0;
 	p->pid = (int32_t)(1000 * (i + 1)) + ++p->n_pids % 1000;
-	p->spawned_nth = ++w->nth;
 	tell(w, "    service %u: spawn generation %" PRIu64, i, generation);
 }
 
@@ -46,6 +45,8 @@ static void send_signal(struct world *w, uint32_t i, int signo, enum spec_kill s
 	struct place *p = &w->places[i];
 
 	tell(w, "    service %u: signal %d to its %s", i, signo, spec_kill_to_string(scope));
+	if (p->generation != record_of(w, i)->generation)
+		return; /* it is still to be spawned, by an engine that goes on from here */
 	if (signo == SIGUSR1 || !dies_of(w, p, signo)) /* what operators send harms nobody here */
 		return;
 	if (scope == SPEC_KILL_TREE && (signo == SIGKILL || !rarely(w, 4)))
@@ -76,8 +77,8 @@ static void run_hook(struct world *w, uint32_t i, enum spec_hook hook, uint64_t 
 		.running = true,
 		.hangs = has_fault(w, FAULT_hooks) && rarely(w, 3),
 		.ok = !(has_fault(w, FAULT_hooks) && rarely(w, 3))};
-	tell(w, "    service %u: run hook %s of generation %" PRIu64, i,
-		hook_name(hook), generation);
+	tell(w, "    service %u: run hook %s of generation %" PRIu64, i, hook_name(hook),
+		generation);
 }
 
 static void cancel_hook(struct world *w, uint32_t i, enum spec_hook hook)

@@ -13,12 +13,12 @@
 
 static void stop_removed(struct world *w, uint32_t i)
 {
-	struct core_event e = {
-		.type = CORE_EVENT_STOP, .service = i, .why = CORE_WHY_REMOVED};
+	struct core_event e = {.type = CORE_EVENT_STOP, .service = i, .why = CORE_WHY_REMOVED};
 	struct place *p = &w->places[i];
 
-	if (!record_of(w, i)->desired_up && record_of(w, i)->state == CORE_STOPPED)
+	if (p->removal_seen)
 		return;
+	p->removal_seen = true;
 	tell(w, "service %u: stop, it is removed", i);
 	p->may_run = p->must_run = false;
 	w->asked = i;
@@ -42,8 +42,7 @@ static void start_added(struct world *w, uint32_t i)
 
 static void restart_changed(struct world *w, uint32_t i)
 {
-	struct core_event e = {
-		.type = CORE_EVENT_RESTART, .service = i, .why = CORE_WHY_CHANGED};
+	struct core_event e = {.type = CORE_EVENT_RESTART, .service = i, .why = CORE_WHY_CHANGED};
 	const struct core_record *r = record_of(w, i);
 	struct place *p = &w->places[i];
 
@@ -53,6 +52,14 @@ static void restart_changed(struct world *w, uint32_t i)
 	}
 	if (!w->dying)
 		p->changed = false;
+}
+
+/* Its turn has come, and that of what it needs. */
+static void unblock(struct world *w, uint32_t i)
+{
+	struct core_event e = {.type = CORE_EVENT_UNBLOCK, .service = i};
+
+	ask_event(w, &e);
 }
 
 void bring_in_line(struct world *w)
@@ -73,10 +80,8 @@ void bring_in_line(struct world *w)
 			start_added(w, order[k]);
 	}
 	for (EACH_PLACE(w, i)) {
-		struct core_event e = {.type = CORE_EVENT_UNBLOCK, .service = i};
-
 		if (record_of(w, i)->why == CORE_WHY_PREDECESSOR && !w->places[i].blocked)
-			step(w, &e);
+			unblock(w, i);
 	}
 }
 
@@ -86,13 +91,12 @@ static void release_successors(struct world *w, uint32_t i)
 {
 	for (EACH_PLACE(w, k)) {
 		struct place *p = &w->places[k];
-		struct core_event e = {.type = CORE_EVENT_UNBLOCK, .service = k};
 
 		if (!p->blocked || p->predecessor != i)
 			continue;
 		p->blocked = false;
 		tell(w, "service %u: it waits no more", k);
-		step(w, &e);
+		unblock(w, k);
 	}
 }
 
@@ -179,8 +183,8 @@ static void change_graph(struct world *w)
 		link_print(&c.links[k], w->told);
 	for (EACH_PLACE(w, i)) {
 		if (c.services[i].pool != CORE_NO_POOL)
-			fprintf(w->told, "service %u is in pool %u of %u\n", i,
-				c.services[i].pool, c.slots[c.services[i].pool]);
+			fprintf(w->told, "service %u is in pool %u of %u\n", i, c.services[i].pool,
+				c.slots[c.services[i].pool]);
 	}
 	fprintf(w->told, "max-starting %u\n", c.max_starting);
 }
@@ -203,13 +207,13 @@ static void enforce_graph(struct world *w)
 }
 
 /* Nobody that stays can depend on what the configuration does not have; it keeps its own links. */
-static void unlink_service(struct world *w, uint32_t i)
+static void drop_links(struct world *w)
 {
 	struct sim_config *c = &w->config;
 	unsigned n = 0;
 
 	for (unsigned k = 0; k < c->n_links; k++) {
-		if (c->links[k].to != i || w->places[c->links[k].from].removed)
+		if (!w->places[c->links[k].to].removed || w->places[c->links[k].from].removed)
 			c->links[n++] = c->links[k];
 	}
 	c->n_links = n;
@@ -224,7 +228,7 @@ static void remove_service(struct world *w, uint32_t i)
 	tell(w, "reload: service %u is removed", i);
 	p->removed = true;
 	p->fresh = p->changed = p->blocked = false;
-	unlink_service(w, i);
+	drop_links(w);
 }
 
 /* In the place of a removed one that is not gone yet, if there is one: it takes a while. */
@@ -255,8 +259,9 @@ static void add_service(struct world *w, uint32_t i)
 		return;
 	if (is_used(w, i)) {
 		tell(w, "reload: service %u is wanted again", i);
-		p->removed = false;
+		p->removed = p->removal_seen = false;
 		p->fresh = true;
+		drop_links(w);
 		for (EACH_PLACE(w, k))
 			w->places[k].blocked &= w->places[k].predecessor != i;
 		return;
@@ -266,7 +271,8 @@ static void add_service(struct world *w, uint32_t i)
 	draw_policy(&w->random, w->config.loner, &w->config.services[i].policy);
 	w->config.services[i].policy.essential = false;
 	w->config.services[i].pool = CORE_NO_POOL;
-	HOLDS(w, INV_REFUSED, i, core_grow(w->core, i + 1 + sim_below(&w->random, 3)) == 0);
+	w->room = MAX_OF(w->room, i + 1 + sim_below(&w->random, 3));
+	HOLDS(w, INV_REFUSED, i, core_grow(w->core, w->room) == 0);
 	core_add(w->core, i, policy_of(w, i), &record, w->now);
 	p->seen = p->disk = *record_of(w, i);
 	p->fresh = true;
@@ -277,8 +283,8 @@ static void add_service(struct world *w, uint32_t i)
 static void refuse(struct world *w)
 {
 	struct core_record before[SIM_SERVICES];
-	struct core_link links[] = {{0, 1, CORE_LINK_AFTER}, {1, 2, CORE_LINK_REQUIRES},
-		{2, 0, CORE_LINK_WANTS}};
+	struct core_link links[] = {
+		{0, 1, CORE_LINK_AFTER}, {1, 2, CORE_LINK_REQUIRES}, {2, 0, CORE_LINK_WANTS}};
 	struct core_graph *g = NULL;
 	struct core_change c;
 	usec_t deadlines[SIM_SERVICES];

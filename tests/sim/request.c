@@ -79,6 +79,7 @@ static void note_request(struct world *w, uint32_t i, enum core_event_type type)
 			p->n_starts = 0;
 		break;
 	case CORE_EVENT_AUTOSTART:
+	case CORE_EVENT_UNBLOCK:
 		if (!w->shutting_down)
 			note_start(w, i, false);
 		break;
@@ -117,8 +118,8 @@ static void unsure(struct world *w, uint32_t i, const struct place before[static
 
 static struct request *remember(struct world *w, const struct core_event *e)
 {
-	for (unsigned k = 0; k < WORLD_MAX_REQUESTS; k++) {
-		struct request *q = &w->requests[k];
+	for (unsigned k = 0; k < REQUESTS_EACH; k++) {
+		struct request *q = &w->requests[e->service * REQUESTS_EACH + k];
 
 		if (q->pending)
 			continue;
@@ -269,7 +270,7 @@ static usec_t stop_time(const struct spec_policy *p)
 	return time;
 }
 
-void note_shutdown(struct world *w)
+void note_shutdown(struct world *w, uint32_t ended)
 {
 	usec_t longest = 0;
 
@@ -277,7 +278,7 @@ void note_shutdown(struct world *w)
 	for (EACH_PLACE(w, i)) {
 		w->places[i].may_run = w->places[i].must_run = false;
 		w->places[i].kill_allowed |= w->hurried;
-		if (is_live(&w->places[i].seen))
+		if (i != ended && is_live(&w->places[i].seen))
 			longest = MAX_OF(longest, stop_time(policy_of(w, i)));
 	}
 	w->patience = w->now + longest;
@@ -289,7 +290,7 @@ void shut_down(struct world *w, bool hurry)
 		return; /* it would matter to the loner what others there are */
 	tell(w, "shutdown%s", hurry ? ", in a hurry" : "");
 	w->hurried |= hurry;
-	note_shutdown(w);
+	note_shutdown(w, SIM_SERVICES);
 	w->n_step++;
 	core_shutdown(w->core, w->hurried, w->now);
 	take_changes(w);

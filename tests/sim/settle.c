@@ -133,10 +133,13 @@ void settle_down(struct world *w)
 	w->calm = true;
 	w->cut = 0;
 	deliver(w);
+	sweep(w);
+	deliver(w);
 	for (unsigned n = 0; n < MAX_ROUNDS && !is_done(w) && !world_failed(w); n++) {
 		wait_for_next(w);
 		deliver(w);
 		sweep(w);
+		deliver(w);
 	}
 	if (!world_failed(w))
 		check_settled(w);

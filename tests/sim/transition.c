@@ -27,12 +27,6 @@ static void note_automatic_start(struct world *w, uint32_t i)
 
 /* --- a generation begins --- */
 
-static bool is_request(enum core_event_type type)
-{
-	return type == CORE_EVENT_START || type == CORE_EVENT_AUTOSTART ||
-	       type == CORE_EVENT_RESTART || type == CORE_EVENT_RESET;
-}
-
 static void check_links(struct world *w, uint32_t i)
 {
 	for (unsigned k = 0; k < w->config.n_links; k++) {
@@ -44,40 +38,35 @@ static void check_links(struct world *w, uint32_t i)
 		if (l->kinds & CORE_LINK_CONFLICTS)
 			HOLDS(w, INV_CONFLICT, i,
 				!is_live(record_of(w, other)) && !tree_exists(&w->places[other]));
-		if (l->from != i)
+		/* what is stopped again in the same step has lost its ground in that */
+		if (l->from != i || record_of(w, i)->state == CORE_STOPPING)
 			continue;
 		if (l->kinds & CORE_LINK_REQUIRES)
 			HOLDS(w, INV_START_ORDER, i, check_is_there(w, other));
-		/* what has ceased, and begun again, to come in this very step may be seen either way */
+		/* what waited for nothing that comes, and now does, may be seen either way */
 		if (l->kinds & (CORE_LINK_WANTS | CORE_LINK_AFTER) &&
-			(w->coming >> other & 1 || is_request(w->event)))
+			(w->coming | w->resting) >> other & 1)
 			HOLDS(w, INV_START_ORDER, i,
 				check_is_there(w, other) || !check_is_coming(w, other));
 	}
 }
 
-/*
- * Who has waited in this line since before this one did, and goes on waiting in it. What is only
- * restarted keeps the slot that it had; a further run by its schedule does not.
- */
+/* Who has waited in this line since before this one did, and goes on waiting in it. */
 static bool overtakes(const struct world *w, uint32_t i, uint32_t other)
 {
 	const struct core_record *r = record_of(w, other);
 	const struct place *p = &w->places[i], *q = &w->places[other];
 	uint32_t pool = w->config.services[i].pool;
 
-	if (other == i || q->in_line == 0 || q->in_line == w->n_step ||
-		r->state != CORE_WAITING || q->seen.why != r->why)
-		return false;
-	if (r->why == CORE_WHY_POOL && is_live(&p->seen) &&
-		record_of(w, i)->why != CORE_WHY_SCHEDULE)
+	if (other == i || q->in_line == 0 || q->in_line == w->n_step || r->state != CORE_WAITING ||
+		q->seen.why != r->why ||
+		q->seen.start_order != r->start_order /* it has been out of it meanwhile */)
 		return false;
 	if (r->why == CORE_WHY_POOL)
 		return w->config.services[other].pool == pool && pool != CORE_NO_POOL &&
-		       (p->in_line == 0 || p->in_line > q->in_line) &&
-		       p->seen.why != CORE_WHY_SLOT;
-	return r->why == CORE_WHY_SLOT && (p->in_line == 0 || p->in_line > q->in_line ||
-						  p->seen.why != CORE_WHY_SLOT);
+		       (p->in_line == 0 || p->in_line > q->in_line) && p->seen.why != CORE_WHY_SLOT;
+	return r->why == CORE_WHY_SLOT &&
+	       (p->in_line == 0 || p->in_line > q->in_line || p->seen.why != CORE_WHY_SLOT);
 }
 
 static void check_places(struct world *w, uint32_t i)
@@ -100,9 +89,8 @@ static void check_begin(struct world *w, uint32_t i, const struct core_record *r
 	struct place *p = &w->places[i];
 
 	HOLDS(w, INV_GENERATIONS_GROW, i, r->generation == p->seen.generation + 1);
-	/* an engine that recovers hears news before it tells the core of the shutdown */
-	HOLDS(w, INV_WANTED, i, p->may_run || (w->shutting_down && !w->settled));
-	HOLDS(w, INV_SHUTDOWN, i, !w->shutting_down || !w->settled);
+	HOLDS(w, INV_WANTED, i, p->may_run);
+	HOLDS(w, INV_SHUTDOWN, i, !w->shutting_down);
 	HOLDS(w, INV_HOOK_ORDER, i, !check_hook_runs(w, i, p->seen.generation));
 	if (w->settled) {
 		check_links(w, i);
@@ -118,6 +106,8 @@ static void check_begin(struct world *w, uint32_t i, const struct core_record *r
 	p->begun_hooks = policy_of(w, i)->hooks;
 	p->after_end = p->pulled = p->kill_allowed = p->by_shutdown = false;
 	p->late = w->calm;
+	p->begun_nth =
+		2 * w->n_step + 1; /* what is begun in the step in which another one gets ready */
 	p->ready_nth = 0;
 	if (p->stop_step == w->n_step)
 		return; /* and is stopped in the same step */
@@ -154,8 +144,7 @@ static void note_run(struct world *w, uint32_t i)
 	struct place *p = &w->places[i];
 	usec_t end = w->event == CORE_EVENT_ENDED ? p->ended.at_usec : w->now;
 
-	if (policy->stable_after_usec > 0 &&
-		usec_sub(end, p->exec_at) >= policy->stable_after_usec)
+	if (policy->stable_after_usec > 0 && usec_sub(end, p->exec_at) >= policy->stable_after_usec)
 		p->n_starts = 0;
 }
 
@@ -172,7 +161,13 @@ static void check_running(struct world *w, uint32_t i)
 		HOLDS(w, INV_READY, i,
 			policy->ready == SPEC_READY_EXEC || p->ready_told == p->generation);
 	}
-	p->ready_nth = ++w->nth;
+	p->ready_nth = 2 * w->n_step;
+}
+
+static bool is_request(enum core_event_type type)
+{
+	return type == CORE_EVENT_START || type == CORE_EVENT_AUTOSTART ||
+	       type == CORE_EVENT_RESTART || type == CORE_EVENT_RESET || type == CORE_EVENT_UNBLOCK;
 }
 
 /* A count that goes down was reset by a request, and one that goes up counts a start. */
@@ -191,12 +186,12 @@ static void check_counts(struct world *w, uint32_t i, const struct core_record *
 static void note_line(struct world *w, uint32_t i, const struct core_record *r)
 {
 	struct place *p = &w->places[i];
-	bool in_line = r->state == CORE_WAITING &&
-		       (r->why == CORE_WHY_POOL || r->why == CORE_WHY_SLOT);
+	bool in_line =
+		r->state == CORE_WAITING && (r->why == CORE_WHY_POOL || r->why == CORE_WHY_SLOT);
 
 	if (!in_line)
 		p->in_line = 0;
-	else if (p->in_line == 0 || p->seen.why != r->why)
+	else if (p->in_line == 0 || p->seen.why != r->why || p->seen.start_order != r->start_order)
 		p->in_line = w->n_step;
 }
 

@@ -84,7 +84,7 @@ void step(struct world *w, const struct core_event *e)
 	if (core_is_shutting_down(w->core) && !w->shutting_down) {
 		tell(w, "    an essential service has ended: shutdown");
 		check_essential(w);
-		note_shutdown(w);
+		note_shutdown(w, e->service);
 	}
 	take_changes(w);
 	if (!w->dying) /* else it says what was committed */

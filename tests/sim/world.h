@@ -10,7 +10,9 @@
 #include "history.h"
 
 #define WORLD_MAX_STARTS   64
-#define WORLD_MAX_REQUESTS 12
+#define REQUESTS_EACH	   4 /* of each service, so many clients wait */
+#define WORLD_MAX_REQUESTS (SIM_SERVICES * REQUESTS_EACH)
+#define SIM_MAX_ROOM	   (SIM_SERVICES + 2)
 
 /* A command that the core has asked for. */
 struct hook_run {
@@ -44,6 +46,7 @@ struct place {
 	uint64_t told; /* the launcher has spoken of this generation */
 	bool tell_due; /* SCHEDULED is to be told */
 	bool removed; /* not in the configuration any more */
+	bool removal_seen; /* by this engine */
 	bool fresh, changed; /* by a reload that has not been seen to */
 	bool blocked; /* it takes the place of `predecessor`, which is not gone */
 	uint32_t predecessor;
@@ -67,7 +70,7 @@ struct place {
 	bool by_shutdown; /* that is what it stops for */
 	bool late; /* begun after faults have stopped */
 	usec_t exec_at, kill_due;
-	unsigned spawned_nth, ready_nth; /* by the world's count; 0: not */
+	unsigned begun_nth, ready_nth; /* in which order of all; 0: not ready */
 	unsigned in_line; /* the step since which it has waited in a line; 0 */
 	uint64_t starts_msec[WORLD_MAX_STARTS]; /* automatic ones that count */
 	unsigned n_starts;
@@ -86,12 +89,13 @@ struct world {
 	const struct history *history;
 	struct sim_config config; /* in force */
 	struct core *core;
+	uint32_t room; /* for so many services, in the core */
 	struct place places[SIM_SERVICES];
 	struct request requests[WORLD_MAX_REQUESTS];
 	usec_t now;
 	uint64_t random; /* of the operation under way */
 	uint64_t n_requests;
-	unsigned n_op, n_step, nth;
+	unsigned n_op, n_step;
 	unsigned cut, n_performed; /* this operation: when the engine dies; changes so far */
 	bool dying; /* it has */
 	unsigned committed; /* this operation: bits of services */
@@ -101,7 +105,7 @@ struct world {
 	bool settled; /* false from a new graph until CORE_EVENT_SETTLE */
 	bool adopted; /* a service goes by another policy since its last generation is over */
 	enum core_event_type event; /* of this step */
-	unsigned coming; /* who was, after the last step; bits of services */
+	unsigned coming, resting; /* who did, after the last step; bits of services */
 	uint32_t asked; /* the service that a request is for, in this step */
 	usec_t patience; /* in a shutdown: when nobody is waited for any more */
 	FILE *told; /* where to tell everything, or NULL */
@@ -175,8 +179,10 @@ static inline uint32_t next_place(const struct world *w, uint32_t i)
 }
 
 /* for (EACH_PLACE(w, i)): the places in use. */
-#define EACH_PLACE(w, i) \
-	uint32_t i = next_place((w), 0); i < SIM_SERVICES; i = next_place((w), i + 1)
+#define EACH_PLACE(w, i)                 \
+	uint32_t i = next_place((w), 0); \
+	i < SIM_SERVICES;                \
+	i = next_place((w), i + 1)
 
 /* --- world.c --- */
 
@@ -225,8 +231,8 @@ void tell_stale(struct world *w, uint32_t i);
 void ask(struct world *w, uint32_t i, enum core_event_type type);
 /* A request of nobody's who waits for an answer. */
 void ask_event(struct world *w, const struct core_event *e);
-/* An essential service has ended within this step: the core shuts down by itself. */
-void note_shutdown(struct world *w);
+/* The core shuts down; by itself, where an essential service (or SIM_SERVICES) has just ended. */
+void note_shutdown(struct world *w, uint32_t ended);
 void ask_again(struct world *w);
 void judge_requests(struct world *w, uint32_t i);
 void shut_down(struct world *w, bool hurry);

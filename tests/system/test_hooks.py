@@ -413,6 +413,28 @@ class EngineDies(HookTest):
             self.assertIn("post-stop", last)
 
 
+class AsUser:
+    """The same where there are no cgroups to write to."""
+
+    def supervisor(self, config, **kw):
+        return super().supervisor(config, user=NOBODY, **kw)
+
+
+@unittest.skipIf(os.geteuid() != 0, "needs another user")
+class PreStartAsUser(AsUser, PreStart):
+    pass
+
+
+@unittest.skipIf(os.geteuid() != 0, "needs another user")
+class StoppingAsUser(AsUser, Stopping):
+    pass
+
+
+@unittest.skipIf(os.geteuid() != 0, "needs another user")
+class OnFailedAsUser(AsUser, OnFailed):
+    pass
+
+
 class Show(HookTest):
     def test_the_last_run_of_each_is_told_with_its_output(self):
         s = self.supervisor(service("a", SLEEP, hooks(

@@ -47,7 +47,8 @@ class Lifecycle(harness.SystemTest):
         s.wait_state("web", "running")
         web = s.status("web")
         wanted = {"name", "state", "desired", "ready", "pid", "since", "uptime_ms", "restarts",
-                  "exit_code", "exit_signal", "reason", "next_start_ms", "health"}
+                  "exit_code", "exit_signal", "reason", "next_start_ms", "health", "status_text",
+                  "reloading"}
         self.assertEqual(set(), wanted - set(web))
         self.assertRegex(web["since"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
         self.assertIsInstance(web["uptime_ms"], int)

@@ -1,4 +1,4 @@
-"""nginx and redis as Debian ships them, looked after."""
+"""nginx, redis and dbus-daemon as Debian ships them, looked after."""
 
 import os
 import shutil
@@ -13,8 +13,9 @@ from harness import command_of, descendants, is_alive, service, wait_until
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin")
 REDIS = shutil.which("redis-server", path="/usr/bin")
-if not (NGINX or REDIS):
-    print("neither nginx nor redis-server is installed")
+DBUS = shutil.which("dbus-daemon", path="/usr/bin")
+if not (NGINX or REDIS or DBUS):
+    print("none of nginx, redis-server and dbus-daemon is installed")
     sys.exit(77)
 
 
@@ -127,6 +128,66 @@ class Redis(harness.SystemTest):
         row = self.s.status("redis")
         self.assertEqual(("stopped", 0), (row["state"], row["exit_code"]))
         self.assertIn("ready to exit", self.s.read_log("redis"))
+
+
+@unittest.skipUnless(REDIS, "redis-server is not installed")
+class RedisThatNotifies(harness.SystemTest):
+    """With supervised systemd, redis says when it is ready, what it does, and when it stops."""
+
+    def test_it_is_ready_when_it_answers_and_says_so_itself(self):
+        port = free_port()
+        s = self.supervisor(
+            service("redis", [REDIS, "--port", str(port), "--bind", "127.0.0.1", "--save", "",
+                              "--supervised", "systemd", "--dir", "@DIR@"],
+                    'ready { on = "notify" }',
+                    f'health {{ command = {{"/usr/bin/redis-cli", "-p", "{port}", "ping"}} }}')
+            + service("client", harness.sh(f"redis-cli -p {port} set colour blue; exec sleep 100000"),
+                      'requires = {"redis"}'))
+        row = s.wait_state("redis", "running")
+        self.assertEqual("Ready to accept connections", row["status_text"])
+        s.wait_state("client", "running")
+        s.wait_log("client", "OK\n")
+        row = s.wait_service("redis", lambda r: r["health"] == "healthy", "redis is healthy")
+        self.assertEqual("PONG\n", s.show("redis")["probe"]["output"])
+        pid = row["pid"]
+        s.kill_engine()
+        os.kill(pid, signal.SIGKILL)
+        row = s.wait_service("redis", lambda r: r["state"] == "running" and r["pid"] != pid,
+                             "redis runs anew, and is ready")
+        self.assertEqual("Ready to accept connections", row["status_text"])
+
+
+@unittest.skipUnless(DBUS, "dbus-daemon is not installed")
+class Dbus(harness.SystemTest):
+    CONFIG = ("<!DOCTYPE busconfig PUBLIC '-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN' "
+              "'http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd'>\n"
+              "<busconfig><type>session</type><listen>unix:path={dir}/bus</listen>"
+              "<policy context='default'><allow send_destination='*'/><allow own='*'/></policy>"
+              "</busconfig>\n")
+
+    def prepare(self, s):
+        with open(f"{s.dir}/bus.conf", "w", encoding="utf-8") as f:
+            f.write(self.CONFIG.format(dir=s.dir))
+
+    def test_it_says_when_it_is_ready_reloads_and_stops(self):
+        s = self.supervisor(
+            service("dbus", [DBUS, "--config-file=@DIR@/bus.conf", "--nofork", "--nopidfile"],
+                    'ready { on = "notify" }', "autostart = false"), prepare=self.prepare)
+        with s.connect() as v:
+            v.send(f"{harness.INTERFACE}.Start", {"names": ["dbus"]})
+            v.receive()
+        # It was told to be started only when this worked.
+        with socket.socket(socket.AF_UNIX) as c:
+            c.connect(f"{s.dir}/bus")
+            c.sendall(b"\0AUTH\r\n")
+            self.assertIn(b"EXTERNAL", c.recv(4096))
+        pid = s.status("dbus")["pid"]
+        s.ok("reload", "dbus")
+        wait_until(lambda: "Reloaded configuration" in s.read_log("dbus"), "it has reloaded")
+        s.wait_service("dbus", lambda r: not r["reloading"], "and said that it is through")
+        self.assertEqual(("running", pid), tuple(s.status("dbus")[k] for k in ("state", "pid")))
+        s.ok("stop", "dbus")
+        self.assertFalse(is_alive(pid))
 
 
 if __name__ == "__main__":

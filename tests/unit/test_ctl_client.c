@@ -351,7 +351,8 @@ static void status_as_json_has_exactly_the_promised_fields(void **state)
 		"[{\"name\":\"web\",\"state\":\"running\",\"desired\":null,\"ready\":true,\"pid\":"
 		"7,"
 		"\"since\":null,\"uptime_ms\":null,\"restarts\":null,\"exit_code\":null,"
-		"\"exit_signal\":null,\"reason\":null,\"next_start_ms\":null,\"health\":null}]\n",
+		"\"exit_signal\":null,\"reason\":null,\"next_start_ms\":null,\"health\":null,"
+		"\"status_text\":null,\"reloading\":null}]\n",
 		f.out);
 	fake_free(&f);
 }

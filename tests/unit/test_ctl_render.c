@@ -137,6 +137,36 @@ static void missing_and_wrong_fields_are_survived(void **state)
 		status_of("[{\"name\":7,\"pid\":\"x\",\"reason\":[]}]", &to_pipe, &out));
 }
 
+static void status_remarks_on_what_lives(void **state)
+{
+	static const struct {
+		const char *service, *want;
+	} cases[] = {
+		{"{\"name\":\"a\",\"state\":\"running\",\"pid\":7,\"health\":\"unhealthy\","
+		 "\"reloading\":true,\"status_text\":\"3 of 7\",\"reason\":\"r\"}",
+			"r; unhealthy; reloading; 3 of 7\n"},
+		{"{\"name\":\"a\",\"state\":\"running\",\"pid\":7,\"health\":\"healthy\","
+		 "\"reloading\":false,\"status_text\":\"ok\\u001b\",\"reason\":\"\"}",
+			" ok?\n"},
+		{"{\"name\":\"a\",\"state\":\"stopped\",\"pid\":null,\"health\":\"unhealthy\","
+		 "\"reloading\":true,\"status_text\":\"x\",\"reason\":\"by request\"}",
+			"  by request\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		_cleanup_buf_ struct buf out = {0};
+		json_t *service = json_loads(cases[i].service, 0, NULL);
+		json_t *services = json_pack("[o]", service);
+		const char *text;
+
+		assert_int_equal(0, status_render(services, &to_pipe, &out));
+		text = finish(&out);
+		assert_string_equal(cases[i].want, text + strlen(text) - strlen(cases[i].want));
+		json_decref(services);
+	}
+}
+
 static void show_tells_all_in_blocks(void **state)
 {
 	json_t *reply = json_loads(
@@ -150,6 +180,9 @@ static void show_tells_all_in_blocks(void **state)
 		"{\"pid\":9,\"parent\":1,\"command\":\"left\"}],"
 		"\"exits\":[{\"time\":\"T1\",\"ran_ms\":1500,\"how\":\"killed by signal KILL\"},"
 		"{\"time\":\"T0\",\"ran_ms\":20,\"how\":\"exited with code 1\"}],"
+		"\"readiness\":{\"on\":\"tcp:127.0.0.1:80\",\"problem\":\"connection refused\"},"
+		"\"probe\":{\"time\":\"T2\",\"ok\":false,\"forgiven\":true,\"message\":"
+		"\"HTTP status 503\",\"output\":\"no\\u001b\\ndb\"},"
 		"\"hooks\":[{\"hook\":\"pre-start\",\"time\":\"T2\",\"ok\":false,\"pid\":null,"
 		"\"how\":\"exited with code 1\",\"output\":\"one\\n\\u001btwo\"},"
 		"{\"hook\":\"stop\",\"time\":\"T3\",\"ok\":null,\"how\":\"runs\",\"pid\":11,"
@@ -170,6 +203,9 @@ static void show_tells_all_in_blocks(void **state)
 		"               one\n               ?two\n"
 		"             stop command runs, T3 (pid 11)\n",
 		"pending      its configuration has changed; the next start goes by it\n",
+		"ready by     tcp:127.0.0.1:80; not yet: connection refused\n",
+		"last probe   T2  bad: HTTP status 503 (forgiven, as it has just become ready)\n",
+		"it said      no?\n             db\n",
 		"ids          uid 33, gid 34, groups 34 35\n",
 		"settings     stop.timeout = 3s\n",
 		"defined in   /etc/s.conf:12\n",
@@ -260,6 +296,7 @@ int main(void)
 		cmocka_unit_test(colours_are_for_terminals_and_change_no_column),
 		cmocka_unit_test(what_a_service_says_cannot_command_the_terminal),
 		cmocka_unit_test(missing_and_wrong_fields_are_survived),
+		cmocka_unit_test(status_remarks_on_what_lives),
 		cmocka_unit_test(show_tells_all_in_blocks),
 		cmocka_unit_test(show_tells_the_schedule_and_the_next_run),
 		cmocka_unit_test(a_queue_message_is_one_line),

@@ -153,6 +153,22 @@ static void jitter_comes_on_top_and_moves_no_run_past_the_next(void **state)
 	follow_with_jitter(&minutes, MINUTE, DAY);
 }
 
+static void jitter_reaches_up_to_the_next_run_and_not_that_far(void **state _unused_)
+{
+	struct spec_schedule s = {.every_usec = 3, .jitter_usec = 3};
+	unsigned seen[3] = {0};
+
+	for (unsigned seed = 0; seed < 1000; seed++) {
+		struct schedule_runs runs = {0};
+		usec_t jitter = schedule_next(&s, seed, &clocks, &runs) - runs.next_usec;
+
+		assert_true(jitter < ELEMENTSOF(seen));
+		seen[jitter]++;
+	}
+	for (size_t i = 0; i < ELEMENTSOF(seen); i++)
+		assert_in_range(seen[i], 200, 500);
+}
+
 static void jitter_differs_between_services(void **state _unused_)
 {
 	struct spec_schedule s = by_cron("@daily", HOUR);
@@ -512,16 +528,21 @@ static void the_calendar_is_watched_and_shown(void **state _unused_)
 	fixture_free(f);
 }
 
+static void next_call_fails(const char *rule)
+{
+	setenv("SUPERVISOR_FAULT", rule, 1);
+	sys_faults_init("test");
+	unsetenv("SUPERVISOR_FAULT");
+}
+
 /* The clock is set, and the timer tells it. */
 static void set_realtime(struct fixture *f, usec_t realtime)
 {
 	struct loop_source *clock = &f->engine.schedules.clock;
 
 	clocks.realtime_usec = realtime;
-	setenv("SUPERVISOR_FAULT", "test:read:1:ECANCELED", 1);
-	sys_faults_init("test");
+	next_call_fails("test:read:1:ECANCELED");
 	clock->dispatch(clock, EPOLLIN);
-	unsetenv("SUPERVISOR_FAULT");
 }
 
 static void a_clock_that_is_set_moves_the_calendar_and_nothing_else(void **state _unused_)
@@ -575,6 +596,28 @@ static void without_a_calendar_the_clock_is_not_watched_any_more(void **state _u
 	assert_int_equal(
 		schedule_next_realtime(&f->services[1]), MIDNIGHT + 12 * HOUR + 30 * MINUTE);
 	fixture_free(f);
+}
+
+static void a_calendar_is_followed_also_where_the_clock_cannot_be_watched(void **state _unused_)
+{
+	static const char *const rules[] = {"test:timerfd_create:1:EMFILE",
+		"test:epoll_ctl:1:ENOSPC", "test:timerfd_settime:1:EINVAL"};
+
+	for (size_t i = 0; i < ELEMENTSOF(rules); i++) {
+		struct fixture *f = fixture_new(NULL);
+
+		next_call_fails(rules[i]);
+		event(f, CORE_EVENT_AUTOSTART, 1);
+		round_after(f, 0);
+		assert_false(f->engine.schedules.is_watching);
+		assert_int_not_equal(record(f, 1)->due_usec, USEC_INFINITY);
+		/* It is tried again with the next run. */
+		round_after(f, record(f, 1)->due_usec - clocks.monotonic_usec);
+		run_once(f, 1);
+		round_after(f, 0);
+		assert_true(f->engine.schedules.is_watching);
+		fixture_free(f);
+	}
 }
 
 static void a_schedule_that_is_asked_for_and_stopped_is_not_planned(void **state _unused_)
@@ -759,6 +802,7 @@ int main(void)
 		cmocka_unit_test(a_last_run_in_the_future_is_none),
 		cmocka_unit_test(the_longest_period_does_not_overflow),
 		cmocka_unit_test(jitter_comes_on_top_and_moves_no_run_past_the_next),
+		cmocka_unit_test(jitter_reaches_up_to_the_next_run_and_not_that_far),
 		cmocka_unit_test(jitter_differs_between_services),
 		cmocka_unit_test(the_calendar_becomes_monotonic),
 		cmocka_unit_test(a_timer_that_comes_early_runs_nothing_twice),
@@ -777,6 +821,7 @@ int main(void)
 		cmocka_unit_test(a_clock_that_is_set_moves_the_calendar_and_nothing_else),
 		cmocka_unit_test(a_clock_set_past_a_run_makes_it_run_once),
 		cmocka_unit_test(without_a_calendar_the_clock_is_not_watched_any_more),
+		cmocka_unit_test(a_calendar_is_followed_also_where_the_clock_cannot_be_watched),
 		cmocka_unit_test(a_schedule_that_is_asked_for_and_stopped_is_not_planned),
 		cmocka_unit_test(a_service_may_go_while_its_schedule_is_to_be_planned),
 		cmocka_unit_test(another_schedule_is_planned_at_once),

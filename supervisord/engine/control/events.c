@@ -32,7 +32,7 @@ struct event {
 	uint64_t seq;
 	usec_t realtime_usec;
 	const char *previous; /* NULL for none */
-	const char *text; /* for events of supervisord itself */
+	const char *text; /* NULL: why the service is in its state */
 	uint64_t count; /* "lost" */
 };
 
@@ -41,7 +41,7 @@ static json_t *pack(const struct event *ev, const struct service *s)
 	const struct core_record *r = s ? core_record(s->engine->core, s->id) : NULL;
 	pid_t pid = r ? r->pid : getpid();
 	char time[USEC_RFC3339_SIZE], reason[CORE_REASON_SIZE];
-	const char *text = s ? service_reason(s, reason) : ev->text;
+	const char *text = ev->text ? ev->text : service_reason(s, reason);
 
 	usec_rfc3339(ev->realtime_usec, time);
 	return json_pack("{s:{s:s,s:I,s:s,s:s?,s:s?,s:s?,s:o,s:o,s:s,s:o}}", "event", "type",
@@ -116,6 +116,16 @@ void events_state(struct service *s, enum core_state previous, uint64_t seq)
 		.seq = seq,
 		.realtime_usec = s->since_realtime_usec,
 		.previous = core_state_to_string(previous)};
+
+	tell(s, &ev);
+}
+
+void events_health(struct service *s, const char *text)
+{
+	const struct event ev = {.type = "health",
+		.seq = s->engine->queue_seq,
+		.realtime_usec = usec_now(CLOCK_REALTIME),
+		.text = text};
 
 	tell(s, &ev);
 }

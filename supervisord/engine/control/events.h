@@ -31,6 +31,9 @@ void events_follow(
 /* A service's state has changed from previous, with this number. */
 void events_state(struct service *s, enum core_state previous, uint64_t seq);
 
+/* A service's health has changed; text says to what, for people. */
+void events_health(struct service *s, const char *text);
+
 /* A service has come to its end and is known no more. */
 void events_removed(struct service *s);
 

@@ -101,10 +101,10 @@ static json_t *links(const struct service *s, bool up)
 
 		if (!other || json_array_size(array) >= SITUATION_MAX_LINKS)
 			continue;
-		json_array_append_new(array,
-			json_pack("{s:s,s:o,s:s}", "name", other->name, "kinds",
-				kinds_of(link.kinds), "state",
-				core_state_to_string((enum core_state)r->state)));
+		json_array_append_new(
+			array, json_pack("{s:s,s:o,s:s}", "name", other->name, "kinds",
+				       kinds_of(link.kinds), "state",
+				       core_state_to_string((enum core_state)r->state)));
 	}
 	return array;
 }

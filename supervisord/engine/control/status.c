@@ -9,6 +9,7 @@
 
 #include "base/parse.h"
 #include "conf/diff.h"
+#include "engine/control/checks.h"
 #include "engine/control/situation.h"
 #include "engine/service.h"
 #include "engine/spawn.h"
@@ -43,8 +44,7 @@ json_t *status_text(const char *text)
 	return json_string(copy);
 }
 
-/* The same of bytes, of which NUL becomes a blank. */
-static json_t *status_bytes(const char *data, size_t n)
+json_t *status_bytes(const char *data, size_t n)
 {
 	char copy[OUTPUT_SIZE + 1];
 
@@ -68,17 +68,18 @@ json_t *status_service(const struct service *s)
 	usec_t now = usec_now(CLOCK_MONOTONIC), next = next_start(r);
 	char reason[CORE_REASON_SIZE], signal[SIGNAL_NAME_SIZE];
 	bool signalled = r->end == CORE_END_SIGNALLED || r->end == CORE_END_DUMPED;
-
-	return situation_add(s, json_pack("{s:s,s:s,s:s,s:b,s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:o,s:n}", "name", s->name,
-		"state", core_state_to_string(state), "desired", r->desired_up ? "up" : "down",
-		"ready", r->ready, "pid", integer_if(r->pid > 0, (uint64_t)r->pid), "since",
-		time_of(s->since_realtime_usec), "uptime_ms",
-		integer_if(r->pid > 0, usec_sub(now, r->started_usec) / USEC_PER_MSEC), "restarts",
-		(json_int_t)r->restarts, "exit_code",
+	json_t *service = json_pack("{s:s,s:s,s:s,s:b,s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:o}", "name",
+		s->name, "state", core_state_to_string(state), "desired",
+		r->desired_up ? "up" : "down", "ready", r->ready, "pid",
+		integer_if(r->pid > 0, (uint64_t)r->pid), "since", time_of(s->since_realtime_usec),
+		"uptime_ms", integer_if(r->pid > 0, usec_sub(now, r->started_usec) / USEC_PER_MSEC),
+		"restarts", (json_int_t)r->restarts, "exit_code",
 		integer_if(r->end == CORE_END_EXITED, (uint64_t)r->end_status), "exit_signal",
 		signalled ? json_string(signal_name(r->end_status, signal)) : json_null(), "reason",
 		status_text(service_reason(s, reason)), "next_start_ms",
-		integer_if(next < USEC_INFINITY, usec_sub(next, now) / USEC_PER_MSEC), "health"));
+		integer_if(next < USEC_INFINITY, usec_sub(next, now) / USEC_PER_MSEC));
+
+	return checks_add(s, situation_add(s, service));
 }
 
 json_t *status_logs(const struct service *s)
@@ -321,5 +322,5 @@ json_t *status_show(struct service *s, bool with_environment)
 		json_object_set_new(show, "hooks", hooks(s));
 	json_decref(part);
 	spawn_environment_free(environment);
-	return situation_add_links(s, with_environment, show);
+	return checks_add_details(s, situation_add_links(s, with_environment, show));
 }

@@ -33,6 +33,8 @@ static ssize_t transfer(struct pump *p, size_t n)
 	ssize_t r = sys_read(p->fd, p->set->buffer, MIN_OF(n, (size_t)PUMP_BUFFER_SIZE));
 
 	if (r > 0) {
+		if (p->tap)
+			p->tap(p, p->set->buffer, (size_t)r);
 		sink_write(p->sink, p->set->buffer, (size_t)r, p->set->loop->now_usec);
 		return r;
 	}

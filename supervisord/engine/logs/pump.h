@@ -21,6 +21,8 @@ struct pump {
 	struct sink *sink; /* borrowed; may be exchanged at any time */
 	/* The pipe has ended (or failed), and the pump is out of the loop. May end the pump. */
 	void (*ended)(struct pump *p);
+	/* Sees what was read before it is written; NULL: nobody looks. May not end the pump. */
+	void (*tap)(struct pump *p, const char *data, size_t n);
 	int fd; /* borrowed: the owner closes it, after pump_fini() */
 };
 

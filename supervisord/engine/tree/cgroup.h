@@ -16,8 +16,8 @@
 int cgroup_make_base(const char *name, int *ret_fd, char **ret_path);
 
 /*
- * Living processes in base/name, at most n; how many, or -errno. Processes of another pid
- * namespace are not told.
+ * Living processes in base/name, at most n; how many, or -errno; -EAGAIN where processes come and
+ * go so fast that nobody was seen. Processes of another pid namespace are not told.
  */
 int cgroup_list(int base_fd, const char *name, pid_t *ret_pids, int n);
 
@@ -26,6 +26,12 @@ int cgroup_has(int base_fd, const char *name, pid_t pid);
 
 /* 1: this process is in a cgroup called name, or below one; 0: elsewhere; -errno. */
 int cgroup_holds(pid_t pid, const char *name);
+
+/*
+ * The name of the cgroup below the directory called base that a process is in. 1; 0: it is not
+ * below it; -errno, -ENOENT where there is no such process.
+ */
+int cgroup_name_below(pid_t pid, const char *base, char *ret_name, size_t n);
 
 /* Removes all cgroups below base that no process is in. */
 void cgroup_remove_below(int base_fd);
