@@ -171,6 +171,42 @@ static void a_start_reaches_through_one_that_waits_to_be_restarted(void **state 
 	assert_true(spawned(&g, TOP));
 }
 
+static void what_is_on_its_way_out_is_called_back(void **state _unused_)
+{
+	enum { STOPPED, GIVEN_UP, CRASHED, WAYS };
+
+	for (int way = 0; way < WAYS; way++) {
+		_cleanup_rig_ struct rig g;
+
+		rig_init(&g, 2, 0);
+		rig_requires(&g, WEB, DB);
+		g.policies[DB].restart_limit = 1;
+		rig_run(&g, DB);
+		if (way == GIVEN_UP) {
+			rig_exit(&g, DB, 1);
+			rig_deadline(&g, DB);
+			rig_started(&g, DB);
+		}
+		if (way == STOPPED)
+			rig_ask(&g, DB, CORE_EVENT_STOP);
+		else
+			rig_end(&g, DB, CORE_END_EXITED, 1, true);
+		rig_ask(&g, WEB, CORE_EVENT_START);
+		assert_true(rig_record(&g, DB)->desired_up);
+		has_reason(&g, WEB, "waiting for 's0'");
+		if (way == STOPPED)
+			has_reason(&g, DB, "restart by request; TERM sent, KILL after 10s");
+		if (way == STOPPED)
+			rig_exit(&g, DB, 0);
+		else
+			rig_gone(&g, DB);
+		/* a crash is followed by its delay all the same */
+		has_state(&g, DB, way == CRASHED ? CORE_BACKOFF : CORE_STARTING);
+		assert_int_equal(rig_record(&g, DB)->restarts, 0);
+		assert_int_equal(rig_record(&g, DB)->n_starts, 0);
+	}
+}
+
 static void a_restart_of_what_is_down_brings_up_what_it_needs(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
@@ -473,6 +509,7 @@ int main(void)
 		cmocka_unit_test(an_autostart_brings_up_what_it_needs_too),
 		cmocka_unit_test(a_start_asked_for_again_brings_up_what_had_failed),
 		cmocka_unit_test(a_start_reaches_through_one_that_waits_to_be_restarted),
+		cmocka_unit_test(what_is_on_its_way_out_is_called_back),
 		cmocka_unit_test(a_restart_of_what_is_down_brings_up_what_it_needs),
 		cmocka_unit_test(a_start_of_what_is_up_brings_up_nothing_but_a_restart_does),
 		cmocka_unit_test(one_that_takes_anothers_place_brings_up_what_it_needs_in_its_turn),

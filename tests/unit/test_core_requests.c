@@ -45,6 +45,20 @@ static void an_autostart_during_a_stop_is_not_lost(void **state _unused_)
 	has_state(&crashed, 0, CORE_BACKOFF);
 }
 
+static void one_that_is_wanted_again_after_all_is_not_called_removed(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 1, 0);
+	rig_run(&g, 0);
+	rig_step(&g, &(struct core_event){.type = CORE_EVENT_STOP, .why = CORE_WHY_REMOVED});
+	has_reason(&g, 0, "removed from the configuration; TERM sent, KILL after 10s");
+	rig_ask(&g, 0, CORE_EVENT_AUTOSTART);
+	has_reason(&g, 0, "its configuration has changed; TERM sent, KILL after 10s");
+	rig_exit(&g, 0, 0);
+	assert_true(spawned(&g, 0));
+}
+
 static void a_stop_during_the_start_stops_it(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
@@ -319,6 +333,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_start_during_the_stop_starts_it_afterwards),
 		cmocka_unit_test(an_autostart_during_a_stop_is_not_lost),
+		cmocka_unit_test(one_that_is_wanted_again_after_all_is_not_called_removed),
 		cmocka_unit_test(a_stop_during_the_start_stops_it),
 		cmocka_unit_test(a_stop_during_backoff_or_in_line_is_done_at_once),
 		cmocka_unit_test(a_restart_starts_the_next_generation_once),
