@@ -198,6 +198,8 @@ static void say(struct world *w, uint32_t i, enum core_event_type type, bool ok)
 	if (type == CORE_EVENT_READY)
 		w->places[i].ready_told = e.generation;
 	step(w, &e);
+	if (w->dying && type == CORE_EVENT_READY && !(w->committed >> i & 1))
+		w->places[i].ready_told = 0; /* nobody has heard of it */
 }
 
 static void tell_gone(struct world *w, uint32_t i)
@@ -223,6 +225,8 @@ void tell_adopted(struct world *w, uint32_t i)
 	step(w, &e);
 	/* Where it is too late, the core does not care for it any more. */
 	p->main_known = record_of(w, i)->pid == e.pid;
+	if (p->main_known)
+		p->main_generation = p->generation;
 }
 
 /* One of the others is the main process from now on: found in the pid-file, or by its own word. */
@@ -248,6 +252,7 @@ static void tell_due(struct world *w, uint32_t i)
 	/* One that is never due is asked again after each reload, also one that is about others. */
 	if (has_fault(w, FAULT_leap) && !w->config.loner && rarely(w, 8))
 		e.at_usec = USEC_INFINITY;
+	w->places[i].never_due = e.at_usec == USEC_INFINITY;
 	step(w, &e);
 }
 

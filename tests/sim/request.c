@@ -41,7 +41,8 @@ static void note_start(struct world *w, uint32_t i, bool yields)
 		p->may_run = true;
 		p->pulled |= k != i;
 		if (k != i && record_of(w, k)->state != CORE_BACKOFF)
-			p->n_starts = 0; /* what it comes up with is a new story */
+			p->n_starts = 0; /* what it comes up with is a new story, or it is up */
+		p->knows_starts &= k == i;
 	}
 	for (unsigned k = 0; yields && k < w->config.n_links; k++) {
 		const struct core_link *l = &w->config.links[k];
@@ -71,6 +72,7 @@ static void note_request(struct world *w, uint32_t i, enum core_event_type type)
 			break;
 		note_start(w, i, true);
 		p->after_end = false;
+		p->knows_starts |= !is_up;
 		if (!is_up)
 			p->n_starts = 0;
 		else if (type == CORE_EVENT_RESTART && r->ready &&
@@ -92,6 +94,7 @@ static void note_request(struct world *w, uint32_t i, enum core_event_type type)
 		break;
 	case CORE_EVENT_RESET:
 		p->n_starts = 0;
+		p->knows_starts = true;
 		if (r->state == CORE_FAILED)
 			p->may_run = p->must_run = false;
 		break;
@@ -114,6 +117,8 @@ static void unsure(struct world *w, uint32_t i, const struct place before[static
 	}
 	w->places[i].after_end = before[i].after_end;
 	w->places[i].pulled = true;
+	for (uint32_t k = 0; k < SIM_SERVICES; k++)
+		w->places[k].knows_starts = false;
 }
 
 static struct request *remember(struct world *w, const struct core_event *e)
