@@ -190,6 +190,11 @@ static inline bool core_is_live(const struct core_record *r)
 	return core_is_live_state((enum core_state)r->state);
 }
 
+/* --- guard.c --- */
+
+/* The column for an event; IN_MAX for one that is late, repeated, or of no meaning now. */
+enum input guard(struct step *s);
+
 /* --- change.c: the only functions that write a state, and what is to be done --- */
 
 void change(struct step *s, unsigned todo);

@@ -186,19 +186,34 @@ bool start_after_stop(struct step *s)
 	return true;
 }
 
-/* A stop that nobody stands by any more; what else was to follow has its reasons. */
+/* A stop that nobody stands by any more. */
+static void call_back(struct step *s, enum core_why why)
+{
+	s->slot->record.why = (uint8_t)why;
+	s->slot->record.blocker = NO_SERVICE;
+	set_then(s, CORE_THEN_START);
+}
+
+/* What else was to follow has its reasons. */
 bool autostart_after_stop(struct step *s)
 {
 	want(s, true);
 	if (s->slot->record.then == CORE_THEN_STOPPED)
-		set_then(s, CORE_THEN_START);
+		call_back(s, CORE_WHY_CHANGED);
 	return true;
 }
 
 bool pulled_after_stop(struct step *s)
 {
+	enum core_then then = (enum core_then)s->slot->record.then;
+
 	want(s, true);
-	if (s->slot->record.then != CORE_THEN_BACKOFF)
+	if (then == CORE_THEN_BACKOFF)
+		return true;
+	forget_failures(s);
+	if (then == CORE_THEN_STOPPED)
+		call_back(s, CORE_WHY_RESTART);
+	else
 		set_then(s, CORE_THEN_START);
 	return true;
 }

@@ -19,6 +19,7 @@
 #include "engine/control/control.h"
 #include "engine/control/methods.h"
 #include "engine/control/passed.h"
+#include "engine/control/rolling.h"
 #include "engine/engine.h"
 #include "engine/publish.h"
 #include "engine/reload/config.h"
@@ -240,6 +241,8 @@ static int make_services(struct engine *e)
 		r = schedules_init(e);
 	if (r == 0)
 		r = services_init(e);
+	if (r == 0)
+		r = rollings_init(e);
 	if (r == 0)
 		r = reload_init(e);
 	return r < 0 ? fail("cannot set up the services", r) : 0;

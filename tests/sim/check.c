@@ -45,7 +45,7 @@ static const struct {
 	[INV_STOP_ORDER] = {"stop-order",
 		"Who is required is told to stop when those that require it are gone, in a hurry or not."},
 	[INV_REQUIRED] = {"required",
-		"What has lost something that it requires is on its way down."},
+		"What has lost something that it requires, and that has been there, is on its way down."},
 	[INV_CONFLICT] = {"conflict",
 		"Nothing is started beside what it conflicts with."},
 	[INV_PLACES] = {"places",
@@ -402,6 +402,14 @@ static void check_waiting(struct world *w, uint32_t i)
 	}
 }
 
+/* It is still in its first start, or has not even begun that. */
+static bool is_new(const struct world *w, uint32_t i)
+{
+	const struct core_record *r = record_of(w, i);
+
+	return r->ready_order == 0 && r->end == CORE_END_NONE && r->state != CORE_STOPPING;
+}
+
 static void check_required(struct world *w)
 {
 	for (unsigned k = 0; k < w->config.n_links; k++) {
@@ -412,7 +420,7 @@ static void check_required(struct world *w)
 			continue;
 		HOLDS(w, INV_REQUIRED, l->from,
 			(r->state != CORE_STARTING && r->state != CORE_RUNNING) ||
-				check_is_there(w, l->to));
+				check_is_there(w, l->to) || is_new(w, l->to));
 	}
 }
 

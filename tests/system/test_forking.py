@@ -242,5 +242,22 @@ class EngineDies(DaemonTest):
         self.assertEqual(row["restarts"], 0)
 
 
+class AsUser:
+    """The same where there are no cgroups to write to."""
+
+    def supervisor(self, config, **kw):
+        return super().supervisor(config, user=NOBODY, **kw)
+
+
+@unittest.skipIf(os.geteuid() != 0, "needs another user")
+class ForkingAsUser(AsUser, Forking):
+    pass
+
+
+@unittest.skipIf(os.geteuid() != 0, "needs another user")
+class EngineDiesAsUser(AsUser, EngineDies):
+    pass
+
+
 if __name__ == "__main__":
     harness.main()

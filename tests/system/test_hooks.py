@@ -380,7 +380,6 @@ class EngineDies(HookTest):
         os.kill(engine, signal.SIGSTOP)
         p = s.ctl_start("stop", "a")
         os.kill(engine, signal.SIGKILL)
-        os.kill(engine, signal.SIGCONT)
         self.assertEqual(p.wait(harness.DEADLINE), 0)
         self.assertEqual(s.status("a")["state"], "stopped")
         self.assertEqual((self.notes(s), s.read_log("a")), (["pre-start begins"], ""))
@@ -411,6 +410,28 @@ class EngineDies(HookTest):
                     self.assertEqual(turns[-1], "post-stop", f"{n} {invocation}: {turns}")
             last = list(told.values())[-1]
             self.assertIn("post-stop", last)
+
+
+class AsUser:
+    """The same where there are no cgroups to write to."""
+
+    def supervisor(self, config, **kw):
+        return super().supervisor(config, user=NOBODY, **kw)
+
+
+@unittest.skipIf(os.geteuid() != 0, "needs another user")
+class PreStartAsUser(AsUser, PreStart):
+    pass
+
+
+@unittest.skipIf(os.geteuid() != 0, "needs another user")
+class StoppingAsUser(AsUser, Stopping):
+    pass
+
+
+@unittest.skipIf(os.geteuid() != 0, "needs another user")
+class OnFailedAsUser(AsUser, OnFailed):
+    pass
 
 
 class Show(HookTest):

@@ -321,7 +321,7 @@ class Notify(Ready):
         s = self.supervisor(
             service("none", python(show))
             + service("notify", python("tell('READY=1');" + show), ready("notify"),
-                      'reload { command = {"/bin/sh", "-c", "env; exit 1"} }')
+                      'health { command = {"/bin/sh", "-c", "env | grep -c ^NOTIFY || true"} interval = 20ms }')
             + service("watchdog", python(show), "watchdog = 90s"),
             env={"NOTIFY_SOCKET": "/nonexistent", "WATCHDOG_USEC": "5", "WATCHDOG_PID": "7"})
         ours = f"NOTIFY_SOCKET={s.runtime_dir}/notify"
@@ -329,6 +329,9 @@ class Notify(Ready):
         self.assertEqual(f"['{ours}']\n", s.wait_log("notify", "\n"))
         self.assertEqual(f"['{ours}', 'WATCHDOG_USEC=90000000']\n", s.wait_log("watchdog", "\n"))
         self.assertIn(ours, s.show("notify")["environment"])
+        # Nor are commands that are run for it.
+        s.wait_service("notify", lambda r: r["health"] == "healthy", "it was asked")
+        self.assertEqual("0\n", s.show("notify")["probe"]["output"])
 
     def test_a_child_may_speak_for_its_service_and_no_other_service_may(self):
         s = self.supervisor(

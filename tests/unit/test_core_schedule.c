@@ -494,7 +494,7 @@ static void a_schedule_that_is_switched_off_is_not_waited_for(void **state _unus
 	running.policies[0].scheduled = false;
 	rig_deadline(&running, 0); /* before anybody settles it */
 	has_state(&running, 0, CORE_STARTING);
-	assert_false(asks_when(&running));
+	assert_int_equal(rig_change(&running, 0).todo, CORE_DO_COMMIT);
 	rig_settle(&running);
 	assert_int_equal(running.n_changes, 0);
 }

@@ -37,7 +37,11 @@ enum stage {
 };
 
 /* What the launcher has yet to be told, in this order. */
-enum mark { MARK_SPAWN = 1 << 0, MARK_KILL = 1 << 1, MARK_ACK = 1 << 2, MARK_RELEASE = 1 << 3 };
+/*
+ * In the order in which they are told. The acknowledgement is last: a run that was acknowledged and
+ * not released would be told to the next engine as one that was started, and never as ended.
+ */
+enum mark { MARK_SPAWN = 1 << 0, MARK_KILL = 1 << 1, MARK_RELEASE = 1 << 2, MARK_ACK = 1 << 3 };
 
 struct command {
 	struct list node; /* in service.commands */
@@ -584,11 +588,11 @@ static void on_started(struct service *s, struct command *c, const struct link_m
 static void acknowledge(struct engine *e, const struct link_message *m)
 {
 	struct link_message answer = {
-		.type = LINK_ACK, .id = m->id, .generation = m->generation, .serial = m->serial};
+		.type = LINK_RELEASE, .id = m->id, .generation = m->generation};
 
 	uplink_send(e, &answer, NULL, 0);
-	answer.type = LINK_RELEASE;
-	answer.serial = 0;
+	answer.type = LINK_ACK;
+	answer.serial = m->serial;
 	uplink_send(e, &answer, NULL, 0);
 }
 

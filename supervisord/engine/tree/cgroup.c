@@ -17,7 +17,8 @@
 #include "base/sys.h"
 #include "engine/tree/proc.h"
 
-#define MAX_DEPTH 8
+#define MAX_DEPTH  8
+#define MAX_PASSES 8
 
 static void close_file(FILE **f)
 {
@@ -125,11 +126,20 @@ int cgroup_make_base(const char *name, int *ret_fd, char **ret_path)
 	return 0;
 }
 
-/* Reads cgroup.procs of an open directory; only that process, or 0 for all. */
-static int list_one(int dir_fd, pid_t only, pid_t *ret_pids, int n)
+/* What is listed, and where to. */
+struct listing {
+	pid_t only; /* 0: all */
+	pid_t *pids;
+	int n; /* room for so many */
+	int found;
+	bool gone; /* some were listed that have ended since */
+};
+
+/* Reads cgroup.procs of an open directory. 0 or -errno. */
+static int list_one(int dir_fd, struct listing *l)
 {
 	_cleanup_file_ FILE *f = NULL;
-	int fd = sys_openat(dir_fd, "cgroup.procs", O_RDONLY, 0), pid, found = 0;
+	int fd = sys_openat(dir_fd, "cgroup.procs", O_RDONLY, 0), pid;
 
 	if (fd < 0)
 		return fd;
@@ -138,15 +148,17 @@ static int list_one(int dir_fd, pid_t only, pid_t *ret_pids, int n)
 		close_fd(fd);
 		return -ENOMEM;
 	}
-	while (found < n && fscanf(f, "%d", &pid) == 1) {
+	while (l->found < l->n && fscanf(f, "%d", &pid) == 1) {
 		struct proc_stat stat;
 
-		if (pid <= 0 || (only > 0 && pid != only))
+		if (pid <= 0 || (l->only > 0 && pid != l->only))
 			continue;
 		if (proc_stat_get(pid, &stat) == 0 && !proc_is_dead(&stat))
-			ret_pids[found++] = pid;
+			l->pids[l->found++] = pid;
+		else
+			l->gone = true;
 	}
-	return found;
+	return 0;
 }
 
 static void close_directory(DIR **d)
@@ -155,56 +167,67 @@ static void close_directory(DIR **d)
 		closedir(*d);
 }
 
-/* Calls itself for the directories below; depth is bounded. */
-static int list_below(int dir_fd, int depth, pid_t only, pid_t *ret_pids, int n)
+/* Calls itself for the directories below; depth is bounded. 0 or -errno. */
+static int list_below(int dir_fd, int depth, struct listing *l)
 {
 	__attribute__((cleanup(close_directory))) DIR *directory = NULL;
 	const struct dirent *d;
-	int found = list_one(dir_fd, only, ret_pids, n), copy;
+	int r = list_one(dir_fd, l), copy;
 
-	if (found < 0 || depth == MAX_DEPTH)
-		return found;
+	if (r < 0 || depth == MAX_DEPTH)
+		return r;
 	copy = sys_openat(dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
 	directory = copy < 0 ? NULL : fdopendir(copy);
 	if (!directory) {
 		close_fd(copy);
-		return found;
+		return 0;
 	}
-	while (found < n && (d = readdir(directory))) {
+	while (l->found < l->n && (d = readdir(directory))) {
 		_cleanup_close_
 		int below = -1;
-		int r;
 
 		if (d->d_type != DT_DIR || d->d_name[0] == '.')
 			continue;
 		below = sys_openat(dir_fd, d->d_name, O_RDONLY | O_DIRECTORY, 0);
-		if (below < 0)
-			continue;
-		r = list_below(below, depth + 1, only, ret_pids + found, n - found);
-		if (r > 0)
-			found += r;
+		if (below >= 0)
+			list_below(below, depth + 1, l);
 	}
-	return found;
+	return 0;
 }
 
-static int list_in(int base_fd, const char *name, pid_t only, pid_t *ret_pids, int n)
+/* Who has ended since it was listed may have begun another one: then nobody proves nothing. */
+static int list_in(int base_fd, const char *name, struct listing *l)
 {
 	_cleanup_close_
 	int fd = sys_openat(base_fd, name, O_RDONLY | O_DIRECTORY, 0);
 
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
-	return list_below(fd, 0, only, ret_pids, n);
+	for (int i = 0; i < MAX_PASSES; i++) {
+		int r;
+
+		l->gone = false;
+		r = list_below(fd, 0, l);
+		if (r < 0)
+			return r;
+		if (l->found > 0 || !l->gone)
+			return l->found;
+	}
+	return -EAGAIN;
 }
 
 int cgroup_list(int base_fd, const char *name, pid_t *ret_pids, int n)
 {
-	return list_in(base_fd, name, 0, ret_pids, n);
+	struct listing l = {.pids = ret_pids, .n = n};
+
+	return list_in(base_fd, name, &l);
 }
 
 int cgroup_has(int base_fd, const char *name, pid_t pid)
 {
-	return list_in(base_fd, name, pid, &pid, 1);
+	struct listing l = {.only = pid, .pids = &pid, .n = 1};
+
+	return list_in(base_fd, name, &l);
 }
 
 static void remove_below(int dir_fd, int depth)

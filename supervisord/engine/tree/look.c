@@ -1,5 +1,11 @@
 /*
  * Each process is judged by walking up its parents until one is known to be a service's.
+ *
+ * /proc changes while it is read: a daemon that detaches itself is seen as the child of a process
+ * that has ended by the time when it is asked whose it is, and the daemon is the launcher's child
+ * by then. So where the walk comes to somebody who is gone, the one before is looked at again. And
+ * where a process that may be ours was gone before it was judged, or just could not be asked,
+ * there may be others that it began: then a look that finds nobody proves nothing, and says so.
  */
 #include "engine/tree/look.h"
 
@@ -13,6 +19,7 @@
 #include "engine/service.h"
 
 #define MAX_ANCESTORS 256 /* deeper than any real tree; a bound for the walk */
+#define MAX_DETOURS   16 /* parents that were gone, on one walk */
 
 static int compare_pids(const void *a, const void *b)
 {
@@ -72,33 +79,120 @@ static uint32_t judge_by_environment(const struct engine *e, pid_t pid)
 	return TREE_NOBODY;
 }
 
-/* Walks up until somebody is known, and writes the verdict to all on the way. */
-static void judge(const struct engine *e, const struct leader *leaders, size_t n_leaders,
-	struct tree_seen *p, pid_t launcher)
-{
-	struct tree_seen *path[MAX_ANCESTORS];
-	uint32_t service = TREE_NOBODY;
-	int depth = 0;
+struct walk {
+	struct engine *e;
+	const struct leader *leaders;
+	size_t n_leaders;
+	pid_t launcher;
+	struct tree_seen *path[MAX_ANCESTORS]; /* from the one that is judged upwards */
+	int depth;
+	uint32_t service;
+};
 
-	while (p && depth < MAX_ANCESTORS) {
+/*
+ * It is not the process that was seen, or ends just now, or is about to become another program: it
+ * can't be asked whose it is.
+ */
+static bool is_mute(struct tree_seen *p)
+{
+	struct proc_stat now;
+
+	if (!p->mute)
+		p->mute = proc_is_dead(&p->stat) || proc_stat_get(p->stat.pid, &now) < 0 ||
+			  now.start_ticks != p->stat.start_ticks || proc_is_dead(&now) ||
+			  now.exiting || !proc_has_command(p->stat.pid);
+	return p->mute;
+}
+
+/* Whether it is known by itself. */
+static uint32_t judge_here(const struct walk *w, const struct tree_seen *p)
+{
+	bool orphan = p->stat.parent == w->launcher;
+	uint32_t service = TREE_NOBODY;
+
+	if (orphan)
+		service = find_leader(w->leaders, w->n_leaders, p->stat.pid);
+	if (service == TREE_NOBODY)
+		service = find_leader(w->leaders, w->n_leaders, p->stat.session);
+	if (service == TREE_NOBODY && orphan && p->stat.pid != getpid())
+		service = judge_by_environment(w->e, p->stat.pid);
+	return service;
+}
+
+/* It says nothing, and is nobody's as far as anyone can tell: whose children are its own? */
+static bool is_lost(const struct walk *w, struct tree_seen *p)
+{
+	bool orphan = p->stat.parent == w->launcher && p->stat.pid != getpid();
+	uint32_t service = p->judged || !orphan ? p->service : judge_here(w, p);
+
+	return service == TREE_NOBODY && (p->mute || (orphan && is_mute(p)));
+}
+
+/* How far a walk came: to somebody who knows, or to one on the path whose parent says nothing. */
+enum reached { REACHED_ALL, REACHED_UNSEEN, REACHED_LOST };
+
+static enum reached walk_up(struct walk *w, struct tree_seen *p)
+{
+	w->depth = 0;
+	w->service = TREE_NOBODY;
+	while (w->depth < MAX_ANCESTORS) {
+		struct tree_seen *parent;
+
 		if (p->judged) {
-			service = p->service;
-			break;
+			w->service = p->service;
+			return REACHED_ALL;
 		}
-		path[depth++] = p;
-		if (p->stat.parent == launcher)
-			service = find_leader(leaders, n_leaders, p->stat.pid);
-		if (service == TREE_NOBODY)
-			service = find_leader(leaders, n_leaders, p->stat.session);
-		if (service == TREE_NOBODY && p->stat.parent == launcher && p->stat.pid != getpid())
-			service = judge_by_environment(e, p->stat.pid);
-		if (service != TREE_NOBODY || p->stat.parent == launcher)
-			break;
-		p = p->stat.parent > 0 ? look_find(&e->tree, p->stat.parent) : NULL;
+		w->path[w->depth++] = p;
+		w->service = judge_here(w, p);
+		if (w->service != TREE_NOBODY || p->stat.parent <= 0 ||
+			p->stat.parent == w->launcher)
+			return REACHED_ALL;
+		parent = look_find(&w->e->tree, p->stat.parent);
+		if (!parent)
+			return REACHED_UNSEEN;
+		if (is_lost(w, parent))
+			return REACHED_LOST;
+		p = parent;
 	}
-	while (depth > 0) {
-		path[--depth]->judged = true;
-		path[depth]->service = service;
+	return REACHED_ALL;
+}
+
+/* True where it has another parent by now, or says nothing itself. */
+static bool renew(struct tree_seen *p)
+{
+	struct proc_stat now;
+
+	if (is_mute(p))
+		return true;
+	if (proc_stat_get(p->stat.pid, &now) < 0 || now.parent == p->stat.parent)
+		return false;
+	p->stat = now;
+	return true;
+}
+
+/* Nobody's, but it was alive when it was seen, and nobody could be asked. */
+static bool may_be_ours(const struct walk *w, struct tree_seen *p, enum reached reached)
+{
+	if (reached == REACHED_LOST)
+		return true;
+	return (reached == REACHED_UNSEEN || p->stat.parent == w->launcher) && is_mute(p);
+}
+
+/* Writes the verdict to all on the way. */
+static void judge(struct walk *w, struct tree_seen *p)
+{
+	enum reached reached = walk_up(w, p);
+
+	for (int i = 0; reached != REACHED_ALL && !p->mute && i < MAX_DETOURS; i++) {
+		if (!renew(w->path[w->depth - 1]))
+			break;
+		reached = walk_up(w, p);
+	}
+	if (w->service == TREE_NOBODY && !proc_is_dead(&p->stat) && p->stat.pid != getpid())
+		w->e->tree.unsettled |= may_be_ours(w, p, reached);
+	while (w->depth > 0) {
+		w->path[--w->depth]->judged = true;
+		w->path[w->depth]->service = w->service;
 	}
 }
 
@@ -128,22 +222,24 @@ int look_take(struct engine *e)
 	struct proc_stat *stats = NULL;
 	_cleanup_free_
 	struct leader *leaders = NULL;
-	size_t n, n_leaders;
+	struct walk w = {.e = e, .launcher = getppid()};
+	size_t n;
 	int r = proc_list(&stats, &n);
 
 	if (r < 0)
 		return r;
-	leaders = list_leaders(e, &n_leaders);
+	leaders = list_leaders(e, &w.n_leaders);
+	w.leaders = leaders;
 	t->seen = calloc(n ? n : 1, sizeof(*t->seen));
 	if (!leaders || !t->seen) {
 		look_forget(t);
 		return -ENOMEM;
 	}
 	t->n_seen = n;
+	t->unsettled = r > 0;
 	for (size_t i = 0; i < n; i++)
 		t->seen[i] = (struct tree_seen){.stat = stats[i], .service = TREE_NOBODY};
-	qsort(t->seen, n, sizeof(*t->seen), compare_pids);
 	for (size_t i = 0; i < n; i++)
-		judge(e, leaders, n_leaders, &t->seen[i], getppid());
+		judge(&w, &t->seen[i]);
 	return 0;
 }

@@ -86,17 +86,20 @@ static int signal_all(const struct store *left, int cgroup_fd, int signo, bool t
 	_cleanup_free_
 	struct search *s = calloc(1, sizeof(*s));
 	size_t n = 0;
-	int found = 0, r;
+	int found, r;
 
 	if (!s)
 		return -ENOMEM;
 	r = proc_list(&stats, &n);
 	if (r < 0)
 		return r;
+	found = r; /* somebody may have been missed */
 	s->left = left;
 	if (cgroup_fd >= 0) {
 		s->n_in_cgroups = cgroup_list(cgroup_fd, ".", s->in_cgroups, MAX_IN_CGROUPS);
-		if (s->n_in_cgroups < 0)
+		if (s->n_in_cgroups == -EAGAIN)
+			found = 1;
+		else if (s->n_in_cgroups < 0)
 			return s->n_in_cgroups;
 	}
 	for (size_t i = 0; i < n; i++) {

@@ -1,6 +1,9 @@
 /*
  * /proc/PID/stat holds the name in brackets, which may hold anything: fields are counted
  * from the last bracket. An environment is read up to a bound that lies far above what is usual.
+ *
+ * A directory is no snapshot: a process that is gone when it is looked at may have begun another
+ * one that is not in what was read. So it is read again until nobody was missed.
  */
 #include "engine/tree/proc.h"
 
@@ -17,6 +20,8 @@
 #include "base/sys.h"
 
 #define MAX_ENVIRONMENT (256 * 1024)
+#define MAX_PASSES	16
+#define PF_EXITING	0x4 /* of the kernel's flags of a task */
 
 bool proc_is_ours(void)
 {
@@ -59,6 +64,7 @@ int proc_stat_get(pid_t pid, struct proc_stat *ret_stat)
 	const char *end;
 	struct proc_stat s = {.pid = pid};
 	unsigned long long start;
+	unsigned flags;
 	int parent, session;
 	ssize_t r = read_proc(pid, "stat", text, sizeof(text));
 
@@ -67,15 +73,23 @@ int proc_stat_get(pid_t pid, struct proc_stat *ret_stat)
 	end = strrchr(text, ')');
 	/* state ppid pgrp session tty tpgid flags, 4 faults, 4 times, prio nice threads 0 start */
 	if (!end || sscanf(end + 1,
-			    " %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+			    " %c %d %*d %d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
 			    "%*d %llu",
-			    &s.state, &parent, &session, &start) != 4)
+			    &s.state, &parent, &session, &flags, &start) != 5)
 		return -ESRCH;
 	s.parent = parent;
 	s.session = session;
 	s.start_ticks = start;
+	s.exiting = (flags & PF_EXITING) != 0;
 	*ret_stat = s;
 	return 0;
+}
+
+bool proc_has_command(pid_t pid)
+{
+	char text[2];
+
+	return read_proc(pid, "cmdline", text, sizeof(text)) > 0;
 }
 
 void proc_command(pid_t pid, char *ret_text, size_t n)
@@ -149,34 +163,81 @@ static void close_directory(DIR **d)
 		closedir(*d);
 }
 
-int proc_list(struct proc_stat **ret_stats, size_t *ret_n)
+static int compare_pids(const void *a, const void *b)
+{
+	const struct proc_stat *x = a, *y = b;
+
+	return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+struct list_of_processes {
+	struct proc_stat *stats;
+	size_t n, n_sorted, size;
+};
+
+static bool is_listed(const struct list_of_processes *l, pid_t pid)
+{
+	struct proc_stat key = {.pid = pid};
+
+	return bsearch(&key, l->stats, l->n_sorted, sizeof(key), compare_pids) != NULL;
+}
+
+/* 0; 1: it was gone, or dead, when it was looked at; -ENOMEM. */
+static int add_process(struct list_of_processes *l, pid_t pid)
+{
+	if (l->n == l->size) {
+		size_t size = l->size ? 2 * l->size : 256;
+		struct proc_stat *more = reallocarray(l->stats, size, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		l->stats = more;
+		l->size = size;
+	}
+	if (proc_stat_get(pid, &l->stats[l->n]) < 0)
+		return 1;
+	return proc_is_dead(&l->stats[l->n++]);
+}
+
+/* Adds those that are not listed. 0; 1: some have gone meanwhile; -errno. */
+static int add_processes(struct list_of_processes *l)
 {
 	__attribute__((cleanup(close_directory))) DIR *directory = opendir("/proc");
-	_cleanup_free_
-	struct proc_stat *stats = NULL;
-	size_t n = 0, size = 0;
 	const struct dirent *d;
+	int gone = 0;
 
 	if (!directory)
 		return -errno;
 	while ((d = readdir(directory))) {
 		uint64_t pid;
+		int r;
 
-		if (parse_u64(d->d_name, INT32_MAX, &pid) < 0)
+		if (parse_u64(d->d_name, INT32_MAX, &pid) < 0 || is_listed(l, (pid_t)pid))
 			continue;
-		if (n == size) {
-			struct proc_stat *more;
-
-			size = size ? 2 * size : 256;
-			more = realloc(stats, size * sizeof(*stats));
-			if (!more)
-				return -ENOMEM;
-			stats = more;
-		}
-		if (proc_stat_get((pid_t)pid, &stats[n]) == 0)
-			n++;
+		r = add_process(l, (pid_t)pid);
+		if (r < 0)
+			return r;
+		gone |= r;
 	}
-	*ret_stats = TAKE_PTR(stats);
-	*ret_n = n;
-	return 0;
+	if (l->n > 0)
+		qsort(l->stats, l->n, sizeof(*l->stats), compare_pids);
+	l->n_sorted = l->n;
+	return gone;
+}
+
+int proc_list(struct proc_stat **ret_stats, size_t *ret_n)
+{
+	struct list_of_processes l = {0};
+	int r = 1;
+
+	/* Each pass only looks at those that are new, so the second one is quick. */
+	for (int i = 0; i < MAX_PASSES && r > 0; i++)
+		r = add_processes(&l);
+	if (r < 0) {
+		free(l.stats);
+		return r;
+	}
+	*ret_stats = l.stats;
+	*ret_n = l.n;
+	return r;
 }

@@ -11,6 +11,7 @@
 struct proc_stat {
 	pid_t pid, parent, session;
 	char state; /* 'Z' and 'X' are dead */
+	bool exiting; /* has begun to end: nothing of it can be read any more */
 	uint64_t start_ticks;
 };
 
@@ -21,6 +22,9 @@ static inline bool proc_is_dead(const struct proc_stat *s)
 {
 	return s->state == 'Z' || s->state == 'X';
 }
+
+/* It has a command line: while it executes a program, and when it ends, it has none. */
+bool proc_has_command(pid_t pid);
 
 /* The command line with blanks between, or the name where there is none. Unsafe text. */
 void proc_command(pid_t pid, char *ret_text, size_t n);
@@ -38,5 +42,9 @@ bool proc_invocation(pid_t pid, uint8_t ret_invocation[static PROC_INVOCATION_SI
  */
 bool proc_is_ours(void);
 
-/* All processes, dead ones included: an array to be freed. 0 or -errno. */
+/*
+ * All processes, dead ones included, by pid: an array to be freed. 0: whoever lives now, and lived
+ * at the beginning, is among them; and so is somebody of each family that has never died out. 1:
+ * there was too much coming and going to be sure. -errno.
+ */
 int proc_list(struct proc_stat **ret_stats, size_t *ret_n);

@@ -29,6 +29,9 @@
 
 #define LOOK_AGAIN_USEC USEC_PER_SEC
 #define LOOK_SOON_USEC	USEC_PER_MSEC /* doubles: a dead process that is not reaped yet */
+#define LOOK_BUSY_USEC	(20 * USEC_PER_MSEC) /* too much comes and goes to see anything */
+#define MAX_DOUBTS	100 /* then others, who disturb every look, are not to hold it up */
+#define MAX_LOOKS	5 /* in a row, where processes come and go meanwhile */
 
 void tree_init(struct engine *e, int kept_fd)
 {
@@ -153,12 +156,10 @@ void tree_release(struct engine *e)
 		look_forget(&e->tree);
 }
 
-static int list_seen(struct engine *e, const struct service *s, pid_t *ret_pids, int n)
+static int list_once(struct engine *e, const struct service *s, pid_t *ret_pids, int n)
 {
 	int found = 0, r;
 
-	if (e->tree.blind)
-		return 0;
 	if (!e->tree.seen) {
 		r = look_take(e);
 		if (r < 0)
@@ -169,6 +170,23 @@ static int list_seen(struct engine *e, const struct service *s, pid_t *ret_pids,
 
 		if (p->service == s->id && !proc_is_dead(&p->stat))
 			ret_pids[found++] = p->stat.pid;
+	}
+	return found;
+}
+
+/* Nobody is only believed of a look that nothing has disturbed. */
+static int list_seen(struct engine *e, const struct service *s, pid_t *ret_pids, int n)
+{
+	int found = 0;
+
+	if (e->tree.blind)
+		return 0;
+	for (int i = 0; i < MAX_LOOKS; i++) {
+		found = list_once(e, s, ret_pids, n);
+		if (found != 0 || !e->tree.unsettled)
+			break;
+		look_forget(&e->tree);
+		found = -EAGAIN;
 	}
 	if (e->tree.held == 0)
 		look_forget(&e->tree);
@@ -301,7 +319,8 @@ static void look_again(struct tree_watch *w)
 
 	drop_process(w);
 	n = tree_list(e, s, pids, ELEMENTSOF(pids));
-	if (n == 0 || (n < 0 && remove_empty(e, s))) {
+	w->n_doubts = n == -EAGAIN ? w->n_doubts + 1 : 0;
+	if (n == 0 || w->n_doubts == MAX_DOUBTS || (n < 0 && remove_empty(e, s))) {
 		struct core_event gone = {
 			.type = CORE_EVENT_GONE, .service = s->id, .generation = r->generation};
 
@@ -310,7 +329,9 @@ static void look_again(struct tree_watch *w)
 		return;
 	}
 	if (n < 0) {
-		loop_timer_set(&e->loop, &w->timer, usec_add(e->loop.now_usec, LOOK_AGAIN_USEC));
+		loop_timer_set(&e->loop, &w->timer,
+			usec_add(
+				e->loop.now_usec, n == -EAGAIN ? LOOK_BUSY_USEC : LOOK_AGAIN_USEC));
 		return;
 	}
 	/* Whatever forked while the rest was killed has to go as well. */

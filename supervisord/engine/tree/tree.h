@@ -21,6 +21,7 @@ struct tree_seen {
 	struct proc_stat stat;
 	uint32_t service; /* TREE_NOBODY: none of ours */
 	bool judged;
+	bool mute; /* could not be asked whose it is */
 };
 
 #define TREE_NOBODY UINT32_MAX
@@ -30,6 +31,7 @@ struct tree {
 	char *cgroup_path;
 	struct tree_seen *seen; /* sorted by pid, while a look is held */
 	size_t n_seen;
+	bool unsettled; /* some were gone before it was known whose they were */
 	unsigned held; /* how many want the look to be kept */
 	bool verified; /* a service was seen in its cgroup */
 	bool blind; /* no /proc: only main processes and their groups are known */
@@ -43,6 +45,7 @@ struct tree_watch {
 	struct loop_source source;
 	struct loop_timer timer;
 	usec_t wait_usec;
+	unsigned n_doubts; /* looks in a row that could not tell */
 	int pidfd;
 };
 
