@@ -236,6 +236,7 @@ static void check_record(struct world *w, uint32_t i)
 	HOLDS(w, INV_RECORD, i, r->pid == 0 || (is_live(r) && r->pid == p->pid));
 	HOLDS(w, INV_RECORD, i, r->state != CORE_RUNNING || r->pid != 0);
 	HOLDS(w, INV_RECORD, i, r->ready == (r->state == CORE_RUNNING));
+	HOLDS(w, INV_SCHEDULE, i, !r->queued || is_live(r));
 	HOLDS(w, INV_RECORD, i, !record_difference(r, &p->disk));
 	HOLDS(w, INV_WANTED, i, r->desired_up || !up);
 	HOLDS(w, INV_WANTED, i, !r->desired_up || r->state != CORE_STOPPED);

@@ -151,17 +151,14 @@ void check_cause(struct world *w, uint32_t i, const struct core_record *r)
 
 static void check_health(struct world *w, const struct core_event *e, const struct core_record *r)
 {
-	struct place *p = &w->places[e->service];
+	const struct place *p = &w->places[e->service];
 	const struct spec_policy *policy = &p->begun;
 	bool bad;
 
-	if (p->seen.state != CORE_RUNNING || e->generation != p->seen.generation) {
-		p->n_bad = 0;
+	if (p->seen.state != CORE_RUNNING || e->generation != p->seen.generation)
 		return;
-	}
-	p->n_bad = e->ok ? 0 : p->n_bad + 1;
 	bad = p->n_bad >= policy->health_failures;
-	if (!p->steady || policy->health_failures == 0)
+	if (!p->steady || policy->health_failures == 0 || w->shutting_down)
 		return;
 	if (e->ok)
 		HOLDS(w, INV_HEALTH, e->service, r->health == CORE_HEALTH_GOOD);

@@ -189,17 +189,24 @@ static void find_deeds(const struct world *w, uint32_t i, uint8_t *deeds, unsign
 
 static void say(struct world *w, uint32_t i, enum core_event_type type, bool ok)
 {
+	struct place *p = &w->places[i];
 	struct core_event e = {.type = type,
 		.service = i,
-		.generation = w->places[i].generation,
+		.generation = p->generation,
 		.ok = ok,
 		.span_usec = sim_below(&w->random, 20) * USEC_PER_SEC};
+	uint64_t ready_told = p->ready_told;
+	unsigned n_bad = p->n_bad;
 
 	if (type == CORE_EVENT_READY)
-		w->places[i].ready_told = e.generation;
+		p->ready_told = e.generation;
+	if (type == CORE_EVENT_HEALTH)
+		p->n_bad = ok ? 0 : n_bad + 1;
 	step(w, &e);
-	if (w->dying && type == CORE_EVENT_READY && !(w->committed >> i & 1))
-		w->places[i].ready_told = 0; /* nobody has heard of it */
+	if (w->dying && !(w->committed >> i & 1)) { /* nobody has heard of it */
+		p->ready_told = ready_told;
+		p->n_bad = n_bad;
+	}
 }
 
 static void tell_gone(struct world *w, uint32_t i)

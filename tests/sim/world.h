@@ -234,13 +234,16 @@ void tell_stale(struct world *w, uint32_t i);
 /* --- request.c --- */
 
 void ask(struct world *w, uint32_t i, enum core_event_type type);
-/* A request of nobody's who waits for an answer. */
-void ask_event(struct world *w, const struct core_event *e);
 /* The core shuts down; by itself, where an essential service (or SIM_SERVICES) has just ended. */
 void note_shutdown(struct world *w, uint32_t ended);
 void ask_again(struct world *w);
 void judge_requests(struct world *w, uint32_t i);
 void shut_down(struct world *w, bool hurry);
+
+/* --- wish.c --- */
+
+/* Tells the core of a request, and sees to what has come of it. */
+void ask_event(struct world *w, const struct core_event *e);
 
 /* --- engine.c --- */
 

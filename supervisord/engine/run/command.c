@@ -602,8 +602,12 @@ static void on_exited(struct service *s, struct command *c, const struct link_me
 	bool again = m->serial <= all->last_serial;
 
 	/* Told again while we have it still: acknowledged when its time has come. */
-	if (again && c)
+	if (again && c && c->stage != STAGE_SENT)
 		return;
+	if (again && c) { /* it was taken for one that runs */
+		command_free(c);
+		c = NULL;
+	}
 	all->last_serial = MAX_OF(all->last_serial, m->serial);
 	if (c)
 		end(c, &m->exit, m->serial);
@@ -611,13 +615,25 @@ static void on_exited(struct service *s, struct command *c, const struct link_me
 		acknowledge(s->engine, m);
 }
 
+/* It has ended, and we have dealt with that. */
+static bool is_old(const struct service *s, enum command_kind kind, const struct link_message *m)
+{
+	const struct commands *all = &s->engine->commands;
+	const struct command_handler *h = &all->handlers[kind];
+
+	if (m->type == LINK_EXITED)
+		return m->serial <= all->last_serial;
+	return h->is_over && h->is_over(s, kind, m->generation);
+}
+
 void command_message(struct service *s, const struct link_message *m, int *fds, unsigned n_fds)
 {
 	enum command_kind kind = (enum command_kind)link_command_of(m->id);
 	struct command *c = find_run(s, kind, m->generation);
-	bool old = m->type == LINK_EXITED && m->serial <= s->engine->commands.last_serial;
+	const struct command *other = find(s, kind);
 
-	if (!c && !old && !find(s, kind))
+	/* Of two that another engine has begun the older one has ended, which is told next. */
+	if (!c && !is_old(s, kind, m) && (!other || other->generation < m->generation))
 		c = adopt(s, kind, m);
 	if (m->type == LINK_EXITED)
 		on_exited(s, c, m);
