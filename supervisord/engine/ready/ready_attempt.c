@@ -66,6 +66,10 @@ static void on_command(
 
 	if (!r || !r->asking)
 		return;
+	if (result->cancelled || result->generation != r->generation) {
+		attempt_again(r); /* it was asked of another one, which has stood in the way */
+		return;
+	}
 	if (result->ok) {
 		readiness_tell(s, r->generation);
 		return;
@@ -90,10 +94,16 @@ void ready_attempt(struct readiness *r)
 	int k = r->service->spec->ready_check.kind == SPEC_PROBE_COMMAND ? start_command(r)
 									 : start_probe(r);
 
-	if (k == 0)
+	/* One that the last engine has begun, or that has to end first: its end is told, too. */
+	if (k == 0 || k == -EBUSY)
 		return;
 	snprintf(r->problem, sizeof(r->problem), "cannot ask: %s", strerror(-k));
 	attempt_again(r);
+}
+
+void ready_init(struct engine *e)
+{
+	command_set_handler(e, COMMAND_READY, &(struct command_handler){.done = on_command});
 }
 
 void ready_attempt_end(struct readiness *r)
