@@ -144,6 +144,33 @@ class Methods(Ready):
                           ready("command", 'command = {"/usr/bin/test", "-e", "@DIR@/go"}',
                                 "interval = 10ms")))
 
+    def test_a_command_that_waits_by_itself_is_heard_by_the_next_engine(self):
+        wait = "echo x >>@DIR@/asked; until [ -e @DIR@/go ]; do sleep 0.01; done"
+        s = self.supervisor(service("a", SLEEP, ready(
+            "command", f'command = {{"/bin/sh", "-c", {harness.quote(wait)}}}', "interval = 1h")))
+        wait_until(lambda: os.path.exists(f"{s.dir}/asked"), "it is asked")
+        pid = s.wait_state("a", "starting")["pid"]
+        s.kill_engine()
+        s.flag("go")
+        self.wait_ready(s, "a", pid)
+        self.assertEqual("x\n", s.read(f"{s.dir}/asked"))
+
+    def test_a_command_that_waits_is_ended_with_its_service_and_not_taken_for_the_next(self):
+        wait = "echo $$ >>@DIR@/asked; trap 'exit 0' TERM; until [ -e @DIR@/go ]; do sleep 0.01; done"
+        s = self.supervisor(service("a", SLEEP, ready(
+            "command", f'command = {{"/bin/sh", "-c", {harness.quote(wait)}}}', "interval = 10ms")))
+
+        def asked():
+            return s.read(f"{s.dir}/asked").split() if os.path.exists(f"{s.dir}/asked") else []
+        for n in (1, 2, 3):
+            wait_until(lambda n=n: len(asked()) == n, f"it is asked for the {n}. time")
+            self.assertEqual([], [p for p in asked()[:-1] if is_alive(int(p))])
+            self.assert_starting(s, "a")
+            if n < 3:
+                s.ok("restart", "a", "--no-wait")
+        s.flag("go")
+        s.wait_state("a", "running")
+
     def test_a_line(self):
         self.both(service("a", python(
             "print('listening soon', flush=True); flag('up'); gate('go')\n"
