@@ -27,8 +27,8 @@ static const char restart_text[] =
 	"(web), a glob ('we*') or a group (@front).\n"
 	"\n"
 	"  --no-wait    return as soon as supervisord has accepted the request\n"
-	"  --rolling    one after the other, each ready before the next is stopped; the first\n"
-	"               that does not get there ends it, and the rest is left as it is\n";
+	"  --rolling    one after the other: the next is stopped when the last one is ready\n"
+	"               The first that does not get there ends it; the rest is left as it is.\n";
 
 static const char scale_text[] =
 	"Starts or stops instances of a service that has 'instances' in the configuration,\n"
@@ -85,8 +85,8 @@ static const char apply_text[] =
 	"changed are not touched. If anything is wrong in it, nothing changes. Waits until every\n"
 	"service has got there; one line tells about each.\n"
 	"\n"
-	"  --no-restart  restart no service: where that is needed it goes on as it is, and is\n"
-	"                shown as stale until somebody restarts it\n"
+	"  --no-restart  leave alone what would have to be restarted\n"
+	"                Such a service is shown as stale until somebody restarts it.\n"
 	"  --no-wait     return as soon as supervisord has accepted the request\n";
 
 static const char check_text[] =

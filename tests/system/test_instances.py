@@ -174,6 +174,36 @@ class Scale(harness.SystemTest):
         s.wait_state("user", "running")
         self.assertEqual(s.services()["w@2"]["state"], "running", "started for its sake")
 
+    def test_who_needs_them_is_not_touched(self):
+        s = self.supervisor(service("w", sh("echo up; trap 'sleep 0.1; exit' TERM; "
+                                            "while :; do sleep 0.02; done"), "instances = 1")
+                            + service("user", SLEEP, 'requires = {"w"}'))
+        s.wait_state("user", "running")
+        before = self.pids(s)
+        s.ok("scale", "w", "3")
+        after = self.pids(s)
+        self.assertEqual({k: after[k] for k in before}, before)
+        s.ok("stop", "user")
+        s.ok("start", "user")
+        before = self.pids(s)
+        s.ok("scale", "w", "1")
+        after = self.pids(s)
+        self.assertEqual(after, {k: before[k] for k in ("w@1", "user")})
+        self.assertEqual([x["name"] for x in s.show("user")["dependencies"]], ["w@1"])
+        s.ok("restart", "w")
+        s.wait_state("user", "running")
+        self.assertNotEqual(s.services()["user"]["pid"], before["user"], "it goes with what is left")
+
+    def test_a_reload_that_makes_instances_of_one_is_seen_by_who_needs_it(self):
+        def config(*lines):
+            return service("w", SLEEP, *lines) + service("user", SLEEP, 'requires = {"w"}')
+        s = self.supervisor(config())
+        s.wait_state("user", "running")
+        s.write_config(config("instances = 2"))
+        s.ok("apply")
+        s.wait_state("user", "running")
+        self.assertEqual([x["name"] for x in s.show("user")["dependencies"]], ["w@1", "w@2"])
+
     def test_stopped_ones_and_changed_ones_are_left_as_they_are(self):
         def config(nice):
             return service("w", SLEEP, "instances = 2") + service("x", SLEEP, f"nice = {nice}")

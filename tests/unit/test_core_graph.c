@@ -202,6 +202,9 @@ static void what_it_requires_from_now_on_has_to_be_there(void **state _unused_)
 	_cleanup_rig_ struct rig g;
 
 	rig_init(&g, 3, 0);
+	rig_run(&g, DB);
+	rig_ask(&g, DB, CORE_EVENT_STOP);
+	rig_exit(&g, DB, 0); /* it has been there: what never has is another case */
 	rig_run(&g, WEB);
 	rig_run(&g, TOP);
 	rig_link(&g, TOP, CORE_LINK_WANTS, DB);

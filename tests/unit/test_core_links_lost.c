@@ -220,6 +220,67 @@ static void a_start_of_one_that_waits_counts_as_the_operators(void **state _unus
 	has_reason(&g, WEB, "");
 }
 
+/* A dependency that is added, as when a definition gets more instances. */
+static void what_has_not_been_there_yet_is_not_lost(void **state _unused_)
+{
+	for (int fails = 0; fails < 2; fails++) {
+		_cleanup_rig_ struct rig g;
+
+		rig_init(&g, 2, 0);
+		g.policies[DB].ready = SPEC_READY_NOTIFY;
+		rig_run(&g, WEB);
+		rig_requires(&g, WEB, DB);
+		has_state(&g, WEB, CORE_RUNNING);
+		rig_ask(&g, DB, CORE_EVENT_AUTOSTART);
+		rig_started(&g, DB);
+		has_state(&g, DB, CORE_STARTING);
+		has_state(&g, WEB, CORE_RUNNING);
+		if (!fails)
+			rig_ready(&g, DB);
+		has_state(&g, WEB, CORE_RUNNING);
+		rig_exit(&g, DB, 1); /* now it is: a dependency that fails */
+		has_state(&g, WEB, CORE_STOPPING);
+		rig_exit(&g, WEB, 0);
+		has_reason(&g, WEB, "waiting for 's0'");
+	}
+}
+
+static void what_has_not_been_there_yet_is_waited_for_by_a_start(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 2, 0);
+	g.policies[DB].ready = SPEC_READY_NOTIFY;
+	rig_run(&g, WEB);
+	rig_requires(&g, WEB, DB);
+	rig_ask(&g, WEB, CORE_EVENT_RESTART);
+	rig_exit(&g, WEB, 0);
+	has_reason(&g, WEB, "waiting for 's0'");
+	rig_started(&g, DB);
+	rig_ready(&g, DB);
+	assert_true(spawned(&g, WEB));
+}
+
+/* It waits for those that require it, which have to hear of that. */
+static void what_is_stopped_in_its_first_start_is_lost(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 2, 0);
+	g.policies[DB].ready = SPEC_READY_NOTIFY;
+	rig_run(&g, WEB);
+	rig_requires(&g, WEB, DB);
+	rig_ask(&g, DB, CORE_EVENT_AUTOSTART);
+	rig_started(&g, DB);
+	rig_ask(&g, DB, CORE_EVENT_STOP);
+	has_phase(&g, DB, CORE_STOPPING, CORE_PHASE_DEPENDENTS);
+	has_state(&g, WEB, CORE_STOPPING);
+	rig_exit(&g, WEB, 0);
+	has_phase(&g, DB, CORE_STOPPING, CORE_PHASE_SIGNAL);
+	rig_exit(&g, DB, 0);
+	has_state(&g, DB, CORE_STOPPED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +294,9 @@ int main(void)
 		cmocka_unit_test(a_stop_of_one_that_waits_is_the_last_word),
 		cmocka_unit_test(a_restart_by_policy_that_has_to_wait_counts_when_it_comes),
 		cmocka_unit_test(a_start_of_one_that_waits_counts_as_the_operators),
+		cmocka_unit_test(what_has_not_been_there_yet_is_not_lost),
+		cmocka_unit_test(what_has_not_been_there_yet_is_waited_for_by_a_start),
+		cmocka_unit_test(what_is_stopped_in_its_first_start_is_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
