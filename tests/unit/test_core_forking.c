@@ -99,11 +99,14 @@ static void a_daemon_that_dies_before_it_is_known_has_failed(void **state _unuse
 
 		init(&g, SPEC_READY_EXEC);
 		g.policies[0].restart = restarts[i];
+		rig_exit(&g, 0, 77); /* of another run */
+		rig_ask(&g, 0, CORE_EVENT_START);
+		rig_started(&g, 0);
 		rig_end(&g, 0, CORE_END_EXITED, 0, true);
 		rig_gone(&g, 0);
 		has_state(&g, 0, i == 0 ? CORE_BACKOFF : CORE_FAILED);
 		has_reason(&g, 0, "left no main process behind");
-		rig_tell_of(&g, 0, CORE_EVENT_MAINPID, 1); /* its pid-file is still there */
+		rig_tell_of(&g, 0, CORE_EVENT_MAINPID, 2); /* its pid-file is still there */
 		assert_int_equal(g.n_changes, 0);
 	}
 }
