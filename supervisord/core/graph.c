@@ -168,6 +168,8 @@ void graph_count(struct core *c, uint32_t i, enum core_state from, enum core_sta
 		u->n_requiring += e->kinds & CORE_LINK_REQUIRES ? live : 0;
 		u->n_after += live;
 		u->n_stopping += stopping;
+		if (u->n_after == 0)
+			shutdown_freed(c, e->other);
 	}
 }
 

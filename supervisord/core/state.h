@@ -266,6 +266,8 @@ uint32_t find_objection(const struct core *c, uint32_t i);
 void stop_wave(struct core *c, usec_t now);
 /* In a shutdown, nobody that is left needs it. */
 bool may_stop(const struct core *c, uint32_t i);
+/* Nobody that lives comes after it any more. */
+void shutdown_freed(struct core *c, uint32_t i);
 
 /* --- restart.c: what follows the end that the record tells of --- */
 

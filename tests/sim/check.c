@@ -30,6 +30,12 @@ static const struct {
 		"Nothing is alive of what is stopped, waiting, in backoff, exited or failed."},
 	[INV_LIMIT] = {"limit",
 		"Within restart-window there are at most restart-limit automatic starts."},
+	[INV_POLICY] = {"policy",
+		"What follows an end is what restart and success-codes say, after the delay that they ask."},
+	[INV_HEALTH] = {"health",
+		"So many failed checks in a row make a service unhealthy, and health.action is taken."},
+	[INV_SCHEDULE] = {"schedule",
+		"A run that is due starts, or is skipped, queued or starts anew, as overlap says."},
 	[INV_WANTED] = {"wanted",
 		"After a stop nothing is up without a start, of it or of what needs it."},
 	[INV_LAST_WORD] = {"last-word",
@@ -230,11 +236,20 @@ static void check_record(struct world *w, uint32_t i)
 	HOLDS(w, INV_RECORD, i, r->pid == 0 || (is_live(r) && r->pid == p->pid));
 	HOLDS(w, INV_RECORD, i, r->state != CORE_RUNNING || r->pid != 0);
 	HOLDS(w, INV_RECORD, i, r->ready == (r->state == CORE_RUNNING));
+	HOLDS(w, INV_SCHEDULE, i, !r->queued || is_live(r));
 	HOLDS(w, INV_RECORD, i, !record_difference(r, &p->disk));
 	HOLDS(w, INV_WANTED, i, r->desired_up || !up);
 	HOLDS(w, INV_WANTED, i, !r->desired_up || r->state != CORE_STOPPED);
 	HOLDS(w, INV_WANTED, i, !r->desired_up || p->may_run || w->shutting_down);
 	HOLDS(w, INV_LAST_WORD, i, r->desired_up || !p->must_run);
+	/* a service that is ready, and has said so, runs */
+	HOLDS(w, INV_READY, i,
+		r->state != CORE_STARTING || r->phase != CORE_PHASE_READY || !p->steady ||
+			p->begun.type == SPEC_TYPE_ONESHOT || p->ready_told != p->generation);
+	/* nothing outlives an essential service that has ended for good */
+	HOLDS(w, INV_ESSENTIAL, i,
+		!policy_of(w, i)->essential || w->shutting_down ||
+			(r->state != CORE_EXITED && r->state != CORE_FAILED));
 }
 
 static void check_tree(struct world *w, uint32_t i)
@@ -377,6 +392,9 @@ static void check_waiting(struct world *w, uint32_t i)
 		break;
 	case CORE_WHY_SCHEDULE:
 		HOLDS(w, INV_CAUSE, i, policy_of(w, i)->scheduled);
+		HOLDS(w, INV_SCHEDULE, i,
+			r->due_usec != USEC_INFINITY || w->places[i].tell_due ||
+				w->places[i].never_due);
 		break;
 	default:
 		HOLDS(w, INV_CAUSE, i, !"a cause to wait for");
@@ -428,14 +446,24 @@ static void check_down(struct world *w)
 {
 	bool alive = false;
 
-	for (EACH_PLACE(w, i))
-		alive |= is_live(record_of(w, i));
+	for (EACH_PLACE(w, i)) {
+		const struct core_record *r = record_of(w, i);
+
+		alive |= is_live(r);
+		/* in a hurry, nobody is talked to */
+		HOLDS(w, INV_KILL, i,
+			!w->hurried || !is_live(r) || r->killed ||
+				r->phase == CORE_PHASE_CANCELLED ||
+				r->phase == CORE_PHASE_POST_STOP);
+	}
 	HOLDS(w, INV_SHUTDOWN, SIM_SERVICES, core_is_shutting_down(w->core) == w->shutting_down);
 	HOLDS(w, INV_SHUTDOWN, SIM_SERVICES, core_is_down(w->core) == (w->shutting_down && !alive));
 }
 
 void check_all(struct world *w)
 {
+	if (w->news && w->news->type != CORE_EVENT_SETTLE)
+		check_news(w, w->news);
 	for (EACH_PLACE(w, i)) {
 		check_transition(w, i, record_of(w, i));
 		check_record(w, i);

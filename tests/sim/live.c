@@ -189,15 +189,24 @@ static void find_deeds(const struct world *w, uint32_t i, uint8_t *deeds, unsign
 
 static void say(struct world *w, uint32_t i, enum core_event_type type, bool ok)
 {
+	struct place *p = &w->places[i];
 	struct core_event e = {.type = type,
 		.service = i,
-		.generation = w->places[i].generation,
+		.generation = p->generation,
 		.ok = ok,
 		.span_usec = sim_below(&w->random, 20) * USEC_PER_SEC};
+	uint64_t ready_told = p->ready_told;
+	unsigned n_bad = p->n_bad;
 
 	if (type == CORE_EVENT_READY)
-		w->places[i].ready_told = e.generation;
+		p->ready_told = e.generation;
+	if (type == CORE_EVENT_HEALTH)
+		p->n_bad = ok ? 0 : n_bad + 1;
 	step(w, &e);
+	if (w->dying && !(w->committed >> i & 1)) { /* nobody has heard of it */
+		p->ready_told = ready_told;
+		p->n_bad = n_bad;
+	}
 }
 
 static void tell_gone(struct world *w, uint32_t i)
@@ -223,6 +232,8 @@ void tell_adopted(struct world *w, uint32_t i)
 	step(w, &e);
 	/* Where it is too late, the core does not care for it any more. */
 	p->main_known = record_of(w, i)->pid == e.pid;
+	if (p->main_known)
+		p->main_generation = p->generation;
 }
 
 /* One of the others is the main process from now on: found in the pid-file, or by its own word. */
@@ -248,6 +259,7 @@ static void tell_due(struct world *w, uint32_t i)
 	/* One that is never due is asked again after each reload, also one that is about others. */
 	if (has_fault(w, FAULT_leap) && !w->config.loner && rarely(w, 8))
 		e.at_usec = USEC_INFINITY;
+	w->places[i].never_due = e.at_usec == USEC_INFINITY;
 	step(w, &e);
 }
 

@@ -102,6 +102,7 @@ void set_policy(struct world *w, uint32_t i)
 
 	p->steady = false;
 	p->n_starts = 0; /* another limit, of another window */
+	p->knows_starts = false;
 	core_set_policy(w->core, i, policy_of(w, i));
 }
 
@@ -117,6 +118,7 @@ static void adopt_next(struct world *w, uint32_t i)
 	w->adopted = true;
 	w->config.services[i].policy = p->next;
 	p->n_starts = 0;
+	p->knows_starts = false;
 	core_set_policy(w->core, i, policy_of(w, i));
 }
 

@@ -103,7 +103,8 @@ static void check_begin(struct world *w, uint32_t i, const struct core_record *r
 	if (r->restarts > p->seen.restarts)
 		note_automatic_start(w, i);
 	p->steady = true;
-	p->begun_hooks = policy_of(w, i)->hooks;
+	p->begun = *policy_of(w, i);
+	p->n_bad = 0;
 	p->after_end = p->pulled = p->kill_allowed = p->by_shutdown = false;
 	p->late = w->calm;
 	p->begun_nth =
@@ -132,7 +133,7 @@ static void check_over(struct world *w, uint32_t i, const struct core_record *r)
 		HOLDS(w, INV_ENDS_COUNTED, i, r->end_status == p->counted.status);
 		HOLDS(w, INV_ENDS_COUNTED, i, r->ended_usec == p->counted.at_usec);
 	}
-	if (p->steady && !w->hurried && p->begun_hooks & 1U << SPEC_HOOK_POST_STOP)
+	if (p->steady && !w->hurried && p->begun.hooks & 1U << SPEC_HOOK_POST_STOP)
 		HOLDS(w, INV_HOOK_ORDER, i,
 			post_stop->generation == p->seen.generation && !post_stop->running);
 }
@@ -207,6 +208,10 @@ void check_transition(struct world *w, uint32_t i, const struct core_record *r)
 		note_run(w, i);
 	if (is_live(&p->seen) && (begun || !is_live(r)))
 		check_over(w, i, r);
+	check_queued(w, i, r);
+	if (r->state == CORE_STOPPING && is_live(&p->seen) && r->cause != p->seen.cause)
+		check_cause(w, i, r);
+	check_end(w, i, r);
 	if (begun)
 		check_begin(w, i, r);
 	if (r->state == CORE_RUNNING && (p->seen.state != CORE_RUNNING || begun))

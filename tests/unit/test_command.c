@@ -480,6 +480,44 @@ static void the_same_run_asked_for_again_is_one(void **state _unused_)
 	say_exited(5, COMMAND_HOOK_ON_FAILED, 77, 0);
 	say_exited_again(5, COMMAND_HOOK_ON_FAILED, 77, f->serial, 0);
 	assert_int_equal(f->n_done, 1);
+	/* nor does it run again when all of it is told once more */
+	close(say_started(5, COMMAND_HOOK_ON_FAILED, 77, 100));
+	say_exited_again(5, COMMAND_HOOK_ON_FAILED, 77, f->serial, 0);
+	assert_int_equal(f->n_done, 1);
+	assert_int_equal(f->engine.commands.n_alive, 0);
+}
+
+static bool is_over(
+	const struct service *s _unused_, enum command_kind kind _unused_, uint64_t serial)
+{
+	return serial <= 77;
+}
+
+static void what_is_told_of_a_run_that_is_over_is_no_news(void **state _unused_)
+{
+	struct command_handler handler = {.done = on_done, .is_over = is_over};
+
+	command_set_handler(&f->engine, COMMAND_HOOK_ON_FAILED, &handler);
+	close(say_started(5, COMMAND_HOOK_ON_FAILED, 77, 100));
+	assert_false(command_is_running(&f->services[5], COMMAND_HOOK_ON_FAILED));
+	close(say_started(5, COMMAND_HOOK_ON_FAILED, 78, 100));
+	assert_true(command_is_running(&f->services[5], COMMAND_HOOK_ON_FAILED));
+}
+
+static void two_runs_of_another_engine_are_told_apart(void **state _unused_)
+{
+	struct command_handler handler = {.done = on_done};
+
+	command_set_handler(&f->engine, COMMAND_HOOK_POST_STOP, &handler);
+	close(say_started(5, COMMAND_HOOK_POST_STOP, 3, 100));
+	close(say_started(5, COMMAND_HOOK_POST_STOP, 4, 101));
+	say_exited(5, COMMAND_HOOK_POST_STOP, 3, 7);
+	assert_int_equal(f->n_done, 1);
+	assert_int_equal(f->result.serial, 3);
+	assert_int_equal(command_serial(&f->services[5], COMMAND_HOOK_POST_STOP), 4);
+	say_exited(5, COMMAND_HOOK_POST_STOP, 4, 8);
+	assert_int_equal(f->n_done, 2);
+	assert_int_equal(f->result.code, 8);
 }
 
 static void an_end_is_held_until_what_is_left_has_gone(void **state _unused_)
@@ -539,6 +577,8 @@ int main(void)
 		TEST(what_another_engine_has_begun_is_taken_over),
 		TEST(an_end_that_another_engine_has_not_acknowledged_is_acted_upon_once),
 		TEST(the_same_run_asked_for_again_is_one),
+		TEST(what_is_told_of_a_run_that_is_over_is_no_news),
+		TEST(two_runs_of_another_engine_are_told_apart),
 		TEST(an_end_is_held_until_what_is_left_has_gone),
 		TEST(another_one_may_begin_when_the_end_is_told),
 	};

@@ -171,6 +171,42 @@ static void a_start_reaches_through_one_that_waits_to_be_restarted(void **state 
 	assert_true(spawned(&g, TOP));
 }
 
+static void what_is_on_its_way_out_is_called_back(void **state _unused_)
+{
+	enum { STOPPED, GIVEN_UP, CRASHED, WAYS };
+
+	for (int way = 0; way < WAYS; way++) {
+		_cleanup_rig_ struct rig g;
+
+		rig_init(&g, 2, 0);
+		rig_requires(&g, WEB, DB);
+		g.policies[DB].restart_limit = 1;
+		rig_run(&g, DB);
+		if (way == GIVEN_UP) {
+			rig_exit(&g, DB, 1);
+			rig_deadline(&g, DB);
+			rig_started(&g, DB);
+		}
+		if (way == STOPPED)
+			rig_ask(&g, DB, CORE_EVENT_STOP);
+		else
+			rig_end(&g, DB, CORE_END_EXITED, 1, true);
+		rig_ask(&g, WEB, CORE_EVENT_START);
+		assert_true(rig_record(&g, DB)->desired_up);
+		has_reason(&g, WEB, "waiting for 's0'");
+		if (way == STOPPED)
+			has_reason(&g, DB, "restart by request; TERM sent, KILL after 10s");
+		if (way == STOPPED)
+			rig_exit(&g, DB, 0);
+		else
+			rig_gone(&g, DB);
+		/* a crash is followed by its delay all the same */
+		has_state(&g, DB, way == CRASHED ? CORE_BACKOFF : CORE_STARTING);
+		assert_int_equal(rig_record(&g, DB)->restarts, 0);
+		assert_int_equal(rig_record(&g, DB)->n_starts, 0);
+	}
+}
+
 static void a_restart_of_what_is_down_brings_up_what_it_needs(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
@@ -183,6 +219,24 @@ static void a_restart_of_what_is_down_brings_up_what_it_needs(void **state _unus
 	rig_started(&g, DB);
 	rig_started(&g, WEB);
 	judged(&g, WEB, CORE_EVENT_RESTART, 0, CORE_DONE);
+}
+
+static void a_start_of_what_is_up_brings_up_nothing_but_a_restart_does(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 2, 0);
+	rig_link(&g, WEB, CORE_LINK_WANTS, DB);
+	rig_run(&g, DB);
+	rig_run(&g, WEB);
+	rig_ask(&g, DB, CORE_EVENT_STOP);
+	rig_exit(&g, DB, 0);
+	rig_ask(&g, WEB, CORE_EVENT_START); /* somebody wanted that one to be down */
+	has_state(&g, DB, CORE_STOPPED);
+	rig_ask(&g, WEB, CORE_EVENT_RESTART);
+	assert_true(spawned(&g, DB));
+	rig_exit(&g, WEB, 0);
+	has_reason(&g, WEB, "waiting for 's0'");
 }
 
 /* It has waited for the end of the one whose name it bears now, and only then looks around. */
@@ -348,10 +402,31 @@ static void a_daemon_that_exits_well_is_not_there(void **state _unused_)
 	g.policies[DB].ready = SPEC_READY_NOTIFY;
 	rig_ask(&g, WEB, CORE_EVENT_START);
 	rig_started(&g, DB);
-	rig_exit(&g, DB, 0);
+	rig_end(&g, DB, CORE_END_EXITED, 0, true);
+	has_reason(&g, WEB, "requires 's0', which is stopping");
+	rig_gone(&g, DB);
 	has_reason(&g, WEB, "requires 's0', which is exited");
 	rig_ask(&g, WEB, CORE_EVENT_START); /* it is started again, unlike a oneshot */
 	has_state(&g, DB, CORE_STARTING);
+}
+
+/* It never stays exited: its end is the beginning of a wait for its next time. */
+static void what_runs_by_a_schedule_is_never_there(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 2, 0);
+	rig_requires(&g, WEB, DB);
+	g.policies[DB].type = SPEC_TYPE_ONESHOT;
+	g.policies[DB].scheduled = true;
+	rig_ask(&g, WEB, CORE_EVENT_START);
+	assert_true(spawned(&g, DB)); /* a start is a start */
+	rig_started(&g, DB);
+	rig_end(&g, DB, CORE_END_EXITED, 0, true);
+	has_reason(&g, WEB, "requires 's0', which is stopping");
+	rig_gone(&g, DB);
+	has_reason(&g, WEB, "requires 's0', which is waiting");
+	start_is(&g, WEB, CORE_NOT_DONE);
 }
 
 /* --- wants and after --- */
@@ -434,7 +509,9 @@ int main(void)
 		cmocka_unit_test(an_autostart_brings_up_what_it_needs_too),
 		cmocka_unit_test(a_start_asked_for_again_brings_up_what_had_failed),
 		cmocka_unit_test(a_start_reaches_through_one_that_waits_to_be_restarted),
+		cmocka_unit_test(what_is_on_its_way_out_is_called_back),
 		cmocka_unit_test(a_restart_of_what_is_down_brings_up_what_it_needs),
+		cmocka_unit_test(a_start_of_what_is_up_brings_up_nothing_but_a_restart_does),
 		cmocka_unit_test(one_that_takes_anothers_place_brings_up_what_it_needs_in_its_turn),
 		cmocka_unit_test(what_comes_up_together_keeps_its_own_order),
 		cmocka_unit_test(a_dependency_that_fails_leaves_it_stuck_and_the_request_not_done),
@@ -443,6 +520,7 @@ int main(void)
 		cmocka_unit_test(a_oneshot_is_there_once_it_has_ended_well),
 		cmocka_unit_test(a_oneshot_that_has_ended_well_is_coming_until_its_rest_is_gone),
 		cmocka_unit_test(a_daemon_that_exits_well_is_not_there),
+		cmocka_unit_test(what_runs_by_a_schedule_is_never_there),
 		cmocka_unit_test(what_it_wants_is_waited_for_only_while_it_comes),
 		cmocka_unit_test(what_it_wants_may_go_without_it),
 		cmocka_unit_test(after_starts_nothing_and_waits_only_for_what_comes),

@@ -45,6 +45,20 @@ static void an_autostart_during_a_stop_is_not_lost(void **state _unused_)
 	has_state(&crashed, 0, CORE_BACKOFF);
 }
 
+static void one_that_is_wanted_again_after_all_is_not_called_removed(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 1, 0);
+	rig_run(&g, 0);
+	rig_step(&g, &(struct core_event){.type = CORE_EVENT_STOP, .why = CORE_WHY_REMOVED});
+	has_reason(&g, 0, "removed from the configuration; TERM sent, KILL after 10s");
+	rig_ask(&g, 0, CORE_EVENT_AUTOSTART);
+	has_reason(&g, 0, "its configuration has changed; TERM sent, KILL after 10s");
+	rig_exit(&g, 0, 0);
+	assert_true(spawned(&g, 0));
+}
+
 static void a_stop_during_the_start_stops_it(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
@@ -160,6 +174,26 @@ static void a_reset_makes_a_failed_service_stopped(void **state _unused_)
 	has_state(&g, 0, CORE_STOPPED);
 	assert_false(rig_record(&g, 0)->desired_up);
 	judged(&g, 0, CORE_EVENT_RESET, 1, CORE_DONE);
+}
+
+/* It would be there twice. */
+static void a_start_of_what_takes_anothers_place_waits_for_that_as_well(void **state _unused_)
+{
+	static const enum core_event_type requests[] = {
+		CORE_EVENT_START, CORE_EVENT_RESTART, CORE_EVENT_AUTOSTART};
+
+	for (size_t i = 0; i < ELEMENTSOF(requests); i++) {
+		_cleanup_rig_ struct rig g;
+
+		rig_init(&g, 1, 0);
+		rig_step(&g, &(struct core_event){
+				     .type = CORE_EVENT_AUTOSTART, .why = CORE_WHY_PREDECESSOR});
+		rig_ask(&g, 0, requests[i]);
+		has_state(&g, 0, CORE_WAITING);
+		judged(&g, 0, requests[i], 0, CORE_PENDING);
+		rig_ask(&g, 0, CORE_EVENT_UNBLOCK);
+		assert_true(spawned(&g, 0));
+	}
 }
 
 /* Every request at every state that it may be judged in. */
@@ -299,12 +333,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_start_during_the_stop_starts_it_afterwards),
 		cmocka_unit_test(an_autostart_during_a_stop_is_not_lost),
+		cmocka_unit_test(one_that_is_wanted_again_after_all_is_not_called_removed),
 		cmocka_unit_test(a_stop_during_the_start_stops_it),
 		cmocka_unit_test(a_stop_during_backoff_or_in_line_is_done_at_once),
 		cmocka_unit_test(a_restart_starts_the_next_generation_once),
 		cmocka_unit_test(a_restart_during_the_start_starts_it_anew),
 		cmocka_unit_test(a_restart_that_fails_is_not_done),
 		cmocka_unit_test(a_reset_makes_a_failed_service_stopped),
+		cmocka_unit_test(a_start_of_what_takes_anothers_place_waits_for_that_as_well),
 		cmocka_unit_test(requests_are_judged_by_state_and_wish),
 		cmocka_unit_test(the_last_requests_are_remembered_by_their_ids),
 		cmocka_unit_test(
