@@ -174,6 +174,7 @@ static void forget(struct world *w)
 		check_transition(w, i, &p->disk);
 	}
 	w->event = CORE_EVENT_MAX;
+	w->asked = SIM_SERVICES;
 }
 
 void engine_restart(struct world *w)

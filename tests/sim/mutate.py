@@ -60,20 +60,24 @@ def build_all(directory):
 
 
 def plant(mutant):
-    name, file, before, after = mutant
-    with open(os.path.join(CORE, file), encoding="utf-8") as f:
-        text = f.read()
-    if text.count(before) != 1:
-        sys.exit(f"'{name}': what it replaces is {text.count(before)} times in {file}, not once")
-    return text.replace(before, after)
+    """(name of the file, its text with the fault in it)."""
+    name, before, after = mutant
+    found = []
+    for file in sorted(f for f in os.listdir(CORE) if f.endswith(".c")):
+        with open(os.path.join(CORE, file), encoding="utf-8") as f:
+            text = f.read()
+        found += [(file, text.replace(before, after))] * text.count(before)
+    if len(found) != 1:
+        sys.exit(f"'{name}': what it replaces is {len(found)} times in the core, not once")
+    return found[0]
 
 
 def build_mutant(directory, number, mutant, core, rest):
     """The simulation with one fault in it."""
-    file = mutant[1]
+    file, text = plant(mutant)
     source = os.path.join(directory, f"{number}_{file}")
     with open(source, "w", encoding="utf-8") as f:
-        f.write(plant(mutant))
+        f.write(text)
     compile_file(source, source + ".o")
     program = os.path.join(directory, f"sim_{number}")
     objects = [source + ".o" if name == file else path for name, path in core.items()]
@@ -82,7 +86,7 @@ def build_mutant(directory, number, mutant, core, rest):
 
 
 def hunt(program, histories, corpus):
-    """(who has caught it, after how many histories), or (None, histories)."""
+    """(who has caught it or None, after how many histories, what was printed)."""
     command = [program, "--seeds", f"1-{histories}", *([] if corpus else ["--no-shrink"])]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False,
@@ -91,8 +95,16 @@ def hunt(program, histories, corpus):
         return "hangs", 0, ""
     found, n = FOUND.search(done.stdout), HISTORIES.search(done.stdout)
     if done.returncode == 0:
-        return None, histories, ""
+        return replay(program), histories, ""
     return found.group(1) if found else "crashes", int(n.group(1)) if n else 0, done.stdout
+
+
+def replay(program):
+    """Who catches it in a history that was kept: some take millions of random ones."""
+    done = subprocess.run([program, "--replay", os.path.join(HERE, "corpus")],
+                          capture_output=True, text=True, check=False, timeout=HUNG_SECONDS)
+    found = FOUND.search(done.stdout)
+    return f"{found.group(1)} (corpus)" if found else None
 
 
 def keep(corpus, name, output):
@@ -138,7 +150,7 @@ def main():
             for mutant, (by, n, output) in pool.map(run, enumerate(chosen)):
                 reason = mutants.SURVIVORS.get(mutant[0])
                 verdict = by or ("survives: " + reason if reason else "SURVIVED")
-                print(f"{mutant[0]:<52} {verdict:<20} {n:>7}", flush=True)
+                print(f"{mutant[0]:<52} {verdict:<28} {n:>7}", flush=True)
                 if arguments.corpus and by:
                     keep(arguments.corpus, mutant[0], output)
                 if not by and not reason or by and reason:

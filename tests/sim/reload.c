@@ -23,7 +23,8 @@ static void stop_removed(struct world *w, uint32_t i)
 	p->may_run = p->must_run = false;
 	w->asked = i;
 	step(w, &e);
-	w->asked = SIM_SERVICES;
+	if (!w->dying)
+		w->asked = SIM_SERVICES;
 }
 
 static void start_added(struct world *w, uint32_t i)

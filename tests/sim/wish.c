@@ -212,9 +212,11 @@ void ask_event(struct world *w, const struct core_event *e)
 	note_request(w, e->service, e->type);
 	w->asked = e->service;
 	step(w, e);
-	w->asked = SIM_SERVICES;
-	if (w->dying)
+	if (w->dying) { /* what was committed is judged by the next engine's time */
 		unsure(w, e->service, before);
-	else if (!world_failed(w))
+		return;
+	}
+	w->asked = SIM_SERVICES;
+	if (!world_failed(w))
 		check_wish(w, e, pulled, was_up);
 }

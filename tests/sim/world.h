@@ -214,17 +214,24 @@ const char *hook_name(enum spec_hook hook);
 void redo(struct world *w, uint32_t i);
 void kill_stray_hooks(struct world *w, uint32_t i);
 
+/* --- news.c --- */
+
+void end_main(struct world *w, uint32_t i, enum core_end end, int status);
+void tell_started(struct world *w, uint32_t i);
+void tell_adopted(struct world *w, uint32_t i);
+void tell_ended(struct world *w, uint32_t i);
+void tell_gone(struct world *w, uint32_t i);
+void tell_hook(struct world *w, uint32_t i, enum spec_hook hook);
+void tell_due(struct world *w, uint32_t i);
+/* What it says of itself, or what is said by those who ask it. */
+void say(struct world *w, uint32_t i, enum core_event_type type, bool ok);
+
 /* --- live.c --- */
 
 /* The launcher, a process or a hook of this service does something; false: nothing to do. */
 bool live(struct world *w, uint32_t i);
 /* All that is under way for it comes to its end, and nothing goes wrong. */
 bool live_calmly(struct world *w, uint32_t i);
-void end_main(struct world *w, uint32_t i, enum core_end end, int status);
-void tell_started(struct world *w, uint32_t i);
-void tell_adopted(struct world *w, uint32_t i);
-void tell_ended(struct world *w, uint32_t i);
-void tell_hook(struct world *w, uint32_t i, enum spec_hook hook);
 
 /* --- stale.c --- */
 
