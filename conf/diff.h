@@ -75,7 +75,7 @@ int diff_global(const struct spec *before, const struct spec *after, struct diff
 /*
  * Which definition became which. before NULL: added; after NULL: removed; different names:
  * renamed, that is a removed and an added one whose definitions say the same, instances
- * included; each is used once, in the order of the configurations.
+ * (as configured) included; each is used once, in the order of the configurations.
  */
 struct diff_pair {
 	const struct spec_service *before, *after; /* borrowed */

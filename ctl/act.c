@@ -149,6 +149,8 @@ int verb_act(struct ctl *ctl)
 		return CTL_USAGE;
 	act_init(&act, ctl);
 	parameters = json_pack("{s:o}", "names", names);
+	if (ctl->rolling)
+		json_object_set_new(parameters, "rolling", json_true());
 	/* reset happens at once and doing it twice is doing it once: no wait, no id */
 	if (ctl->verb->options & VERB_NO_WAIT) {
 		flags = act_add_wait(&act, parameters);

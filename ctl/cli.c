@@ -26,6 +26,8 @@ enum {
 	OPTION_NO_WAIT,
 	OPTION_FOR,
 	OPTION_TIMEOUT,
+	OPTION_ROLLING,
+	OPTION_NO_RESTART,
 	OPTION_VERSION
 };
 
@@ -43,6 +45,8 @@ static const struct option long_options[] = {
 	{"no-wait", no_argument, NULL, OPTION_NO_WAIT},
 	{"for", required_argument, NULL, OPTION_FOR},
 	{"timeout", required_argument, NULL, OPTION_TIMEOUT},
+	{"rolling", no_argument, NULL, OPTION_ROLLING},
+	{"no-restart", no_argument, NULL, OPTION_NO_RESTART},
 	{0},
 };
 
@@ -60,6 +64,8 @@ static const struct {
 	{VERB_NO_WAIT, "--no-wait"},
 	{VERB_FOR, "--for", VERB_TAKES_STATE},
 	{VERB_TIMEOUT, "--timeout", VERB_TAKES_NOTHING},
+	{VERB_ROLLING, "--rolling"},
+	{VERB_NO_RESTART, "--no-restart"},
 };
 
 /* The options as understood, before the verb is known. */
@@ -151,6 +157,14 @@ static int take_option(struct ctl *ctl, struct parsed *parsed, int option)
 	case OPTION_PEEK:
 		ctl->peek = true;
 		ctl->given |= VERB_PEEK;
+		return 0;
+	case OPTION_ROLLING:
+		ctl->rolling = true;
+		ctl->given |= VERB_ROLLING;
+		return 0;
+	case OPTION_NO_RESTART:
+		ctl->no_restart = true;
+		ctl->given |= VERB_NO_RESTART;
 		return 0;
 	default: /* OPTION_NO_WAIT: the table has no other */
 		ctl->no_wait = true;

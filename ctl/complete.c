@@ -349,6 +349,21 @@ static json_t *ask_names(const struct line *l)
 	return reply;
 }
 
+static void offer_scalable(struct line *l)
+{
+	json_t *reply = ask_names(l), *item;
+	size_t i;
+
+	json_array_foreach(json_object_get(reply, "scalable"), i, item)
+	{
+		const char *name = json_string_value(item);
+
+		if (name)
+			offer(l, name, "");
+	}
+	json_decref(reply);
+}
+
 static void offer_names(struct line *l, bool one)
 {
 	json_t *reply = ask_names(l), *services = json_object_get(reply, "services"), *service;
@@ -372,6 +387,10 @@ static void offer_kind(struct line *l, enum verb_takes kind)
 	case VERB_TAKES_SERVICE:
 		if (l->n_arguments == 0)
 			offer_names(l, true);
+		break;
+	case VERB_TAKES_SCALABLE:
+		if (l->n_arguments == 0)
+			offer_scalable(l);
 		break;
 	case VERB_TAKES_SIGNAL_NAMES:
 		if (l->n_arguments == 0)

@@ -36,7 +36,7 @@ struct ctl {
 
 	const struct verb *verb;
 	bool json, help, version;
-	bool follow, raw, peek, no_wait;
+	bool follow, raw, peek, no_wait, no_restart, rolling;
 	uint64_t n_lines;
 	const char *states; /* of --for, borrowed; NULL: not given */
 	usec_t timeout_usec; /* USEC_INFINITY: not given */

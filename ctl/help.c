@@ -35,7 +35,7 @@ static int help_all(struct ctl *ctl)
 	for (size_t i = 0; i < n_verbs; i++) {
 		int written = fprintf(ctl->out, "  %s %s", verbs[i].name, verbs[i].usage);
 
-		fprintf(ctl->out, "%*s%s\n", 40 - written, "", verbs[i].summary);
+		fprintf(ctl->out, "%*s%s\n", 44 - written, "", verbs[i].summary);
 	}
 	fputs(options_text, ctl->out);
 	return CTL_DONE;

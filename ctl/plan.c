@@ -9,6 +9,7 @@
 #include "ctl/plan.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -80,7 +81,7 @@ static size_t count(json_t *change, const char *list)
 static bool is_live(json_t *change)
 {
 	return count(change, "restarts") + count(change, "starts") + count(change, "stops") +
-		       count(change, "later") ==
+		       count(change, "later") + count(change, "stale") ==
 	       0;
 }
 
@@ -118,6 +119,7 @@ static void add_actions(struct page *p, json_t *change, bool is_renamed)
 		{"restarts", "restart"},
 		{"starts", "start"},
 		{"later", "at the next start"},
+		{"stale", "leave stale"},
 	};
 	const char *between = "";
 
@@ -225,6 +227,25 @@ static void add_change(struct page *p, json_t *change, size_t width)
 		has_effect(key, "live") && !is_live(change) ? " (live)" : "");
 }
 
+/* "= web  5 instances, scaled from 3" */
+static void add_scaled(struct page *p, json_t *plan, size_t width)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(json_object_get(plan, "scaled"), i, item)
+	{
+		int64_t n = render_integer(item, "instances", 0);
+		char text[96];
+
+		page_raw(p, "= ");
+		page_text(p, render_string(item, "name"), width);
+		snprintf(text, sizeof(text), "  %" PRIi64 " instance%s, scaled from %" PRIi64 "\n",
+			n, n == 1 ? "" : "s", render_integer(item, "configured", 0));
+		page_raw(p, text);
+	}
+}
+
 /* "1 to restart, 2 to start" */
 static void add_sum(struct page *p, json_t *services)
 {
@@ -235,6 +256,7 @@ static void add_sum(struct page *p, json_t *services)
 		{"starts", "to start"},
 		{"stops", "to stop"},
 		{"later", "at the next start"},
+		{"stale", "left stale"},
 	};
 	const char *between = "";
 
@@ -262,9 +284,11 @@ int plan_render(json_t *plan, const struct term *term, struct buf *out)
 
 	if (!json_is_true(json_object_get(plan, "changed"))) {
 		page_raw(&p, "nothing to do: what is in force is what the files say\n");
+		add_scaled(&p, plan, 0);
 		return p.error;
 	}
 	json_array_foreach(services, i, item) add_change(&p, item, width);
+	add_scaled(&p, plan, width);
 	width = widest(&p, global, "key");
 	json_array_foreach(global, i, item) add_key(&p, item, "", width,
 		has_effect(item, "restart") ? " (when supervisord starts again)" : "");
@@ -285,10 +309,19 @@ static int write_plan(struct ctl *ctl, json_t *plan)
 	return CTL_DONE;
 }
 
+static json_t *make_parameters(const struct ctl *ctl)
+{
+	json_t *parameters = json_object();
+
+	if (ctl->no_restart)
+		json_object_set_new(parameters, "restart", json_false());
+	return parameters;
+}
+
 int verb_plan(struct ctl *ctl)
 {
 	json_t *reply = NULL, *plan;
-	int status = ctl_call_once(ctl, ctl->verb->method, json_object(), 0, &reply);
+	int status = ctl_call_once(ctl, ctl->verb->method, make_parameters(ctl), 0, &reply);
 
 	if (status != 0)
 		return status;
@@ -331,7 +364,7 @@ static int write_json(struct apply *a)
 
 int verb_apply(struct ctl *ctl)
 {
-	json_t *parameters = json_object();
+	json_t *parameters = make_parameters(ctl);
 	struct apply a = {0};
 	unsigned flags;
 	int status;

@@ -107,34 +107,6 @@ static void add_state(struct page *p, json_t *service)
 	add_value(p, "restarts", "");
 }
 
-static void add_span(struct page *p, const char *before, int64_t msec)
-{
-	char span[USEC_SPAN_SIZE];
-
-	value_printf(p, "%s%s", before, usec_span((usec_t)msec * USEC_PER_MSEC, span));
-}
-
-/* When it runs, in the words of the configuration. */
-static void add_schedule(struct page *p, json_t *reply)
-{
-	json_t *schedule = json_object_get(reply, "schedule");
-	int64_t every = render_integer(schedule, "every_ms", 0);
-	int64_t jitter = render_integer(schedule, "jitter_ms", 0);
-	const char *next = render_string(schedule, "next_run");
-
-	if (!json_is_object(schedule))
-		return;
-	if (every > 0)
-		add_span(p, "every ", every);
-	else
-		value_printf(p, "%s", render_string(schedule, "cron"));
-	if (jitter > 0)
-		add_span(p, ", jitter ", jitter);
-	value_printf(p, ", overlap %s", render_string(schedule, "overlap"));
-	add_value(p, "schedule", "");
-	add_text(p, "next run", *next != '\0' ? next : "none");
-}
-
 /* What tells that it is ready; and how it was last asked how it is, with what came back. */
 static void add_checks(struct page *p, json_t *reply)
 {
@@ -164,6 +136,34 @@ static void add_checks(struct page *p, json_t *reply)
 		add_value(p, first ? "it said" : "", "");
 		output += n + (output[n] == '\n');
 	}
+}
+
+static void add_span(struct page *p, const char *before, int64_t msec)
+{
+	char span[USEC_SPAN_SIZE];
+
+	value_printf(p, "%s%s", before, usec_span((usec_t)msec * USEC_PER_MSEC, span));
+}
+
+/* When it runs, in the words of the configuration. */
+static void add_schedule(struct page *p, json_t *reply)
+{
+	json_t *schedule = json_object_get(reply, "schedule");
+	int64_t every = render_integer(schedule, "every_ms", 0);
+	int64_t jitter = render_integer(schedule, "jitter_ms", 0);
+	const char *next = render_string(schedule, "next_run");
+
+	if (!json_is_object(schedule))
+		return;
+	if (every > 0)
+		add_span(p, "every ", every);
+	else
+		value_printf(p, "%s", render_string(schedule, "cron"));
+	if (jitter > 0)
+		add_span(p, ", jitter ", jitter);
+	value_printf(p, ", overlap %s", render_string(schedule, "overlap"));
+	add_value(p, "schedule", "");
+	add_text(p, "next run", *next != '\0' ? next : "none");
 }
 
 /* The last ends, the newest first. */
@@ -249,14 +249,55 @@ static void add_settings(struct page *p, json_t *reply)
 	}
 }
 
+/* "command "a" -> "b"": what its process does not go by yet. */
+static void add_pending_key(struct page *p, json_t *key)
+{
+	const char *before = render_string(key, "before"), *after = render_string(key, "after");
+
+	value_printf(p, "  %s ", render_string(key, "key"));
+	if (*before == '\0' && *after == '\0')
+		value_printf(p, "changed");
+	else
+		value_printf(p, "%s -> %s", *before != '\0' ? before : "not given",
+			*after != '\0' ? after : "not given");
+	add_value(p, "", "");
+}
+
 static void add_pending(struct page *p, json_t *reply)
 {
 	const char *pending = render_string(reply, "pending");
+	bool stale = json_is_true(json_object_get(json_object_get(reply, "service"), "stale"));
+	json_t *key;
+	size_t i;
 
 	if (strcmp(pending, "changed") == 0)
-		add_text(p, "pending", "its configuration has changed; the next start goes by it");
+		add_text(p, stale ? "stale" : "pending",
+			"its configuration has changed; the next start goes by it");
 	else
 		add_text(p, "pending", pending);
+	json_array_foreach(json_object_get(reply, "pending_keys"), i, key) add_pending_key(p, key);
+}
+
+/* "db (requires; running)", a line each. */
+static void add_links(struct page *p, json_t *reply, const char *member, const char *title)
+{
+	json_t *link, *kind;
+	bool first = true;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(reply, member), i, link)
+	{
+		value_printf(p, "%s (", render_string(link, "name"));
+		json_array_foreach(json_object_get(link, "kinds"), k, kind)
+		{
+			const char *text = json_string_value(kind);
+
+			value_printf(p, "%s%s", k > 0 ? ", " : "", text ? text : "");
+		}
+		value_printf(p, "; %s)", render_string(link, "state"));
+		add_value(p, first ? title : "", "");
+		first = false;
+	}
 }
 
 static void add_definition(struct page *p, json_t *reply)
@@ -390,6 +431,8 @@ int show_render(json_t *reply, const struct term *term, struct buf *out)
 	add_value(&p, "name", RENDER_BOLD);
 	add_state(&p, service);
 	add_schedule(&p, reply);
+	add_links(&p, reply, "dependencies", "depends on");
+	add_links(&p, reply, "dependents", "needed by");
 	add_pending(&p, reply);
 	add_checks(&p, reply);
 	add_ends(&p, reply);

@@ -28,6 +28,9 @@ static const char *const fields[] = {
 	"health",
 	"status_text",
 	"reloading",
+	"phase",
+	"waiting_for",
+	"stale",
 };
 
 json_t *status_fields(json_t *service)
@@ -49,13 +52,15 @@ bool status_is_up(json_t *service)
 	return strcmp(state, "running") == 0 || strcmp(state, "exited") == 0;
 }
 
-/* What else is to be known of a process that lives: "unhealthy; reloading; 3 of 7 loaded". */
+/* What else is to be known of a process that lives: "stale; unhealthy; reloading; 3 of 7 loaded".
+ */
 static int append_remarks(json_t *service, struct buf *out)
 {
 	bool unhealthy = strcmp(render_string(service, "health"), "unhealthy") == 0;
 	bool reloading = json_is_true(json_object_get(service, "reloading"));
-	const char *remarks[] = {unhealthy ? "unhealthy" : "", reloading ? "reloading" : "",
-		render_string(service, "status_text")};
+	bool stale = json_is_true(json_object_get(service, "stale"));
+	const char *remarks[] = {stale ? "stale" : "", unhealthy ? "unhealthy" : "",
+		reloading ? "reloading" : "", render_string(service, "status_text")};
 	int r = 0;
 
 	if (render_integer(service, "pid", 0) == 0)

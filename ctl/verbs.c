@@ -21,6 +21,22 @@ static const char wait_text[] =
 	"\n"
 	"  --no-wait    return as soon as supervisord has accepted the request\n";
 
+static const char restart_text[] =
+	"Waits until every service named has got there; one line tells about each.\n"
+	"A NAME is a service (web), an instance (web@2), all instances of one definition\n"
+	"(web), a glob ('we*') or a group (@front).\n"
+	"\n"
+	"  --no-wait    return as soon as supervisord has accepted the request\n"
+	"  --rolling    one after the other: the next is stopped when the last one is ready\n"
+	"               The first that does not get there ends it; the rest is left as it is.\n";
+
+static const char scale_text[] =
+	"Starts or stops instances of a service that has 'instances' in the configuration,\n"
+	"until there are N. Their number stays so until a configuration is applied in which\n"
+	"it is another one than now. Waits until every instance has got there.\n"
+	"\n"
+	"  --no-wait    return as soon as supervisord has accepted the request\n";
+
 static const char reload_text[] =
 	"Runs the reload.command of a service and waits for it, or sends its reload.signal (HUP).\n"
 	"The service keeps its process. supervisord's own configuration is read by apply.\n"
@@ -60,14 +76,18 @@ static const char queue_text[] =
 static const char plan_text[] =
 	"Reads the configuration again and shows what apply would do, without doing it:\n"
 	"~ changed, + added, - removed, > renamed. A service is restarted only where a key has\n"
-	"changed that a running process can't take over.\n";
+	"changed that a running process can't take over.\n"
+	"\n"
+	"  --no-restart  show what apply --no-restart would do\n";
 
 static const char apply_text[] =
 	"Reads the configuration again and puts it in force: services whose definition has not\n"
 	"changed are not touched. If anything is wrong in it, nothing changes. Waits until every\n"
 	"service has got there; one line tells about each.\n"
 	"\n"
-	"  --no-wait    return as soon as supervisord has accepted the request\n";
+	"  --no-restart  leave alone what would have to be restarted\n"
+	"                Such a service is shown as stale until somebody restarts it.\n"
+	"  --no-wait     return as soon as supervisord has accepted the request\n";
 
 static const char check_text[] =
 	"Asks no supervisord. A file of somebody else is checked as root would run it.\n";
@@ -108,15 +128,27 @@ const struct verb verbs[] = {
 	},
 	{
 		.name = "restart",
-		.usage = "NAME... [--no-wait]",
+		.usage = "NAME... [--rolling] [--no-wait]",
 		.summary = "stop services and start them again",
-		.details = wait_text,
+		.details = restart_text,
 		.method = METHOD("Restart"),
-		.options = VERB_NO_WAIT,
+		.options = VERB_NO_WAIT | VERB_ROLLING,
 		.min_args = 1,
 		.max_args = VERB_ANY_ARGS,
 		.takes = VERB_TAKES_NAMES,
 		.run = verb_act,
+	},
+	{
+		.name = "scale",
+		.usage = "NAME N [--no-wait]",
+		.summary = "change the number of instances",
+		.details = scale_text,
+		.method = METHOD("Scale"),
+		.options = VERB_NO_WAIT,
+		.min_args = 2,
+		.max_args = 2,
+		.takes = VERB_TAKES_SCALABLE,
+		.run = verb_scale,
 	},
 	{
 		.name = "reload",
@@ -205,20 +237,21 @@ const struct verb verbs[] = {
 	},
 	{
 		.name = "plan",
-		.usage = "",
+		.usage = "[--no-restart]",
 		.summary = "show what a changed configuration would do",
 		.details = plan_text,
 		.method = METHOD("Plan"),
+		.options = VERB_NO_RESTART,
 		.takes = VERB_TAKES_NOTHING,
 		.run = verb_plan,
 	},
 	{
 		.name = "apply",
-		.usage = "[--no-wait]",
+		.usage = "[--no-restart] [--no-wait]",
 		.summary = "put a changed configuration in force",
 		.details = apply_text,
 		.method = METHOD("Apply"),
-		.options = VERB_NO_WAIT,
+		.options = VERB_NO_WAIT | VERB_NO_RESTART,
 		.takes = VERB_TAKES_NOTHING,
 		.run = verb_apply,
 	},

@@ -15,7 +15,9 @@ enum verb_option {
 	VERB_PEEK = 1 << 3,
 	VERB_NO_WAIT = 1 << 4,
 	VERB_FOR = 1 << 5,
-	VERB_TIMEOUT = 1 << 6
+	VERB_TIMEOUT = 1 << 6,
+	VERB_ROLLING = 1 << 7,
+	VERB_NO_RESTART = 1 << 8
 };
 
 /* What the arguments of a verb, or the value of an option, are: what completion offers. */
@@ -25,6 +27,7 @@ enum verb_takes {
 	VERB_TAKES_NAMES, /* of services, instances, definitions and groups */
 	VERB_TAKES_SERVICE, /* one service or instance, then nothing that can be known */
 	VERB_TAKES_SIGNAL_NAMES, /* a signal, then names */
+	VERB_TAKES_SCALABLE, /* what has instances, then a number */
 	VERB_TAKES_STATE,
 	VERB_TAKES_FILE,
 	VERB_TAKES_VERB,
@@ -61,6 +64,7 @@ int verb_act(struct ctl *ctl);
 int verb_plan(struct ctl *ctl);
 int verb_apply(struct ctl *ctl);
 int verb_check(struct ctl *ctl);
+int verb_scale(struct ctl *ctl);
 int verb_signal(struct ctl *ctl);
 int verb_status(struct ctl *ctl);
 int verb_show(struct ctl *ctl);

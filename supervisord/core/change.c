@@ -87,6 +87,9 @@ void wait_for(struct step *s, enum core_why why)
 	}
 	change(s, 0);
 	move_place(s, CORE_WAITING, why);
+	/* what has waited for its time is coming now, or the other way round */
+	if ((r->why == CORE_WHY_SCHEDULE) != (why == CORE_WHY_SCHEDULE))
+		look_up(s->core, s->index);
 	r->why = (uint8_t)why;
 }
 

@@ -1,7 +1,7 @@
 /*
- * The policy: what happens to a service when something happened to it. A pure
- * function of state, event and time: no system call, no clock, no global, no log, no
- * allocation after core_init(). The engine turns descriptors into events, calls
+ * The policy: what happens to a service when something happened to it. A pure function of state,
+ * event and time: no system call, no clock, no global, no log, and memory is taken only where a
+ * function says that it may be lacking. The engine turns descriptors into events, calls
  * core_step(), then takes the changes one by one and performs them:
  *
  *     commit the service's record (intent) -> spawn or signal -> publish -> replies
@@ -174,7 +174,7 @@ enum core_then {
 };
 
 /* Acting requests remembered per service: so many clients at once can join what they began. */
-#define CORE_MAX_OPS 4
+#define CORE_MAX_OPS 16
 
 /* Everything about one service that must survive the engine. Plain data. */
 struct core_record {
@@ -300,8 +300,8 @@ uint32_t core_rank(const struct core *c, uint32_t service);
  * The i-th link of a service to what it depends on or conflicts with; up: from who depends on
  * it. False: it has no more.
  */
-bool core_link(const struct core *c, uint32_t service, bool up, uint32_t i,
-	struct core_link *ret_link);
+bool core_link(
+	const struct core *c, uint32_t service, bool up, uint32_t i, struct core_link *ret_link);
 
 /* Room for n services; NULL for lack of memory. max_starting: 0 for no limit. */
 struct core *core_new(uint32_t n_services, unsigned max_starting);
@@ -320,8 +320,9 @@ const struct core_record *core_record(const struct core *c, uint32_t service);
 /* Room for n services, if that is more than there is. 0 or -ENOMEM, and nothing has changed. */
 int core_grow(struct core *c, uint32_t n_services);
 /*
- * Another policy (borrowed) from now on. What is under way stays: deadlines that are set, a
- * stop that has begun. It may come while the service is alive.
+ * Another policy (borrowed) from now on. What is under way stays: deadlines that are set, but
+ * for that of a watchdog that is none any more, and a stop that has begun. It may come while the
+ * service is alive.
  */
 void core_set_policy(struct core *c, uint32_t service, const struct spec_policy *policy);
 /*

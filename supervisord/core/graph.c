@@ -168,6 +168,8 @@ void graph_count(struct core *c, uint32_t i, enum core_state from, enum core_sta
 		u->n_requiring += e->kinds & CORE_LINK_REQUIRES ? live : 0;
 		u->n_after += live;
 		u->n_stopping += stopping;
+		if (u->n_after == 0)
+			shutdown_freed(c, e->other);
 	}
 }
 
@@ -213,8 +215,8 @@ uint32_t core_rank(const struct core *c, uint32_t service)
 	return c->graph && service < c->graph->n ? c->graph->rank[service] : 0;
 }
 
-bool core_link(const struct core *c, uint32_t service, bool up, uint32_t i,
-	struct core_link *ret_link)
+bool core_link(
+	const struct core *c, uint32_t service, bool up, uint32_t i, struct core_link *ret_link)
 {
 	const struct core_graph *g = c->graph;
 	const struct core_edge *e = graph_begin(g, g ? (up ? g->up : g->down) : NULL, service);

@@ -192,11 +192,22 @@ struct blocker find_blocker(const struct core *c, uint32_t i, bool first)
 	return b;
 }
 
+/*
+ * It has not come to the end of its first start: who requires it and runs has been there before
+ * it, and has lost nothing. So it goes on where a dependency is added to a configuration.
+ */
+static bool is_new(const struct core *c, uint32_t i)
+{
+	const struct core_record *r = &c->slots[i].record;
+
+	return r->ready_order == 0 && r->end == CORE_END_NONE && r->state != CORE_STOPPING;
+}
+
 uint32_t find_lost(const struct core *c, uint32_t i)
 {
 	graph_foreach (c->graph, down, i, e) {
 		if ((e->kinds & CORE_LINK_REQUIRES) && c->slots[e->other].policy &&
-			!is_there(c, e->other))
+			!is_there(c, e->other) && !is_new(c, e->other))
 			return e->other;
 	}
 	return NO_SERVICE;

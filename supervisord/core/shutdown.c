@@ -31,6 +31,16 @@ bool may_stop(const struct core *c, uint32_t i)
 			       !is_relied_on(c, i)));
 }
 
+/* What became free in the middle of a wave, and is newer than what that waits for, comes first. */
+void shutdown_freed(struct core *c, uint32_t i)
+{
+	const struct core_record *r = &c->slots[i].record;
+
+	if (c->wave != NO_SERVICE && core_is_live(r) &&
+		r->start_order > c->slots[c->wave].record.start_order)
+		c->wave = i;
+}
+
 static uint32_t newest_free(const struct core *c)
 {
 	for (uint32_t i = c->live.last; i != NO_SERVICE; i = c->slots[i].node.prev) {

@@ -190,6 +190,11 @@ static inline bool core_is_live(const struct core_record *r)
 	return core_is_live_state((enum core_state)r->state);
 }
 
+/* --- guard.c --- */
+
+/* The column for an event; IN_MAX for one that is late, repeated, or of no meaning now. */
+enum input guard(struct step *s);
+
 /* --- change.c: the only functions that write a state, and what is to be done --- */
 
 void change(struct step *s, unsigned todo);
@@ -261,6 +266,8 @@ uint32_t find_objection(const struct core *c, uint32_t i);
 void stop_wave(struct core *c, usec_t now);
 /* In a shutdown, nobody that is left needs it. */
 bool may_stop(const struct core *c, uint32_t i);
+/* Nobody that lives comes after it any more. */
+void shutdown_freed(struct core *c, uint32_t i);
 
 /* --- restart.c: what follows the end that the record tells of --- */
 

@@ -72,12 +72,23 @@ static void pre_stop(struct step *s)
 	ask_hook(s, SPEC_HOOK_PRE_STOP);
 }
 
+/* What the end of this run would have forgotten may not count against the next one. */
+static void forget_if_stable(struct step *s)
+{
+	struct core_record *r = &s->slot->record;
+
+	if (restart_is_stable(s->slot->policy, r->ready, usec_sub(s->now, r->started_usec)))
+		restart_forget(r);
+}
+
 /* True where there is a process; else only a hook that goes first. */
 static bool begin_any(struct step *s, enum core_then then, enum core_why why)
 {
 	struct core_record *r = &s->slot->record;
 	bool hook_only = r->phase == CORE_PHASE_PRE_START;
 
+	if (!r->main_ended) /* else its end has said how long it was */
+		forget_if_stable(s);
 	/* a daemon that is not known yet ends unseen: what is noted is the end of the run before */
 	if (r->phase == CORE_PHASE_FORKED && r->main_ended && why != CORE_WHY_LEFTOVERS) {
 		r->end = CORE_END_NONE;
@@ -113,15 +124,6 @@ static void begin_abort(struct step *s, enum core_then then, enum core_why why, 
 		return;
 	r->deadline_usec = usec_add(s->now, s->slot->policy->stop_timeout_usec);
 	signal_now(s, signo);
-}
-
-/* What the end of this run would have forgotten may not count against the next one. */
-static void forget_if_stable(struct step *s)
-{
-	struct core_record *r = &s->slot->record;
-
-	if (restart_is_stable(s->slot->policy, r->ready, usec_sub(s->now, r->started_usec)))
-		restart_forget(r);
 }
 
 /* It is a failure from now on, whatever its process may make of it. */
@@ -170,7 +172,6 @@ bool stop_after_all(struct step *s)
 
 bool restart(struct step *s)
 {
-	forget_if_stable(s);
 	want(s, true);
 	begin_stop(s, CORE_THEN_START, asker(s, CORE_WHY_RESTART));
 	return true;
@@ -185,19 +186,34 @@ bool start_after_stop(struct step *s)
 	return true;
 }
 
-/* A stop that nobody stands by any more; what else was to follow has its reasons. */
+/* A stop that nobody stands by any more. */
+static void call_back(struct step *s, enum core_why why)
+{
+	s->slot->record.why = (uint8_t)why;
+	s->slot->record.blocker = NO_SERVICE;
+	set_then(s, CORE_THEN_START);
+}
+
+/* What else was to follow has its reasons. */
 bool autostart_after_stop(struct step *s)
 {
 	want(s, true);
 	if (s->slot->record.then == CORE_THEN_STOPPED)
-		set_then(s, CORE_THEN_START);
+		call_back(s, CORE_WHY_CHANGED);
 	return true;
 }
 
 bool pulled_after_stop(struct step *s)
 {
+	enum core_then then = (enum core_then)s->slot->record.then;
+
 	want(s, true);
-	if (s->slot->record.then != CORE_THEN_BACKOFF)
+	if (then == CORE_THEN_BACKOFF)
+		return true;
+	forget_failures(s);
+	if (then == CORE_THEN_STOPPED)
+		call_back(s, CORE_WHY_RESTART);
+	else
 		set_then(s, CORE_THEN_START);
 	return true;
 }
@@ -245,7 +261,6 @@ bool yield_after_all(struct step *s)
 /* Still wanted up: it waits for what it has lost, and starts again by itself. */
 bool lost(struct step *s)
 {
-	forget_if_stable(s);
 	begin_stop(s, CORE_THEN_START, CORE_WHY_DEPENDENCY);
 	return true;
 }

@@ -20,6 +20,7 @@
 #include "base/sys.h"
 #include "engine/control/passed.h"
 #include "engine/control/request.h"
+#include "engine/control/rolling.h"
 #include "engine/essential.h"
 #include "engine/publish.h"
 #include "engine/reload/apply.h"
@@ -220,6 +221,7 @@ void engine_synced(struct engine *e)
 	engine_event(e, &(struct core_event){.type = CORE_EVENT_SETTLE});
 	e->store.area.head->flags |= RECOVERY_STARTED;
 	uplink_send_plain(e, LINK_RECOVERED, 0, 0);
+	rollings_resume(e);
 	reload_resume(e);
 	if (!core_is_shutting_down(e->core))
 		systemd_ready(e);
@@ -243,6 +245,7 @@ static void leave(struct engine *e)
 	notify_fini(e);
 	queue_remove(&e->queue);
 	reload_fini(e);
+	rollings_fini(e);
 	services_fini(e);
 	schedules_fini(e);
 	sink_set_fini(&e->sinks);

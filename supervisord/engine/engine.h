@@ -107,6 +107,8 @@ struct service {
 	struct health *health; /* owned by ready/health.c; likewise */
 	bool fresh; /* without a record: autostart has not been thought of */
 	uint32_t place; /* while services are put in order */
+	uint64_t roll_op; /* a rolling restart that it has its turn in; 0: none */
+	uint32_t roll_place; /* its turn */
 };
 
 /* Exits are judged in batches, so that one look at /proc serves them all. */
@@ -148,6 +150,7 @@ struct engine {
 	struct schedules schedules;
 	struct loop_source signals;
 	struct reload reload;
+	struct list rollings; /* see control/rolling.h */
 	struct loop_timer sweep; /* removed services that have come to their end */
 	struct loop_timer farewell; /* while the last cgroups go */
 	unsigned farewell_tries;

@@ -19,6 +19,7 @@
 #include "engine/control/control.h"
 #include "engine/control/methods.h"
 #include "engine/control/passed.h"
+#include "engine/control/rolling.h"
 #include "engine/engine.h"
 #include "engine/publish.h"
 #include "engine/reload/config.h"
@@ -229,17 +230,20 @@ static int make_services(struct engine *e)
 {
 	int r;
 
-	health_set_init(&e->health);
 	sink_set_init(&e->sinks, &e->loop, e->spec->log_dir, max_open_logs(), STDOUT_FILENO);
 	r = pump_set_init(&e->pumps, &e->loop);
 	command_init(e);
 	reload_command_init(e);
+	ready_init(e);
+	health_init(e);
 	if (r == 0)
 		r = hooks_init(e);
 	if (r == 0)
 		r = schedules_init(e);
 	if (r == 0)
 		r = services_init(e);
+	if (r == 0)
+		r = rollings_init(e);
 	if (r == 0)
 		r = reload_init(e);
 	return r < 0 ? fail("cannot set up the services", r) : 0;

@@ -21,7 +21,7 @@
 #define RECOVERY_NAME_SIZE  72
 #define RECOVERY_MAX_STARTS 32
 #define RECOVERY_MAX_SLOTS  (1u << 20)
-#define RECOVERY_OPS	    4 /* ids of requests that a service remembers */
+#define RECOVERY_OPS	    16 /* ids of requests that a service remembers */
 #define RECOVERY_EXITS	    4 /* ends that a service remembers */
 #define RECOVERY_CONFIGS    8 /* the configuration in force, and those that are being left */
 
@@ -64,6 +64,9 @@ struct recovery_record {
 	uint64_t due_usec; /* of its schedule */
 	/* Runs of its schedule, before jitter, on the clock that it goes by; 0: none. */
 	uint64_t schedule_last_usec, schedule_next_usec;
+	/* A rolling restart that it has its turn in, by the request's id (0: none), and when. */
+	uint64_t roll_op;
+	uint32_t roll_place;
 };
 
 /* Counters of one log stream; each is stored by itself, at once. */

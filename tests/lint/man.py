@@ -20,6 +20,10 @@ EFFECT = {"RESTART": "started again", ".effect_of": "depends", "LIMIT": "depends
 # told by the names of variables, each of which is told to the service when it is started
 VARIABLES = {"environment", "env-file"}
 OPTION = re.compile(r'^\t\t\{"([\w-]+)", \w+_argument', re.M)
+# Of supctl: {VERB_PEEK, "--peek"}; an entry of the table of verbs; and a text about one.
+VERB_OPTION = re.compile(r'^\t\{(VERB_\w+), "--([\w-]+)"', re.M)
+VERB_ENTRY = re.compile(r'^\t\{\n\t\t\.name = "([\w-]+)",\n(.*?)^\t\},$', re.M | re.S)
+TEXT = re.compile(r'^static const char (\w+)\[\] =\n(.*?);$', re.M | re.S)
 
 
 def keys():
@@ -85,8 +89,41 @@ def compare(page, macro, known, of):
                for word in sorted(told - known)])
 
 
+def head_of(page, verb):
+    """The line that begins a verb's text, and the heads of the list of options in that."""
+    found = re.search(rf"^\.It Cm {verb}\b(.*?)(?=^\.It Cm |\Z)", page, re.M | re.S)
+    lines = found.group(1).split("\n") if found else [""]
+    return " ".join([lines[0]] + [line for line in lines[1:] if line.startswith(".It Fl")])
+
+
+def verb_options():
+    """What each verb takes, its own help says and the page says: the same options."""
+    table, page = lint.read("ctl/verbs.c"), lint.read("contrib/man/supctl.1")
+    names = dict(VERB_OPTION.findall(lint.read("ctl/cli.c")))
+    short = {"f": "follow", "n": "lines"}
+    texts = dict(TEXT.findall(table))
+    problems, n = [], 0
+    for verb, entry in VERB_ENTRY.findall(table):
+        given = re.search(r"\.options = ([^,]*)", entry)
+        taken = {names[o] for o in re.findall(r"VERB_\w+", given.group(1))} if given else set()
+        variable = re.search(r"\.details = (\w+)", entry)
+        details = texts.get(variable.group(1), "") if variable else entry
+        helped = set(re.findall(r'^\t+"  .*?--([\w-]+)', details, re.M))
+        told = {short.get(o.lstrip("-"), o.lstrip("-"))
+                for o in re.findall(r"\bFl (-?[\w-]+)", head_of(page, verb))}
+        for where, options in (("ctl/verbs.c: the help of", helped),
+                               ("contrib/man/supctl.1: the text of", told)):
+            problems += [f"{where} '{verb}' lacks --{o}" for o in sorted(taken - options)]
+            problems += [f"{where} '{verb}' has --{o}, which it does not take"
+                         for o in sorted(options - taken)]
+        n += 1
+    if n != len(VERB.findall(table)) or not names:
+        problems.append(f"ctl/verbs.c: {n} verbs can be read by this test")
+    return problems
+
+
 def main():
-    problems = compare("contrib/man/supervisord.conf.5", "Ic", keys(), "conf/schema.c")
+    problems = verb_options() + compare("contrib/man/supervisord.conf.5", "Ic", keys(), "conf/schema.c")
     problems += compare_changes("contrib/man/supervisord.conf.5")
     problems += compare("contrib/man/supctl.1", "Cm", set(VERB.findall(lint.read("ctl/verbs.c"))),
                         "ctl/verbs.c")

@@ -35,7 +35,8 @@ void check_spawn(struct world *w, const struct core_change *c)
 	HOLDS(w, INV_WANTED, i, p->may_run);
 	HOLDS(w, INV_SHUTDOWN, i, !w->shutting_down);
 	/* or stopped again in the same step, by a configuration that is at odds with itself */
-	HOLDS(w, INV_RECORD, i, r->phase == CORE_PHASE_EXEC || (begun && r->state == CORE_STOPPING));
+	HOLDS(w, INV_RECORD, i,
+		r->phase == CORE_PHASE_EXEC || (begun && r->state == CORE_STOPPING));
 	if (pre_start->generation == r->generation)
 		HOLDS(w, INV_HOOK_ORDER, i,
 			!pre_start->running && !pre_start->to_tell && pre_start->ok);
@@ -70,7 +71,8 @@ static void check_users(struct world *w, uint32_t i)
 		if (l->kinds & CORE_LINK_REQUIRES)
 			HOLDS(w, INV_STOP_ORDER, i, !is_live(r));
 		HOLDS(w, INV_STOP_ORDER, i,
-			r->state != CORE_STOPPING || w->places[l->from].seen.state != CORE_STOPPING);
+			r->state != CORE_STOPPING ||
+				w->places[l->from].seen.state != CORE_STOPPING);
 		if (w->places[i].by_shutdown || w->places[i].seen.state != CORE_STOPPING)
 			HOLDS(w, INV_SHUTDOWN, i,
 				record_of(w, i)->why != CORE_WHY_SHUTDOWN || w->asked == i ||
@@ -153,15 +155,14 @@ void check_signal(struct world *w, const struct core_change *c)
 	HOLDS(w, INV_NO_SIGNAL_TO_REAPED, i, !reaped || r->main_ended);
 	if (c->signo == SIGKILL) {
 		HOLDS(w, INV_KILL, i, c->scope == SPEC_KILL_TREE && r->killed);
-		HOLDS(w, INV_KILL, i,
-			p->kill_allowed || w->now >= p->kill_due);
+		HOLDS(w, INV_KILL, i, p->kill_allowed || w->now >= p->kill_due);
 		return;
 	}
 	HOLDS(w, INV_KILL, i,
-		c->signo == policy_of(w, i)->stop_signal ||
-			(c->signo == SIGABRT && hangs(r)));
+		c->signo == policy_of(w, i)->stop_signal || (c->signo == SIGABRT && hangs(r)));
 	check_turn(w, i);
-	if (p->kill_due == USEC_INFINITY)
+	/* one that is begun in the same step has not been stopped before */
+	if (p->kill_due == USEC_INFINITY || c->todo & CORE_DO_SPAWN)
 		p->kill_due = w->now + policy_of(w, i)->stop_timeout_usec;
 }
 
@@ -181,8 +182,7 @@ void check_hook(struct world *w, const struct core_change *c)
 	HOLDS(w, INV_HOOK_ONCE, i, policy_of(w, i)->hooks & 1U << c->hook);
 	switch (c->hook) {
 	case SPEC_HOOK_PRE_START:
-		HOLDS(w, INV_HOOK_ORDER, i,
-			r->phase == CORE_PHASE_PRE_START || cancelled);
+		HOLDS(w, INV_HOOK_ORDER, i, r->phase == CORE_PHASE_PRE_START || cancelled);
 		HOLDS(w, INV_HOOK_ORDER, i, !tree_exists(p) && !is_end_untold(p));
 		break;
 	case SPEC_HOOK_PRE_STOP:

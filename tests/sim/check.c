@@ -1,197 +1,13 @@
 /*
- * The list of what must always hold, and the part of it that is looked at after each step: of
- * each service's state, and of all of them together. transition.c has what is looked at when a
- * service has gone from one state to another, action.c what the core may ask for and when.
+ * What is looked at after each step: each service's record and tree, what is on its way and what
+ * waits, and all of them together. transition.c has what is looked at when a service has gone from
+ * one state to another, action.c what the core may ask for and when, judge.c and wish.c what has
+ * to come of an event.
  */
 #include "check.h"
 
 #include "base/macro.h"
 #include "world.h"
-
-/* clang-format off */
-static const struct {
-	const char *name, *sentence;
-} invariants[INV_MAX] = {
-	[INV_UNDERSTOOD] = {"understood",
-		"No event that can happen is one that the core takes for a bug."},
-	[INV_ONE_GENERATION] = {"one-generation",
-		"Of each service one generation lives at most, its whole tree counted."},
-	[INV_TREE_GONE_FIRST] = {"tree-gone-first",
-		"Nothing is spawned before the last generation's tree is gone and its end was told."},
-	[INV_GENERATIONS_GROW] = {"generations-grow",
-		"Generations are counted one by one, and only a start begins one."},
-	[INV_STALE] = {"stale",
-		"What is told twice, too late, or of an old generation, READY too, changes nothing."},
-	[INV_ENDS_COUNTED] = {"ends-counted",
-		"Each end is accounted once: the record tells the last one, restarts the automatic starts."},
-	[INV_NO_SIGNAL_TO_REAPED] = {"no-signal-to-reaped",
-		"A process that is known to be reaped gets no signal, only what is left of its tree."},
-	[INV_NOTHING_ALIVE] = {"nothing-alive",
-		"Nothing is alive of what is stopped, waiting, in backoff, exited or failed."},
-	[INV_LIMIT] = {"limit",
-		"Within restart-window there are at most restart-limit automatic starts."},
-	[INV_WANTED] = {"wanted",
-		"After a stop nothing is up without a start, of it or of what needs it."},
-	[INV_LAST_WORD] = {"last-word",
-		"After a start it is wanted, until somebody wants it down, or has started what conflicts."},
-	[INV_START_ORDER] = {"start-order",
-		"A start comes when all that it requires is there, and what it comes after is not coming."},
-	[INV_STOP_ORDER] = {"stop-order",
-		"Who is required is told to stop when those that require it are gone, in a hurry or not."},
-	[INV_REQUIRED] = {"required",
-		"What has lost something that it requires is on its way down."},
-	[INV_CONFLICT] = {"conflict",
-		"Nothing is started beside what it conflicts with."},
-	[INV_PLACES] = {"places",
-		"No start exceeds max-starting, or the slots of its pool."},
-	[INV_FAIR] = {"fair",
-		"Who waits in a line is not overtaken."},
-	[INV_NO_PLACE_FREE] = {"no-place-free",
-		"No slot and no place is free while somebody waits for it."},
-	[INV_CAUSE] = {"cause",
-		"What waits names a cause, which is there."},
-	[INV_KILL] = {"kill",
-		"KILL comes after the stop timeout, or by request; it is for the whole tree."},
-	[INV_DEADLINE] = {"deadline",
-		"What is on its way has a deadline, or waits for another service, or was given none."},
-	[INV_HOOK_ONCE] = {"hook-once",
-		"A hook is asked for at most once in a generation, and only if there is one."},
-	[INV_HOOK_ORDER] = {"hook-order",
-		"pre-start is over before the spawn; post-stop comes when the tree is gone, and is over "
-		"before the next start, as are all hooks of the last generation."},
-	[INV_READY] = {"ready",
-		"What runs has said that it is ready, in this generation, as its settings want it."},
-	[INV_RECORD] = {"record",
-		"A record is valid, makes sense by itself, and each change of it is committed."},
-	[INV_REFUSED] = {"refused",
-		"A reload that is refused leaves all as it is; one that is right is not refused."},
-	[INV_ANSWER] = {"answer",
-		"Each request is answered once, when its service changes, in the end, and truly."},
-	[INV_ESSENTIAL] = {"essential",
-		"All stop when an essential service has ended for good, and for nothing else."},
-	[INV_SHUTDOWN] = {"shutdown",
-		"In a shutdown nothing starts, and what others may need stops after them."},
-	[INV_RECOVERY] = {"recovery",
-		"A core made of what is on disk is as the last one was, and has nothing to do."},
-	[INV_LONER] = {"loner",
-		"What nothing connects with other services fares as if they were not there."},
-	[INV_CLOCK] = {"clock",
-		"It makes no difference where the clock began to count."},
-	[INV_LIVENESS] = {"liveness",
-		"When faults have stopped, all comes to what is wanted of it, and to rest."},
-};
-/* clang-format on */
-
-const char *invariant_name(enum invariant i)
-{
-	return i < INV_MAX ? invariants[i].name : "none";
-}
-
-const char *invariant_sentence(enum invariant i)
-{
-	return i < INV_MAX ? invariants[i].sentence : "All is well.";
-}
-
-void check_failed(struct world *w, enum invariant i, uint32_t service, const char *what)
-{
-	if (world_failed(w))
-		return;
-	w->failure = (struct failure){
-		.invariant = i, .what = what, .service = service, .n_op = w->n_op};
-	tell(w, "service %u: '%s' does not hold: %s", service, invariant_name(i), what);
-}
-
-/* --- who is there, and who is coming --- */
-
-bool check_is_there(const struct world *w, uint32_t i)
-{
-	const struct core_record *r = record_of(w, i);
-
-	return r->state == CORE_RUNNING ||
-	       (r->state == CORE_EXITED && policy_of(w, i)->type == SPEC_TYPE_ONESHOT);
-}
-
-/* Waiting for something that nobody is going to bring about. Links make no circle. */
-static bool is_stuck(const struct world *w, uint32_t i)
-{
-	for (unsigned k = 0; k < w->config.n_links; k++) {
-		const struct core_link *l = &w->config.links[k];
-
-		if (l->from == i && l->kinds & CORE_LINK_REQUIRES && is_used(w, l->to) &&
-			!check_is_there(w, l->to) && !check_is_coming(w, l->to))
-			return true;
-	}
-	return false;
-}
-
-/* What conflicts with it and lives: nothing, something that stops, or something that runs on. */
-enum rival { NO_RIVAL, STOPPING_RIVAL, RUNNING_RIVAL };
-
-static enum rival find_rival(const struct world *w, uint32_t i)
-{
-	enum rival found = NO_RIVAL;
-
-	for (unsigned k = 0; k < w->config.n_links; k++) {
-		const struct core_link *l = &w->config.links[k];
-		uint32_t other = l->from == i ? l->to : l->from;
-
-		if ((l->from != i && l->to != i) || !(l->kinds & CORE_LINK_CONFLICTS) ||
-			!is_used(w, other) || !is_live(record_of(w, other)))
-			continue;
-		if (record_of(w, other)->state != CORE_STOPPING)
-			return RUNNING_RIVAL;
-		found = STOPPING_RIVAL;
-	}
-	return found;
-}
-
-/* Whatever it says that it waits for: there may be more in its way. */
-static bool is_free_to_come(const struct world *w, uint32_t i)
-{
-	enum rival rival = find_rival(w, i);
-
-	return rival == STOPPING_RIVAL || (rival == NO_RIVAL && !is_stuck(w, i));
-}
-
-/* It is there when it has ended well. */
-static bool is_completed_by_end(const struct world *w, uint32_t i)
-{
-	const struct spec_policy *p = policy_of(w, i);
-
-	return p->type == SPEC_TYPE_ONESHOT && !p->scheduled;
-}
-
-bool check_is_coming(const struct world *w, uint32_t i)
-{
-	const struct core_record *r = record_of(w, i);
-
-	switch ((enum core_state)r->state) {
-	case CORE_STARTING:
-	case CORE_BACKOFF:
-		return true;
-	case CORE_WAITING:
-		return r->why != CORE_WHY_SCHEDULE &&
-		       (r->why == CORE_WHY_PREDECESSOR || is_free_to_come(w, i));
-	case CORE_STOPPING:
-		return !w->shutting_down &&
-		       (r->then == CORE_THEN_START || r->then == CORE_THEN_BACKOFF ||
-			       (r->then == CORE_THEN_EXITED && is_completed_by_end(w, i)));
-	default:
-		return false;
-	}
-}
-
-void check_note_coming(struct world *w)
-{
-	w->coming = w->resting = 0;
-	for (EACH_PLACE(w, i)) {
-		const struct core_record *r = record_of(w, i);
-
-		w->coming |= (unsigned)check_is_coming(w, i) << i;
-		if (r->state == CORE_STOPPED || r->state == CORE_EXITED || r->state == CORE_FAILED)
-			w->resting |= 1U << i;
-	}
-}
 
 /* --- each by itself --- */
 
@@ -230,11 +46,20 @@ static void check_record(struct world *w, uint32_t i)
 	HOLDS(w, INV_RECORD, i, r->pid == 0 || (is_live(r) && r->pid == p->pid));
 	HOLDS(w, INV_RECORD, i, r->state != CORE_RUNNING || r->pid != 0);
 	HOLDS(w, INV_RECORD, i, r->ready == (r->state == CORE_RUNNING));
+	HOLDS(w, INV_SCHEDULE, i, !r->queued || is_live(r) || w->shutting_down);
 	HOLDS(w, INV_RECORD, i, !record_difference(r, &p->disk));
 	HOLDS(w, INV_WANTED, i, r->desired_up || !up);
 	HOLDS(w, INV_WANTED, i, !r->desired_up || r->state != CORE_STOPPED);
 	HOLDS(w, INV_WANTED, i, !r->desired_up || p->may_run || w->shutting_down);
 	HOLDS(w, INV_LAST_WORD, i, r->desired_up || !p->must_run);
+	/* a service that is ready, and has said so, runs */
+	HOLDS(w, INV_READY, i,
+		r->state != CORE_STARTING || r->phase != CORE_PHASE_READY || !p->steady ||
+			p->begun.type == SPEC_TYPE_ONESHOT || p->ready_told != p->generation);
+	/* nothing outlives an essential service that has ended for good */
+	HOLDS(w, INV_ESSENTIAL, i,
+		!policy_of(w, i)->essential || w->shutting_down ||
+			(r->state != CORE_EXITED && r->state != CORE_FAILED));
 }
 
 static void check_tree(struct world *w, uint32_t i)
@@ -246,8 +71,7 @@ static void check_tree(struct world *w, uint32_t i)
 
 	HOLDS(w, INV_NOTHING_ALIVE, i, is_live(r) || !tree_exists(p));
 	HOLDS(w, INV_ONE_GENERATION, i, process || !tree_exists(p));
-	HOLDS(w, INV_ONE_GENERATION, i,
-		!process || p->generation == r->generation || !w->settled);
+	HOLDS(w, INV_ONE_GENERATION, i, !process || p->generation == r->generation || !w->settled);
 	/* who waits for the end of a tree is told of it; a hook that is waited for goes first */
 	HOLDS(w, INV_DEADLINE, i,
 		!process || !r->main_ended || p->watched == r->generation || !w->settled ||
@@ -286,8 +110,9 @@ static void check_deadline(struct world *w, uint32_t i)
 	case CORE_STARTING:
 		if (w->places[i].steady)
 			HOLDS(w, INV_DEADLINE, i,
-				has_deadline == (r->phase == CORE_PHASE_PRE_START ||
-							policy->ready_timeout_usec != USEC_INFINITY));
+				has_deadline ==
+					(r->phase == CORE_PHASE_PRE_START ||
+						policy->ready_timeout_usec != USEC_INFINITY));
 		break;
 	case CORE_STOPPING:
 		HOLDS(w, INV_DEADLINE, i, has_deadline || r->phase == CORE_PHASE_DEPENDENTS);
@@ -377,11 +202,22 @@ static void check_waiting(struct world *w, uint32_t i)
 		break;
 	case CORE_WHY_SCHEDULE:
 		HOLDS(w, INV_CAUSE, i, policy_of(w, i)->scheduled);
+		HOLDS(w, INV_SCHEDULE, i,
+			r->due_usec != USEC_INFINITY || w->places[i].tell_due ||
+				w->places[i].never_due);
 		break;
 	default:
 		HOLDS(w, INV_CAUSE, i, !"a cause to wait for");
 		break;
 	}
+}
+
+/* It is still in its first start, or has not even begun that. */
+static bool is_new(const struct world *w, uint32_t i)
+{
+	const struct core_record *r = record_of(w, i);
+
+	return r->ready_order == 0 && r->end == CORE_END_NONE && r->state != CORE_STOPPING;
 }
 
 static void check_required(struct world *w)
@@ -394,7 +230,7 @@ static void check_required(struct world *w)
 			continue;
 		HOLDS(w, INV_REQUIRED, l->from,
 			(r->state != CORE_STARTING && r->state != CORE_RUNNING) ||
-				check_is_there(w, l->to));
+				check_is_there(w, l->to) || is_new(w, l->to));
 	}
 }
 
@@ -420,16 +256,24 @@ static void check_down(struct world *w)
 {
 	bool alive = false;
 
-	for (EACH_PLACE(w, i))
-		alive |= is_live(record_of(w, i));
-	HOLDS(w, INV_SHUTDOWN, SIM_SERVICES,
-		core_is_shutting_down(w->core) == w->shutting_down);
-	HOLDS(w, INV_SHUTDOWN, SIM_SERVICES,
-		core_is_down(w->core) == (w->shutting_down && !alive));
+	for (EACH_PLACE(w, i)) {
+		const struct core_record *r = record_of(w, i);
+
+		alive |= is_live(r);
+		/* in a hurry, nobody is talked to */
+		HOLDS(w, INV_KILL, i,
+			!w->hurried || !is_live(r) || r->killed ||
+				r->phase == CORE_PHASE_CANCELLED ||
+				r->phase == CORE_PHASE_POST_STOP);
+	}
+	HOLDS(w, INV_SHUTDOWN, SIM_SERVICES, core_is_shutting_down(w->core) == w->shutting_down);
+	HOLDS(w, INV_SHUTDOWN, SIM_SERVICES, core_is_down(w->core) == (w->shutting_down && !alive));
 }
 
 void check_all(struct world *w)
 {
+	if (w->news && w->news->type != CORE_EVENT_SETTLE)
+		check_news(w, w->news);
 	for (EACH_PLACE(w, i)) {
 		check_transition(w, i, record_of(w, i));
 		check_record(w, i);

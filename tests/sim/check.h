@@ -18,6 +18,9 @@ enum invariant {
 	INV_NO_SIGNAL_TO_REAPED,
 	INV_NOTHING_ALIVE,
 	INV_LIMIT,
+	INV_POLICY,
+	INV_HEALTH,
+	INV_SCHEDULE,
 	INV_WANTED,
 	INV_LAST_WORD,
 	INV_START_ORDER,
@@ -60,9 +63,9 @@ const char *invariant_sentence(enum invariant i);
 /* Notes the first that fails; what comes after it counts no more. */
 void check_failed(struct world *w, enum invariant i, uint32_t service, const char *what);
 
-#define HOLDS(w, invariant, service, condition)                                 \
-	do {                                                                    \
-		if (!(condition))                                               \
+#define HOLDS(w, invariant, service, condition)                                \
+	do {                                                                   \
+		if (!(condition))                                              \
 			check_failed((w), (invariant), (service), #condition); \
 	} while (0)
 
@@ -78,6 +81,12 @@ void check_essential(struct world *w);
 void check_all(struct world *w);
 /* What has become of a service in a step, by its record before and now. */
 void check_transition(struct world *w, uint32_t i, const struct core_record *now);
+/* What follows the end of a generation, and what it ended for, is what its settings say. */
+void check_end(struct world *w, uint32_t i, const struct core_record *now);
+void check_cause(struct world *w, uint32_t i, const struct core_record *now);
+void check_queued(struct world *w, uint32_t i, const struct core_record *now);
+/* What the event of this step is to bring about has come about. */
+void check_news(struct world *w, const struct core_event *e);
 /* It is not there, but is going to be, and nobody needs to ask for it. */
 bool check_is_coming(const struct world *w, uint32_t i);
 /* Remembers who is, for the next step. */

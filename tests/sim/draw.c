@@ -12,10 +12,10 @@
 #define SEC  USEC_PER_SEC
 #define MSEC USEC_PER_MSEC
 
-#define PICK(random, ...)                                                            \
-	({                                                                           \
-		static const usec_t _choices[] = {__VA_ARGS__};                      \
-		_choices[sim_below((random), (uint32_t)ELEMENTSOF(_choices))];       \
+#define PICK(random, ...)                                                      \
+	({                                                                     \
+		static const usec_t _choices[] = {__VA_ARGS__};                \
+		_choices[sim_below((random), (uint32_t)ELEMENTSOF(_choices))]; \
 	})
 
 struct spec_policy plain_policy(void)
@@ -203,7 +203,8 @@ static void draw_ops(uint64_t *random, struct history *h)
 		op->cut = 0;
 		if (h->faults & FAULT_torn && sim_rarely(random, 20))
 			op->cut = 1 + sim_below(random, 4);
-		if (op->kind == OP_add && !h->config.loner) /* also in places that were never used */
+		if (op->kind == OP_add &&
+			!h->config.loner) /* also in places that were never used */
 			op->service = sim_below(random, SIM_SERVICES);
 		if (h->n_ops >= end && sim_rarely(random, 20))
 			op->kind = sim_rarely(random, 3) ? OP_hurry : OP_shutdown;

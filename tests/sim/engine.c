@@ -151,8 +151,8 @@ void check_recovery(struct world *w)
 		HOLDS(w, INV_RECOVERY, c.service,
 			!(c.todo & ~(unsigned)(CORE_DO_COMMIT | CORE_DO_SCHEDULE)));
 	for (EACH_PLACE(w, i)) {
-		const char *field = record_look_difference(
-			core_record(old, i), core_record(core, i));
+		const char *field =
+			record_look_difference(core_record(old, i), core_record(core, i));
 
 		if (field)
 			tell(w, "service %u: %s differs after the engine's death", i, field);
@@ -174,6 +174,7 @@ static void forget(struct world *w)
 		check_transition(w, i, &p->disk);
 	}
 	w->event = CORE_EVENT_MAX;
+	w->asked = SIM_SERVICES;
 }
 
 void engine_restart(struct world *w)

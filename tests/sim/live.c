@@ -9,85 +9,6 @@
 #include "base/macro.h"
 #include "world.h"
 
-/* --- ends --- */
-
-void end_main(struct world *w, uint32_t i, enum core_end end, int status)
-{
-	struct place *p = &w->places[i];
-
-	if (p->asked && end != CORE_END_SPAWN_FAILED && rarely(w, 2)) {
-		p->tell_started = true; /* exec had succeeded before */
-		p->exec_at = w->now;
-	}
-	p->main_alive = p->asked = p->forks = false;
-	p->signalled = 0;
-	p->tell_ended = true;
-	p->ended = (struct core_event){.type = CORE_EVENT_ENDED,
-		.service = i,
-		.generation = p->generation,
-		.end = end,
-		.status = status,
-		.at_usec = w->now};
-	tell(w, "    service %u: its process ends, %s %d", i,
-		end == CORE_END_EXITED ? "code" : (end == CORE_END_SPAWN_FAILED ? "errno" : "signal"),
-		status);
-}
-
-/* A daemon's first process has left others behind, as it should: nothing has ended. */
-static bool has_forked(const struct world *w, uint32_t i)
-{
-	const struct core_record *r = record_of(w, i);
-	const struct core_event *e = &w->places[i].ended;
-
-	return r->phase == CORE_PHASE_FORKED && r->cause == CORE_CAUSE_NONE && !r->main_ended &&
-	       e->survivors && e->end == CORE_END_EXITED &&
-	       spec_is_success(policy_of(w, i), e->status);
-}
-
-void tell_ended(struct world *w, uint32_t i)
-{
-	struct place *p = &w->places[i];
-
-	p->tell_ended = p->main_known = false;
-	p->told = p->generation;
-	p->ended.survivors = p->n_others > 0 || (has_fault(w, FAULT_children) && rarely(w, 6));
-	if (has_forked(w, i))
-		p->forked = true;
-	else if (!record_of(w, i)->main_ended)
-		p->counted = p->ended;
-	step(w, &p->ended);
-	if (w->dying && !(w->committed >> i & 1))
-		p->tell_ended = true; /* nobody has acknowledged it */
-}
-
-void tell_started(struct world *w, uint32_t i)
-{
-	struct place *p = &w->places[i];
-	struct core_event e = {.type = CORE_EVENT_STARTED,
-		.service = i,
-		.generation = p->generation,
-		.pid = p->pid,
-		.at_usec = p->exec_at};
-
-	p->tell_started = false;
-	p->main_known = true;
-	p->told = p->generation;
-	step(w, &e);
-}
-
-void tell_hook(struct world *w, uint32_t i, enum spec_hook hook)
-{
-	struct hook_run *h = &w->places[i].hooks[hook];
-	struct core_event e = {.type = CORE_EVENT_HOOK,
-		.service = i,
-		.generation = h->generation,
-		.hook = hook,
-		.ok = h->ok};
-
-	h->to_tell = false;
-	step(w, &e);
-}
-
 static void end_hook(struct world *w, uint32_t i, enum spec_hook hook)
 {
 	struct place *p = &w->places[i];
@@ -95,8 +16,7 @@ static void end_hook(struct world *w, uint32_t i, enum spec_hook hook)
 
 	h->running = false;
 	h->to_tell = true;
-	tell(w, "    service %u: hook %s ends, %s", i, hook_name(hook),
-		h->ok ? "well" : "badly");
+	tell(w, "    service %u: hook %s ends, %s", i, hook_name(hook), h->ok ? "well" : "badly");
 	if (hook == SPEC_HOOK_STOP && h->ok && p->main_alive && p->generation == h->generation &&
 		!p->stubborn && p->signalled == 0)
 		p->signalled = SIGTERM; /* what the command has brought about */
@@ -148,8 +68,7 @@ static void find_news(const struct world *w, uint32_t i, uint8_t *deeds, unsigne
 	add(deeds, n, TELL_DUE, p->tell_due);
 	add(deeds, n, TELL_STARTED, p->tell_started);
 	add(deeds, n, TELL_ENDED, p->tell_ended && !p->tell_started);
-	add(deeds, n, TELL_GONE,
-		p->watched != 0 && p->watched == p->generation && !tree_exists(p));
+	add(deeds, n, TELL_GONE, p->watched != 0 && p->watched == p->generation && !tree_exists(p));
 	add(deeds, n, TELL_MAIN,
 		p->find_main != 0 && p->find_main == p->generation && p->n_others > 0 &&
 			!p->main_alive && !p->tell_ended);
@@ -188,45 +107,6 @@ static void find_deeds(const struct world *w, uint32_t i, uint8_t *deeds, unsign
 
 /* --- doing it --- */
 
-static void say(struct world *w, uint32_t i, enum core_event_type type, bool ok)
-{
-	struct core_event e = {.type = type,
-		.service = i,
-		.generation = w->places[i].generation,
-		.ok = ok,
-		.span_usec = sim_below(&w->random, 20) * USEC_PER_SEC};
-
-	if (type == CORE_EVENT_READY)
-		w->places[i].ready_told = e.generation;
-	step(w, &e);
-}
-
-static void tell_gone(struct world *w, uint32_t i)
-{
-	struct place *p = &w->places[i];
-	struct core_event e = {
-		.type = CORE_EVENT_GONE, .service = i, .generation = p->watched};
-
-	p->watched = 0;
-	step(w, &e);
-	if (w->dying && !(w->committed >> i & 1))
-		p->watched = e.generation;
-}
-
-void tell_adopted(struct world *w, uint32_t i)
-{
-	struct place *p = &w->places[i];
-	struct core_event e = {.type = CORE_EVENT_MAINPID,
-		.service = i,
-		.generation = p->generation,
-		.pid = p->pid};
-
-	p->told = p->generation;
-	step(w, &e);
-	/* Where it is too late, the core does not care for it any more. */
-	p->main_known = record_of(w, i)->pid == e.pid;
-}
-
 /* One of the others is the main process from now on: found in the pid-file, or by its own word. */
 static void adopt_main(struct world *w, uint32_t i)
 {
@@ -239,18 +119,6 @@ static void adopt_main(struct world *w, uint32_t i)
 	p->find_main = 0;
 	p->pid = (int32_t)(1000 * (i + 1)) + ++p->n_pids % 1000;
 	tell_adopted(w, i);
-}
-
-static void tell_due(struct world *w, uint32_t i)
-{
-	struct core_event e = {.type = CORE_EVENT_SCHEDULED, .service = i};
-
-	w->places[i].tell_due = false;
-	e.at_usec = w->now + (1 + sim_below(&w->random, 40)) * 500 * USEC_PER_MSEC;
-	/* One that is never due is asked again after each reload, also one that is about others. */
-	if (has_fault(w, FAULT_leap) && !w->config.loner && rarely(w, 8))
-		e.at_usec = USEC_INFINITY;
-	step(w, &e);
 }
 
 static void exec_done(struct world *w, uint32_t i)
@@ -277,8 +145,7 @@ static void do_hook(struct world *w, uint32_t i, unsigned k)
 
 static void crash(struct world *w, uint32_t i)
 {
-	static const enum core_end ends[] = {
-		CORE_END_EXITED, CORE_END_SIGNALLED, CORE_END_DUMPED};
+	static const enum core_end ends[] = {CORE_END_EXITED, CORE_END_SIGNALLED, CORE_END_DUMPED};
 
 	end_main(w, i, ends[sim_below(&w->random, 3)], 1 + (int)sim_below(&w->random, 3));
 }

@@ -77,8 +77,8 @@ static void run_hook(struct world *w, uint32_t i, enum spec_hook hook, uint64_t 
 		.running = true,
 		.hangs = has_fault(w, FAULT_hooks) && rarely(w, 3),
 		.ok = !(has_fault(w, FAULT_hooks) && rarely(w, 3))};
-	tell(w, "    service %u: run hook %s of generation %" PRIu64, i,
-		hook_name(hook), generation);
+	tell(w, "    service %u: run hook %s of generation %" PRIu64, i, hook_name(hook),
+		generation);
 }
 
 static void cancel_hook(struct world *w, uint32_t i, enum spec_hook hook)
@@ -102,6 +102,7 @@ void set_policy(struct world *w, uint32_t i)
 
 	p->steady = false;
 	p->n_starts = 0; /* another limit, of another window */
+	p->knows_starts = false;
 	core_set_policy(w->core, i, policy_of(w, i));
 }
 
@@ -117,6 +118,7 @@ static void adopt_next(struct world *w, uint32_t i)
 	w->adopted = true;
 	w->config.services[i].policy = p->next;
 	p->n_starts = 0;
+	p->knows_starts = false;
 	core_set_policy(w->core, i, policy_of(w, i));
 }
 

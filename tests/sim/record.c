@@ -20,6 +20,9 @@ struct field {
 #define FIELD(field, kind) \
 	{#field, offsetof(struct core_record, field), \
 		sizeof(((struct core_record *)NULL)->field), kind}
+#define FOUR_OPS(i) \
+	FIELD(ops[i], PLAIN), FIELD(ops[i + 1], PLAIN), FIELD(ops[i + 2], PLAIN), \
+		FIELD(ops[i + 3], PLAIN)
 static const struct field fields[] = {
 	FIELD(state, PLAIN), FIELD(why, PLAIN), FIELD(then, PLAIN), FIELD(end, PLAIN),
 	FIELD(desired_up, PLAIN), FIELD(ready, PLAIN), FIELD(killed, PLAIN),
@@ -27,8 +30,8 @@ static const struct field fields[] = {
 	FIELD(stage, PLAIN), FIELD(n_starts, PLAIN), FIELD(pid, PLAIN),
 	FIELD(end_status, PLAIN), FIELD(restarts, PLAIN), FIELD(streak, PLAIN),
 	FIELD(signal_op, PLAIN), FIELD(generation, PLAIN), FIELD(start_order, ORDER),
-	FIELD(ready_order, ORDER), FIELD(ops[0], PLAIN), FIELD(ops[1], PLAIN),
-	FIELD(ops[2], PLAIN), FIELD(ops[3], PLAIN), FIELD(since_usec, TIME),
+	FIELD(ready_order, ORDER), FOUR_OPS(0), FOUR_OPS(4), FOUR_OPS(8),
+	FOUR_OPS(12), FIELD(since_usec, TIME),
 	FIELD(started_usec, TIME), FIELD(ended_usec, TIME), FIELD(deadline_usec, TIME),
 	FIELD(phase, PLAIN), FIELD(cause, PLAIN), FIELD(last_cause, PLAIN), FIELD(health, PLAIN), FIELD(early, PLAIN),
 	FIELD(queued, PLAIN), FIELD(automatic, PLAIN), FIELD(n_unhealthy, PLAIN),
@@ -36,7 +39,7 @@ static const struct field fields[] = {
 };
 /* clang-format on */
 
-_Static_assert(CORE_MAX_OPS == 4, "all of ops are in the list");
+_Static_assert(CORE_MAX_OPS == 16, "all of ops are in the list");
 
 static uint64_t get(const struct core_record *r, const struct field *f)
 {

@@ -13,8 +13,7 @@
 
 static void stop_removed(struct world *w, uint32_t i)
 {
-	struct core_event e = {
-		.type = CORE_EVENT_STOP, .service = i, .why = CORE_WHY_REMOVED};
+	struct core_event e = {.type = CORE_EVENT_STOP, .service = i, .why = CORE_WHY_REMOVED};
 	struct place *p = &w->places[i];
 
 	if (p->removal_seen)
@@ -24,7 +23,8 @@ static void stop_removed(struct world *w, uint32_t i)
 	p->may_run = p->must_run = false;
 	w->asked = i;
 	step(w, &e);
-	w->asked = SIM_SERVICES;
+	if (!w->dying)
+		w->asked = SIM_SERVICES;
 }
 
 static void start_added(struct world *w, uint32_t i)
@@ -43,8 +43,7 @@ static void start_added(struct world *w, uint32_t i)
 
 static void restart_changed(struct world *w, uint32_t i)
 {
-	struct core_event e = {
-		.type = CORE_EVENT_RESTART, .service = i, .why = CORE_WHY_CHANGED};
+	struct core_event e = {.type = CORE_EVENT_RESTART, .service = i, .why = CORE_WHY_CHANGED};
 	const struct core_record *r = record_of(w, i);
 	struct place *p = &w->places[i];
 
@@ -54,6 +53,14 @@ static void restart_changed(struct world *w, uint32_t i)
 	}
 	if (!w->dying)
 		p->changed = false;
+}
+
+/* Its turn has come, and that of what it needs. */
+static void unblock(struct world *w, uint32_t i)
+{
+	struct core_event e = {.type = CORE_EVENT_UNBLOCK, .service = i};
+
+	ask_event(w, &e);
 }
 
 void bring_in_line(struct world *w)
@@ -74,10 +81,8 @@ void bring_in_line(struct world *w)
 			start_added(w, order[k]);
 	}
 	for (EACH_PLACE(w, i)) {
-		struct core_event e = {.type = CORE_EVENT_UNBLOCK, .service = i};
-
 		if (record_of(w, i)->why == CORE_WHY_PREDECESSOR && !w->places[i].blocked)
-			step(w, &e);
+			unblock(w, i);
 	}
 }
 
@@ -87,13 +92,12 @@ static void release_successors(struct world *w, uint32_t i)
 {
 	for (EACH_PLACE(w, k)) {
 		struct place *p = &w->places[k];
-		struct core_event e = {.type = CORE_EVENT_UNBLOCK, .service = k};
 
 		if (!p->blocked || p->predecessor != i)
 			continue;
 		p->blocked = false;
 		tell(w, "service %u: it waits no more", k);
-		step(w, &e);
+		unblock(w, k);
 	}
 }
 
@@ -180,8 +184,8 @@ static void change_graph(struct world *w)
 		link_print(&c.links[k], w->told);
 	for (EACH_PLACE(w, i)) {
 		if (c.services[i].pool != CORE_NO_POOL)
-			fprintf(w->told, "service %u is in pool %u of %u\n", i,
-				c.services[i].pool, c.slots[c.services[i].pool]);
+			fprintf(w->told, "service %u is in pool %u of %u\n", i, c.services[i].pool,
+				c.slots[c.services[i].pool]);
 	}
 	fprintf(w->told, "max-starting %u\n", c.max_starting);
 }
@@ -280,8 +284,8 @@ static void add_service(struct world *w, uint32_t i)
 static void refuse(struct world *w)
 {
 	struct core_record before[SIM_SERVICES];
-	struct core_link links[] = {{0, 1, CORE_LINK_AFTER}, {1, 2, CORE_LINK_REQUIRES},
-		{2, 0, CORE_LINK_WANTS}};
+	struct core_link links[] = {
+		{0, 1, CORE_LINK_AFTER}, {1, 2, CORE_LINK_REQUIRES}, {2, 0, CORE_LINK_WANTS}};
 	struct core_graph *g = NULL;
 	struct core_change c;
 	usec_t deadlines[SIM_SERVICES];

@@ -1,119 +1,12 @@
 /*
- * Clients: what they ask for, what that means by the manual for who may run and who has to, and
- * whether each of them gets exactly one answer. A client whose engine has died asks again with
- * the same id, as supctl does.
+ * Clients: what they ask for, and whether each of them gets exactly one answer. A client whose
+ * engine has died asks again with the same id, as supctl does.
  */
 #include <inttypes.h>
 #include <signal.h>
-#include <string.h>
 
 #include "base/macro.h"
 #include "world.h"
-
-/* All that a service needs: by requires and wants, and what these need. Bits of services. */
-static unsigned needs(const struct world *w, uint32_t i)
-{
-	unsigned found = 1U << i, before = 0;
-
-	while (found != before) {
-		before = found;
-		for (unsigned k = 0; k < w->config.n_links; k++) {
-			const struct core_link *l = &w->config.links[k];
-
-			if (l->kinds & (CORE_LINK_REQUIRES | CORE_LINK_WANTS) &&
-				found >> l->from & 1)
-				found |= 1U << l->to;
-		}
-	}
-	return found;
-}
-
-/* A start also reaches what it needs; all that conflicts with any of these has to go. */
-static void note_start(struct world *w, uint32_t i, bool yields)
-{
-	unsigned needed = needs(w, i);
-
-	for (EACH_PLACE(w, k)) {
-		struct place *p = &w->places[k];
-
-		if (!(needed >> k & 1))
-			continue;
-		p->may_run = true;
-		p->pulled |= k != i;
-		if (k != i && record_of(w, k)->state != CORE_BACKOFF)
-			p->n_starts = 0; /* what it comes up with is a new story */
-	}
-	for (unsigned k = 0; yields && k < w->config.n_links; k++) {
-		const struct core_link *l = &w->config.links[k];
-
-		if (!(l->kinds & CORE_LINK_CONFLICTS))
-			continue;
-		if (needed >> l->from & 1)
-			w->places[l->to].must_run = false;
-		if (needed >> l->to & 1)
-			w->places[l->from].must_run = false;
-	}
-	if (yields)
-		w->places[i].must_run = true;
-}
-
-/* Follows what a request means, from the manual: who is wanted, whose past is forgotten. */
-static void note_request(struct world *w, uint32_t i, enum core_event_type type)
-{
-	const struct core_record *r = record_of(w, i);
-	struct place *p = &w->places[i];
-	bool is_up = r->state == CORE_STARTING || r->state == CORE_RUNNING;
-
-	switch (type) {
-	case CORE_EVENT_START:
-	case CORE_EVENT_RESTART:
-		if (w->shutting_down)
-			break;
-		note_start(w, i, true);
-		p->after_end = false;
-		if (!is_up)
-			p->n_starts = 0;
-		else if (type == CORE_EVENT_RESTART && r->ready &&
-			 policy_of(w, i)->stable_after_usec > 0 &&
-			 usec_sub(w->now, p->exec_at) >= policy_of(w, i)->stable_after_usec)
-			p->n_starts = 0;
-		break;
-	case CORE_EVENT_AUTOSTART:
-		if (!w->shutting_down)
-			note_start(w, i, false);
-		break;
-	case CORE_EVENT_KILL:
-		p->kill_allowed = true;
-		p->may_run = p->must_run = false;
-		break;
-	case CORE_EVENT_STOP:
-		p->may_run = p->must_run = false;
-		break;
-	case CORE_EVENT_RESET:
-		p->n_starts = 0;
-		if (r->state == CORE_FAILED)
-			p->may_run = p->must_run = false;
-		break;
-	default:
-		break;
-	}
-}
-
-/*
- * The engine has died before the service's own record was committed: as if nobody had asked, so
- * nobody knows what of it is true until the client has asked again.
- */
-static void unsure(struct world *w, uint32_t i, const struct place before[static SIM_SERVICES])
-{
-	if (w->committed >> i & 1)
-		return;
-	for (uint32_t k = 0; k < SIM_SERVICES; k++) {
-		w->places[k].may_run |= before[k].may_run;
-		w->places[k].must_run = false;
-	}
-	w->places[i].after_end = before[i].after_end;
-	w->places[i].pulled = true;
-}
 
 static struct request *remember(struct world *w, const struct core_event *e)
 {
@@ -132,20 +25,6 @@ static struct request *remember(struct world *w, const struct core_event *e)
 		return q;
 	}
 	return NULL;
-}
-
-void ask_event(struct world *w, const struct core_event *e)
-{
-	struct place before[SIM_SERVICES];
-
-	if (w->cut > 0)
-		memcpy(before, w->places, sizeof(before));
-	note_request(w, e->service, e->type);
-	w->asked = e->service;
-	step(w, e);
-	w->asked = SIM_SERVICES;
-	if (w->dying)
-		unsure(w, e->service, before);
 }
 
 static bool is_acting(enum core_event_type type)

@@ -69,8 +69,7 @@ static bool shrink_links(struct shrinking *s)
 		struct sim_config *c = &s->trial.config;
 
 		s->trial = s->best;
-		memmove(c->links + k, c->links + k + 1,
-			(--c->n_links - k) * sizeof(c->links[0]));
+		memmove(c->links + k, c->links + k + 1, (--c->n_links - k) * sizeof(c->links[0]));
 		if (still_fails(s))
 			any = true;
 		else

@@ -74,7 +74,8 @@ static bool choose(struct world *w, struct core_event *e, uint64_t age)
 		e->type = CORE_EVENT_UNBLOCK;
 		return !p->blocked;
 	case 6:
-		e->type = CORE_EVENT_SETTLE; /* in a shutdown it forgets what is due by a schedule */
+		e->type =
+			CORE_EVENT_SETTLE; /* in a shutdown it forgets what is due by a schedule */
 		return !w->shutting_down;
 	default:
 		return stale_word(w, e, age);
@@ -103,10 +104,9 @@ void tell_stale(struct world *w, uint32_t i)
 	w->cut = 0;
 	step(w, &e);
 	for (EACH_PLACE(w, k)) {
-		const char *field =
-			e.type == CORE_EVENT_SETTLE
-				? record_look_difference(&before[k], record_of(w, k))
-				: record_difference(&before[k], record_of(w, k));
+		const char *field = e.type == CORE_EVENT_SETTLE
+					    ? record_look_difference(&before[k], record_of(w, k))
+					    : record_difference(&before[k], record_of(w, k));
 
 		if (field)
 			tell(w, "  service %u: %s has changed", k, field);

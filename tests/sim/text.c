@@ -359,8 +359,8 @@ bool history_read(const char *path, struct history *ret_history)
 	if (!f)
 		fprintf(stderr, "%s: %s\n", path, strerror(errno));
 	for (unsigned i = 0; i < SIM_SERVICES; i++)
-		h.config.services[i] = (struct sim_service){
-			.policy = plain_policy(), .pool = CORE_NO_POOL};
+		h.config.services[i] =
+			(struct sim_service){.policy = plain_policy(), .pool = CORE_NO_POOL};
 	while (ok && fgets(text, sizeof(text), f)) {
 		n++;
 		ok = read_line(&h, text);

@@ -51,29 +51,22 @@ static void check_links(struct world *w, uint32_t i)
 	}
 }
 
-/*
- * Who has waited in this line since before this one did, and goes on waiting in it. What is only
- * restarted keeps the slot that it had; a further run by its schedule does not.
- */
+/* Who has waited in this line since before this one did, and goes on waiting in it. */
 static bool overtakes(const struct world *w, uint32_t i, uint32_t other)
 {
 	const struct core_record *r = record_of(w, other);
 	const struct place *p = &w->places[i], *q = &w->places[other];
 	uint32_t pool = w->config.services[i].pool;
 
-	if (other == i || q->in_line == 0 || q->in_line == w->n_step ||
-		r->state != CORE_WAITING || q->seen.why != r->why ||
+	if (other == i || q->in_line == 0 || q->in_line == w->n_step || r->state != CORE_WAITING ||
+		q->seen.why != r->why ||
 		q->seen.start_order != r->start_order /* it has been out of it meanwhile */)
-		return false;
-	if (r->why == CORE_WHY_POOL && is_live(&p->seen) &&
-		record_of(w, i)->why != CORE_WHY_SCHEDULE)
 		return false;
 	if (r->why == CORE_WHY_POOL)
 		return w->config.services[other].pool == pool && pool != CORE_NO_POOL &&
-		       (p->in_line == 0 || p->in_line > q->in_line) &&
-		       p->seen.why != CORE_WHY_SLOT;
-	return r->why == CORE_WHY_SLOT && (p->in_line == 0 || p->in_line > q->in_line ||
-						  p->seen.why != CORE_WHY_SLOT);
+		       (p->in_line == 0 || p->in_line > q->in_line) && p->seen.why != CORE_WHY_SLOT;
+	return r->why == CORE_WHY_SLOT &&
+	       (p->in_line == 0 || p->in_line > q->in_line || p->seen.why != CORE_WHY_SLOT);
 }
 
 static void check_places(struct world *w, uint32_t i)
@@ -110,10 +103,12 @@ static void check_begin(struct world *w, uint32_t i, const struct core_record *r
 	if (r->restarts > p->seen.restarts)
 		note_automatic_start(w, i);
 	p->steady = true;
-	p->begun_hooks = policy_of(w, i)->hooks;
+	p->begun = *policy_of(w, i);
+	p->n_bad = 0;
 	p->after_end = p->pulled = p->kill_allowed = p->by_shutdown = false;
 	p->late = w->calm;
-	p->begun_nth = 2 * w->n_step + 1; /* what is begun in the step in which another one gets ready */
+	p->begun_nth =
+		2 * w->n_step + 1; /* what is begun in the step in which another one gets ready */
 	p->ready_nth = 0;
 	if (p->stop_step == w->n_step)
 		return; /* and is stopped in the same step */
@@ -138,7 +133,7 @@ static void check_over(struct world *w, uint32_t i, const struct core_record *r)
 		HOLDS(w, INV_ENDS_COUNTED, i, r->end_status == p->counted.status);
 		HOLDS(w, INV_ENDS_COUNTED, i, r->ended_usec == p->counted.at_usec);
 	}
-	if (p->steady && !w->hurried && p->begun_hooks & 1U << SPEC_HOOK_POST_STOP)
+	if (p->steady && !w->hurried && p->begun.hooks & 1U << SPEC_HOOK_POST_STOP)
 		HOLDS(w, INV_HOOK_ORDER, i,
 			post_stop->generation == p->seen.generation && !post_stop->running);
 }
@@ -150,8 +145,7 @@ static void note_run(struct world *w, uint32_t i)
 	struct place *p = &w->places[i];
 	usec_t end = w->event == CORE_EVENT_ENDED ? p->ended.at_usec : w->now;
 
-	if (policy->stable_after_usec > 0 &&
-		usec_sub(end, p->exec_at) >= policy->stable_after_usec)
+	if (policy->stable_after_usec > 0 && usec_sub(end, p->exec_at) >= policy->stable_after_usec)
 		p->n_starts = 0;
 }
 
@@ -174,7 +168,7 @@ static void check_running(struct world *w, uint32_t i)
 static bool is_request(enum core_event_type type)
 {
 	return type == CORE_EVENT_START || type == CORE_EVENT_AUTOSTART ||
-	       type == CORE_EVENT_RESTART || type == CORE_EVENT_RESET;
+	       type == CORE_EVENT_RESTART || type == CORE_EVENT_RESET || type == CORE_EVENT_UNBLOCK;
 }
 
 /* A count that goes down was reset by a request, and one that goes up counts a start. */
@@ -193,13 +187,12 @@ static void check_counts(struct world *w, uint32_t i, const struct core_record *
 static void note_line(struct world *w, uint32_t i, const struct core_record *r)
 {
 	struct place *p = &w->places[i];
-	bool in_line = r->state == CORE_WAITING &&
-		       (r->why == CORE_WHY_POOL || r->why == CORE_WHY_SLOT);
+	bool in_line =
+		r->state == CORE_WAITING && (r->why == CORE_WHY_POOL || r->why == CORE_WHY_SLOT);
 
 	if (!in_line)
 		p->in_line = 0;
-	else if (p->in_line == 0 || p->seen.why != r->why ||
-		p->seen.start_order != r->start_order)
+	else if (p->in_line == 0 || p->seen.why != r->why || p->seen.start_order != r->start_order)
 		p->in_line = w->n_step;
 }
 
@@ -215,6 +208,10 @@ void check_transition(struct world *w, uint32_t i, const struct core_record *r)
 		note_run(w, i);
 	if (is_live(&p->seen) && (begun || !is_live(r)))
 		check_over(w, i, r);
+	check_queued(w, i, r);
+	if (r->state == CORE_STOPPING && is_live(&p->seen) && r->cause != p->seen.cause)
+		check_cause(w, i, r);
+	check_end(w, i, r);
 	if (begun)
 		check_begin(w, i, r);
 	if (r->state == CORE_RUNNING && (p->seen.state != CORE_RUNNING || begun))

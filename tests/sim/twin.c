@@ -2,8 +2,8 @@
  * A history beside itself: once more with another origin of the clock, or with the loner alone.
  * After every operation the records are the same, but for what the difference is about.
  */
-#include "base/macro.h"
 #include "twin.h"
+#include "base/macro.h"
 
 #define SHIFT (UINT64_C(0x123456789) * USEC_PER_MSEC)
 

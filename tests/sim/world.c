@@ -77,6 +77,7 @@ void step(struct world *w, const struct core_event *e)
 		return;
 	w->n_step++;
 	w->event = e->type;
+	w->news = e;
 	tell_event(w, e);
 	w->random = random_for(w, e->service);
 	understood = core_step(w->core, e, w->now, w->random);
@@ -87,6 +88,7 @@ void step(struct world *w, const struct core_event *e)
 		note_shutdown(w, e->service);
 	}
 	take_changes(w);
+	w->news = NULL;
 	if (!w->dying) /* else it says what was committed */
 		w->event = CORE_EVENT_MAX;
 	w->random = random;

@@ -61,7 +61,11 @@ struct place {
 	bool must_run; /* the last word was that it is to be up */
 	bool kill_allowed;
 	bool steady; /* its policy is the one that this generation began with */
-	unsigned begun_hooks; /* those that it had then */
+	struct spec_policy begun; /* which is this */
+	uint64_t main_generation; /* the generation whose main process, another one, was found */
+	unsigned n_bad; /* checks of its health that failed in a row */
+	bool knows_starts; /* starts_msec are all that count */
+	bool never_due; /* its schedule never comes round again */
 	bool after_end; /* the next start is an automatic one */
 	bool pulled; /* or maybe not: somebody who needs it was started since */
 	bool stop_begun; /* in this generation: by a hook or a signal */
@@ -105,6 +109,7 @@ struct world {
 	bool settled; /* false from a new graph until CORE_EVENT_SETTLE */
 	bool adopted; /* a service goes by another policy since its last generation is over */
 	enum core_event_type event; /* of this step */
+	const struct core_event *news; /* the same, where it is one of the world's */
 	unsigned coming, resting; /* who did, after the last step; bits of services */
 	uint32_t asked; /* the service that a request is for, in this step */
 	usec_t patience; /* in a shutdown: when nobody is waited for any more */
@@ -179,8 +184,10 @@ static inline uint32_t next_place(const struct world *w, uint32_t i)
 }
 
 /* for (EACH_PLACE(w, i)): the places in use. */
-#define EACH_PLACE(w, i) \
-	uint32_t i = next_place((w), 0); i < SIM_SERVICES; i = next_place((w), i + 1)
+#define EACH_PLACE(w, i)                 \
+	uint32_t i = next_place((w), 0); \
+	i < SIM_SERVICES;                \
+	i = next_place((w), i + 1)
 
 /* --- world.c --- */
 
@@ -207,17 +214,24 @@ const char *hook_name(enum spec_hook hook);
 void redo(struct world *w, uint32_t i);
 void kill_stray_hooks(struct world *w, uint32_t i);
 
+/* --- news.c --- */
+
+void end_main(struct world *w, uint32_t i, enum core_end end, int status);
+void tell_started(struct world *w, uint32_t i);
+void tell_adopted(struct world *w, uint32_t i);
+void tell_ended(struct world *w, uint32_t i);
+void tell_gone(struct world *w, uint32_t i);
+void tell_hook(struct world *w, uint32_t i, enum spec_hook hook);
+void tell_due(struct world *w, uint32_t i);
+/* What it says of itself, or what is said by those who ask it. */
+void say(struct world *w, uint32_t i, enum core_event_type type, bool ok);
+
 /* --- live.c --- */
 
 /* The launcher, a process or a hook of this service does something; false: nothing to do. */
 bool live(struct world *w, uint32_t i);
 /* All that is under way for it comes to its end, and nothing goes wrong. */
 bool live_calmly(struct world *w, uint32_t i);
-void end_main(struct world *w, uint32_t i, enum core_end end, int status);
-void tell_started(struct world *w, uint32_t i);
-void tell_adopted(struct world *w, uint32_t i);
-void tell_ended(struct world *w, uint32_t i);
-void tell_hook(struct world *w, uint32_t i, enum spec_hook hook);
 
 /* --- stale.c --- */
 
@@ -227,13 +241,16 @@ void tell_stale(struct world *w, uint32_t i);
 /* --- request.c --- */
 
 void ask(struct world *w, uint32_t i, enum core_event_type type);
-/* A request of nobody's who waits for an answer. */
-void ask_event(struct world *w, const struct core_event *e);
 /* The core shuts down; by itself, where an essential service (or SIM_SERVICES) has just ended. */
 void note_shutdown(struct world *w, uint32_t ended);
 void ask_again(struct world *w);
 void judge_requests(struct world *w, uint32_t i);
 void shut_down(struct world *w, bool hurry);
+
+/* --- wish.c --- */
+
+/* Tells the core of a request, and sees to what has come of it. */
+void ask_event(struct world *w, const struct core_event *e);
 
 /* --- engine.c --- */
 

@@ -144,6 +144,33 @@ class Methods(Ready):
                           ready("command", 'command = {"/usr/bin/test", "-e", "@DIR@/go"}',
                                 "interval = 10ms")))
 
+    def test_a_command_that_waits_by_itself_is_heard_by_the_next_engine(self):
+        wait = "echo x >>@DIR@/asked; until [ -e @DIR@/go ]; do sleep 0.01; done"
+        s = self.supervisor(service("a", SLEEP, ready(
+            "command", f'command = {{"/bin/sh", "-c", {harness.quote(wait)}}}', "interval = 1h")))
+        wait_until(lambda: os.path.exists(f"{s.dir}/asked"), "it is asked")
+        pid = s.wait_state("a", "starting")["pid"]
+        s.kill_engine()
+        s.flag("go")
+        self.wait_ready(s, "a", pid)
+        self.assertEqual("x\n", s.read(f"{s.dir}/asked"))
+
+    def test_a_command_that_waits_is_ended_with_its_service_and_not_taken_for_the_next(self):
+        wait = "echo $$ >>@DIR@/asked; trap 'exit 0' TERM; until [ -e @DIR@/go ]; do sleep 0.01; done"
+        s = self.supervisor(service("a", SLEEP, ready(
+            "command", f'command = {{"/bin/sh", "-c", {harness.quote(wait)}}}', "interval = 10ms")))
+
+        def asked():
+            return s.read(f"{s.dir}/asked").split() if os.path.exists(f"{s.dir}/asked") else []
+        for n in (1, 2, 3):
+            wait_until(lambda n=n: len(asked()) == n, f"it is asked for the {n}. time")
+            self.assertEqual([], [p for p in asked()[:-1] if is_alive(int(p))])
+            self.assert_starting(s, "a")
+            if n < 3:
+                s.ok("restart", "a", "--no-wait")
+        s.flag("go")
+        s.wait_state("a", "running")
+
     def test_a_line(self):
         self.both(service("a", python(
             "print('listening soon', flush=True); flag('up'); gate('go')\n"
@@ -321,7 +348,7 @@ class Notify(Ready):
         s = self.supervisor(
             service("none", python(show))
             + service("notify", python("tell('READY=1');" + show), ready("notify"),
-                      'reload { command = {"/bin/sh", "-c", "env; exit 1"} }')
+                      'health { command = {"/bin/sh", "-c", "env | grep -c ^NOTIFY || true"} interval = 20ms }')
             + service("watchdog", python(show), "watchdog = 90s"),
             env={"NOTIFY_SOCKET": "/nonexistent", "WATCHDOG_USEC": "5", "WATCHDOG_PID": "7"})
         ours = f"NOTIFY_SOCKET={s.runtime_dir}/notify"
@@ -329,6 +356,9 @@ class Notify(Ready):
         self.assertEqual(f"['{ours}']\n", s.wait_log("notify", "\n"))
         self.assertEqual(f"['{ours}', 'WATCHDOG_USEC=90000000']\n", s.wait_log("watchdog", "\n"))
         self.assertIn(ours, s.show("notify")["environment"])
+        # Nor are commands that are run for it.
+        s.wait_service("notify", lambda r: r["health"] == "healthy", "it was asked")
+        self.assertEqual("0\n", s.show("notify")["probe"]["output"])
 
     def test_a_child_may_speak_for_its_service_and_no_other_service_may(self):
         s = self.supervisor(

@@ -27,7 +27,8 @@ DENIED = 5
 @unittest.skipUnless(ROOT, "needs root to become somebody else")
 class Roles(harness.SystemTest):
     def begin(self, roles=ROLES, extra="", **kw):
-        self.s = self.supervisor(roles + service("web", SLEEP, 'environment = {"SECRET=yes"}',
+        self.s = self.supervisor(roles + service("many", SLEEP, "instances = 1")
+                                 + service("web", SLEEP, 'environment = {"SECRET=yes"}',
                                                  'reload { signal = "CONT" }')
                                  + extra, **kw)
         self.web = self.s.wait_state("web", "running")
@@ -74,6 +75,8 @@ class Roles(harness.SystemTest):
                 self.done(who, "reload", "web", line="Reload web")
                 self.done(who, "reopen", line="Reopen")
                 self.done(who, "apply", line="Apply")
+                self.done(who, "restart", "--rolling", "web", line="Restart web")
+                self.done(who, "scale", "many", "1", line="Scale")
                 self.refused(who, "shutdown", method="Shutdown")
         self.assertEqual("running", self.s.services()["web"]["state"])
 
@@ -84,7 +87,8 @@ class Roles(harness.SystemTest):
                 self.look(who)
                 for verb, *args in (("stop", "web"), ("start", "web"), ("restart", "web"),
                                     ("reset", "web"), ("signal", "KILL", "web"),
-                                    ("reload", "web"), ("reopen",), ("apply",)):
+                                    ("reload", "web"), ("reopen",), ("apply",),
+                                    ("scale", "many", "2")):
                     self.refused(who, verb, *args, method=verb.capitalize())
                 self.refused(who, "shutdown", method="Shutdown")
         now = self.s.services()["web"]

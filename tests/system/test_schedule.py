@@ -28,8 +28,11 @@ def clocks_of(pid):
     """The timers on the real clock that a process has: whether each is armed to be cancelled."""
     found = []
     for path in glob.glob(f"/proc/{pid}/fdinfo/*"):
-        with open(path, encoding="utf-8") as f:
-            fields = dict(re.findall(r"^([\w ]+):\s*(.*)$", f.read(), re.M))
+        try:
+            with open(path, encoding="utf-8") as f:
+                fields = dict(re.findall(r"^([\w ]+):\s*(.*)$", f.read(), re.M))
+        except FileNotFoundError:  # it has been closed meanwhile
+            continue
         if fields.get("clockid") == str(CLOCK_REALTIME):
             armed = "(0, 0)" not in fields["it_value"]
             found.append(armed and int(fields["settime flags"], 8) == ABSTIME_AND_CANCEL)

@@ -163,7 +163,7 @@ class Show(harness.SystemTest):
         os.kill(told["pid"], 9)
         s.wait_service("a", lambda r: r["restarts"] == 1 and r["state"] == "running", "it is back")
         self.assertRegex(s.ok("show", "a"),
-                         r"restarts +1\nlast ends +\S+Z  killed by signal KILL after ")
+                         r"restarts +1\nready by +exec\nlast ends +\S+Z  killed by signal KILL after ")
 
     def test_the_last_ends_are_remembered_also_over_an_engines_death(self):
         s = self.supervisor(service("a", sh("exit $(cat @DIR@/code)"), "autostart = false",

@@ -290,9 +290,9 @@ static void its_end_is_acknowledged_when_it_was_acted_upon(void **state _unused_
 	assert_int_equal(f->result.serial, generation);
 	assert_false(command_is_running(&f->services[0], COMMAND_RELOAD));
 	assert_false(command_has_pid(&f->services[0], 100));
+	expect(LINK_RELEASE, 0, COMMAND_RELOAD);
 	expect(LINK_ACK, 0, COMMAND_RELOAD);
 	assert_int_equal(f->m.serial, 1);
-	expect(LINK_RELEASE, 0, COMMAND_RELOAD);
 	expect_silence();
 }
 
@@ -325,8 +325,8 @@ static void probes_wait_for_their_turn_and_nothing_else_does(void **state _unuse
 		enum command_kind kind = i % 2 ? COMMAND_READY : COMMAND_HEALTH;
 
 		say_exited(i, kind, generations[i], 0);
-		expect(LINK_ACK, i, kind);
 		expect(LINK_RELEASE, i, kind);
+		expect(LINK_ACK, i, kind);
 		expect(LINK_SPAWN, COMMAND_MAX_PROBES + i, COMMAND_HEALTH);
 	}
 	expect_silence();
@@ -348,8 +348,8 @@ static void a_probe_that_waits_can_be_cancelled(void **state _unused_)
 	expect_silence();
 	/* the place is the next one's */
 	say_exited(0, COMMAND_HEALTH, command_serial(&f->services[0], COMMAND_HEALTH), 0);
-	expect(LINK_ACK, 0, COMMAND_HEALTH);
 	expect(LINK_RELEASE, 0, COMMAND_HEALTH);
+	expect(LINK_ACK, 0, COMMAND_HEALTH);
 	expect(LINK_SPAWN, 71, COMMAND_HEALTH);
 }
 
@@ -441,8 +441,8 @@ static void what_another_engine_has_begun_is_taken_over(void **state _unused_)
 	assert_int_equal(f->n_done, 1);
 	assert_int_equal(f->done_kind, COMMAND_HOOK_POST_START);
 	assert_string_equal(f->result.text, "exited with code 1: late");
-	expect(LINK_ACK, 5, COMMAND_HOOK_POST_START);
 	expect(LINK_RELEASE, 5, COMMAND_HOOK_POST_START);
+	expect(LINK_ACK, 5, COMMAND_HOOK_POST_START);
 }
 
 static void an_end_that_another_engine_has_not_acknowledged_is_acted_upon_once(
@@ -454,12 +454,12 @@ static void an_end_that_another_engine_has_not_acknowledged_is_acted_upon_once(
 	say_exited(5, COMMAND_HOOK_PRE_START, 3, 0);
 	assert_int_equal(f->n_done, 1);
 	assert_int_equal(f->result.serial, 3);
-	expect(LINK_ACK, 5, COMMAND_HOOK_PRE_START);
 	expect(LINK_RELEASE, 5, COMMAND_HOOK_PRE_START);
+	expect(LINK_ACK, 5, COMMAND_HOOK_PRE_START);
 	say_exited_again(5, COMMAND_HOOK_PRE_START, 3, f->serial, 0);
 	assert_int_equal(f->n_done, 1);
-	expect(LINK_ACK, 5, COMMAND_HOOK_PRE_START);
 	expect(LINK_RELEASE, 5, COMMAND_HOOK_PRE_START);
+	expect(LINK_ACK, 5, COMMAND_HOOK_PRE_START);
 	expect_silence();
 }
 
@@ -541,8 +541,8 @@ static void an_end_is_held_until_what_is_left_has_gone(void **state _unused_)
 	pass(USEC_PER_SEC);
 	assert_int_equal(f->n_done, 1);
 	assert_int_equal(f->result.code, 1);
-	expect(LINK_ACK, 0, COMMAND_HOOK_PRE_START);
 	expect(LINK_RELEASE, 0, COMMAND_HOOK_PRE_START);
+	expect(LINK_ACK, 0, COMMAND_HOOK_PRE_START);
 	expect_silence();
 }
 
@@ -552,13 +552,71 @@ static void another_one_may_begin_when_the_end_is_told(void **state _unused_)
 
 	say_exited(0, COMMAND_HEALTH, generation, 0);
 	assert_int_equal(begin(0, COMMAND_HEALTH, USEC_INFINITY), 0);
-	expect(LINK_ACK, 0, COMMAND_HEALTH);
 	expect(LINK_RELEASE, 0, COMMAND_HEALTH);
+	expect(LINK_ACK, 0, COMMAND_HEALTH);
 	expect(LINK_SPAWN, 0, COMMAND_HEALTH);
 	assert_true(f->m.generation > generation);
 	/* news of the last one is none of this one's */
 	close(say_started(0, COMMAND_HEALTH, generation, 100));
 	assert_false(command_has_pid(&f->services[0], 100));
+}
+
+/* The core's part, whose changes nobody carries out here. */
+static void happen(enum core_event_type type, enum core_end end)
+{
+	struct core *core = f->engine.core;
+	struct core_event e = {.type = type,
+		.service = 0,
+		.generation = core_record(core, 0)->generation,
+		.pid = 100,
+		.end = end,
+		.status = 1,
+		.at_usec = f->engine.loop.now_usec};
+	struct core_change change;
+
+	f->engine.loop.now_usec += 1000;
+	assert_true(core_step(core, &e, f->engine.loop.now_usec, 0));
+	while (core_next_change(core, &change))
+		;
+}
+
+static void a_failure_is_told_once_however_often_it_is_found(void **state _unused_)
+{
+	struct service *s = &f->services[0];
+	uint64_t generation;
+
+	f->definition.policy.restart = SPEC_RESTART_NEVER;
+	f->definition.policy.ready_timeout_usec = USEC_INFINITY;
+	f->definition.hooks[SPEC_HOOK_ON_FAILED] = (char **)words;
+	assert_int_equal(hooks_init(&f->engine), 0);
+	happen(CORE_EVENT_START, CORE_END_NONE);
+	happen(CORE_EVENT_STARTED, CORE_END_NONE);
+	happen(CORE_EVENT_ENDED, CORE_END_EXITED);
+	assert_int_equal(core_record(f->engine.core, 0)->state, CORE_FAILED);
+	hooks_changed(s, CORE_RUNNING);
+	expect(LINK_SPAWN, 0, COMMAND_HOOK_ON_FAILED);
+	generation = f->m.generation;
+	hooks_changed(s, CORE_RUNNING);
+	expect_silence();
+	/* the next engine asks again, and the launcher takes it for what it has */
+	command_free_all(s);
+	hooks_changed(s, CORE_RUNNING);
+	expect(LINK_SPAWN, 0, COMMAND_HOOK_ON_FAILED);
+	assert_int_equal(f->m.generation, generation);
+	say_exited(0, COMMAND_HOOK_ON_FAILED, generation, 0);
+	expect(LINK_RELEASE, 0, COMMAND_HOOK_ON_FAILED);
+	expect(LINK_ACK, 0, COMMAND_HOOK_ON_FAILED);
+	hooks_changed(s, CORE_RUNNING);
+	expect_silence();
+	/* another failure is another run */
+	happen(CORE_EVENT_START, CORE_END_NONE);
+	happen(CORE_EVENT_STARTED, CORE_END_NONE);
+	happen(CORE_EVENT_ENDED, CORE_END_EXITED);
+	hooks_changed(s, CORE_RUNNING);
+	expect(LINK_SPAWN, 0, COMMAND_HOOK_ON_FAILED);
+	assert_true(f->m.generation > generation);
+	free(s->hook_outcomes);
+	s->hook_outcomes = NULL;
 }
 
 int main(void)
@@ -581,6 +639,7 @@ int main(void)
 		TEST(two_runs_of_another_engine_are_told_apart),
 		TEST(an_end_is_held_until_what_is_left_has_gone),
 		TEST(another_one_may_begin_when_the_end_is_told),
+		TEST(a_failure_is_told_once_however_often_it_is_found),
 	};
 	int fds[2];
 

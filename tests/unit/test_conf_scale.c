@@ -119,7 +119,8 @@ static void defaults_may_give_the_number(void **state)
 {
 	struct fixture *f = *state;
 
-	good(f, "defaults { instances = 2 }\nservice a { command = x }\nservice b { command = x }\n");
+	good(f, "defaults { instances = 2 }\nservice a { command = x }\nservice b { command = x "
+		"}\n");
 	scale(f, "b", 4);
 	take(f, parse_again(f));
 	assert_scaled(f, "a", 2, 2);
@@ -134,7 +135,8 @@ static void it_is_kept_with_the_texts(void **state)
 	struct spec *spec;
 	struct conf_errors errors;
 
-	good(f, "service a { command = x instances = 3 }\nservice b { command = x instances = 1 }\n");
+	good(f, "service a { command = x instances = 3 }\nservice b { command = x instances = 1 "
+		"}\n");
 	scale(f, "a", 5);
 	scale(f, "b", 0);
 	assert_int_equal(conf_sources_write(f->sources, &bytes), 0);

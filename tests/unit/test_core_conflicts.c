@@ -231,6 +231,7 @@ static void an_autostart_is_declined_and_says_for_whose_sake(void **state _unuse
 		has_reason(&g, BLUE, "conflicts with 's0'");
 		assert_false(rig_record(&g, BLUE)->desired_up);
 		assert_int_equal(rig_record(&g, BLUE)->generation, 0);
+		assert_true(core_remembers(g.core, BLUE, 7)); /* it was answered nevertheless */
 	}
 }
 
@@ -263,6 +264,25 @@ static void what_an_autostart_needs_takes_nothing_away_either(void **state _unus
 	has_reason(&g, RED, "conflicts with 's1'");
 	has_reason(&g, TOP, "requires 's0', which is stopped");
 	start_is(&g, TOP, CORE_NOT_DONE);
+}
+
+/* What was to come with it is not waited for once it is clear that it does not. */
+static void what_is_declined_is_not_waited_for_by_those_that_come_after_it(void **state _unused_)
+{
+	for (int turn = 0; turn < 2; turn++) {
+		_cleanup_rig_ struct rig g;
+
+		rig_init(&g, 4, 0);
+		rig_link(&g, RED, CORE_LINK_CONFLICTS, BLUE);
+		rig_link(&g, TOP, CORE_LINK_WANTS, turn ? RED : TAKER);
+		rig_link(&g, TOP, CORE_LINK_WANTS, turn ? TAKER : RED);
+		rig_link(&g, TAKER, CORE_LINK_AFTER, RED);
+		rig_run(&g, BLUE);
+		rig_ask(&g, TOP, CORE_EVENT_AUTOSTART);
+		has_state(&g, RED, CORE_STOPPED);
+		assert_true(spawned(&g, TAKER));
+		has_reason(&g, TOP, "waiting for 's3'");
+	}
 }
 
 /* An operator has just asked for the other one, and this one goes for its sake. */
@@ -348,6 +368,7 @@ int main(void)
 		cmocka_unit_test(an_autostart_is_declined_and_says_for_whose_sake),
 		cmocka_unit_test(of_two_with_autostart_the_first_one_is_up),
 		cmocka_unit_test(what_an_autostart_needs_takes_nothing_away_either),
+		cmocka_unit_test(what_is_declined_is_not_waited_for_by_those_that_come_after_it),
 		cmocka_unit_test(an_autostart_is_declined_also_by_one_that_is_on_its_way_out),
 		cmocka_unit_test(what_was_up_before_the_conflict_is_not_joined_again),
 		cmocka_unit_test(what_waits_for_its_time_is_in_nobodys_way),

@@ -1,25 +1,9 @@
 /*
- * Whole courses of events: stops with their signals, ends that leave something behind,
- * requests that meet a service on its way, shutdown.
+ * Whole courses of events: stops with their signals, ends that leave something behind, shutdown.
  */
 #include "test_core_util.h"
 
 #define SEC USEC_PER_SEC
-
-static void is_pending(const struct rig *g, enum core_event_type request, uint64_t before)
-{
-	assert_int_equal(core_judge(g->core, 0, request, before), CORE_PENDING);
-}
-
-static void is_done(const struct rig *g, enum core_event_type request, uint64_t before)
-{
-	assert_int_equal(core_judge(g->core, 0, request, before), CORE_DONE);
-}
-
-static void is_not_done(const struct rig *g, enum core_event_type request, uint64_t before)
-{
-	assert_int_equal(core_judge(g->core, 0, request, before), CORE_NOT_DONE);
-}
 
 /* --- stopping --- */
 
@@ -47,12 +31,12 @@ static void a_stop_signals_then_kills_and_kills_again(void **state _unused_)
 		assert_int_equal(rig_record(&g, 0)->signal_op, i);
 		assert_int_equal(core_deadline(g.core, 0), g.now + RIG_AGAIN);
 		has_reason(&g, 0, "by request; KILL sent");
-		is_pending(&g, CORE_EVENT_STOP, 1);
+		judged(&g, 0, CORE_EVENT_STOP, 1, CORE_PENDING);
 	}
 	rig_end(&g, 0, CORE_END_SIGNALLED, SIGKILL, false);
 	has_state(&g, 0, CORE_STOPPED);
 	has_reason(&g, 0, "by request");
-	is_done(&g, CORE_EVENT_STOP, 1);
+	judged(&g, 0, CORE_EVENT_STOP, 1, CORE_DONE);
 	assert_int_equal(core_deadline(g.core, 0), USEC_INFINITY);
 }
 
@@ -76,10 +60,10 @@ static void a_stop_is_over_only_when_the_tree_is_gone(void **state _unused_)
 	signalled(&g, 0, SIGKILL, SPEC_KILL_TREE);
 	assert_true(rig_change(&g, 0).todo & CORE_DO_WATCH_TREE);
 	has_reason(&g, 0, "by request; KILL sent to the rest of its processes");
-	is_pending(&g, CORE_EVENT_STOP, 1);
+	judged(&g, 0, CORE_EVENT_STOP, 1, CORE_PENDING);
 	rig_gone(&g, 0);
 	has_state(&g, 0, CORE_STOPPED);
-	is_done(&g, CORE_EVENT_STOP, 1);
+	judged(&g, 0, CORE_EVENT_STOP, 1, CORE_DONE);
 }
 
 static void a_kill_does_not_wait_for_the_timeout(void **state _unused_)
@@ -91,9 +75,9 @@ static void a_kill_does_not_wait_for_the_timeout(void **state _unused_)
 	rig_ask(&g, 0, CORE_EVENT_KILL);
 	signalled(&g, 0, SIGKILL, SPEC_KILL_TREE);
 	assert_true(rig_record(&g, 0)->killed);
-	is_pending(&g, CORE_EVENT_KILL, 1);
+	judged(&g, 0, CORE_EVENT_KILL, 1, CORE_PENDING);
 	rig_end(&g, 0, CORE_END_SIGNALLED, SIGKILL, false);
-	is_done(&g, CORE_EVENT_KILL, 1);
+	judged(&g, 0, CORE_EVENT_KILL, 1, CORE_DONE);
 
 	rig_run(&g, 0);
 	assert_false(rig_record(&g, 0)->killed); /* that was another generation */
@@ -145,224 +129,21 @@ static void a_stop_ends_what_a_crash_has_left_and_nothing_follows(void **state _
 	has_reason(&g, 0, "by request");
 }
 
-/* --- requests that meet a service on its way --- */
-
-static void a_start_during_the_stop_starts_it_afterwards(void **state _unused_)
-{
-	_cleanup_rig_ struct rig g;
-
-	rig_init(&g, 1, 0);
-	rig_run(&g, 0);
-	rig_ask(&g, 0, CORE_EVENT_STOP);
-	is_pending(&g, CORE_EVENT_STOP, 1);
-	rig_ask(&g, 0, CORE_EVENT_START);
-	is_not_done(&g, CORE_EVENT_STOP, 1);
-	is_pending(&g, CORE_EVENT_START, 1);
-	has_reason(&g, 0, "restart by request; TERM sent, KILL after 10s");
-	assert_int_equal(rig_record(&g, 0)->generation, 1);
-	rig_exit(&g, 0, 1);
-	has_state(&g, 0, CORE_STARTING);
-	is_pending(&g, CORE_EVENT_START, 1);
-	rig_started(&g, 0);
-	is_done(&g, CORE_EVENT_START, 1);
-	assert_int_equal(rig_record(&g, 0)->generation, 2);
-	assert_int_equal(rig_record(&g, 0)->restarts, 0);
-	has_reason(&g, 0, "");
-}
-
-static void an_autostart_during_a_stop_is_not_lost(void **state _unused_)
-{
-	_cleanup_rig_ struct rig g, crashed;
-
-	rig_init(&g, 1, 0);
-	rig_run(&g, 0);
-	rig_ask(&g, 0, CORE_EVENT_STOP);
-	rig_ask(&g, 0, CORE_EVENT_AUTOSTART);
-	rig_exit(&g, 0, 0);
-	has_state(&g, 0, CORE_STARTING);
-
-	rig_init(&crashed, 1, 0);
-	rig_run(&crashed, 0);
-	rig_end(&crashed, 0, CORE_END_EXITED, 1, true);
-	rig_ask(&crashed, 0, CORE_EVENT_AUTOSTART); /* what was to follow has its reasons */
-	rig_gone(&crashed, 0);
-	has_state(&crashed, 0, CORE_BACKOFF);
-}
-
-static void a_stop_during_the_start_stops_it(void **state _unused_)
+/* For core_reason()'s caller, which has the words for it. */
+static void where_a_spawn_failed_is_remembered(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
 
 	rig_init(&g, 1, 0);
 	rig_ask(&g, 0, CORE_EVENT_START);
-	rig_ask(&g, 0, CORE_EVENT_STOP);
-	is_not_done(&g, CORE_EVENT_START, 0);
-	signalled(&g, 0, SIGTERM, SPEC_KILL_GROUP);
-	rig_started(&g, 0); /* on its way when the stop came */
-	has_state(&g, 0, CORE_STOPPING);
-	assert_int_equal(rig_record(&g, 0)->pid, 100);
-	rig_end(&g, 0, CORE_END_SIGNALLED, SIGTERM, false);
-	has_state(&g, 0, CORE_STOPPED);
-
-	rig_ask(&g, 0, CORE_EVENT_START);
-	rig_ask(&g, 0, CORE_EVENT_STOP);
-	rig_end(&g, 0, CORE_END_SPAWN_FAILED, ENOENT, false);
-	has_state(&g, 0, CORE_STOPPED);
-}
-
-static void a_stop_during_backoff_or_in_line_is_done_at_once(void **state _unused_)
-{
-	_cleanup_rig_ struct rig g;
-
-	rig_init(&g, 2, 1);
-	rig_run(&g, 0);
-	rig_exit(&g, 0, 1);
-	has_state(&g, 0, CORE_BACKOFF);
-	rig_ask(&g, 0, CORE_EVENT_STOP);
-	has_state(&g, 0, CORE_STOPPED);
-	is_done(&g, CORE_EVENT_STOP, 1);
-	assert_int_equal(core_deadline(g.core, 0), USEC_INFINITY);
-
-	rig_ask(&g, 1, CORE_EVENT_START);
-	rig_ask(&g, 0, CORE_EVENT_START);
-	has_state(&g, 0, CORE_WAITING);
-	has_reason(&g, 0, "waiting: as many services as max-starting allows are starting");
-	rig_ask(&g, 0, CORE_EVENT_STOP);
-	has_state(&g, 0, CORE_STOPPED);
-	rig_started(&g, 1);
-	has_state(&g, 0, CORE_STOPPED);
-	assert_int_equal(rig_record(&g, 0)->generation, 1);
-}
-
-static void a_restart_starts_the_next_generation_once(void **state _unused_)
-{
-	_cleanup_rig_ struct rig g;
-
-	rig_init(&g, 1, 0);
-	rig_run(&g, 0);
-	rig_ask(&g, 0, CORE_EVENT_RESTART);
-	is_pending(&g, CORE_EVENT_RESTART, 1);
-	has_reason(&g, 0, "restart by request; TERM sent, KILL after 10s");
-	rig_ask(&g, 0, CORE_EVENT_RESTART);
-	is_pending(&g, CORE_EVENT_RESTART, 1);
-	assert_int_equal(rig_record(&g, 0)->signal_op, 1);
-	rig_exit(&g, 0, 0);
-	is_pending(&g, CORE_EVENT_RESTART, 1);
-	rig_started(&g, 0);
-	is_done(&g, CORE_EVENT_RESTART, 1);
-	assert_int_equal(rig_record(&g, 0)->generation, 2);
-
-	rig_ask(&g, 0, CORE_EVENT_STOP);
-	rig_ask(&g, 0, CORE_EVENT_RESTART);
-	is_pending(&g, CORE_EVENT_RESTART, 2);
-	rig_exit(&g, 0, 0);
-	rig_started(&g, 0);
-	is_done(&g, CORE_EVENT_RESTART, 2);
-}
-
-static void a_restart_during_the_start_starts_it_anew(void **state _unused_)
-{
-	_cleanup_rig_ struct rig g;
-
-	rig_init(&g, 1, 0);
-	rig_ask(&g, 0, CORE_EVENT_START);
-	rig_ask(&g, 0, CORE_EVENT_RESTART);
-	is_pending(&g, CORE_EVENT_START, 0);
-	rig_end(&g, 0, CORE_END_SPAWN_FAILED, ENOENT, false);
-	has_state(&g, 0, CORE_STARTING);
-	rig_started(&g, 0);
-	is_done(&g, CORE_EVENT_START, 0);
-	is_done(&g, CORE_EVENT_RESTART, 1);
-}
-
-static void a_restart_that_fails_is_not_done(void **state _unused_)
-{
-	_cleanup_rig_ struct rig g;
-
-	rig_init(&g, 1, 0);
-	rig_run(&g, 0);
-	rig_ask(&g, 0, CORE_EVENT_RESTART);
-	rig_exit(&g, 0, 0);
-	rig_end(&g, 0, CORE_END_SPAWN_FAILED, ENOENT, false);
-	has_state(&g, 0, CORE_BACKOFF);
-	is_not_done(&g, CORE_EVENT_RESTART, 1);
+	rig_step(&g, &(struct core_event){.type = CORE_EVENT_ENDED,
+			     .generation = 1,
+			     .end = CORE_END_SPAWN_FAILED,
+			     .status = ENOENT,
+			     .stage = 4,
+			     .at_usec = g.now});
+	assert_int_equal(rig_record(&g, 0)->stage, 4);
 	has_reason(&g, 0, "cannot execute: No such file or directory");
-}
-
-static void a_reset_makes_a_failed_service_stopped(void **state _unused_)
-{
-	_cleanup_rig_ struct rig g;
-
-	rig_init(&g, 1, 0);
-	has_reason(&g, 0, "not started yet");
-	g.policies[0].restart = SPEC_RESTART_NEVER;
-	rig_run(&g, 0);
-	rig_end(&g, 0, CORE_END_DUMPED, SIGABRT, false);
-	has_state(&g, 0, CORE_FAILED);
-	has_reason(&g, 0, "killed by signal ABRT (core dumped)");
-	rig_ask(&g, 0, CORE_EVENT_RESET);
-	has_state(&g, 0, CORE_STOPPED);
-	assert_false(rig_record(&g, 0)->desired_up);
-	is_done(&g, CORE_EVENT_RESET, 1);
-}
-
-/* Every request at every state that it may be judged in. */
-static void requests_are_judged_by_state_and_wish(void **state _unused_)
-{
-	enum { P = CORE_PENDING, D = CORE_DONE, N = CORE_NOT_DONE };
-	static const struct {
-		enum core_state state;
-		bool up;
-		int start, restart_old, restart_new, stop;
-	} cases[] = {
-		{CORE_STOPPED, false, N, N, N, D},
-		{CORE_WAITING, true, P, P, P, N},
-		{CORE_STARTING, true, P, N, P, N},
-		{CORE_RUNNING, true, D, N, D, N},
-		{CORE_STOPPING, true, P, P, P, N},
-		{CORE_STOPPING, false, N, N, N, P},
-		{CORE_BACKOFF, true, N, N, N, N},
-		{CORE_EXITED, true, D, N, D, N},
-		{CORE_FAILED, true, N, N, N, N},
-	};
-	struct spec_policy p = rig_policy();
-
-	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-		struct core_record r = {.state = (uint8_t)cases[i].state,
-			.desired_up = cases[i].up,
-			.generation = 4,
-			.then = CORE_THEN_START,
-			.deadline_usec = USEC_INFINITY};
-		_cleanup_rig_ struct rig g = {.core = core_new(1, 0), .n = 1};
-
-		assert_non_null(g.core);
-		core_add(g.core, 0, &p, &r, RIG_START);
-		assert_int_equal(core_judge(g.core, 0, CORE_EVENT_START, 4), cases[i].start);
-		assert_int_equal(
-			core_judge(g.core, 0, CORE_EVENT_RESTART, 4), cases[i].restart_old);
-		assert_int_equal(
-			core_judge(g.core, 0, CORE_EVENT_RESTART, 3), cases[i].restart_new);
-		assert_int_equal(core_judge(g.core, 0, CORE_EVENT_STOP, 4), cases[i].stop);
-		assert_int_equal(core_judge(g.core, 0, CORE_EVENT_KILL, 4), cases[i].stop);
-		assert_int_equal(core_judge(g.core, 0, CORE_EVENT_RESET, 4), CORE_DONE);
-	}
-}
-
-static void the_last_request_is_remembered_by_its_id(void **state _unused_)
-{
-	_cleanup_rig_ struct rig g;
-	struct core_event e = {.type = CORE_EVENT_START, .op = 41};
-
-	rig_init(&g, 1, 0);
-	rig_step(&g, &e);
-	assert_int_equal(rig_record(&g, 0)->ops[0], 41);
-	rig_started(&g, 0);
-	e = (struct core_event){.type = CORE_EVENT_STOP, .op = 0};
-	rig_step(&g, &e);
-	assert_int_equal(rig_record(&g, 0)->ops[0], 41);
-	e = (struct core_event){.type = CORE_EVENT_RESTART, .op = 42};
-	rig_step(&g, &e);
-	assert_int_equal(rig_record(&g, 0)->ops[0], 42);
 }
 
 /* --- shutdown --- */
@@ -520,6 +301,40 @@ static void nothing_starts_during_a_shutdown(void **state _unused_)
 	has_state(&g, 0, CORE_STOPPED);
 }
 
+/* An engine that recovers in one hears of services before it can go on with it. */
+static void before_a_shutdown_goes_on_nothing_starts_and_nothing_stops(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 5, 1);
+	rig_run(&g, 0);
+	rig_run(&g, 1);
+	rig_ask(&g, 1, CORE_EVENT_RESTART);
+	rig_run(&g, 2);
+	rig_exit(&g, 2, 1);
+	rig_ask(&g, 3, CORE_EVENT_START);
+	rig_ask(&g, 4, CORE_EVENT_START);
+	has_state(&g, 4, CORE_WAITING);
+	core_expect_shutdown(g.core);
+	assert_false(core_is_shutting_down(g.core));
+	rig_settle(&g);
+	rig_exit(&g, 3, 0); /* its place is not given on */
+	rig_exit(&g, 1, 0);
+	has_state(&g, 0, CORE_RUNNING);
+	has_state(&g, 1, CORE_STOPPED);
+	has_reason(&g, 1, "supervisord is shutting down");
+	has_state(&g, 4, CORE_WAITING);
+	rig_ask(&g, 3, CORE_EVENT_START);
+	has_state(&g, 3, CORE_EXITED);
+	judged(&g, 3, CORE_EVENT_START, 1, CORE_NOT_DONE);
+	rig_shutdown(&g, false);
+	has_state(&g, 2, CORE_STOPPED);
+	has_state(&g, 4, CORE_STOPPED);
+	signalled(&g, 0, SIGTERM, SPEC_KILL_GROUP);
+	rig_exit(&g, 0, 0);
+	assert_true(core_is_down(g.core));
+}
+
 static void a_second_shutdown_can_hurry(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
@@ -624,22 +439,14 @@ int main(void)
 		cmocka_unit_test(a_kill_does_not_wait_for_the_timeout),
 		cmocka_unit_test(leftovers_of_a_crash_are_ended_before_it_starts_again),
 		cmocka_unit_test(a_stop_ends_what_a_crash_has_left_and_nothing_follows),
-		cmocka_unit_test(a_start_during_the_stop_starts_it_afterwards),
-		cmocka_unit_test(an_autostart_during_a_stop_is_not_lost),
-		cmocka_unit_test(a_stop_during_the_start_stops_it),
-		cmocka_unit_test(a_stop_during_backoff_or_in_line_is_done_at_once),
-		cmocka_unit_test(a_restart_starts_the_next_generation_once),
-		cmocka_unit_test(a_restart_during_the_start_starts_it_anew),
-		cmocka_unit_test(a_restart_that_fails_is_not_done),
-		cmocka_unit_test(a_reset_makes_a_failed_service_stopped),
-		cmocka_unit_test(requests_are_judged_by_state_and_wish),
-		cmocka_unit_test(the_last_request_is_remembered_by_its_id),
+		cmocka_unit_test(where_a_spawn_failed_is_remembered),
 		cmocka_unit_test(a_shutdown_goes_backwards_and_takes_all_along),
 		cmocka_unit_test(what_was_started_side_by_side_is_stopped_side_by_side),
 		cmocka_unit_test(a_service_that_was_restarted_is_the_newest),
 		cmocka_unit_test(what_ends_before_its_turn_stays_down),
 		cmocka_unit_test(a_shutdown_loses_patience_after_the_longest_stop_timeout),
 		cmocka_unit_test(nothing_starts_during_a_shutdown),
+		cmocka_unit_test(before_a_shutdown_goes_on_nothing_starts_and_nothing_stops),
 		cmocka_unit_test(a_second_shutdown_can_hurry),
 		cmocka_unit_test(a_shutdown_in_a_hurry_kills_at_once),
 		cmocka_unit_test(a_reason_is_cut_where_it_does_not_fit),

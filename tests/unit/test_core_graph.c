@@ -81,6 +81,37 @@ static void ranks_follow_the_links(void **state _unused_)
 	assert_int_equal(seen, (1u << 6) - 1);
 }
 
+static void links_can_be_read_from_either_end(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+	struct core_link link;
+	unsigned seen = 0;
+
+	rig_init(&g, 4, 0);
+	assert_false(core_link(g.core, WEB, false, 0, &link)); /* there is no graph */
+	rig_link(&g, WEB, CORE_LINK_REQUIRES | CORE_LINK_WANTS, DB);
+	rig_link(&g, WEB, CORE_LINK_AFTER, CACHE);
+	rig_link(&g, TOP, CORE_LINK_CONFLICTS, WEB);
+	for (uint32_t i = 0; core_link(g.core, WEB, false, i, &link); i++) {
+		assert_int_equal(link.from, WEB);
+		assert_int_equal(link.kinds, link.to == DB ? CORE_LINK_REQUIRES | CORE_LINK_WANTS
+					     : link.to == CACHE ? CORE_LINK_AFTER
+								: CORE_LINK_CONFLICTS);
+		seen |= 1u << link.to;
+	}
+	assert_int_equal(seen, 1u << DB | 1u << CACHE | 1u << TOP);
+	assert_false(core_link(g.core, WEB, false, 3, &link));
+	assert_false(core_link(g.core, WEB, true, 0, &link)); /* a conflict has no upper end */
+	assert_true(core_link(g.core, DB, true, 0, &link));
+	assert_int_equal(link.from, WEB);
+	assert_int_equal(link.to, DB);
+	assert_false(core_link(g.core, DB, true, 1, &link));
+	assert_false(core_link(g.core, DB, false, 0, &link));
+	assert_true(core_link(g.core, TOP, false, 0, &link));
+	assert_int_equal(link.to, WEB);
+	assert_false(core_link(g.core, 4, false, 0, &link)); /* nor such a service */
+}
+
 /* requires = {"db"} wants = {"db"}, and db says before = {"web"}: all count, and all go. */
 static void what_is_said_twice_holds_once(void **state _unused_)
 {
@@ -171,6 +202,9 @@ static void what_it_requires_from_now_on_has_to_be_there(void **state _unused_)
 	_cleanup_rig_ struct rig g;
 
 	rig_init(&g, 3, 0);
+	rig_run(&g, DB);
+	rig_ask(&g, DB, CORE_EVENT_STOP);
+	rig_exit(&g, DB, 0); /* it has been there: what never has is another case */
 	rig_run(&g, WEB);
 	rig_run(&g, TOP);
 	rig_link(&g, TOP, CORE_LINK_WANTS, DB);
@@ -199,6 +233,10 @@ static void who_is_removed_is_in_nobodys_way(void **state _unused_)
 	core_remove(g.core, DB);
 	rig_settle(&g); /* its links are there still, but nobody at their end */
 	assert_true(spawned(&g, WEB));
+	rig_started(&g, WEB);
+	rig_ask(&g, WEB, CORE_EVENT_RESTART); /* which asks for nobody that is not there */
+	assert_int_equal(g.n_changes, 1);
+	rig_exit(&g, WEB, 0);
 	rig_started(&g, WEB);
 	rig_shutdown(&g, false);
 	rig_exit(&g, WEB, 0);
@@ -521,6 +559,7 @@ int main(void)
 		cmocka_unit_test(a_conflict_orders_nothing_and_makes_no_circle),
 		cmocka_unit_test(nothing_at_all_is_a_graph_too),
 		cmocka_unit_test(ranks_follow_the_links),
+		cmocka_unit_test(links_can_be_read_from_either_end),
 		cmocka_unit_test(what_is_said_twice_holds_once),
 		cmocka_unit_test(who_waits_for_what_it_needs_no_longer_starts),
 		cmocka_unit_test(who_stops_after_others_that_need_it_no_longer_goes_on),

@@ -166,6 +166,7 @@ static void only_so_many_failures_in_a_row_make_it_unhealthy(void **state _unuse
 		rig_check(&g, 0, false);
 	assert_true(tells_health(&g));
 	assert_int_equal(rig_record(&g, 0)->health, CORE_HEALTH_BAD);
+	assert_int_equal(rig_record(&g, 0)->n_unhealthy, 3);
 	has_phase(&g, 0, CORE_STOPPING, CORE_PHASE_SIGNAL);
 	signalled(&g, 0, SIGTERM, SPEC_KILL_GROUP);
 	has_reason(&g, 0, "unhealthy; TERM sent, KILL after 10s");

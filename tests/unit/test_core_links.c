@@ -1,6 +1,6 @@
 /*
- * Dependencies on the way up: what is needed is started first, from the ground up; a service
- * waits for it by name, follows it when it goes, and comes back by itself with it.
+ * Dependencies on the way up: what is needed is started first, from the ground up, and a service
+ * waits for it by name.
  */
 #include "test_core_util.h"
 
@@ -171,6 +171,42 @@ static void a_start_reaches_through_one_that_waits_to_be_restarted(void **state 
 	assert_true(spawned(&g, TOP));
 }
 
+static void what_is_on_its_way_out_is_called_back(void **state _unused_)
+{
+	enum { STOPPED, GIVEN_UP, CRASHED, WAYS };
+
+	for (int way = 0; way < WAYS; way++) {
+		_cleanup_rig_ struct rig g;
+
+		rig_init(&g, 2, 0);
+		rig_requires(&g, WEB, DB);
+		g.policies[DB].restart_limit = 1;
+		rig_run(&g, DB);
+		if (way == GIVEN_UP) {
+			rig_exit(&g, DB, 1);
+			rig_deadline(&g, DB);
+			rig_started(&g, DB);
+		}
+		if (way == STOPPED)
+			rig_ask(&g, DB, CORE_EVENT_STOP);
+		else
+			rig_end(&g, DB, CORE_END_EXITED, 1, true);
+		rig_ask(&g, WEB, CORE_EVENT_START);
+		assert_true(rig_record(&g, DB)->desired_up);
+		has_reason(&g, WEB, "waiting for 's0'");
+		if (way == STOPPED)
+			has_reason(&g, DB, "restart by request; TERM sent, KILL after 10s");
+		if (way == STOPPED)
+			rig_exit(&g, DB, 0);
+		else
+			rig_gone(&g, DB);
+		/* a crash is followed by its delay all the same */
+		has_state(&g, DB, way == CRASHED ? CORE_BACKOFF : CORE_STARTING);
+		assert_int_equal(rig_record(&g, DB)->restarts, 0);
+		assert_int_equal(rig_record(&g, DB)->n_starts, 0);
+	}
+}
+
 static void a_restart_of_what_is_down_brings_up_what_it_needs(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
@@ -183,6 +219,24 @@ static void a_restart_of_what_is_down_brings_up_what_it_needs(void **state _unus
 	rig_started(&g, DB);
 	rig_started(&g, WEB);
 	judged(&g, WEB, CORE_EVENT_RESTART, 0, CORE_DONE);
+}
+
+static void a_start_of_what_is_up_brings_up_nothing_but_a_restart_does(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 2, 0);
+	rig_link(&g, WEB, CORE_LINK_WANTS, DB);
+	rig_run(&g, DB);
+	rig_run(&g, WEB);
+	rig_ask(&g, DB, CORE_EVENT_STOP);
+	rig_exit(&g, DB, 0);
+	rig_ask(&g, WEB, CORE_EVENT_START); /* somebody wanted that one to be down */
+	has_state(&g, DB, CORE_STOPPED);
+	rig_ask(&g, WEB, CORE_EVENT_RESTART);
+	assert_true(spawned(&g, DB));
+	rig_exit(&g, WEB, 0);
+	has_reason(&g, WEB, "waiting for 's0'");
 }
 
 /* It has waited for the end of the one whose name it bears now, and only then looks around. */
@@ -201,6 +255,27 @@ static void one_that_takes_anothers_place_brings_up_what_it_needs_in_its_turn(vo
 	assert_true(spawned(&g, DB));
 	has_reason(&g, WEB, "waiting for 's0'");
 	start_is(&g, WEB, CORE_PENDING);
+}
+
+/* All that a start brings up is coming, also what has not had its turn yet. */
+static void what_comes_up_together_keeps_its_own_order(void **state _unused_)
+{
+	for (int turn = 0; turn < 2; turn++) {
+		_cleanup_rig_ struct rig g;
+		uint32_t first = turn ? DB : CACHE, second = turn ? CACHE : DB;
+
+		rig_init(&g, 4, 0);
+		rig_requires(&g, TOP, DB);
+		rig_requires(&g, TOP, CACHE);
+		rig_link(&g, second, CORE_LINK_AFTER, first);
+		rig_ask(&g, TOP, CORE_EVENT_START);
+		assert_true(spawned(&g, first));
+		has_state(&g, second, CORE_WAITING);
+		rig_started(&g, first);
+		assert_true(spawned(&g, second));
+		rig_started(&g, second);
+		assert_true(spawned(&g, TOP));
+	}
 }
 
 /* --- what it waits for may fail --- */
@@ -327,10 +402,38 @@ static void a_daemon_that_exits_well_is_not_there(void **state _unused_)
 	g.policies[DB].ready = SPEC_READY_NOTIFY;
 	rig_ask(&g, WEB, CORE_EVENT_START);
 	rig_started(&g, DB);
-	rig_exit(&g, DB, 0);
+	rig_end(&g, DB, CORE_END_EXITED, 0, true);
+	has_reason(&g, WEB, "requires 's0', which is stopping");
+	rig_gone(&g, DB);
 	has_reason(&g, WEB, "requires 's0', which is exited");
 	rig_ask(&g, WEB, CORE_EVENT_START); /* it is started again, unlike a oneshot */
 	has_state(&g, DB, CORE_STARTING);
+}
+
+/* It never stays exited: its end is the beginning of a wait for its next time. */
+static void what_runs_by_a_schedule_is_never_there(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 3, 0);
+	rig_requires(&g, WEB, DB);
+	g.policies[DB].type = SPEC_TYPE_ONESHOT;
+	g.policies[DB].scheduled = true;
+	rig_ask(&g, WEB, CORE_EVENT_START);
+	assert_true(spawned(&g, DB)); /* a start is a start */
+	rig_started(&g, DB);
+	rig_end(&g, DB, CORE_END_EXITED, 0, true);
+	has_reason(&g, WEB, "requires 's0', which is stopping");
+	rig_gone(&g, DB);
+	has_reason(&g, WEB, "requires 's0', which is waiting");
+	start_is(&g, WEB, CORE_NOT_DONE);
+
+	core_set_max_starting(g.core, 1);
+	rig_ask(&g, TOP, CORE_EVENT_START);
+	rig_schedule(&g, DB, g.now + SEC);
+	rig_deadline(&g, DB); /* its time has come, and it waits for nothing but a place */
+	has_reason(&g, WEB, "waiting for 's0'");
+	start_is(&g, WEB, CORE_PENDING);
 }
 
 /* --- wants and after --- */
@@ -403,215 +506,6 @@ static void asked_for_in_any_order_at_once_they_come_up_in_theirs(void **state _
 	assert_true(core_rank(g.core, DB) < core_rank(g.core, WEB));
 }
 
-/* --- lost and found --- */
-
-static void what_it_requires_is_lost_and_comes_back_and_so_does_it(void **state _unused_)
-{
-	_cleanup_rig_ struct rig g;
-
-	rig_init(&g, 2, 0);
-	rig_requires(&g, WEB, DB);
-	rig_run(&g, DB);
-	rig_run(&g, WEB);
-	rig_exit(&g, DB, 1);
-	has_state(&g, DB, CORE_BACKOFF);
-	has_phase(&g, WEB, CORE_STOPPING, CORE_PHASE_SIGNAL);
-	signalled(&g, WEB, SIGTERM, SPEC_KILL_GROUP);
-	has_reason(&g, WEB, "'s0', which it requires, is not there; TERM sent, KILL after 10s");
-	assert_true(rig_record(&g, WEB)->desired_up);
-	start_is(&g, WEB, CORE_PENDING);
-	rig_end(&g, WEB, CORE_END_SIGNALLED, SIGTERM, false);
-	has_state(&g, WEB, CORE_WAITING);
-	has_reason(&g, WEB, "waiting for 's0'");
-	rig_deadline(&g, DB);
-	has_state(&g, WEB, CORE_WAITING);
-	rig_started(&g, DB);
-	assert_true(spawned(&g, WEB));
-	rig_started(&g, WEB);
-	assert_int_equal(rig_record(&g, WEB)->generation, 2);
-	assert_int_equal(rig_record(&g, WEB)->restarts, 0);
-	assert_int_equal(rig_record(&g, WEB)->n_starts, 0);
-	assert_int_equal(rig_record(&g, DB)->restarts, 1);
-	has_reason(&g, WEB, "");
-}
-
-static void it_comes_back_also_where_that_came_back_before_it_was_gone(void **state _unused_)
-{
-	_cleanup_rig_ struct rig g;
-
-	rig_init(&g, 2, 0);
-	rig_requires(&g, WEB, DB);
-	rig_run(&g, DB);
-	rig_run(&g, WEB);
-	rig_exit(&g, DB, 1);
-	rig_deadline(&g, DB);
-	rig_started(&g, DB);
-	has_state(&g, WEB, CORE_STOPPING); /* what has been told to stop can't be told otherwise */
-	rig_exit(&g, WEB, 0);
-	assert_true(spawned(&g, WEB));
-}
-
-static void it_comes_back_by_itself_after_somebody_had_stopped_what_it_requires(
-	void **state _unused_)
-{
-	_cleanup_rig_ struct rig g;
-
-	rig_init(&g, 3, 0);
-	rig_requires(&g, WEB, DB);
-	rig_requires(&g, TOP, WEB);
-	for (uint32_t i = 0; i < 3; i++)
-		rig_run(&g, i);
-	rig_ask(&g, DB, CORE_EVENT_STOP);
-	for (uint32_t i = 3; i-- > 0;)
-		rig_exit(&g, i, 0);
-	has_state(&g, DB, CORE_STOPPED);
-	has_reason(&g, WEB, "requires 's0', which is stopped");
-	has_reason(&g, TOP, "requires 's1', which is waiting");
-	rig_ask(&g, DB, CORE_EVENT_START);
-	for (uint32_t i = 0; i < 3; i++)
-		rig_started(&g, i);
-	for (uint32_t i = 0; i < 3; i++)
-		assert_int_equal(rig_record(&g, i)->generation, 2);
-}
-
-static void a_restart_takes_those_along_that_require_it(void **state _unused_)
-{
-	_cleanup_rig_ struct rig g;
-
-	rig_init(&g, 3, 0);
-	rig_requires(&g, WEB, DB);
-	rig_link(&g, TOP, CORE_LINK_WANTS, DB);
-	for (uint32_t i = 0; i < 3; i++)
-		rig_run(&g, i);
-	rig_ask(&g, DB, CORE_EVENT_RESTART);
-	has_phase(&g, DB, CORE_STOPPING, CORE_PHASE_DEPENDENTS);
-	has_reason(&g, DB, "restart by request; waiting for services that need it to stop");
-	signalled(&g, WEB, SIGTERM, SPEC_KILL_GROUP);
-	rig_exit(&g, WEB, 0);
-	has_reason(&g, WEB, "waiting for 's0'"); /* it is on its way, and is not stuck */
-	start_is(&g, WEB, CORE_PENDING);
-	signalled(&g, DB, SIGTERM, SPEC_KILL_GROUP);
-	rig_exit(&g, DB, 0);
-	assert_true(spawned(&g, DB));
-	judged(&g, DB, CORE_EVENT_RESTART, 1, CORE_PENDING);
-	rig_started(&g, DB);
-	judged(&g, DB, CORE_EVENT_RESTART, 1, CORE_DONE);
-	assert_true(spawned(&g, WEB));
-	assert_int_equal(rig_record(&g, TOP)->generation, 1);
-	has_state(&g, TOP, CORE_RUNNING);
-}
-
-/* What is decided of it meanwhile is news for those that wait for it. */
-static void the_way_out_of_its_stop_is_known_at_once(void **state _unused_)
-{
-	_cleanup_rig_ struct rig g;
-
-	rig_init(&g, 2, 0);
-	rig_requires(&g, WEB, DB);
-	rig_run(&g, DB);
-	rig_run(&g, WEB);
-	rig_ask(&g, DB, CORE_EVENT_STOP);
-	rig_exit(&g, WEB, 0);
-	has_state(&g, DB, CORE_STOPPING);
-	has_reason(&g, WEB, "requires 's0', which is stopping");
-	rig_ask(&g, DB, CORE_EVENT_START);
-	has_reason(&g, WEB, "waiting for 's0'");
-	start_is(&g, WEB, CORE_PENDING);
-	rig_ask(&g, DB, CORE_EVENT_STOP);
-	has_reason(&g, WEB, "requires 's0', which is stopping");
-	start_is(&g, WEB, CORE_NOT_DONE);
-	rig_ask(&g, DB, CORE_EVENT_AUTOSTART);
-	start_is(&g, WEB, CORE_PENDING);
-	rig_ask(&g, DB, CORE_EVENT_KILL);
-	start_is(&g, WEB, CORE_NOT_DONE);
-	rig_ask(&g, WEB, CORE_EVENT_START);
-	start_is(&g, WEB, CORE_PENDING);
-	rig_end(&g, DB, CORE_END_SIGNALLED, SIGKILL, false);
-	assert_true(spawned(&g, DB));
-}
-
-static void one_that_is_starting_loses_what_it_requires_too(void **state _unused_)
-{
-	_cleanup_rig_ struct rig g;
-
-	rig_init(&g, 2, 0);
-	rig_requires(&g, WEB, DB);
-	g.policies[WEB].ready = SPEC_READY_NOTIFY;
-	rig_run(&g, DB);
-	rig_ask(&g, WEB, CORE_EVENT_START);
-	rig_started(&g, WEB);
-	rig_end(&g, DB, CORE_END_SIGNALLED, SIGKILL, true);
-	signalled(&g, WEB, SIGTERM, SPEC_KILL_GROUP);
-	rig_exit(&g, WEB, 0);
-	has_reason(&g, WEB, "waiting for 's0'");
-	start_is(&g, WEB, CORE_PENDING);
-}
-
-static void a_stop_of_one_that_waits_is_the_last_word(void **state _unused_)
-{
-	for (int early = 0; early < 2; early++) {
-		_cleanup_rig_ struct rig g;
-
-		rig_init(&g, 2, 0);
-		rig_requires(&g, WEB, DB);
-		rig_run(&g, DB);
-		rig_run(&g, WEB);
-		rig_exit(&g, DB, 1);
-		if (early)
-			rig_ask(&g, WEB, CORE_EVENT_STOP);
-		rig_exit(&g, WEB, 0);
-		if (!early)
-			rig_ask(&g, WEB, CORE_EVENT_STOP);
-		has_state(&g, WEB, CORE_STOPPED);
-		has_reason(&g, WEB, "by request");
-		rig_deadline(&g, DB);
-		rig_started(&g, DB);
-		has_state(&g, WEB, CORE_STOPPED);
-	}
-}
-
-static void a_restart_by_policy_that_has_to_wait_counts_when_it_comes(void **state _unused_)
-{
-	_cleanup_rig_ struct rig g;
-
-	rig_init(&g, 2, 0);
-	rig_requires(&g, WEB, DB);
-	rig_run(&g, DB);
-	rig_run(&g, WEB);
-	rig_exit(&g, WEB, 3);
-	rig_exit(&g, DB, 1);
-	has_state(&g, WEB, CORE_BACKOFF); /* nothing of it is there that could be lost */
-	g.now += SEC;
-	rig_deadline(&g, WEB);
-	has_reason(&g, WEB, "waiting for 's0'");
-	assert_int_equal(rig_record(&g, WEB)->restarts, 0);
-	rig_deadline(&g, DB);
-	rig_started(&g, DB);
-	assert_true(spawned(&g, WEB));
-	assert_int_equal(rig_record(&g, WEB)->restarts, 1);
-	has_reason(&g, WEB, "restarted: exited with code 3");
-}
-
-static void a_start_of_one_that_waits_counts_as_the_operators(void **state _unused_)
-{
-	_cleanup_rig_ struct rig g;
-
-	rig_init(&g, 2, 0);
-	rig_requires(&g, WEB, DB);
-	rig_run(&g, DB);
-	rig_run(&g, WEB);
-	rig_exit(&g, WEB, 3);
-	rig_ask(&g, DB, CORE_EVENT_STOP);
-	rig_exit(&g, DB, 0);
-	rig_deadline(&g, WEB);
-	has_reason(&g, WEB, "requires 's0', which is stopped");
-	rig_ask(&g, WEB, CORE_EVENT_START);
-	rig_started(&g, DB);
-	assert_true(spawned(&g, WEB));
-	assert_int_equal(rig_record(&g, WEB)->restarts, 0);
-	has_reason(&g, WEB, "");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -622,28 +516,22 @@ int main(void)
 		cmocka_unit_test(an_autostart_brings_up_what_it_needs_too),
 		cmocka_unit_test(a_start_asked_for_again_brings_up_what_had_failed),
 		cmocka_unit_test(a_start_reaches_through_one_that_waits_to_be_restarted),
+		cmocka_unit_test(what_is_on_its_way_out_is_called_back),
 		cmocka_unit_test(a_restart_of_what_is_down_brings_up_what_it_needs),
+		cmocka_unit_test(a_start_of_what_is_up_brings_up_nothing_but_a_restart_does),
 		cmocka_unit_test(one_that_takes_anothers_place_brings_up_what_it_needs_in_its_turn),
+		cmocka_unit_test(what_comes_up_together_keeps_its_own_order),
 		cmocka_unit_test(a_dependency_that_fails_leaves_it_stuck_and_the_request_not_done),
 		cmocka_unit_test(a_dependency_in_backoff_is_waited_for),
 		cmocka_unit_test(of_several_it_names_the_one_that_nobody_brings_about),
 		cmocka_unit_test(a_oneshot_is_there_once_it_has_ended_well),
 		cmocka_unit_test(a_oneshot_that_has_ended_well_is_coming_until_its_rest_is_gone),
 		cmocka_unit_test(a_daemon_that_exits_well_is_not_there),
+		cmocka_unit_test(what_runs_by_a_schedule_is_never_there),
 		cmocka_unit_test(what_it_wants_is_waited_for_only_while_it_comes),
 		cmocka_unit_test(what_it_wants_may_go_without_it),
 		cmocka_unit_test(after_starts_nothing_and_waits_only_for_what_comes),
 		cmocka_unit_test(asked_for_in_any_order_at_once_they_come_up_in_theirs),
-		cmocka_unit_test(what_it_requires_is_lost_and_comes_back_and_so_does_it),
-		cmocka_unit_test(it_comes_back_also_where_that_came_back_before_it_was_gone),
-		cmocka_unit_test(
-			it_comes_back_by_itself_after_somebody_had_stopped_what_it_requires),
-		cmocka_unit_test(a_restart_takes_those_along_that_require_it),
-		cmocka_unit_test(the_way_out_of_its_stop_is_known_at_once),
-		cmocka_unit_test(one_that_is_starting_loses_what_it_requires_too),
-		cmocka_unit_test(a_stop_of_one_that_waits_is_the_last_word),
-		cmocka_unit_test(a_restart_by_policy_that_has_to_wait_counts_when_it_comes),
-		cmocka_unit_test(a_start_of_one_that_waits_counts_as_the_operators),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

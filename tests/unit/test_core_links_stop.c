@@ -158,6 +158,22 @@ static void what_crashes_in_wait_for_others_waits_no_longer(void **state _unused
 	has_state(&g, WEB, CORE_STOPPED);
 }
 
+/* It came after the one that is being stopped, but does not need it. */
+static void what_comes_back_at_once_is_not_waited_for(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 2, 0);
+	rig_link(&g, WEB, CORE_LINK_AFTER, DB);
+	run_all(&g);
+	rig_ask(&g, WEB, CORE_EVENT_RESTART);
+	rig_ask(&g, DB, CORE_EVENT_STOP);
+	has_phase(&g, DB, CORE_STOPPING, CORE_PHASE_DEPENDENTS);
+	rig_exit(&g, WEB, 0);
+	assert_int_equal(rig_record(&g, WEB)->state, CORE_STARTING);
+	signalled(&g, DB, SIGTERM, SPEC_KILL_GROUP);
+}
+
 static void a_kill_waits_for_nobody(void **state _unused_)
 {
 	for (int late = 0; late < 2; late++) {
@@ -412,25 +428,26 @@ static void when_patience_ends_what_runs_is_stopped_at_once(void **state _unused
 /* All that a stop may take by its configuration, not only the wait for its signal. */
 static void patience_lasts_as_long_as_the_hooks_of_a_stop_may_take(void **state _unused_)
 {
-	_cleanup_rig_ struct rig g;
+	static const enum spec_hook hooks[] = {SPEC_HOOK_PRE_STOP, SPEC_HOOK_POST_STOP};
 
-	rig_init(&g, 2, 0);
-	rig_requires(&g, WEB, DB);
-	g.policies[WEB].hooks = 1u << SPEC_HOOK_PRE_STOP | 1u << SPEC_HOOK_POST_STOP;
-	run_all(&g);
-	rig_shutdown(&g, false);
-	hook_asked(&g, WEB, SPEC_HOOK_PRE_STOP);
-	g.now += 29 * SEC; /* it drains */
-	rig_hook(&g, WEB, SPEC_HOOK_PRE_STOP, true);
-	signalled(&g, WEB, SIGTERM, SPEC_KILL_GROUP);
-	has_state(&g, DB, CORE_RUNNING);
-	g.now += 9 * SEC;
-	rig_exit(&g, WEB, 0);
-	hook_asked(&g, WEB, SPEC_HOOK_POST_STOP);
-	has_state(&g, DB, CORE_RUNNING);
-	g.now += 29 * SEC;
-	rig_hook(&g, WEB, SPEC_HOOK_POST_STOP, true);
-	signalled(&g, DB, SIGTERM, SPEC_KILL_GROUP);
+	for (size_t i = 0; i < ELEMENTSOF(hooks); i++) {
+		_cleanup_rig_ struct rig g;
+
+		rig_init(&g, 2, 0);
+		rig_requires(&g, WEB, DB);
+		g.policies[WEB].hooks = 1u << hooks[i];
+		run_all(&g);
+		rig_shutdown(&g, false);
+		if (hooks[i] == SPEC_HOOK_POST_STOP)
+			rig_exit(&g, WEB, 0);
+		hook_asked(&g, WEB, hooks[i]);
+		g.now += 40 * SEC;
+		rig_ask(&g, DB, CORE_EVENT_RESET); /* any news make it look at the clock */
+		has_state(&g, DB, CORE_RUNNING);
+		g.now++;
+		rig_ask(&g, DB, CORE_EVENT_RESET);
+		has_state(&g, DB, CORE_STOPPING);
+	}
 }
 
 static void hurry_kills_all_at_once_whatever_they_wait_for(void **state _unused_)
@@ -492,6 +509,7 @@ int main(void)
 		cmocka_unit_test(one_in_the_middle_takes_only_those_above_it),
 		cmocka_unit_test(what_comes_after_it_and_is_going_too_goes_first),
 		cmocka_unit_test(what_crashes_in_wait_for_others_waits_no_longer),
+		cmocka_unit_test(what_comes_back_at_once_is_not_waited_for),
 		cmocka_unit_test(a_kill_waits_for_nobody),
 		cmocka_unit_test(what_hangs_is_not_kept_for_those_that_need_it),
 		cmocka_unit_test(what_is_unhealthy_goes_after_those_that_need_it),

@@ -416,6 +416,20 @@ static void records_from_outside_are_checked(void **state _unused_)
 	r.end = 0;
 	r.n_starts = SPEC_MAX_RESTART_LIMIT + 1;
 	assert_false(core_record_is_valid(&r));
+	r.n_starts = 0;
+	r.phase = CORE_PHASE_MAX;
+	assert_false(core_record_is_valid(&r));
+	r.phase = CORE_PHASE_MAX - 1;
+	r.cause = CORE_CAUSE_MAX;
+	assert_false(core_record_is_valid(&r));
+	r.cause = CORE_CAUSE_MAX - 1;
+	r.last_cause = CORE_CAUSE_MAX;
+	assert_false(core_record_is_valid(&r));
+	r.last_cause = CORE_CAUSE_MAX - 1;
+	r.health = CORE_HEALTH_MAX;
+	assert_false(core_record_is_valid(&r));
+	r.health = CORE_HEALTH_MAX - 1;
+	assert_true(core_record_is_valid(&r));
 }
 
 int main(void)

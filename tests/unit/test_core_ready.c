@@ -195,6 +195,23 @@ static void one_that_is_not_ready_in_time_is_stopped_and_started_again(void **st
 	has_reason(&g, 0, "restarted: was not ready within 5s, exited with code 0");
 }
 
+static void a_run_has_nothing_to_do_with_what_ailed_the_one_before(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	init(&g, SPEC_TYPE_SIMPLE, SPEC_READY_NOTIFY);
+	rig_ask(&g, 0, CORE_EVENT_START);
+	rig_started(&g, 0);
+	rig_deadline(&g, 0);
+	rig_exit(&g, 0, 0);
+	rig_deadline(&g, 0);
+	rig_started(&g, 0);
+	rig_ready(&g, 0);
+	rig_exit(&g, 0, 0);
+	has_state(&g, 0, CORE_EXITED);
+	has_reason(&g, 0, "exited with code 0");
+}
+
 /* What is told of the end may not be that of the generation before. */
 static void while_it_is_stopped_nothing_is_said_of_an_end_that_is_not_its_own(void **state _unused_)
 {
@@ -385,6 +402,7 @@ int main(void)
 		cmocka_unit_test(one_that_ends_before_it_is_ready_has_failed_to_start),
 		cmocka_unit_test(a_oneshot_is_ready_by_its_end_whatever_it_says),
 		cmocka_unit_test(one_that_is_not_ready_in_time_is_stopped_and_started_again),
+		cmocka_unit_test(a_run_has_nothing_to_do_with_what_ailed_the_one_before),
 		cmocka_unit_test(while_it_is_stopped_nothing_is_said_of_an_end_that_is_not_its_own),
 		cmocka_unit_test(a_start_timeout_has_the_consequences_that_policy_says),
 		cmocka_unit_test(a_stop_overtakes_the_consequences),

@@ -352,7 +352,8 @@ static void status_as_json_has_exactly_the_promised_fields(void **state)
 		"7,"
 		"\"since\":null,\"uptime_ms\":null,\"restarts\":null,\"exit_code\":null,"
 		"\"exit_signal\":null,\"reason\":null,\"next_start_ms\":null,\"health\":null,"
-		"\"status_text\":null,\"reloading\":null}]\n",
+		"\"status_text\":null,\"reloading\":null,\"phase\":null,\"waiting_for\":null,"
+		"\"stale\":null}]\n",
 		f.out);
 	fake_free(&f);
 }

@@ -10,7 +10,8 @@
 #define NAMES                                                                                \
 	"{\"parameters\":{\"services\":[{\"name\":\"web@1\",\"state\":\"running\"},"         \
 	"{\"name\":\"db\",\"state\":\"failed\"},{\"name\":\"web@2\",\"state\":\"stopped\"}," \
-	"{\"name\":\"worker\",\"state\":\"running\"}],\"groups\":[\"front\"]}}"
+	"{\"name\":\"worker\",\"state\":\"running\"}],\"groups\":[\"front\"],"               \
+	"\"scalable\":[\"web\",\"none\",7,\"n\\u00e4\"]}}"
 
 /* The candidates for words, without a server where there is none among them. Owned by f. */
 static void run_words(struct fake *f, usec_t patience, const char *const *words)
@@ -99,6 +100,12 @@ static void options_are_those_of_the_verb(void **state)
 	assert_offers("--json\twrite JSON\n", "--j");
 	assert_offers("-n\tshow the last N lines (10), 0 for none\n", "logs", "-n");
 	assert_offers("", "logs", "--", "-n");
+	assert_offers("--rolling\tone after the other: the next is stopped when the last one is "
+		      "ready\n",
+		"restart", "web", "--r");
+	assert_offers("", "start", "web", "--r");
+	assert_offers(
+		"--no-restart\tleave alone what would have to be restarted\n", "apply", "--no-r");
 }
 
 static void each_option_of_a_verb_is_described(void **state)
@@ -161,6 +168,15 @@ static void one_service_is_an_exact_name_and_nothing_follows(void **state)
 	(void)state;
 	assert_asks("web@1\trunning\nweb@2\tstopped\n", NAMES, "show", "we");
 	assert_offers("", "show", "web@1", "");
+}
+
+static void what_has_instances_can_be_scaled(void **state)
+{
+	(void)state;
+	assert_asks("web\nnone\n", NAMES, "scale", "");
+	assert_asks("web\n", NAMES, "scale", "w");
+	assert_offers("", "scale", "web", "");
+	assert_asks("", "{\"parameters\":{\"services\":[],\"groups\":[]}}", "scale", "");
 }
 
 static void what_is_not_plain_is_not_shown(void **state)
@@ -226,6 +242,7 @@ int main(void)
 		cmocka_unit_test(each_option_of_a_verb_is_described),
 		cmocka_unit_test(values_are_completed_as_what_they_are),
 		cmocka_unit_test(signals_are_completed_by_either_name),
+		cmocka_unit_test(what_has_instances_can_be_scaled),
 		cmocka_unit_test(names_are_instances_definitions_and_groups),
 		cmocka_unit_test(a_name_is_not_offered_twice),
 		cmocka_unit_test(one_service_is_an_exact_name_and_nothing_follows),

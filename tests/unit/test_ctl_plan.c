@@ -85,6 +85,29 @@ static void live_changes_say_so_once(void **state)
 		"no service to restart, start or stop\n");
 }
 
+static void what_is_left_stale_or_scaled_is_told(void **state)
+{
+	(void)state;
+	assert_rendered("{\"configuration\":\"/etc/s.conf\",\"changed\":true,\"global\":[],"
+			"\"services\":[{\"name\":\"web\",\"change\":\"changed\",\"stale\":"
+			"[\"web@1\",\"web@2\"],\"later\":[\"web@3\"],\"keys\":[" KEY("nice",
+				"\"1\"", "\"2\"",
+				"restart") "]}],"
+					   "\"scaled\":[{\"name\":\"w\\u001b[31m\",\"instances\":1,"
+					   "\"configured\":3},null]}",
+		&plain,
+		"~ web  at the next start web@3; leave stale web@1 web@2\n"
+		"    nice 1 -> 2\n"
+		"= w?[31m  1 instance, scaled from 3\n"
+		"=      0 instances, scaled from 0\n"
+		"1 at the next start, 2 left stale\n");
+	assert_rendered("{\"changed\":false,\"global\":[],\"services\":[],\"scaled\":"
+			"[{\"name\":\"web\",\"instances\":5,\"configured\":3}]}",
+		&plain,
+		"nothing to do: what is in force is what the files say\n"
+		"= web  5 instances, scaled from 3\n");
+}
+
 static void what_is_not_given_and_what_is_hidden_is_told_in_words(void **state)
 {
 	(void)state;
@@ -269,6 +292,74 @@ static void apply_as_json_is_one_object(void **state)
 	fake_free(&f);
 }
 
+static void nothing_is_restarted_where_that_is_asked_for(void **state)
+{
+	const char *const verbs[] = {"plan", "apply"};
+
+	(void)state;
+	for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
+		struct fake f;
+
+		run_with(&f, SCRIPT(ACCEPT, READ, "{\"parameters\":{\"plan\":" UNCHANGED "}}"),
+			ARGS(verbs[i], "--no-restart"));
+		assert_int_equal(0, f.status);
+		assert_non_null(strstr(f.requests[0], "\"restart\":false"));
+		fake_free(&f);
+		run_with(&f, SCRIPT(ACCEPT, READ, "{\"parameters\":{\"plan\":" UNCHANGED "}}"),
+			ARGS(verbs[i]));
+		assert_null(strstr(f.requests[0], "\"restart\""));
+		fake_free(&f);
+	}
+}
+
+#define MORE_SCALED(was, n)                                                              \
+	"{\"parameters\":{\"scaled\":{\"name\":\"web\",\"was\":" was ",\"instances\":" n \
+	"}},\"continues\":true}"
+
+static void scale_tells_what_has_changed_and_then_what_became_of_it(void **state)
+{
+	json_t *instances, *name;
+	struct fake f;
+
+	(void)state;
+	run_with(&f,
+		SCRIPT(ACCEPT, READ, MORE_SCALED("1", "2"),
+			MORE_RESULT(RESULT("web@2", "true", "running")), CLOSE, ACCEPT, READ,
+			MORE_RESULT(RESULT("web@2", "true", "running")), END),
+		ARGS("scale", "web", "2"));
+	assert_int_equal(0, f.status);
+	assert_string_equal("web: 2 instances, was 1\nweb@2: running\n", f.out);
+	assert_string_equal(f.requests[0], f.requests[1]);
+	assert_non_null(strstr(f.requests[0], "\"method\":\"io.supctl.Control.Scale\""));
+	instances = request_parameter(&f, 0, "instances");
+	name = request_parameter(&f, 0, "name");
+	assert_int_equal(2, json_integer_value(instances));
+	assert_string_equal("web", json_string_value(name));
+	json_decref(instances);
+	json_decref(name);
+	fake_free(&f);
+	run_with(&f, SCRIPT(ACCEPT, READ, MORE_SCALED("3", "3"), END), ARGS("scale", "web", "3"));
+	assert_string_equal("web: 3 instances, as before\n", f.out);
+	fake_free(&f);
+}
+
+static void scale_fails_with_an_instance_and_is_one_object_as_json(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	run_with(&f,
+		SCRIPT(ACCEPT, READ, MORE_SCALED("1", "2"),
+			MORE_RESULT(RESULT("web@2", "false", "failed")), END),
+		ARGS("--json", "scale", "web", "2"));
+	assert_int_equal(1, f.status);
+	assert_string_equal(
+		"{\"scaled\":{\"name\":\"web\",\"was\":1,\"instances\":2},\"results\":[" RESULT(
+			"web@2", "false", "failed") "]}\n",
+		f.out);
+	fake_free(&f);
+}
+
 static void a_bad_configuration_is_told_line_by_line(void **state)
 {
 	static const char reply[] =
@@ -380,6 +471,7 @@ int main(void)
 		cmocka_unit_test(a_plan_has_a_line_for_each_service_its_keys_and_the_sum),
 		cmocka_unit_test(nothing_to_do_is_one_sentence),
 		cmocka_unit_test(live_changes_say_so_once),
+		cmocka_unit_test(what_is_left_stale_or_scaled_is_told),
 		cmocka_unit_test(what_is_not_given_and_what_is_hidden_is_told_in_words),
 		cmocka_unit_test(instances_are_named_where_there_are_several_things_to_do),
 		cmocka_unit_test(a_terminal_gets_colours_and_whole_lines),
@@ -389,6 +481,9 @@ int main(void)
 		cmocka_unit_test(an_apply_broken_in_the_middle_goes_on_and_tells_all_once),
 		cmocka_unit_test(an_apply_joined_without_a_plan_tells_results),
 		cmocka_unit_test(apply_as_json_is_one_object),
+		cmocka_unit_test(nothing_is_restarted_where_that_is_asked_for),
+		cmocka_unit_test(scale_tells_what_has_changed_and_then_what_became_of_it),
+		cmocka_unit_test(scale_fails_with_an_instance_and_is_one_object_as_json),
 		cmocka_unit_test(a_bad_configuration_is_told_line_by_line),
 		cmocka_unit_test(a_good_file_is_said_to_be_good),
 		cmocka_unit_test(a_bad_file_is_one_and_each_mistake_has_a_line),

@@ -258,6 +258,56 @@ static void show_tells_the_schedule_and_the_next_run(void **state)
 	assert_shows("7", "");
 }
 
+/* The reply of Show has these members, and the page then these lines. */
+static void assert_page(const char *members, const char *lines)
+{
+	_cleanup_buf_ struct buf out = {0}, text = {0};
+	json_t *reply;
+
+	assert_int_equal(0, buf_printf(&text, "{\"service\":{\"name\":\"job\"},%s}", members));
+	reply = json_loadb(text.data, text.len, 0, NULL);
+	assert_non_null(reply);
+	assert_int_equal(0, show_render(reply, &to_pipe, &out));
+	if (!strstr(finish(&out), lines))
+		fail_msg("not '%s' but:\n%s", lines, out.data);
+	json_decref(reply);
+}
+
+static void show_tells_what_a_service_needs_and_who_needs_it(void **state)
+{
+	(void)state;
+	assert_page("\"dependencies\":[{\"name\":\"db\",\"kinds\":[\"requires\",\"after\"],"
+		    "\"state\":\"running\"},{\"name\":\"x\\u001b[31m\",\"kinds\":[\"conflicts\"],"
+		    "\"state\":\"stopped\"}],\"dependents\":[{\"name\":\"web\",\"kinds\":7},null]",
+		"depends on  db (requires, after; running)\n"
+		"            x?[31m (conflicts; stopped)\n"
+		"needed by   web (; )\n");
+}
+
+static void show_tells_what_a_restart_would_change(void **state)
+{
+	(void)state;
+	assert_page("\"pending\":\"changed\",\"pending_keys\":[{\"key\":\"nice\",\"before\":\"1\","
+		    "\"after\":\"2\"},{\"key\":\"environment A\",\"before\":null,\"after\":null},"
+		    "{\"key\":\"user\",\"before\":null,\"after\":\"\\\"www\\\"\"}]",
+		"pending     its configuration has changed; the next start goes by it\n"
+		"              nice 1 -> 2\n"
+		"              environment A changed\n"
+		"              user not given -> \"www\"\n");
+}
+
+static void status_tells_what_is_stale(void **state)
+{
+	json_t *services = json_pack("[{s:s,s:s,s:i,s:s,s:b}]", "name", "web", "state", "running",
+		"pid", 7, "reason", "needed by 'x'", "stale", 1);
+	_cleanup_buf_ struct buf out = {0};
+
+	(void)state;
+	assert_int_equal(0, status_render(services, &to_pipe, &out));
+	assert_non_null(strstr(finish(&out), "  needed by 'x'; stale\n"));
+	json_decref(services);
+}
+
 static void a_queue_message_is_one_line(void **state)
 {
 	json_t *message = json_loads("{\"v\":1,\"seq\":12,\"time\":\"2026-11-23T06:36:53.123456Z\","
@@ -299,6 +349,9 @@ int main(void)
 		cmocka_unit_test(status_remarks_on_what_lives),
 		cmocka_unit_test(show_tells_all_in_blocks),
 		cmocka_unit_test(show_tells_the_schedule_and_the_next_run),
+		cmocka_unit_test(show_tells_what_a_service_needs_and_who_needs_it),
+		cmocka_unit_test(show_tells_what_a_restart_would_change),
+		cmocka_unit_test(status_tells_what_is_stale),
 		cmocka_unit_test(a_queue_message_is_one_line),
 		cmocka_unit_test(bytes_are_rounded_down_with_a_unit),
 	};

@@ -18,6 +18,7 @@
 #include "engine/control/names.h"
 #include "engine/control/passed.h"
 #include "engine/control/request.h"
+#include "engine/control/rolling.h"
 #include "engine/control/status.h"
 #include "engine/service.h"
 #include "engine/services.h"
@@ -168,7 +169,11 @@ static void act(struct engine *e, struct server_call *call, enum core_event_type
 	if (!select_services(e, call, false, &sel))
 		return;
 	note(call, (const struct service *const *)sel.services, sel.n);
-	request_begin(e, call, event, sel.services, sel.n, !json_is_false(wait), op_of(call));
+	if (json_is_true(json_object_get(call->parameters, "rolling")))
+		rolling_begin(e, call, sel.services, sel.n, !json_is_false(wait), op_of(call));
+	else
+		request_begin(
+			e, call, event, sel.services, sel.n, !json_is_false(wait), op_of(call));
 }
 
 static void do_start(void *userdata, struct server_call *call)
@@ -426,7 +431,7 @@ static const struct server_method methods[] = {
 	{.name = "Stop", .needs = PEER_RIGHT_ACT, .parameters = {NAMES, WAIT, ID}, .call = do_stop},
 	{.name = "Restart",
 		.needs = PEER_RIGHT_ACT,
-		.parameters = {NAMES, WAIT, ID},
+		.parameters = {NAMES, {"rolling", SERVER_BOOL, true}, WAIT, ID},
 		.call = do_restart},
 	{.name = "Reset", .needs = PEER_RIGHT_ACT, .parameters = {NAMES}, .call = do_reset},
 	{.name = "Signal",

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "engine/control/rolling.h"
 #include "engine/control/status.h"
 #include "engine/reload/links.h"
 #include "engine/service.h"
@@ -17,9 +18,8 @@
 struct request;
 
 struct item {
-	struct list node; /* in service.waiters */
+	struct request_waiter waiter;
 	struct request *request;
-	struct request_wish wish;
 };
 
 struct request {
@@ -33,7 +33,7 @@ struct request {
 static void free_request(struct request *q)
 {
 	for (uint32_t i = 0; i < q->n_items; i++)
-		list_remove(&q->items[i].node);
+		list_remove(&q->items[i].waiter.node);
 	json_decref(q->results);
 	json_decref(q->first);
 	free(q);
@@ -132,16 +132,32 @@ static enum core_outcome judge(const struct request_wish *w)
 void request_judge(struct service *s)
 {
 	list_foreach_safe (node, &s->waiters) {
-		struct item *i = list_entry(node, struct item, node);
-		struct request *q = i->request;
-		enum core_outcome outcome = judge(&i->wish);
+		struct request_waiter *w = list_entry(node, struct request_waiter, node);
+		enum core_outcome outcome = judge(&w->wish);
 
 		if (outcome == CORE_PENDING)
 			continue;
-		list_remove(&i->node);
-		answer(q, &i->wish, outcome == CORE_DONE);
-		finish(q);
+		list_remove(&w->node);
+		w->told(w, outcome == CORE_DONE);
 	}
+}
+
+enum core_outcome request_watch(struct request_waiter *w)
+{
+	enum core_outcome outcome = judge(&w->wish);
+
+	list_init(&w->node);
+	if (outcome == CORE_PENDING)
+		list_append(&w->wish.service->waiters, &w->node);
+	return outcome;
+}
+
+static void on_told(struct request_waiter *w, bool ok)
+{
+	struct item *i = CONTAINER_OF(w, struct item, waiter);
+
+	answer(i->request, &w->wish, ok);
+	finish(i->request);
 }
 
 /* --- wishes --- */
@@ -166,11 +182,33 @@ static void add(struct request_wishes *w, const struct request_wish *wish)
 	w->wishes[w->n++] = *wish;
 }
 
-void request_wish(struct request_wishes *w, struct service *s, enum core_event_type event)
+static struct request_wish fresh_wish(struct service *s, enum core_event_type event)
 {
-	struct request_wish wish = {.service = s,
+	return (struct request_wish){.service = s,
 		.event = event,
 		.before = core_record(s->engine->core, s->id)->generation};
+}
+
+static struct request_wish repeated_wish(struct service *s, enum core_event_type event)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+	struct request_wish wish = fresh_wish(s, event);
+
+	/* The restart is over the stop already: what runs, or ran, is the new generation. */
+	if (event == CORE_EVENT_RESTART && r->state != CORE_STOPPING && r->generation > 0)
+		wish.before = r->generation - 1;
+	return wish;
+}
+
+struct request_wish request_make_wish(struct service *s, enum core_event_type event, uint64_t op)
+{
+	return core_remembers(s->engine->core, s->id, op) ? repeated_wish(s, event)
+							  : fresh_wish(s, event);
+}
+
+void request_wish(struct request_wishes *w, struct service *s, enum core_event_type event)
+{
+	struct request_wish wish = fresh_wish(s, event);
 
 	if (w)
 		add(w, &wish);
@@ -193,12 +231,8 @@ void request_wish_failed(struct request_wishes *w, struct service *s, const char
 
 void request_wish_again(struct request_wishes *w, struct service *s, enum core_event_type event)
 {
-	const struct core_record *r = core_record(s->engine->core, s->id);
-	struct request_wish wish = {.service = s, .event = event, .before = r->generation};
+	struct request_wish wish = repeated_wish(s, event);
 
-	/* The restart is over the stop already: what runs, or ran, is the new generation. */
-	if (event == CORE_EVENT_RESTART && r->state != CORE_STOPPING && r->generation > 0)
-		wish.before = r->generation - 1;
 	add(w, &wish);
 }
 
@@ -237,13 +271,13 @@ void request_await(
 		enum core_outcome outcome;
 
 		item->request = q;
-		item->wish = wishes->wishes[i];
-		list_init(&item->node);
-		outcome = judge(&item->wish);
+		item->waiter.wish = wishes->wishes[i];
+		item->waiter.told = on_told;
+		outcome = request_watch(&item->waiter);
 		if (wait && outcome == CORE_PENDING)
-			list_append(&item->wish.service->waiters, &item->node);
-		else
-			answer(q, &item->wish, outcome != CORE_NOT_DONE);
+			continue;
+		list_remove(&item->waiter.node);
+		answer(q, &item->waiter.wish, outcome != CORE_NOT_DONE);
 	}
 	finish(q);
 }
@@ -261,10 +295,9 @@ void request_begin(struct engine *e, struct server_call *call, enum core_event_t
 	bool down = event == CORE_EVENT_STOP || event == CORE_EVENT_KILL;
 
 	for (uint32_t i = 0; i < n; i++) {
-		if (core_remembers(e->core, services[i]->id, op))
-			request_wish_again(&wishes, services[i], event);
-		else
-			request_wish(&wishes, services[i], event);
+		struct request_wish wish = request_make_wish(services[i], event, op);
+
+		add(&wishes, &wish);
 	}
 	/* First all events, so that services stop and start side by side; then the answers. */
 	tree_hold(e);
@@ -272,8 +305,11 @@ void request_begin(struct engine *e, struct server_call *call, enum core_event_t
 	for (uint32_t i = 0; i < n; i++) {
 		struct core_event ev = {.type = event, .service = services[i]->id, .op = op};
 
-		if (!core_remembers(e->core, services[i]->id, op) && is_allowed(services[i], event))
-			engine_event(e, &ev);
+		if (core_remembers(e->core, services[i]->id, op) || !is_allowed(services[i], event))
+			continue;
+		if (down || event == CORE_EVENT_RESTART)
+			rolling_leave(services[i]);
+		engine_event(e, &ev);
 	}
 	tree_release(e);
 	request_await(call, NULL, &wishes, wait);

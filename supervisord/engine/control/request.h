@@ -16,6 +16,19 @@ struct request_wish {
 	int error; /* why, negative errno */
 };
 
+/*
+ * Somebody who waits for a wish. told() comes from within the performing of changes, once, and
+ * may step neither core nor engine; or it never comes, because this was removed from the list.
+ */
+struct request_waiter {
+	struct list node; /* in service.waiters */
+	struct request_wish wish;
+	void (*told)(struct request_waiter *w, bool ok);
+};
+
+/* What has become of the wish; as long as that is CORE_PENDING, it is waited for. */
+enum core_outcome request_watch(struct request_waiter *w);
+
 struct request_wishes {
 	struct request_wish *wishes; /* owned */
 	uint32_t n, room;
@@ -35,6 +48,8 @@ void request_wish_command(struct request_wishes *w, struct service *s, uint64_t 
 void request_wish_failed(struct request_wishes *w, struct service *s, const char *what, int error);
 /* Of a request that took effect already, and is repeated. */
 void request_wish_again(struct request_wishes *w, struct service *s, enum core_event_type event);
+/* Either of them, by whether the service remembers the request. */
+struct request_wish request_make_wish(struct service *s, enum core_event_type event, uint64_t op);
 
 /*
  * Answers the call: at once without wait, else when each wish has come true or can't any

@@ -9,6 +9,7 @@
 
 #include "base/parse.h"
 #include "conf/diff.h"
+#include "engine/control/checks.h"
 #include "engine/control/situation.h"
 #include "engine/service.h"
 #include "engine/spawn.h"
@@ -43,18 +44,7 @@ json_t *status_text(const char *text)
 	return json_string(copy);
 }
 
-/* NULL where it is not asked for. */
-static const char *health_of(const struct service *s)
-{
-	const struct core_record *r = core_record(s->engine->core, s->id);
-
-	return s->spec->health.kind == SPEC_PROBE_NONE
-		       ? NULL
-		       : core_health_to_string((enum core_health)r->health);
-}
-
-/* The same of bytes, of which NUL becomes a blank. */
-static json_t *status_bytes(const char *data, size_t n)
+json_t *status_bytes(const char *data, size_t n)
 {
 	char copy[OUTPUT_SIZE + 1];
 
@@ -78,23 +68,18 @@ json_t *status_service(const struct service *s)
 	usec_t now = usec_now(CLOCK_MONOTONIC), next = next_start(r);
 	char reason[CORE_REASON_SIZE], signal[SIGNAL_NAME_SIZE];
 	bool signalled = r->end == CORE_END_SIGNALLED || r->end == CORE_END_DUMPED;
-	const char *said = ready_status(s);
+	json_t *service = json_pack("{s:s,s:s,s:s,s:b,s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:o}", "name",
+		s->name, "state", core_state_to_string(state), "desired",
+		r->desired_up ? "up" : "down", "ready", r->ready, "pid",
+		integer_if(r->pid > 0, (uint64_t)r->pid), "since", time_of(s->since_realtime_usec),
+		"uptime_ms", integer_if(r->pid > 0, usec_sub(now, r->started_usec) / USEC_PER_MSEC),
+		"restarts", (json_int_t)r->restarts, "exit_code",
+		integer_if(r->end == CORE_END_EXITED, (uint64_t)r->end_status), "exit_signal",
+		signalled ? json_string(signal_name(r->end_status, signal)) : json_null(), "reason",
+		status_text(service_reason(s, reason)), "next_start_ms",
+		integer_if(next < USEC_INFINITY, usec_sub(next, now) / USEC_PER_MSEC));
 
-	return situation_add(s,
-		json_pack("{s:s,s:s,s:s,s:b,s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:o,s:s?,s:s?,s:b}", "name",
-			s->name, "state", core_state_to_string(state), "desired",
-			r->desired_up ? "up" : "down", "ready", r->ready, "pid",
-			integer_if(r->pid > 0, (uint64_t)r->pid), "since",
-			time_of(s->since_realtime_usec), "uptime_ms",
-			integer_if(r->pid > 0, usec_sub(now, r->started_usec) / USEC_PER_MSEC),
-			"restarts", (json_int_t)r->restarts, "exit_code",
-			integer_if(r->end == CORE_END_EXITED, (uint64_t)r->end_status),
-			"exit_signal",
-			signalled ? json_string(signal_name(r->end_status, signal)) : json_null(),
-			"reason", status_text(service_reason(s, reason)), "next_start_ms",
-			integer_if(next < USEC_INFINITY, usec_sub(next, now) / USEC_PER_MSEC),
-			"health", health_of(s), "status_text", *said ? said : NULL, "reloading",
-			ready_doing(s) == READY_RELOADING));
+	return checks_add(s, situation_add(s, service));
 }
 
 json_t *status_logs(const struct service *s)
@@ -236,30 +221,6 @@ static bool is_given(const struct spec_service *spec, const char *key)
 	return false;
 }
 
-/* What tells that it is ready, and how far that is. */
-static json_t *readiness(const struct service *s)
-{
-	char *on = ready_describe(s);
-	const char *problem = ready_problem(s);
-	json_t *object = json_pack("{s:o,s:o}", "on", status_text(on ? on : ""), "problem",
-		*problem ? status_text(problem) : json_null());
-
-	free(on);
-	return object;
-}
-
-/* How it was last asked how it is. */
-static json_t *probe(const struct service *s)
-{
-	const struct health_outcome *o = health_last(s);
-
-	if (!o)
-		return json_null();
-	return json_pack("{s:o,s:b,s:b,s:o,s:o}", "time", time_of(o->realtime_usec), "ok", o->ok,
-		"forgiven", o->forgiven, "message", status_text(o->text), "output",
-		status_bytes(o->output, o->n_output));
-}
-
 /* Every key, given or not, as the configuration writes it. */
 static json_t *settings(const struct spec_service *spec)
 {
@@ -336,12 +297,12 @@ static json_t *history(struct service *s)
 	char invocation[SERVICE_INVOCATION_SIZE];
 
 	service_invocation(s, invocation);
-	return json_pack("{s:o,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "service",
-		status_service(s), "generation", (json_int_t)r->generation, "invocation",
+	return json_pack("{s:o,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "service", status_service(s),
+		"generation", (json_int_t)r->generation, "invocation",
 		service_has_run(s) ? json_string(invocation) : json_null(), "started",
 		s->started_realtime_usec > 0 ? time_of(s->started_realtime_usec) : json_null(),
 		"schedule", schedule(s), "processes", processes(s), "exits", exits(s), "log",
-		log_sum(s), "logs", status_logs(s), "readiness", readiness(s), "probe", probe(s));
+		log_sum(s), "logs", status_logs(s));
 }
 
 json_t *status_show(struct service *s, bool with_environment)
@@ -361,5 +322,5 @@ json_t *status_show(struct service *s, bool with_environment)
 		json_object_set_new(show, "hooks", hooks(s));
 	json_decref(part);
 	spawn_environment_free(environment);
-	return situation_add_links(s, with_environment, show);
+	return checks_add_details(s, situation_add_links(s, with_environment, show));
 }

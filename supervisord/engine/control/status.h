@@ -9,6 +9,8 @@
 
 /* Text that may be no valid UTF-8 (a path, a command line), with the bad bytes replaced. */
 json_t *status_text(const char *text);
+/* The same of bytes, at most 1024, of which NUL becomes a blank. */
+json_t *status_bytes(const char *data, size_t n);
 
 /* Type Service of io.supctl.Control; a new reference, or NULL. */
 json_t *status_service(const struct service *s);

@@ -4,7 +4,8 @@
  * steps as it has instances.
  *
  * Services that are not configured any more keep their links among each other and to the rest,
- * so that they too are stopped in order. Nobody that stays can depend on them.
+ * so that they too are stopped in order. Nobody that stays needs them: the name of a definition
+ * means the instances that it has from now on.
  */
 #include "engine/reload/links.h"
 
@@ -97,10 +98,14 @@ struct kind {
 static int add_target(
 	struct links *links, const struct named *from, const struct named *to, const struct kind *k)
 {
+	unsigned kinds = k->kinds;
+
 	if (from->spec == to->spec && from->stays == to->stays)
 		return 0; /* instances of one definition don't wait for each other */
-	return k->reversed ? add(links, to->id, from->id, k->kinds)
-			   : add(links, from->id, to->id, k->kinds);
+	if (from->stays && !to->stays && kinds == CORE_LINK_REQUIRES)
+		kinds = CORE_LINK_AFTER;
+	return k->reversed ? add(links, to->id, from->id, kinds)
+			   : add(links, from->id, to->id, kinds);
 }
 
 static int add_name(const struct names *names, struct links *links, const struct named *from,
@@ -111,8 +116,12 @@ static int add_name(const struct names *names, struct links *links, const struct
 	uint32_t i = find(names, text, length + 1);
 	int r = 0;
 
-	if (i < names->n && strcmp(names->items[i].name, text) == 0)
-		return add_target(links, from, &names->items[i], k);
+	if (i < names->n && strcmp(names->items[i].name, text) == 0) {
+		r = add_target(links, from, &names->items[i], k);
+		/* where it goes, the same name may mean instances now */
+		if (r < 0 || names->items[i].stays || !from->stays)
+			return r;
+	}
 	if (length >= SPEC_INSTANCE_NAME_MAX)
 		return 0;
 	memcpy(prefix, text, length);

@@ -1,0 +1,14 @@
+/*
+ * What is known of a service by asking it, and by what it says of itself.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "engine/engine.h"
+
+/* Adds its part to a Service of the interface, which it returns; NULL stays NULL. */
+json_t *checks_add(const struct service *s, json_t *service);
+
+/* The same for the reply of Show. */
+json_t *checks_add_details(const struct service *s, json_t *show);
