@@ -293,7 +293,7 @@ class Order(Ready):
             "if not os.path.exists('@DIR@/second'):\n"
             "    gate('go'); tell('READY=1'); flag('told'); gate('never')\n"
             "gate('never')"), ready("notify"), "restart-delay = 10ms"))
-        pid = s.wait_state("a", "starting")["pid"]
+        pid = s.wait_service("a", lambda r: r["pid"] is not None, "the first runs")["pid"]
         wait_until(lambda: os.path.exists(f"{s.dir}/up-{pid}"), "the first is up")
         engine = s.engine_pid()
         os.kill(engine, signal.SIGSTOP)
