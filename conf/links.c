@@ -206,6 +206,18 @@ static int add_said(struct links *l, const struct value *v, const struct said *s
 	return 0;
 }
 
+/* What runs at its times is not there in between, so what requires it would never be either. */
+static void check_required(const struct links *l, const struct value *v, const struct said *s)
+{
+	char name[SPEC_INSTANCE_NAME_MAX];
+
+	if (s->kind == LINK_REQUIRES && service(l, l->service_of[s->to])->policy.scheduled)
+		value_error(l->b->errors, v,
+			"'%.80s' runs by a schedule, and is not there between its runs; allowed: "
+			"wants, after",
+			links_name(l, s->to, name));
+}
+
 /* 1: what follows is not worth a look. */
 static int read_list(struct links *l, size_t i, enum link_kind kind)
 {
@@ -217,9 +229,10 @@ static int read_list(struct links *l, size_t i, enum link_kind kind)
 		struct said s = {.service = (uint32_t)i, .kind = kind};
 		int r = resolve(l, v, own, *list, &s);
 
-		if (r == 0)
+		if (r == 0) {
+			check_required(l, v, &s);
 			r = add_said(l, v, &s);
-		else if (r > 0)
+		} else if (r > 0)
 			r = 0;
 		if (r != 0)
 			return r;

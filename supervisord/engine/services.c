@@ -222,8 +222,8 @@ static int restore(struct engine *e, uint32_t id, const struct roster rosters[RE
 	}
 	if (service_restore(s, &core)) {
 		/* the last engine may not have come to take that back */
-		s->removed = core.why == CORE_WHY_REMOVED && !core.desired_up &&
-			     roster_find(&rosters[e->config], s->name);
+		s->removed = record->config != e->config && core.why == CORE_WHY_REMOVED &&
+			     !core.desired_up && roster_find(&rosters[e->config], s->name);
 		/* whatever its process was sent off with */
 		s->rlimits_due = core.state == CORE_STARTING && core.phase == CORE_PHASE_EXEC;
 		enter(e, s, &core);

@@ -230,11 +230,12 @@ static int make_services(struct engine *e)
 {
 	int r;
 
-	health_set_init(&e->health);
 	sink_set_init(&e->sinks, &e->loop, e->spec->log_dir, max_open_logs(), STDOUT_FILENO);
 	r = pump_set_init(&e->pumps, &e->loop);
 	command_init(e);
 	reload_command_init(e);
+	ready_init(e);
+	health_init(e);
 	if (r == 0)
 		r = hooks_init(e);
 	if (r == 0)

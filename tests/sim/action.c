@@ -161,7 +161,8 @@ void check_signal(struct world *w, const struct core_change *c)
 	HOLDS(w, INV_KILL, i,
 		c->signo == policy_of(w, i)->stop_signal || (c->signo == SIGABRT && hangs(r)));
 	check_turn(w, i);
-	if (p->kill_due == USEC_INFINITY)
+	/* one that is begun in the same step has not been stopped before */
+	if (p->kill_due == USEC_INFINITY || c->todo & CORE_DO_SPAWN)
 		p->kill_due = w->now + policy_of(w, i)->stop_timeout_usec;
 }
 

@@ -17,6 +17,9 @@ def note(text):
 if os.fork():
     os._exit(int(os.environ.get("FIRST", "0")))
 os.setsid()
+for _ in range(int(os.environ.get("CHAIN", "0"))):
+    if os.fork():
+        os._exit(0)
 if os.fork():
     if "MIDDLE" in os.environ:
         while not os.path.exists(os.environ["MIDDLE"]):
@@ -130,6 +133,22 @@ class Forking(DaemonTest):
         self.assertEqual(s.stderr().count("999999999"), 1)
 
 
+    def test_no_link_of_a_chain_of_forks_is_missed(self):
+        s = self.supervisor(daemon(CHAIN="30"))
+        for n in range(1, 16):
+            self.assertEqual(s.wait_state("d", "running")["pid"], self.pid_of(s, n))
+            s.ok("restart", "d")
+        self.assertEqual(s.status("d")["restarts"], 0)
+        self.assertNotIn("left no main process", s.stderr())
+
+    def test_nothing_is_watched_once_it_runs(self):
+        s = self.supervisor(daemon())
+        s.wait_state("d", "running")
+        fds = f"/proc/{s.engine_pid()}/fd"
+        wait_until(lambda: not [fd for fd in os.listdir(fds)
+                                if "pidfd" in os.readlink(f"{fds}/{fd}")], "no pidfd is open")
+
+
 class Refused(harness.SystemTest):
     def refused(self, why, config, **kw):
         s = self.supervisor(config, **kw)
@@ -189,11 +208,22 @@ class Refused(harness.SystemTest):
                      prepare=prepare)
 
     def test_a_command_that_is_run_beside_it(self):
-        s = self.supervisor(daemon("d", 'restart = "never"', 'reload { command = {"/bin/sh", "-c", '
-                                   '"echo $$ >@DIR@/reloader; exec sleep 100000"} }'))
+        notifier = """
+import os, socket, time
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+    s.sendto(f"MAINPID={os.getpid()}".encode(), os.environ["NOTIFY"])
+time.sleep(100000)
+"""
+        words = ", ".join(map(quote, py(notifier)))
+        s = self.supervisor(service("d", py("""
+import os, socket, time
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+    s.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+time.sleep(100000)
+"""), 'ready { on = "notify" }', 'environment = {"NOTIFY=@DIR@/run/notify"}', f"reload {{ command = {{{words}}} }}"))
         main = s.wait_state("d", "running")["pid"]
         s.ctl_start("reload", "d")
-        wait_until(lambda: s.read(f"{s.dir}/reloader").strip(), "the command runs")
+        s.wait_stderr("as its main one, which is that of a command that is run beside it; ignored")
         self.assertEqual(s.status("d")["pid"], main)
 
 

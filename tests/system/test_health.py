@@ -318,6 +318,17 @@ class Actions(Health):
         self.assertEqual(pid, self.wait_health(s, "a", "healthy")["pid"])
         self.assertEqual([ALERT, CHANGE], [kind for kind, _ in self.told(s, "a")])
 
+    def test_what_one_engine_has_asked_is_answered_to_the_next(self):
+        s = self.supervisor(service("a", SLEEP, health(
+            command("echo x >>@DIR@/asked; until [ -e @DIR@/go ]; do sleep 0.01; done; echo done"),
+            "timeout = 1h")))
+        wait_until(lambda: os.path.exists(f"{s.dir}/asked"), "it is asked")
+        s.kill_engine()
+        self.assertEqual("unknown", s.status("a")["health"])
+        self.assertEqual("x\n", s.read(f"{s.dir}/asked"))
+        s.flag("go")
+        self.wait_health(s, "a", "healthy")
+
     def test_a_reload_changes_what_is_asked_and_how_often(self):
         s = self.supervisor(service("a", SLEEP, 'health { command = {"/bin/true"} interval = 1h }'))
         pid = s.wait_state("a", "running")["pid"]

@@ -99,11 +99,15 @@ class Client(threading.Thread):
 
     def ask(self):
         rng = self.rng
-        method = rng.choice(["Start", "Stop", "Restart", "Reset", "Signal", "Reload"])
+        method = rng.choice(["Start", "Stop", "Restart", "Reset", "Signal", "Reload", "Scale"])
         names = rng.sample(NAMES, rng.randrange(1, 4))
         parameters = {"names": names, "id": f"{self.rng.random()}"}
-        if method in ("Start", "Stop", "Restart"):
+        if method in ("Start", "Stop", "Restart", "Scale"):
             parameters["wait"] = rng.random() < 0.7
+        if method == "Restart":
+            parameters["rolling"] = rng.random() < 0.3
+        if method == "Scale":
+            parameters |= {"name": parameters.pop("names")[0], "instances": rng.randrange(4)}
         if method == "Signal":
             parameters["signal"] = "CONT"
         if method == "Reset":
@@ -115,7 +119,9 @@ class Client(threading.Thread):
                 self.problems.append((method, names, told))
             self.n += 1
         except VarlinkError as error:
-            if not error.error.endswith(".NoSuchService"):
+            # what has no instances, or a turn in another rolling restart already
+            refused = ".Failed" if method == "Scale" or parameters.get("rolling") else ".NoSuch"
+            if not error.error.endswith((".NoSuchService", refused)):
                 self.problems.append((method, names, str(error)))
         except (ConnectionError, FileNotFoundError):
             pass
@@ -174,7 +180,8 @@ class ReloadRandom(harness.SystemTest):
         if way == 1:
             s.signal(signal.SIGHUP)
         else:
-            p = s.ctl_start("apply", *(["--no-wait"] if way == 2 else []))
+            p = s.ctl_start("apply", *(["--no-wait"] if way == 2 else []),
+                            *(["--no-restart"] if rng.random() < 0.3 else []))
             for _ in range(rng.choice([0, 0, 1, 1, 2])):
                 self.kill_engine_soon(rng, s)
             if rng.random() < 0.5:
@@ -196,6 +203,9 @@ class ReloadRandom(harness.SystemTest):
         """All is quiet: what is there is what should be there."""
         wait_until(s.answers, "an engine answers")
         s.varlink("Apply", {})
+        for name, definition in model.items():
+            if definition.instances is not None: # scaled by somebody
+                s.varlink("Scale", {"name": name, "instances": definition.instances})
         wanted = [i for n, d in model.items() for i in d.names(n)]
         wait_until(lambda: list(s.services()) == wanted, f"exactly {wanted}")
         if wanted:

@@ -480,6 +480,44 @@ static void the_same_run_asked_for_again_is_one(void **state _unused_)
 	say_exited(5, COMMAND_HOOK_ON_FAILED, 77, 0);
 	say_exited_again(5, COMMAND_HOOK_ON_FAILED, 77, f->serial, 0);
 	assert_int_equal(f->n_done, 1);
+	/* nor does it run again when all of it is told once more */
+	close(say_started(5, COMMAND_HOOK_ON_FAILED, 77, 100));
+	say_exited_again(5, COMMAND_HOOK_ON_FAILED, 77, f->serial, 0);
+	assert_int_equal(f->n_done, 1);
+	assert_int_equal(f->engine.commands.n_alive, 0);
+}
+
+static bool is_over(
+	const struct service *s _unused_, enum command_kind kind _unused_, uint64_t serial)
+{
+	return serial <= 77;
+}
+
+static void what_is_told_of_a_run_that_is_over_is_no_news(void **state _unused_)
+{
+	struct command_handler handler = {.done = on_done, .is_over = is_over};
+
+	command_set_handler(&f->engine, COMMAND_HOOK_ON_FAILED, &handler);
+	close(say_started(5, COMMAND_HOOK_ON_FAILED, 77, 100));
+	assert_false(command_is_running(&f->services[5], COMMAND_HOOK_ON_FAILED));
+	close(say_started(5, COMMAND_HOOK_ON_FAILED, 78, 100));
+	assert_true(command_is_running(&f->services[5], COMMAND_HOOK_ON_FAILED));
+}
+
+static void two_runs_of_another_engine_are_told_apart(void **state _unused_)
+{
+	struct command_handler handler = {.done = on_done};
+
+	command_set_handler(&f->engine, COMMAND_HOOK_POST_STOP, &handler);
+	close(say_started(5, COMMAND_HOOK_POST_STOP, 3, 100));
+	close(say_started(5, COMMAND_HOOK_POST_STOP, 4, 101));
+	say_exited(5, COMMAND_HOOK_POST_STOP, 3, 7);
+	assert_int_equal(f->n_done, 1);
+	assert_int_equal(f->result.serial, 3);
+	assert_int_equal(command_serial(&f->services[5], COMMAND_HOOK_POST_STOP), 4);
+	say_exited(5, COMMAND_HOOK_POST_STOP, 4, 8);
+	assert_int_equal(f->n_done, 2);
+	assert_int_equal(f->result.code, 8);
 }
 
 static void an_end_is_held_until_what_is_left_has_gone(void **state _unused_)
@@ -523,6 +561,64 @@ static void another_one_may_begin_when_the_end_is_told(void **state _unused_)
 	assert_false(command_has_pid(&f->services[0], 100));
 }
 
+/* The core's part, whose changes nobody carries out here. */
+static void happen(enum core_event_type type, enum core_end end)
+{
+	struct core *core = f->engine.core;
+	struct core_event e = {.type = type,
+		.service = 0,
+		.generation = core_record(core, 0)->generation,
+		.pid = 100,
+		.end = end,
+		.status = 1,
+		.at_usec = f->engine.loop.now_usec};
+	struct core_change change;
+
+	f->engine.loop.now_usec += 1000;
+	assert_true(core_step(core, &e, f->engine.loop.now_usec, 0));
+	while (core_next_change(core, &change))
+		;
+}
+
+static void a_failure_is_told_once_however_often_it_is_found(void **state _unused_)
+{
+	struct service *s = &f->services[0];
+	uint64_t generation;
+
+	f->definition.policy.restart = SPEC_RESTART_NEVER;
+	f->definition.policy.ready_timeout_usec = USEC_INFINITY;
+	f->definition.hooks[SPEC_HOOK_ON_FAILED] = (char **)words;
+	assert_int_equal(hooks_init(&f->engine), 0);
+	happen(CORE_EVENT_START, CORE_END_NONE);
+	happen(CORE_EVENT_STARTED, CORE_END_NONE);
+	happen(CORE_EVENT_ENDED, CORE_END_EXITED);
+	assert_int_equal(core_record(f->engine.core, 0)->state, CORE_FAILED);
+	hooks_changed(s, CORE_RUNNING);
+	expect(LINK_SPAWN, 0, COMMAND_HOOK_ON_FAILED);
+	generation = f->m.generation;
+	hooks_changed(s, CORE_RUNNING);
+	expect_silence();
+	/* the next engine asks again, and the launcher takes it for what it has */
+	command_free_all(s);
+	hooks_changed(s, CORE_RUNNING);
+	expect(LINK_SPAWN, 0, COMMAND_HOOK_ON_FAILED);
+	assert_int_equal(f->m.generation, generation);
+	say_exited(0, COMMAND_HOOK_ON_FAILED, generation, 0);
+	expect(LINK_RELEASE, 0, COMMAND_HOOK_ON_FAILED);
+	expect(LINK_ACK, 0, COMMAND_HOOK_ON_FAILED);
+	hooks_changed(s, CORE_RUNNING);
+	expect_silence();
+	/* another failure is another run */
+	happen(CORE_EVENT_START, CORE_END_NONE);
+	happen(CORE_EVENT_STARTED, CORE_END_NONE);
+	happen(CORE_EVENT_ENDED, CORE_END_EXITED);
+	hooks_changed(s, CORE_RUNNING);
+	expect(LINK_SPAWN, 0, COMMAND_HOOK_ON_FAILED);
+	assert_true(f->m.generation > generation);
+	free(s->hook_outcomes);
+	s->hook_outcomes = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -539,8 +635,11 @@ int main(void)
 		TEST(what_another_engine_has_begun_is_taken_over),
 		TEST(an_end_that_another_engine_has_not_acknowledged_is_acted_upon_once),
 		TEST(the_same_run_asked_for_again_is_one),
+		TEST(what_is_told_of_a_run_that_is_over_is_no_news),
+		TEST(two_runs_of_another_engine_are_told_apart),
 		TEST(an_end_is_held_until_what_is_left_has_gone),
 		TEST(another_one_may_begin_when_the_end_is_told),
+		TEST(a_failure_is_told_once_however_often_it_is_found),
 	};
 	int fds[2];
 

@@ -132,6 +132,20 @@ static void a_service_cannot_name_itself_but_defaults_may(void **state)
 	ASSERT_LIST(f->spec->services[0].after, "db");
 }
 
+static void what_runs_by_a_schedule_cannot_be_required(void **state)
+{
+	struct fixture *f = *state;
+
+	good(f, "service a { command = x wants = job after = job }\n"
+		"service job { command = x schedule { every = 1h } }\n");
+	bad_exactly(f,
+		"service a { command = x requires = job }\n"
+		"service job { command = x schedule { every = 1h } }\n",
+		"~/main.conf:1: 'requires' in service 'a': 'job' runs by a schedule, and is not "
+		"there "
+		"between its runs; allowed: wants, after");
+}
+
 static void an_unknown_name_in_defaults_is_told_once(void **state)
 {
 	bad(*state,
@@ -438,6 +452,7 @@ int main(void)
 		TEST(instances_that_are_not_there_are_refused),
 		TEST(a_service_cannot_name_itself_but_defaults_may),
 		TEST(an_unknown_name_in_defaults_is_told_once),
+		TEST(what_runs_by_a_schedule_cannot_be_required),
 		TEST(a_circle_is_told_with_every_link_and_where_it_stands),
 		TEST(each_knot_is_told_by_one_circle),
 		TEST(what_only_looks_like_a_circle_is_none),

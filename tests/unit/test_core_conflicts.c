@@ -231,6 +231,7 @@ static void an_autostart_is_declined_and_says_for_whose_sake(void **state _unuse
 		has_reason(&g, BLUE, "conflicts with 's0'");
 		assert_false(rig_record(&g, BLUE)->desired_up);
 		assert_int_equal(rig_record(&g, BLUE)->generation, 0);
+		assert_true(core_remembers(g.core, BLUE, 7)); /* it was answered nevertheless */
 	}
 }
 

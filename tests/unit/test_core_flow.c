@@ -301,6 +301,40 @@ static void nothing_starts_during_a_shutdown(void **state _unused_)
 	has_state(&g, 0, CORE_STOPPED);
 }
 
+/* An engine that recovers in one hears of services before it can go on with it. */
+static void before_a_shutdown_goes_on_nothing_starts_and_nothing_stops(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 5, 1);
+	rig_run(&g, 0);
+	rig_run(&g, 1);
+	rig_ask(&g, 1, CORE_EVENT_RESTART);
+	rig_run(&g, 2);
+	rig_exit(&g, 2, 1);
+	rig_ask(&g, 3, CORE_EVENT_START);
+	rig_ask(&g, 4, CORE_EVENT_START);
+	has_state(&g, 4, CORE_WAITING);
+	core_expect_shutdown(g.core);
+	assert_false(core_is_shutting_down(g.core));
+	rig_settle(&g);
+	rig_exit(&g, 3, 0); /* its place is not given on */
+	rig_exit(&g, 1, 0);
+	has_state(&g, 0, CORE_RUNNING);
+	has_state(&g, 1, CORE_STOPPED);
+	has_reason(&g, 1, "supervisord is shutting down");
+	has_state(&g, 4, CORE_WAITING);
+	rig_ask(&g, 3, CORE_EVENT_START);
+	has_state(&g, 3, CORE_EXITED);
+	judged(&g, 3, CORE_EVENT_START, 1, CORE_NOT_DONE);
+	rig_shutdown(&g, false);
+	has_state(&g, 2, CORE_STOPPED);
+	has_state(&g, 4, CORE_STOPPED);
+	signalled(&g, 0, SIGTERM, SPEC_KILL_GROUP);
+	rig_exit(&g, 0, 0);
+	assert_true(core_is_down(g.core));
+}
+
 static void a_second_shutdown_can_hurry(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
@@ -412,6 +446,7 @@ int main(void)
 		cmocka_unit_test(what_ends_before_its_turn_stays_down),
 		cmocka_unit_test(a_shutdown_loses_patience_after_the_longest_stop_timeout),
 		cmocka_unit_test(nothing_starts_during_a_shutdown),
+		cmocka_unit_test(before_a_shutdown_goes_on_nothing_starts_and_nothing_stops),
 		cmocka_unit_test(a_second_shutdown_can_hurry),
 		cmocka_unit_test(a_shutdown_in_a_hurry_kills_at_once),
 		cmocka_unit_test(a_reason_is_cut_where_it_does_not_fit),

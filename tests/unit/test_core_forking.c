@@ -99,11 +99,14 @@ static void a_daemon_that_dies_before_it_is_known_has_failed(void **state _unuse
 
 		init(&g, SPEC_READY_EXEC);
 		g.policies[0].restart = restarts[i];
+		rig_exit(&g, 0, 77); /* of another run */
+		rig_ask(&g, 0, CORE_EVENT_START);
+		rig_started(&g, 0);
 		rig_end(&g, 0, CORE_END_EXITED, 0, true);
 		rig_gone(&g, 0);
 		has_state(&g, 0, i == 0 ? CORE_BACKOFF : CORE_FAILED);
 		has_reason(&g, 0, "left no main process behind");
-		rig_tell_of(&g, 0, CORE_EVENT_MAINPID, 1); /* its pid-file is still there */
+		rig_tell_of(&g, 0, CORE_EVENT_MAINPID, 2); /* its pid-file is still there */
 		assert_int_equal(g.n_changes, 0);
 	}
 }
@@ -169,6 +172,42 @@ static void a_daemon_can_be_stopped_before_it_is_known(void **state _unused_)
 	}
 }
 
+/* The signal went to one that was about to leave it alone. */
+static void one_that_takes_over_during_a_stop_gets_the_signal_too(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+	usec_t deadline;
+
+	rig_init(&g, 1, 0);
+	rig_run(&g, 0);
+	rig_ask(&g, 0, CORE_EVENT_STOP);
+	deadline = core_deadline(g.core, 0);
+	g.now += SEC;
+	rig_mainpid(&g, 0, 100); /* that is the one that has it */
+	assert_false(rig_change(&g, 0).todo & CORE_DO_SIGNAL);
+	rig_mainpid(&g, 0, 4711);
+	signalled(&g, 0, SIGTERM, SPEC_KILL_GROUP);
+	assert_int_equal(core_deadline(g.core, 0), deadline);
+	assert_int_equal(rig_record(&g, 0)->pid, 4711);
+	rig_deadline(&g, 0);
+	rig_mainpid(&g, 0, 4712); /* KILL went to all of the tree */
+	assert_false(rig_change(&g, 0).todo & CORE_DO_SIGNAL);
+}
+
+static void one_that_takes_over_after_a_stop_command_gets_no_signal_either(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 1, 0);
+	g.policies[0].hooks = 1u << SPEC_HOOK_STOP;
+	rig_run(&g, 0);
+	rig_ask(&g, 0, CORE_EVENT_STOP);
+	rig_hook(&g, 0, SPEC_HOOK_STOP, true);
+	has_phase(&g, 0, CORE_STOPPING, CORE_PHASE_SIGNAL);
+	rig_mainpid(&g, 0, 4711);
+	assert_int_equal(rig_change(&g, 0).todo, CORE_DO_COMMIT);
+}
+
 static void any_service_may_name_another_main_process(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
@@ -205,6 +244,8 @@ int main(void)
 		cmocka_unit_test(a_daemon_whose_first_process_fails_leaves_nothing),
 		cmocka_unit_test(a_daemon_that_nobody_finds_in_time_is_ended),
 		cmocka_unit_test(a_daemon_can_be_stopped_before_it_is_known),
+		cmocka_unit_test(one_that_takes_over_during_a_stop_gets_the_signal_too),
+		cmocka_unit_test(one_that_takes_over_after_a_stop_command_gets_no_signal_either),
 		cmocka_unit_test(any_service_may_name_another_main_process),
 	};
 

@@ -234,6 +234,10 @@ static void who_is_removed_is_in_nobodys_way(void **state _unused_)
 	rig_settle(&g); /* its links are there still, but nobody at their end */
 	assert_true(spawned(&g, WEB));
 	rig_started(&g, WEB);
+	rig_ask(&g, WEB, CORE_EVENT_RESTART); /* which asks for nobody that is not there */
+	assert_int_equal(g.n_changes, 1);
+	rig_exit(&g, WEB, 0);
+	rig_started(&g, WEB);
 	rig_shutdown(&g, false);
 	rig_exit(&g, WEB, 0);
 	assert_true(core_is_down(g.core));

@@ -415,7 +415,7 @@ static void what_runs_by_a_schedule_is_never_there(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
 
-	rig_init(&g, 2, 0);
+	rig_init(&g, 3, 0);
 	rig_requires(&g, WEB, DB);
 	g.policies[DB].type = SPEC_TYPE_ONESHOT;
 	g.policies[DB].scheduled = true;
@@ -427,6 +427,13 @@ static void what_runs_by_a_schedule_is_never_there(void **state _unused_)
 	rig_gone(&g, DB);
 	has_reason(&g, WEB, "requires 's0', which is waiting");
 	start_is(&g, WEB, CORE_NOT_DONE);
+
+	core_set_max_starting(g.core, 1);
+	rig_ask(&g, TOP, CORE_EVENT_START);
+	rig_schedule(&g, DB, g.now + SEC);
+	rig_deadline(&g, DB); /* its time has come, and it waits for nothing but a place */
+	has_reason(&g, WEB, "waiting for 's0'");
+	start_is(&g, WEB, CORE_PENDING);
 }
 
 /* --- wants and after --- */

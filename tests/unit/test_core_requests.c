@@ -68,8 +68,10 @@ static void a_stop_during_the_start_stops_it(void **state _unused_)
 	rig_ask(&g, 0, CORE_EVENT_STOP);
 	judged(&g, 0, CORE_EVENT_START, 0, CORE_NOT_DONE);
 	signalled(&g, 0, SIGTERM, SPEC_KILL_GROUP);
+	g.now += SEC;
 	rig_started(&g, 0); /* on its way when the stop came */
 	has_state(&g, 0, CORE_STOPPING);
+	assert_int_equal(rig_record(&g, 0)->started_usec, g.now);
 	assert_int_equal(rig_record(&g, 0)->pid, 100);
 	rig_end(&g, 0, CORE_END_SIGNALLED, SIGTERM, false);
 	has_state(&g, 0, CORE_STOPPED);
@@ -165,15 +167,20 @@ static void a_reset_makes_a_failed_service_stopped(void **state _unused_)
 
 	rig_init(&g, 1, 0);
 	has_reason(&g, 0, "not started yet");
-	g.policies[0].restart = SPEC_RESTART_NEVER;
+	g.policies[0].restart_limit = 1;
 	rig_run(&g, 0);
+	rig_exit(&g, 0, 1);
+	rig_deadline(&g, 0);
 	rig_end(&g, 0, CORE_END_DUMPED, SIGABRT, false);
 	has_state(&g, 0, CORE_FAILED);
-	has_reason(&g, 0, "killed by signal ABRT (core dumped)");
+	has_reason(&g, 0,
+		"killed by signal ABRT (core dumped); gave up after 1 automatic restart in 1min");
 	rig_ask(&g, 0, CORE_EVENT_RESET);
 	has_state(&g, 0, CORE_STOPPED);
 	assert_false(rig_record(&g, 0)->desired_up);
-	judged(&g, 0, CORE_EVENT_RESET, 1, CORE_DONE);
+	assert_int_equal(rig_record(&g, 0)->restarts, 0);
+	assert_int_equal(rig_record(&g, 0)->n_starts, 0);
+	judged(&g, 0, CORE_EVENT_RESET, 2, CORE_DONE);
 }
 
 /* It would be there twice. */

@@ -139,6 +139,7 @@ static void a_start_by_an_operator_runs_it_now(void **state _unused_)
 		rig_started(&g, 0);
 		rig_exit(&g, 0, 0);
 		judged(&g, 0, requests[i], 0, CORE_DONE);
+		judged(&g, 0, requests[i], 1, CORE_DONE); /* nothing more comes of it */
 		waits_for_its_time(&g);
 		assert_int_equal(core_deadline(g.core, 0), due);
 	}
@@ -244,6 +245,25 @@ static void a_queued_run_waits_for_all_that_the_last_one_left(void **state _unus
 	assert_true(rig_record(&g, 0)->queued);
 	rig_gone(&g, 0);
 	rig_hook(&g, 0, SPEC_HOOK_POST_STOP, true);
+	assert_true(spawned(&g, 0));
+}
+
+/* The last one's slot is not its own. */
+static void a_queued_run_stands_in_line_behind_those_that_wait(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	init(&g, SPEC_OVERLAP_QUEUE);
+	rig_pool(&g, 1, 0, 1);
+	rig_ask(&g, 0, CORE_EVENT_START);
+	plan(&g, 60);
+	rig_started(&g, 0);
+	rig_ask(&g, 1, CORE_EVENT_START);
+	come(&g, 60);
+	rig_exit(&g, 0, 0);
+	assert_true(spawned(&g, 1));
+	has_reason(&g, 0, "waiting for a slot of pool 's0'");
+	rig_exit(&g, 1, 0);
 	assert_true(spawned(&g, 0));
 }
 
@@ -544,6 +564,7 @@ int main(void)
 		cmocka_unit_test(a_run_that_is_due_during_the_last_one_is_skipped),
 		cmocka_unit_test(a_run_that_is_due_during_the_last_one_follows_it_once),
 		cmocka_unit_test(a_queued_run_waits_for_all_that_the_last_one_left),
+		cmocka_unit_test(a_queued_run_stands_in_line_behind_those_that_wait),
 		cmocka_unit_test(a_run_that_is_due_takes_the_place_of_the_last_one),
 		cmocka_unit_test(a_run_that_waits_is_the_one_that_is_due),
 		cmocka_unit_test(a_run_waits_for_what_it_requires),

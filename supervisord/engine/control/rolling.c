@@ -336,24 +336,23 @@ void rolling_begin(struct engine *e, struct server_call *call, struct service **
 			"'%s' waits for its turn in another rolling restart", busy->name);
 		return;
 	}
-	if (!wait)
-		answer_at_once(call, services, n);
-	if (!r) {
+	if (r) {
+		add_earlier(r, services, n);
+	} else {
 		r = rolling_new(e, services, n, op ? op : make_op());
 		if (!r) {
-			if (wait)
-				server_error_message(call, CONTROL_ERROR_FAILED,
-					"out of memory; nothing was done");
+			server_error_message(
+				call, CONTROL_ERROR_FAILED, "out of memory; nothing was done");
 			return;
 		}
 		enlist(r);
 		if (e->synced)
 			loop_timer_set(&e->loop, &r->timer, e->loop.now_usec);
-	} else {
-		add_earlier(r, services, n);
 	}
 	if (wait)
 		add_call(r, call);
+	else
+		answer_at_once(call, services, n);
 }
 
 void rolling_leave(struct service *s)

@@ -150,8 +150,8 @@ static void on_command(
 	release(h);
 	if (h->abandoned)
 		return;
-	if (result->cancelled) {
-		ask_later(h);
+	if (result->cancelled || result->generation != h->generation) {
+		ask_later(h); /* it was asked of another one, which has stood in the way */
 		return;
 	}
 	if (is_our_lack(result->error)) {
@@ -205,14 +205,12 @@ static void ask(struct health *h)
 	h->abandoned = false;
 	set_of(h)->n_running++;
 	r = h->service->spec->health.kind == SPEC_PROBE_COMMAND ? start_command(h) : start_probe(h);
-	if (r == 0)
+	/* What the last engine has asked is answered to us. */
+	if (r == 0 || r == -EBUSY)
 		return;
 	h->running = false;
 	set_of(h)->n_running--;
-	if (r == -EBUSY) /* one that the last engine has begun */
-		ask_later(h);
-	else
-		not_asked(h, strerror(-r));
+	not_asked(h, strerror(-r));
 }
 
 static void on_timer(struct loop_timer *t)
@@ -230,10 +228,10 @@ static void on_timer(struct loop_timer *t)
 
 /* --- from outside --- */
 
-void health_set_init(struct health_set *set)
+void health_init(struct engine *e)
 {
-	list_init(&set->waiting);
-	set->n_running = 0;
+	list_init(&e->health.waiting);
+	command_set_handler(e, COMMAND_HEALTH, &(struct command_handler){.done = on_command});
 }
 
 static struct health *health_new(struct service *s)

@@ -32,7 +32,8 @@ struct health_outcome {
 	size_t n_output;
 };
 
-void health_set_init(struct health_set *set);
+/* Before the launcher is listened to. */
+void health_init(struct engine *e);
 
 /* It runs: asks, if its health is asked for. May be repeated. */
 void health_begin(struct service *s);

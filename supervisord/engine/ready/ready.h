@@ -6,8 +6,12 @@
 
 #include <stdbool.h>
 
+struct engine;
 struct pump;
 struct service;
+
+/* Before the launcher is listened to. */
+void ready_init(struct engine *e);
 
 /* Begins and ends all questions, about health too, as its state asks for: after any change. */
 void ready_follow(struct service *s);

@@ -81,12 +81,15 @@ static void migrate(struct service *s, const struct spec_service *spec, uint64_t
 		request_wish(wishes, s, CORE_EVENT_RESTART);
 		engine_event(e, &event);
 	}
-	service_commit(s, false, 0, 0);
+	/* One that is wanted again is in line once it has been told so: see keep_after_all(). */
+	if (!s->removed)
+		service_commit(s, false, 0, 0);
 }
 
 static bool is_to_start(const struct service *s)
 {
-	return s->spec->policy.autostart || (config_flags(s->engine) & RECOVERY_START_NEW);
+	return service_definition(s)->policy.autostart ||
+	       (config_flags(s->engine) & RECOVERY_START_NEW);
 }
 
 static void start(struct service *s, uint64_t op, struct request_wishes *wishes)
@@ -127,10 +130,12 @@ static void keep_after_all(struct service *s, uint64_t op, struct request_wishes
 	/* It does not go, so nobody can wait for that: release_forgotten() comes to them. */
 	list_foreach_safe (it, &s->successors)
 		list_remove(it);
-	if (!is_to_start(s))
-		return;
-	request_wish(wishes, s, CORE_EVENT_AUTOSTART);
-	engine_event(s->engine, &event);
+	if (is_to_start(s)) {
+		request_wish(wishes, s, CORE_EVENT_AUTOSTART);
+		engine_event(s->engine, &event);
+	} else {
+		service_commit(s, false, 0, 0);
+	}
 }
 
 /* --- names that have changed --- */

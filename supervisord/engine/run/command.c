@@ -17,7 +17,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "engine/engine.h"
+#include "engine/run/command_internal.h"
 #include "engine/run/environment.h"
 #include "engine/service.h"
 #include "engine/spawn.h"
@@ -29,56 +29,8 @@
 #define HELD_MIN_USEC	     USEC_PER_MSEC
 #define HELD_MAX_USEC	     USEC_PER_SEC
 
-enum stage {
-	STAGE_BEGUN, /* the launcher has not been told */
-	STAGE_SENT,
-	STAGE_HELD, /* it has ended, and something of it is left */
-	STAGE_OVER /* done was called; only the launcher has to be told */
-};
-
-/* What the launcher has yet to be told, in this order. */
-/*
- * In the order in which they are told. The acknowledgement is last: a run that was acknowledged and
- * not released would be told to the next engine as one that was started, and never as ended.
- */
-enum mark { MARK_SPAWN = 1 << 0, MARK_KILL = 1 << 1, MARK_RELEASE = 1 << 2, MARK_ACK = 1 << 3 };
-
-struct command {
-	struct list node; /* in service.commands */
-	struct list line; /* in commands.outbox or .waiting */
-	struct service *service;
-	enum command_kind kind;
-	enum stage stage;
-	unsigned marks; /* enum mark */
-	uint64_t generation, service_generation;
-	usec_t timeout_usec, began_usec;
-	char **argv, **environment; /* owned; until it is sent */
-	command_done *done;
-	struct loop_timer timer; /* its timeout; kill, or look, again */
-	struct loop_source source; /* the read end of its pipe, owned */
-	struct output output;
-	pid_t pid;
-	bool counted; /* among the probes that are under way */
-	bool timed_out, cancelled;
-	unsigned n_kills;
-	int failure; /* errno, where it could not be sent */
-	usec_t held_usec;
-	uint64_t serial; /* of its end; 0: the launcher has not told */
-	struct link_exit end;
-};
-
 static void on_timer(struct loop_timer *t);
 static void on_output(struct loop_source *source, uint32_t events);
-
-static struct commands *commands_of(const struct command *c)
-{
-	return &c->service->engine->commands;
-}
-
-static struct loop *loop_of(const struct command *c)
-{
-	return &c->service->engine->loop;
-}
 
 void command_init(struct engine *e)
 {
@@ -94,7 +46,7 @@ void command_set_handler(
 
 /* --- what there is --- */
 
-static struct command *find(const struct service *s, enum command_kind kind)
+struct command *command_find(const struct service *s, enum command_kind kind)
 {
 	list_foreach (node, &s->commands) {
 		struct command *c = list_entry(node, struct command, node);
@@ -105,8 +57,7 @@ static struct command *find(const struct service *s, enum command_kind kind)
 	return NULL;
 }
 
-/* That very run, also where it is over. */
-static struct command *find_run(
+struct command *command_find_run(
 	const struct service *s, enum command_kind kind, uint64_t generation)
 {
 	list_foreach (node, &s->commands) {
@@ -120,19 +71,19 @@ static struct command *find_run(
 
 bool command_is_running(const struct service *s, enum command_kind kind)
 {
-	return find(s, kind) != NULL;
+	return command_find(s, kind) != NULL;
 }
 
 uint64_t command_serial(const struct service *s, enum command_kind kind)
 {
-	const struct command *c = find(s, kind);
+	const struct command *c = command_find(s, kind);
 
 	return c ? c->generation : 0;
 }
 
 pid_t command_pid(const struct service *s, enum command_kind kind, usec_t *ret_since_usec)
 {
-	const struct command *c = find(s, kind);
+	const struct command *c = command_find(s, kind);
 
 	if (!c || c->stage != STAGE_SENT || c->pid == 0)
 		return 0;
@@ -151,7 +102,7 @@ bool command_has_pid(const struct service *s, pid_t pid)
 	return false;
 }
 
-static bool is_probe(enum command_kind kind)
+bool command_is_probe(enum command_kind kind)
 {
 	return kind == COMMAND_READY || kind == COMMAND_HEALTH;
 }
@@ -164,7 +115,7 @@ static bool is_apart(enum command_kind kind)
 
 /* --- its life --- */
 
-static struct command *command_new(struct service *s, enum command_kind kind)
+struct command *command_new(struct service *s, enum command_kind kind)
 {
 	struct command *c = calloc(1, sizeof(*c));
 
@@ -203,7 +154,7 @@ static void forget_words(struct command *c)
 	c->argv = c->environment = NULL;
 }
 
-static void command_free(struct command *c)
+void command_free(struct command *c)
 {
 	struct commands *all = commands_of(c);
 
@@ -233,7 +184,7 @@ static void tell(struct command *c, unsigned marks)
 
 static void begin(struct command *c)
 {
-	c->counted = is_probe(c->kind);
+	c->counted = command_is_probe(c->kind);
 	commands_of(c)->n_probes += c->counted;
 	tell(c, MARK_SPAWN);
 }
@@ -257,7 +208,7 @@ int command_start(struct service *s, const struct command_request *q)
 	struct command *c;
 	int r;
 
-	if (find(s, q->kind))
+	if (command_find(s, q->kind))
 		return -EBUSY;
 	c = command_new(s, q->kind);
 	if (!c)
@@ -272,7 +223,7 @@ int command_start(struct service *s, const struct command_request *q)
 		command_free(c);
 		return r;
 	}
-	if (is_probe(q->kind) && all->n_probes >= COMMAND_MAX_PROBES)
+	if (command_is_probe(q->kind) && all->n_probes >= COMMAND_MAX_PROBES)
 		list_append(&all->waiting, &c->line);
 	else
 		begin(c);
@@ -346,7 +297,7 @@ static void settle(struct command *c)
 	begin_waiting(e);
 }
 
-static void end(struct command *c, const struct link_exit *x, uint64_t serial)
+void command_end(struct command *c, const struct link_exit *x, uint64_t serial)
 {
 	read_output(c, READS_AT_END); /* its last words */
 	close_output(c);
@@ -364,7 +315,7 @@ static void end_unsent(struct command *c, int error)
 {
 	struct link_exit x = {.error = error, .stage = LINK_STAGE_RESOURCES};
 
-	end(c, &x, 0);
+	command_end(c, &x, 0);
 }
 
 /* --- ending it --- */
@@ -387,7 +338,7 @@ static void kill_it(struct command *c)
 
 void command_kill(struct service *s, enum command_kind kind)
 {
-	struct command *c = find(s, kind);
+	struct command *c = command_find(s, kind);
 
 	if (!c || c->n_kills > 0 || c->failure || c->stage == STAGE_HELD)
 		return;
@@ -521,106 +472,4 @@ int command_flush(struct engine *e)
 			command_free(c);
 	}
 	return 0;
-}
-
-/* --- what the launcher tells --- */
-
-static usec_t usual_timeout(const struct service *s, enum command_kind kind)
-{
-	switch (kind) {
-	case COMMAND_RELOAD:
-		return COMMAND_RELOAD_TIMEOUT_USEC;
-	case COMMAND_HOOK_POST_START:
-	case COMMAND_HOOK_ON_FAILED:
-		return s->spec->policy.hook_timeout_usec;
-	case COMMAND_READY:
-		return s->spec->ready_check.timeout_usec;
-	case COMMAND_HEALTH:
-		return s->spec->health.timeout_usec;
-	case COMMAND_HOOK_PRE_START: /* the core cancels these */
-	case COMMAND_HOOK_PRE_STOP:
-	case COMMAND_HOOK_STOP:
-	case COMMAND_HOOK_POST_STOP:
-	case COMMAND_KIND_MAX:
-		break;
-	}
-	return USEC_INFINITY;
-}
-
-/* Begun by another engine. NULL for lack of memory. */
-static struct command *adopt(
-	struct service *s, enum command_kind kind, const struct link_message *m)
-{
-	struct command *c = command_new(s, kind);
-
-	if (!c)
-		return NULL;
-	c->stage = STAGE_SENT;
-	c->generation = m->generation;
-	c->done = commands_of(c)->handlers[kind].done;
-	c->counted = is_probe(kind);
-	commands_of(c)->n_probes += c->counted;
-	c->timeout_usec = usual_timeout(s, kind);
-	return c;
-}
-
-static void on_started(struct service *s, struct command *c, const struct link_message *m, int *fds,
-	unsigned n_fds)
-{
-	const struct core_record *r = core_record(s->engine->core, s->id);
-
-	if (c->pid == 0) {
-		c->stage = STAGE_SENT;
-		c->marks &= ~(unsigned)MARK_SPAWN;
-		c->pid = m->pid;
-		c->began_usec = m->started.monotonic_usec;
-		if (c->began_usec < r->started_usec)
-			c->service_generation = 0;
-		if (c->n_kills == 0)
-			loop_timer_set(
-				loop_of(c), &c->timer, usec_add(c->began_usec, c->timeout_usec));
-	}
-	if (n_fds > 0 && c->source.fd < 0 && loop_add(loop_of(c), &c->source, fds[0], EPOLLIN) == 0)
-		TAKE_FD(fds[0]);
-}
-
-/* Nobody here waits for that end. */
-static void acknowledge(struct engine *e, const struct link_message *m)
-{
-	struct link_message answer = {
-		.type = LINK_RELEASE, .id = m->id, .generation = m->generation};
-
-	uplink_send(e, &answer, NULL, 0);
-	answer.type = LINK_ACK;
-	answer.serial = m->serial;
-	uplink_send(e, &answer, NULL, 0);
-}
-
-static void on_exited(struct service *s, struct command *c, const struct link_message *m)
-{
-	struct commands *all = &s->engine->commands;
-	bool again = m->serial <= all->last_serial;
-
-	/* Told again while we have it still: acknowledged when its time has come. */
-	if (again && c)
-		return;
-	all->last_serial = MAX_OF(all->last_serial, m->serial);
-	if (c)
-		end(c, &m->exit, m->serial);
-	else
-		acknowledge(s->engine, m);
-}
-
-void command_message(struct service *s, const struct link_message *m, int *fds, unsigned n_fds)
-{
-	enum command_kind kind = (enum command_kind)link_command_of(m->id);
-	struct command *c = find_run(s, kind, m->generation);
-	bool old = m->type == LINK_EXITED && m->serial <= s->engine->commands.last_serial;
-
-	if (!c && !old && !find(s, kind))
-		c = adopt(s, kind, m);
-	if (m->type == LINK_EXITED)
-		on_exited(s, c, m);
-	else if (c && (c->stage == STAGE_BEGUN || c->stage == STAGE_SENT))
-		on_started(s, c, m, fds, n_fds);
 }

@@ -68,6 +68,11 @@ struct command_handler {
 	 */
 	bool (*is_held)(
 		struct service *s, enum command_kind kind, const struct command_result *result);
+	/*
+	 * That run has ended, and done was called: what the launcher tells of it again, because it
+	 * was asked for again meanwhile, is no news. NULL: no run is ever asked for again.
+	 */
+	bool (*is_over)(const struct service *s, enum command_kind kind, uint64_t serial);
 };
 
 struct commands {

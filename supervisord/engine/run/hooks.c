@@ -116,6 +116,17 @@ static bool is_held(struct service *s, enum command_kind kind, const struct comm
 	return true;
 }
 
+/*
+ * Later runs have greater serials. A run that was asked for again may be told of again, after we
+ * have seen its end.
+ */
+static bool is_over(const struct service *s, enum command_kind kind, uint64_t serial)
+{
+	const struct hook_outcome *o = hooks_outcome(s, hook_of(kind));
+
+	return o && serial <= o->serial;
+}
+
 /* --- what could not be begun --- */
 
 static void on_later(struct loop_timer *t)
@@ -250,8 +261,9 @@ bool hooks_are_over(struct engine *e, bool hurry)
 int hooks_init(struct engine *e)
 {
 	for (unsigned h = 0; h < SPEC_HOOK_MAX; h++) {
-		struct command_handler handler = {
-			.done = on_done, .is_held = h == SPEC_HOOK_PRE_START ? is_held : NULL};
+		struct command_handler handler = {.done = on_done,
+			.is_over = is_over,
+			.is_held = h == SPEC_HOOK_PRE_START ? is_held : NULL};
 
 		command_set_handler(e, kind_of((enum spec_hook)h), &handler);
 	}

@@ -179,7 +179,8 @@ static bool is_listed(const struct list_of_processes *l, pid_t pid)
 {
 	struct proc_stat key = {.pid = pid};
 
-	return bsearch(&key, l->stats, l->n_sorted, sizeof(key), compare_pids) != NULL;
+	return l->n_sorted > 0 &&
+	       bsearch(&key, l->stats, l->n_sorted, sizeof(key), compare_pids) != NULL;
 }
 
 /* 0; 1: it was gone, or dead, when it was looked at; -ENOMEM. */

@@ -1,0 +1,88 @@
+/*
+ * A line of its output. An expression is compiled once for a service, at the first start that
+ * waits for it, and kept as long as it stays the same.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "engine/ready/ready_internal.h"
+
+/* From within a pump, and maybe from within the core's changes: only remembered. */
+static void on_output(struct pump *p, const char *data, size_t n)
+{
+	struct stream *t = CONTAINER_OF(p, struct stream, pump);
+	struct service *s = t->service;
+	struct readiness *r = s->readiness;
+	int k = watch_take(r->watch, (unsigned)(t - s->streams), data, n);
+
+	if (k == -E2BIG) {
+		snprintf(r->problem, sizeof(r->problem),
+			"its expression takes too long on too many lines");
+		log_error("service '%s': not ready: %s; looking at no more of them", s->name,
+			r->problem);
+	}
+	if (k == 0)
+		return;
+	ready_attach(s);
+	r->seen = k == 1;
+	if (r->seen)
+		loop_timer_set(&s->engine->loop, &r->timer, s->engine->loop.now_usec);
+}
+
+void ready_attach(struct service *s)
+{
+	const struct readiness *r = s->readiness;
+	bool watched = r && r->asking && r->watch && !watch_is_over(r->watch);
+
+	for (unsigned i = 0; i < s->n_streams; i++)
+		s->streams[i].pump.tap = watched ? on_output : NULL;
+}
+
+static int compile(struct readiness *r)
+{
+	const struct service *s = r->service;
+	_cleanup_free_
+	char *regex = spec_expand(s->spec->ready_regex, s->spec, s->instance);
+	int k;
+
+	if (!regex)
+		return -ENOMEM;
+	if (r->matcher && strcmp(regex, r->regex) == 0)
+		return 0;
+	matcher_free(TAKE_PTR(r->matcher));
+	k = matcher_new(regex, &r->matcher, r->problem);
+	if (k < 0)
+		return k;
+	free(r->regex);
+	r->regex = TAKE_PTR(regex);
+	return 0;
+}
+
+int ready_log_begin(struct readiness *r)
+{
+	int k = compile(r);
+
+	if (k < 0)
+		return k;
+	r->watch = watch_new(r->service->n_streams, r->matcher);
+	if (!r->watch)
+		return -ENOMEM;
+	ready_attach(r->service);
+	return 0;
+}
+
+void ready_log_end(struct readiness *r)
+{
+	ready_attach(r->service);
+	watch_free(TAKE_PTR(r->watch));
+}
+
+void ready_log_free(struct readiness *r)
+{
+	matcher_free(r->matcher);
+	free(r->regex);
+}
