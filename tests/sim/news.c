@@ -44,7 +44,6 @@ void tell_ended(struct world *w, uint32_t i)
 	struct place *p = &w->places[i];
 
 	p->tell_ended = p->main_known = false;
-	p->told = p->generation;
 	p->ended.survivors = p->n_others > 0 || (has_fault(w, FAULT_children) && rarely(w, 6));
 	if (has_forked(w, i))
 		p->forked = true;
@@ -66,7 +65,6 @@ void tell_started(struct world *w, uint32_t i)
 
 	p->tell_started = false;
 	p->main_known = true;
-	p->told = p->generation;
 	step(w, &e);
 }
 
@@ -124,7 +122,6 @@ void tell_adopted(struct world *w, uint32_t i)
 		.generation = p->generation,
 		.pid = p->pid};
 
-	p->told = p->generation;
 	step(w, &e);
 	/* Where it is too late, the core does not care for it any more. */
 	p->main_known = record_of(w, i)->pid == e.pid;

@@ -160,41 +160,10 @@ static void ask_for(struct world *w, const struct sim_op *op)
 	ask(w, op->service, types[op->kind]);
 }
 
-/* Of a service that there is. Only where it is of the loner's concern when that is alone. */
-static void operate_on(struct world *w, const struct sim_op *op)
-{
-	switch (op->kind) {
-	case OP_start:
-	case OP_autostart:
-	case OP_stop:
-	case OP_restart:
-	case OP_reset:
-	case OP_kill:
-	case OP_signal:
-		ask_for(w, op);
-		break;
-	case OP_live:
-		live(w, op->service);
-		break;
-	case OP_stale:
-		tell_stale(w, op->service);
-		break;
-	case OP_time:
-	case OP_die:
-	case OP_policy:
-	case OP_graph:
-	case OP_refused:
-	case OP_remove:
-	case OP_add:
-	case OP_shutdown:
-	case OP_hurry:
-	case OP_MAX:
-		break;
-	}
-}
-
 static void operate(struct world *w, const struct sim_op *op)
 {
+	bool used = is_used(w, op->service);
+
 	switch (op->kind) {
 	case OP_start:
 	case OP_autostart:
@@ -203,10 +172,16 @@ static void operate(struct world *w, const struct sim_op *op)
 	case OP_reset:
 	case OP_kill:
 	case OP_signal:
+		if (used)
+			ask_for(w, op);
+		break;
 	case OP_live:
+		if (used)
+			live(w, op->service);
+		break;
 	case OP_stale:
-		if (is_used(w, op->service))
-			operate_on(w, op);
+		if (used)
+			tell_stale(w, op->service);
 		break;
 	case OP_time:
 		pass_time(w);

@@ -1,7 +1,7 @@
 /*
  * The world around the core: a launcher, processes with their trees, hooks, clients, a clock, and
- * an engine that may die. What is known here comes from what was asked for and what has happened,
- * never from the core, so that the core can be judged by it.
+ * an engine that may die. What is remembered here is what was asked for and what has happened, so
+ * that the core can be judged by it: by its records, and by what it wants done.
  */
 #pragma once
 
@@ -43,7 +43,6 @@ struct place {
 	/* the engine's */
 	uint64_t watched; /* generation whose GONE is to be told; 0 */
 	uint64_t find_main; /* the same of MAINPID */
-	uint64_t told; /* the launcher has spoken of this generation */
 	bool tell_due; /* SCHEDULED is to be told */
 	bool removed; /* not in the configuration any more */
 	bool removal_seen; /* by this engine */
@@ -98,7 +97,6 @@ struct world {
 	struct request requests[WORLD_MAX_REQUESTS];
 	usec_t now;
 	uint64_t random; /* of the operation under way */
-	uint64_t n_requests;
 	unsigned n_op, n_step;
 	unsigned cut, n_performed; /* this operation: when the engine dies; changes so far */
 	bool dying; /* it has */
