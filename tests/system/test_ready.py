@@ -71,11 +71,16 @@ class Ready(harness.SystemTest):
             self.assertEqual(pid, row["pid"])
         return row
 
+    def starting_pid(self, s, name):
+        """It has one as soon as it is known to have been executed."""
+        return s.wait_service(name, lambda r: r["state"] == "starting" and r["pid"],
+                              f"'{name}' is being started")["pid"]
+
     def becomes_ready(self, config, name="a", kill=False, flag="go"):
         """Starting until the flag is there, with another engine in between or not."""
         s = self.supervisor(config)
         wait_until(lambda: os.path.exists(f"{s.dir}/up"), "the service is up")
-        pid = s.wait_state(name, "starting")["pid"]
+        pid = self.starting_pid(s, name)
         self.assert_starting(s, name)
         if kill:
             s.kill_engine()
@@ -149,7 +154,7 @@ class Methods(Ready):
         s = self.supervisor(service("a", SLEEP, ready(
             "command", f'command = {{"/bin/sh", "-c", {harness.quote(wait)}}}', "interval = 1h")))
         wait_until(lambda: os.path.exists(f"{s.dir}/asked"), "it is asked")
-        pid = s.wait_state("a", "starting")["pid"]
+        pid = self.starting_pid(s, "a")
         s.kill_engine()
         s.flag("go")
         self.wait_ready(s, "a", pid)
@@ -276,7 +281,7 @@ class Order(Ready):
                 s = self.supervisor(service(name, python("flag('up'); gate('go')\n" + script),
                                             ready(on)))
                 wait_until(lambda: os.path.exists(f"{s.dir}/up"), "it is up")
-                pid = s.wait_state(name, "starting")["pid"]
+                pid = self.starting_pid(s, name)
                 engine = s.engine_pid()
                 os.kill(engine, signal.SIGSTOP)
                 s.flag("go")
@@ -293,7 +298,7 @@ class Order(Ready):
             "if not os.path.exists('@DIR@/second'):\n"
             "    gate('go'); tell('READY=1'); flag('told'); gate('never')\n"
             "gate('never')"), ready("notify"), "restart-delay = 10ms"))
-        pid = s.wait_state("a", "starting")["pid"]
+        pid = s.wait_service("a", lambda r: r["pid"] is not None, "the first runs")["pid"]
         wait_until(lambda: os.path.exists(f"{s.dir}/up-{pid}"), "the first is up")
         engine = s.engine_pid()
         os.kill(engine, signal.SIGSTOP)
@@ -379,7 +384,7 @@ class Notify(Ready):
 
     def test_what_strangers_send_is_ignored_with_one_line(self):
         s = self.supervisor(service("a", SLEEP, ready("notify")))
-        pid = s.wait_state("a", "starting")["pid"]
+        pid = self.starting_pid(s, "a")
         texts = [b"READY=1\nSTATUS=evil", f"MAINPID={os.getpid()}".encode(), b"WATCHDOG=trigger",
                  b"READY=1\0", b"", b"\xff" * 5000, b"READY=1\0STATUS=x"] * 20
         self.send(s, *texts)
@@ -529,7 +534,7 @@ class Notify(Ready):
             "flag('up'); gate('go'); tell('STATUS=here'); tell('READY=1'); flag('told')\n"
             "time.sleep(1000)"), ready("notify")))
         wait_until(lambda: os.path.exists(f"{s.dir}/up"), "it is up")
-        pid = s.wait_state("a", "starting")["pid"]
+        pid = self.starting_pid(s, "a")
         engine = s.engine_pid()
         os.kill(engine, signal.SIGSTOP)
         s.flag("go")
