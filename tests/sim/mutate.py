@@ -113,7 +113,9 @@ def keep(corpus, name, output):
     begin = next((i for i, line in enumerate(lines) if line.startswith("# shrunk")), None)
     if begin is None:
         return
-    history = [line for line in lines[begin + 1:] if not HISTORIES.match(line)]
+    history = lines[begin + 1:begin + 3]  # the invariant; the run as it went is left out
+    history += [line for line in lines if not line.startswith("#")
+                and not HISTORIES.match(line) and not FOUND.search(line)]
     path = os.path.join(corpus, re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") + ".txt")
     with open(path, "w", encoding="utf-8") as f:
         f.write("\n".join([f"# {name}", *history]) + "\n")

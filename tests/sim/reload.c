@@ -88,6 +88,32 @@ void bring_in_line(struct world *w)
 
 /* --- services that go --- */
 
+/* Nobody that stays can depend on what the configuration does not have; it keeps its own links. */
+static void drop_links(struct world *w)
+{
+	struct sim_config *c = &w->config;
+	unsigned n = 0;
+
+	for (unsigned k = 0; k < c->n_links; k++) {
+		if (!w->places[c->links[k].to].removed || w->places[c->links[k].from].removed)
+			c->links[n++] = c->links[k];
+	}
+	c->n_links = n;
+}
+
+/* Who gets its place is another one. */
+static void drop_links_of(struct world *w, uint32_t i)
+{
+	struct sim_config *c = &w->config;
+	unsigned n = 0;
+
+	for (unsigned k = 0; k < c->n_links; k++) {
+		if (c->links[k].from != i && c->links[k].to != i)
+			c->links[n++] = c->links[k];
+	}
+	c->n_links = n;
+}
+
 static void release_successors(struct world *w, uint32_t i)
 {
 	for (EACH_PLACE(w, k)) {
@@ -124,6 +150,7 @@ void sweep(struct world *w)
 		*p = (struct place){
 			.generation = p->generation, .ended = p->ended, .n_pids = p->n_pids};
 		w->config.services[i].used = false;
+		drop_links_of(w, i);
 		release_successors(w, i);
 	}
 }
@@ -205,19 +232,6 @@ static void enforce_graph(struct world *w)
 	HOLDS(w, INV_REFUSED, SIM_SERVICES, n < c->n_links);
 	c->n_links = n;
 	HOLDS(w, INV_REFUSED, SIM_SERVICES, set_graph(w));
-}
-
-/* Nobody that stays can depend on what the configuration does not have; it keeps its own links. */
-static void drop_links(struct world *w)
-{
-	struct sim_config *c = &w->config;
-	unsigned n = 0;
-
-	for (unsigned k = 0; k < c->n_links; k++) {
-		if (!w->places[c->links[k].to].removed || w->places[c->links[k].from].removed)
-			c->links[n++] = c->links[k];
-	}
-	c->n_links = n;
 }
 
 static void remove_service(struct world *w, uint32_t i)

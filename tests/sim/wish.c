@@ -125,6 +125,14 @@ static void unsure(struct world *w, uint32_t i, const struct place before[static
 
 /* --- what has come of it --- */
 
+/* How it was before; bits of services. */
+struct wish {
+	unsigned pulled; /* what is to come up with it, itself among them */
+	unsigned wanted; /* who was */
+	unsigned up; /* who was, or on the way to it, and is not to go for what is less wanted */
+	bool was_up; /* itself */
+};
+
 /* Not there, and not coming by itself; or coming in vain, if what it needs is not. */
 static bool is_to_visit(const struct world *w, uint32_t i)
 {
@@ -174,38 +182,62 @@ static bool stays_up(const struct core_record *r)
 }
 
 /* All that was needed is wanted, but what it conflicts with itself; what it conflicts with goes. */
-static void check_start(struct world *w, const struct core_event *e, unsigned pulled, bool was_up)
+static void check_start(struct world *w, const struct core_event *e, const struct wish *wish)
 {
 	for (EACH_PLACE(w, k)) {
 		const struct core_record *r = record_of(w, k);
 
-		if (pulled >> k & 1)
+		if (wish->pulled >> k & 1)
 			HOLDS(w, INV_LAST_WORD, k,
-				r->desired_up || conflicts_with(w, k, pulled) ||
+				r->desired_up || conflicts_with(w, k, wish->pulled) ||
 					r->state == CORE_EXITED);
-		else if (!was_up && conflicts_with(w, k, 1U << e->service))
+		else if (!wish->was_up && conflicts_with(w, k, 1U << e->service))
 			HOLDS(w, INV_CONFLICT, k, !stays_up(r));
 	}
 }
 
-static void check_wish(struct world *w, const struct core_event *e, unsigned pulled, bool was_up)
+/* Nothing that is up, or on its way, loses to what nobody has asked for by name. */
+static void check_autostart(struct world *w, const struct wish *wish)
+{
+	for (EACH_PLACE(w, k)) {
+		if (record_of(w, k)->desired_up && !(wish->wanted >> k & 1) &&
+			!policy_of(w, k)->scheduled)
+			HOLDS(w, INV_CONFLICT, k, !conflicts_with(w, k, wish->up));
+	}
+}
+
+static void check_wish(struct world *w, const struct core_event *e, const struct wish *wish)
 {
 	bool start = e->type == CORE_EVENT_START || e->type == CORE_EVENT_RESTART;
 
 	if (start && w->shutting_down)
 		return;
-	if (start && (!was_up || e->type == CORE_EVENT_RESTART))
-		check_start(w, e, pulled, was_up);
+	if (start && (!wish->was_up || e->type == CORE_EVENT_RESTART))
+		check_start(w, e, wish);
+	if (e->type == CORE_EVENT_AUTOSTART || e->type == CORE_EVENT_UNBLOCK)
+		check_autostart(w, wish);
 	/* a client that asks again is known, and joins what it has begun */
 	if (e->op != 0 && (start || e->type == CORE_EVENT_STOP || e->type == CORE_EVENT_KILL))
 		HOLDS(w, INV_ANSWER, e->service, core_remembers(w->core, e->service, e->op));
 }
 
+static struct wish note_wish(const struct world *w, uint32_t i)
+{
+	struct wish wish = {.pulled = find_pulled(w, i), .was_up = is_up(record_of(w, i))};
+
+	for (EACH_PLACE(w, k)) {
+		const struct core_record *r = record_of(w, k);
+
+		wish.wanted |= (unsigned)r->desired_up << k;
+		wish.up |= (unsigned)(stays_up(r) && r->desired_up) << k;
+	}
+	return wish;
+}
+
 void ask_event(struct world *w, const struct core_event *e)
 {
 	struct place before[SIM_SERVICES];
-	unsigned pulled = find_pulled(w, e->service);
-	bool was_up = is_up(record_of(w, e->service));
+	struct wish wish = note_wish(w, e->service);
 
 	if (w->cut > 0)
 		memcpy(before, w->places, sizeof(before));
@@ -218,5 +250,5 @@ void ask_event(struct world *w, const struct core_event *e)
 	}
 	w->asked = SIM_SERVICES;
 	if (!world_failed(w))
-		check_wish(w, e, pulled, was_up);
+		check_wish(w, e, &wish);
 }
