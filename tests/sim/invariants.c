@@ -40,7 +40,7 @@ static const struct {
 	[INV_START_ORDER] = {"start-order",
 		"A start comes when all that it requires is there, and what it comes after is not coming."},
 	[INV_STOP_ORDER] = {"stop-order",
-		"Who is required is told to stop when those that require it are gone, in a hurry or not."},
+		"What others require is told to stop when they are gone, but where it hangs, or in a hurry."},
 	[INV_REQUIRED] = {"required",
 		"What has lost something that it requires, and that has been there, is on its way down."},
 	[INV_CONFLICT] = {"conflict",

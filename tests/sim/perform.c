@@ -5,6 +5,7 @@
  */
 #include <inttypes.h>
 #include <signal.h>
+#include <string.h>
 
 #include "base/macro.h"
 #include "world.h"
@@ -122,16 +123,35 @@ static void adopt_next(struct world *w, uint32_t i)
 	core_set_policy(w->core, i, policy_of(w, i));
 }
 
+static const char *error_text(int error)
+{
+	return strerrorname_np(error);
+}
+
+static const char *name_of(const void *userdata, uint32_t service)
+{
+	static const char *const names[] = {"0", "1", "2", "3", "4", "5", "6"};
+
+	(void)userdata;
+	return service < ELEMENTSOF(names) ? names[service] : "";
+}
+
+_Static_assert(SIM_SERVICES == 7, "each has a name");
+
 static void tell_change(struct world *w, const struct core_change *c)
 {
+	const struct core_words words = {.stage_text = "cannot execute",
+		.error_text = error_text,
+		.name = name_of,
+		.pool = name_of};
 	const struct core_record *r = record_of(w, c->service);
+	char reason[CORE_REASON_SIZE], state[STATE_TEXT_SIZE];
 
-	if (c->todo & CORE_DO_PUBLISH)
-		tell(w, "    service %u: %s -> %s %s, reason %u%s", c->service,
-			core_state_to_string(c->previous),
-			core_state_to_string((enum core_state)r->state),
-			core_phase_to_string((enum core_phase)r->phase), r->why,
-			r->desired_up ? "" : ", not wanted");
+	if (w->told && c->todo & CORE_DO_PUBLISH)
+		tell(w, "    service %u: %s -> %s, %s%s", c->service,
+			core_state_to_string(c->previous), state_text(r, state),
+			core_reason(w->core, c->service, &words, reason),
+			r->desired_up ? "" : "; not wanted");
 }
 
 static void act(struct world *w, const struct core_change *c)

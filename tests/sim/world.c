@@ -27,18 +27,27 @@ void tell(struct world *w, const char *format, ...)
 	va_end(args);
 }
 
+const char *state_text(const struct core_record *r, char ret_text[static STATE_TEXT_SIZE])
+{
+	const char *phase = core_phase_to_string((enum core_phase)r->phase);
+
+	snprintf(ret_text, STATE_TEXT_SIZE, "%s%s%s",
+		core_state_to_string((enum core_state)r->state), phase[0] ? ", " : "", phase);
+	return ret_text;
+}
+
 /* --- steps --- */
 
 static void tell_event(struct world *w, const struct core_event *e)
 {
 	const struct core_record *r = record_of(w, e->service);
+	char state[STATE_TEXT_SIZE];
 
 	if (!w->told)
 		return;
-	tell(w, "  service %u, %s %s: event %s, generation %" PRIu64 " of %" PRIu64 "%s",
-		e->service, core_state_to_string((enum core_state)r->state),
-		core_phase_to_string((enum core_phase)r->phase), core_event_to_string(e->type),
-		e->generation, r->generation, e->survivors ? ", others are left" : "");
+	tell(w, "  service %u, %s: event %s, generation %" PRIu64 " of %" PRIu64 "%s", e->service,
+		state_text(r, state), core_event_to_string(e->type), e->generation, r->generation,
+		e->survivors ? ", others are left" : "");
 }
 
 /* What is random in a step depends on whom the event is for, not on what else has happened. */

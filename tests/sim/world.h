@@ -194,6 +194,9 @@ static inline uint32_t next_place(const struct world *w, uint32_t i)
 /* A whole history; false and w->failure where an invariant does not hold. */
 bool world_run(struct world *w, const struct history *h);
 void world_fini(struct world *w);
+/* "starting, pre-start"; returns ret_text. */
+#define STATE_TEXT_SIZE 64
+const char *state_text(const struct core_record *r, char ret_text[static STATE_TEXT_SIZE]);
 void tell(struct world *w, const char *format, ...) _printf_(2, 3);
 /* Tells the core of an event, and performs what follows. */
 void step(struct world *w, const struct core_event *e);
