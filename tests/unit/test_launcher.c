@@ -591,6 +591,32 @@ static void a_cgroup_is_made_entered_killed_and_removed(void **state _unused_)
 	rmdir(dir);
 }
 
+/* Another service may get its number, and begin with commands of its own. */
+static void a_service_that_is_removed_takes_its_commands_along(void **state _unused_)
+{
+	static const unsigned kinds[] = {0, 3, LINK_COMMANDS - 1};
+
+	for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
+		uint32_t id = link_command_id(7, kinds[i]);
+
+		fixture_shell_spawn(&f, id, 5, "exit 3");
+		fixture_expect(&f, LINK_STARTED);
+		expect_exited(id, 5, CLD_EXITED, 3);
+		fixture_ack(&f, id, 5, f.m.serial);
+		fixture_release(&f, id, 5);
+		fixture_shell_spawn(&f, id, 5, "exit 4");
+	}
+	fixture_expect_silence(&f, 100); /* they are over */
+	fixture_send(&f, (struct link_message){.type = LINK_REMOVE, .id = 7}, -1);
+	for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
+		uint32_t id = link_command_id(7, kinds[i]);
+
+		fixture_shell_spawn(&f, id, 1, "exit 5");
+		fixture_expect(&f, LINK_STARTED);
+		expect_exited(id, 1, CLD_EXITED, 5);
+	}
+}
+
 int main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
@@ -615,6 +641,7 @@ int main(int argc, char *argv[])
 		LAUNCHER_TEST(a_child_gets_the_limits_of_its_plan),
 		LAUNCHER_TEST(a_limit_that_cannot_be_set_fails_the_spawn),
 		LAUNCHER_TEST(a_cgroup_is_made_entered_killed_and_removed),
+		LAUNCHER_TEST(a_service_that_is_removed_takes_its_commands_along),
 	};
 
 	if (argc != 3)

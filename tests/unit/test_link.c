@@ -346,6 +346,23 @@ static void every_stage_reads_as_the_start_of_a_sentence(void **state _unused_)
 			strncmp(link_stage_to_string((enum link_stage)s), "cannot ", 7), 0);
 }
 
+static void an_id_says_whose_command_of_which_kind_it_is(void **state _unused_)
+{
+	static const uint32_t services[] = {0, 1, 19999, (UINT32_C(1) << LINK_ID_BITS) - 1};
+
+	for (size_t i = 0; i < ELEMENTSOF(services); i++) {
+		assert_int_equal(link_service_of(services[i]), services[i]);
+		for (unsigned kind = 0; kind < LINK_COMMANDS; kind++) {
+			uint32_t id = link_command_id(services[i], kind);
+
+			assert_true(id & LINK_ID_COMMAND);
+			assert_int_equal(link_service_of(id), services[i]);
+			assert_int_equal(link_command_of(id), kind);
+		}
+	}
+	assert_true(link_command_of(UINT32_MAX) >= LINK_COMMANDS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -360,6 +377,7 @@ int main(void)
 		cmocka_unit_test(a_refused_message_leaves_no_descriptor_open),
 		cmocka_unit_test(a_message_whose_descriptors_are_lost_is_still_delivered),
 		cmocka_unit_test(every_stage_reads_as_the_start_of_a_sentence),
+		cmocka_unit_test(an_id_says_whose_command_of_which_kind_it_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
