@@ -143,8 +143,8 @@ static void note_run(struct world *w, uint32_t i)
 {
 	const struct spec_policy *policy = policy_of(w, i);
 	struct place *p = &w->places[i];
-	bool its_end = w->news && w->news->type == CORE_EVENT_ENDED && w->news->service == i;
-	usec_t end = its_end ? p->ended.at_usec : w->now;
+	/* by its own end, as far as that was told; or for something else, now */
+	usec_t end = p->counted.generation == p->seen.generation ? p->counted.at_usec : w->now;
 
 	if (policy->stable_after_usec > 0 && usec_sub(end, p->exec_at) >= policy->stable_after_usec)
 		p->n_starts = 0;
