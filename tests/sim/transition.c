@@ -177,11 +177,15 @@ static void check_counts(struct world *w, uint32_t i, const struct core_record *
 {
 	const struct core_record *seen = &w->places[i].seen;
 
-	if (r->restarts < seen->restarts)
+	if (r->restarts < seen->restarts) {
 		HOLDS(w, INV_ENDS_COUNTED, i, r->restarts == 0 && is_request(w->event));
-	else
+		/* also where a restart comes too late: what conflicts is needed, and was started
+		 * first */
+		w->places[i].n_starts = 0;
+	} else {
 		HOLDS(w, INV_ENDS_COUNTED, i,
 			r->restarts - seen->restarts <= r->generation - seen->generation);
+	}
 	HOLDS(w, INV_GENERATIONS_GROW, i, r->generation >= seen->generation);
 }
 
