@@ -64,7 +64,7 @@ void tell_started(struct world *w, uint32_t i)
 		.at_usec = p->exec_at};
 
 	p->tell_started = false;
-	p->main_known = true;
+	p->main_known = p->counted.generation != p->generation; /* its end may have come first */
 	step(w, &e);
 }
 
