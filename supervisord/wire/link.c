@@ -63,6 +63,9 @@ static const struct type_info {
 	[LINK_SIGNALLED] = {"SIGNALLED", 0, 0, FIELD_SIGNO},
 	[LINK_SYNCED] = {"SYNCED", 0, 0, 0},
 	[LINK_PING] = {"PING", 0, 0, 0},
+	[LINK_FOSTER] = {"FOSTER", 1, 3, FIELD_GENERATION | FIELD_PID | FIELD_STARTED},
+	[LINK_UPGRADE] = {"UPGRADE", 2, 2, 0},
+	[LINK_UPGRADED] = {"UPGRADED", 0, 0, FIELD_ERROR},
 };
 
 static const char *const stage_names[LINK_STAGE_MAX] = {
@@ -89,6 +92,8 @@ static bool exit_is_valid(const struct link_message *m)
 		       e->stage < LINK_STAGE_MAX && m->pid == 0;
 	if (e->stage != LINK_STAGE_NONE || m->pid <= 0)
 		return false;
+	if (e->code == LINK_EXIT_UNKNOWN)
+		return e->status == 0;
 	if (e->code == CLD_EXITED)
 		return e->status >= 0 && e->status <= 255;
 	return (e->code == CLD_KILLED || e->code == CLD_DUMPED) && e->status > 0 &&

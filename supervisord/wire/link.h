@@ -34,6 +34,13 @@
  *   SEEN       signo: this SIGNALLED has arrived.
  *   PONG       answers PING.
  *   EXIT       code: end with this exit status; there are no children any more.
+ *   FOSTER     id, generation, pid, started; fds: its pidfd, then the read ends that are known
+ *              of its pipes: take this process, which is no child of ours (or is, after an
+ *              exec), as that generation's main one. Answered with STARTED, and once the pidfd
+ *              says that it has ended, with EXITED; or with REFUSED.
+ *   UPGRADE    op; fds: the new launcher's and the new engine's program, O_PATH: go on as
+ *              these, see launcher/handover.h. Answered with UPGRADED only where nothing comes
+ *              of it.
  *
  * Launcher to engine:
  *   KEPT       tag; fd.
@@ -51,6 +58,7 @@
  *   SIGNALLED  signo, sender_pid, sender_uid: a signal sent to supervisord.
  *   SYNCED     everything that the launcher knew at HELLO has been told.
  *   PING
+ *   UPGRADED   op, value: an errno: it stays as it is.
  */
 #pragma once
 
@@ -58,8 +66,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define LINK_VERSION 1
-#define LINK_MAX_FDS 3
+#define LINK_VERSION 2
+#define LINK_MAX_FDS 4
 
 /*
  * An id is the number of a service, or with LINK_ID_COMMAND set that of a command which is run
@@ -113,6 +121,9 @@ enum link_type {
 	LINK_SIGNALLED,
 	LINK_SYNCED,
 	LINK_PING,
+	LINK_FOSTER,
+	LINK_UPGRADE,
+	LINK_UPGRADED,
 	LINK_TYPE_MAX
 };
 
@@ -126,6 +137,8 @@ enum link_keep {
 	LINK_KEEP_CONFIG,
 	LINK_KEEP_CONFIG_LAST = LINK_KEEP_CONFIG + 7, /* RECOVERY_CONFIGS of them */
 	LINK_KEEP_NOTIFY, /* the socket that services speak to */
+	LINK_KEEP_HOLD_READ, /* both ends of the log pump's holding pipe */
+	LINK_KEEP_HOLD_WRITE,
 	LINK_KEEP_MAX = 16
 };
 
@@ -149,9 +162,12 @@ enum link_stage {
 	LINK_STAGE_MAX
 };
 
+/* In the place of waitid()'s code: it has ended, and how can't be learned any more. */
+#define LINK_EXIT_UNKNOWN 0
+
 /* How a generation ended. With error == 0, code and status are those of waitid(). */
 struct link_exit {
-	int32_t code; /* CLD_EXITED, CLD_KILLED, CLD_DUMPED */
+	int32_t code; /* CLD_EXITED, CLD_KILLED, CLD_DUMPED; LINK_EXIT_UNKNOWN, status 0 */
 	int32_t status; /* exit status or signal */
 	int32_t error; /* errno of a spawn that failed; then stage says where */
 	int32_t stage; /* enum link_stage */
@@ -162,7 +178,8 @@ struct link_exit {
 enum link_started_flags {
 	LINK_STARTED_ADOPTED = 1 << 0, /* pid has become the main process by an ADOPT */
 	LINK_STARTED_READY_FD = 1 << 1, /* the last descriptor is that of the pipe for readiness */
-	LINK_STARTED_FLAGS_ALL = (1 << 2) - 1
+	LINK_STARTED_FOSTERED = 1 << 2, /* pid is no child of the launcher's */
+	LINK_STARTED_FLAGS_ALL = (1 << 3) - 1
 };
 
 struct link_started {
@@ -178,10 +195,11 @@ struct link_message {
 	uint32_t id;
 	uint64_t generation;
 	uint64_t serial; /* EXITED, ACK */
-	int32_t pid; /* ADOPT, STARTED, EXITED, REFUSED; SIGNALLED: the sender's */
+	int32_t pid; /* ADOPT, FOSTER, STARTED, EXITED, REFUSED; SIGNALLED: the sender's */
 	int32_t signo; /* KILL, KILL_PIDFD, SIGNALLED, SEEN */
-	uint32_t op; /* KILL */
-	/* KEEP, KEPT: tag; KILL: scope; EXIT: code; SIGNALLED: sender's uid; REFUSED: errno */
+	uint32_t op; /* KILL, UPGRADE, UPGRADED */
+	/* KEEP, KEPT: tag; KILL: scope; EXIT: code; SIGNALLED: sender's uid; REFUSED, UPGRADED:
+	 * errno */
 	uint32_t value;
 	union {
 		struct link_exit exit;
