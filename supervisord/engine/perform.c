@@ -190,6 +190,8 @@ static enum core_end end_of(const struct link_exit *x)
 	if (x->error)
 		return CORE_END_SPAWN_FAILED;
 	switch (x->code) {
+	case LINK_EXIT_UNKNOWN:
+		return CORE_END_UNKNOWN;
 	case CLD_KILLED:
 		return CORE_END_SIGNALLED;
 	case CLD_DUMPED:
