@@ -87,6 +87,9 @@ enum recovery_flags {
 	RECOVERY_STARTED = 1 << 2, /* every service with autostart was told to start */
 	RECOVERY_SIGNALLED = 1 << 3, /* TERM or INT came; another one hurries */
 	RECOVERY_ESSENTIAL = 1 << 4, /* it shuts down for an essential service: exit_status */
+	RECOVERY_FOSTERED =
+		1 << 5, /* there may be processes that are no children of the launcher */
+	RECOVERY_MISSING = 1 << 6, /* and some that it has not been told of */
 };
 
 /* How a configuration was put in force. */
