@@ -22,7 +22,7 @@
 #include "base/sys.h"
 
 /* Sizes in version 1 as first written: what any writer has. */
-#define MIN_HEAD    712
+#define MIN_HEAD    704
 #define MIN_SERVICE 272
 #define MIN_ENTRY   160
 
@@ -349,7 +349,7 @@ static int make_memfd(struct handover *h)
 	return r < 0 ? r : TAKE_FD(fd);
 }
 
-int handover_exec(struct handover *h, int image, char *const *argv)
+int handover_exec(struct handover *h, const char *variable, int image, char *const *argv)
 {
 	_cleanup_close_
 	int fd = make_memfd(h);
@@ -359,12 +359,12 @@ int handover_exec(struct handover *h, int image, char *const *argv)
 	if (fd < 0)
 		return fd;
 	snprintf(number, sizeof(number), "%d", fd);
-	r = setenv(HANDOVER_VARIABLE, number, 1) < 0 ? -errno : 0;
+	r = setenv(variable, number, 1) < 0 ? -errno : 0;
 	if (r == 0)
 		r = set_flags_of_all(h, fd, 0);
 	if (r == 0)
 		r = sys_execveat(image, argv, environ);
-	unsetenv(HANDOVER_VARIABLE);
+	unsetenv(variable);
 	set_flags_of_all(h, fd, FD_CLOEXEC);
 	return r;
 }
@@ -392,9 +392,9 @@ static int read_memfd(int fd, struct handover *ret)
 	return r;
 }
 
-int handover_find(struct handover *ret)
+int handover_find(const char *variable, struct handover *ret)
 {
-	const char *text = getenv(HANDOVER_VARIABLE);
+	const char *text = getenv(variable);
 	struct handover h = HANDOVER_INIT;
 	uint64_t fd;
 	int r;
@@ -402,7 +402,7 @@ int handover_find(struct handover *ret)
 	if (!text)
 		return -ENOENT;
 	r = parse_u64(text, INT_MAX, &fd);
-	unsetenv(HANDOVER_VARIABLE);
+	unsetenv(variable);
 	if (r < 0 || fd <= STDERR_FILENO)
 		return -EBADF;
 	r = read_memfd((int)fd, &h);

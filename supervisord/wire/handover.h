@@ -8,16 +8,17 @@
  *     every process that is alive is in it as HANDOVER_FOSTERED, with its pidfd, since nobody's
  *     children are the engine's. The process is a launcher from then on, and starts an engine,
  *     which recovers as after any engine's death;
- *   - a trial (HANDOVER_TRIAL), before an upgrade: a new launcher and a new engine are each given
- *     one, and look whether they could go on from it. They change nothing, and exit with 0 if so;
- *     stderr is supervisord's, for saying why not.
+ *   - a trial, before an upgrade: a new launcher and a new engine are each given one, and look
+ *     whether they could go on from it. They change nothing, and exit with 0 if so, or with
+ *     another status when they have said why not; stderr is supervisord's.
  *
  * The contract of the start, done by handover_exec() and handover_find(): the environment's
- * SUPERVISOR_HANDOVER is the number of the memfd's descriptor. That one and all that are named in
- * it have no FD_CLOEXEC; no other is inherited but 0, 1 and 2. argv is that of the launcher before
- * (its first may be any name), signals stay blocked across the exec. Whoever takes the handover
- * removes the variable, closes the memfd and sets FD_CLOEXEC on the others at once. Descriptor
- * numbers are free: a launcher moves those that are in its way.
+ * SUPERVISOR_HANDOVER, in a trial SUPERVISOR_TRIAL, is the number of the memfd's descriptor. That
+ * one and all that are named in it have no FD_CLOEXEC; no other is inherited but 0, 1 and 2. argv
+ * is that of the launcher before (its first may be any name), signals that were blocked stay so
+ * across the exec. Whoever takes the handover removes the variable, closes the memfd and sets
+ * FD_CLOEXEC on the others at once. Descriptor numbers are free: a launcher moves those that are in
+ * its way.
  *
  * Formats only grow: fields are added at the end of a struct, and 0 is what they hold where the
  * writer did not know them. A reader takes from each record what it knows. Descriptors are
@@ -31,6 +32,7 @@
 #include "wire/link.h"
 
 #define HANDOVER_VARIABLE    "SUPERVISOR_HANDOVER"
+#define HANDOVER_TRIAL	     "SUPERVISOR_TRIAL"
 #define HANDOVER_MAGIC	     UINT64_C(0x7265766f646e6168) /* "handover" */
 #define HANDOVER_VERSION     1
 #define HANDOVER_TAGS	     32 /* at least LINK_KEEP_MAX */
@@ -39,10 +41,6 @@
 #define HANDOVER_CGROUP_SIZE 256
 #define HANDOVER_MAX_RECORDS (1u << 22) /* of each kind */
 #define HANDOVER_MAX_RECORD  4096 /* bytes of one, except for the head: twice that */
-
-enum handover_flags {
-	HANDOVER_TRIAL = 1 << 0, /* only look, and exit */
-};
 
 /* A signal to supervisord that no engine has seen yet. */
 struct handover_signal {
@@ -55,7 +53,6 @@ struct handover_head {
 	uint64_t magic;
 	uint32_t version, head_size, service_size, entry_size; /* sizes: as the writer had them */
 	uint32_t n_services, n_entries;
-	uint32_t flags; /* enum handover_flags */
 	/*
 	 * Of an upgrade: what it was asked for by, and if it has failed and the old programs go
 	 * on, why. Where it is not known yet whether the new programs are fit,
@@ -63,7 +60,6 @@ struct handover_head {
 	 */
 	uint32_t upgrade_op;
 	int32_t upgrade_error; /* errno */
-	uint32_t reserved;
 	uint64_t last_serial; /* no end has a greater one */
 	uint64_t nofile[2]; /* RLIMIT_NOFILE that services get, soft and hard; 0, 0: not known */
 	int32_t kept[HANDOVER_TAGS]; /* descriptors, by enum link_keep */
@@ -131,14 +127,14 @@ int handover_decode(const void *data, size_t size, struct handover *ret);
 int handover_each_fd(struct handover *h, int (*f)(int32_t *fd, void *context), void *context);
 
 /*
- * Executes image (O_PATH) with it, and with the environment as it is. It does not come back, or
- * with -errno, and then all is as it was before.
+ * Executes image (O_PATH) with it, and with the environment as it is; variable is one of the two.
+ * It does not come back, or with -errno, and then all is as it was before.
  */
-int handover_exec(struct handover *h, int image, char *const *argv);
+int handover_exec(struct handover *h, const char *variable, int image, char *const *argv);
 
 /*
- * The one that this process was started with. 0; -ENOENT: it was not; or another -errno: what was
- * named is not one that can be used, or not all of its descriptors are there. In any case the
- * variable is removed.
+ * What this process was started with by that variable, which is removed. 0; -ENOENT: nothing; or
+ * another -errno: what was named is none that can be used, or not all of its descriptors are
+ * there.
  */
-int handover_find(struct handover *ret);
+int handover_find(const char *variable, struct handover *ret);
