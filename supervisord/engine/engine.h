@@ -91,6 +91,7 @@ struct service {
 	bool lacks_pipes; /* they did not arrive for want of descriptors */
 	bool cgroup_spent; /* was killed as a whole: not to be used again */
 	pid_t main_pid; /* of this or the last generation: also the id of its session */
+	int pidfd; /* owned: of the main process that was told of last, until its end; -1 */
 	struct uplink_outbox outbox; /* what the launcher has yet to be told */
 	struct uplink_adoption adoption; /* what it was asked, and has yet to answer */
 	struct tree_watch *watch; /* while its tree is waited for */
@@ -152,6 +153,9 @@ struct engine {
 	struct reload reload;
 	struct list rollings; /* see control/rolling.h */
 	struct loop_timer sweep; /* removed services that have come to their end */
+	char **arguments; /* our own, NULL at their end */
+	struct loop_timer gone; /* while the launcher is, and can't be executed anew */
+	usec_t gone_wait_usec;
 	struct loop_timer farewell; /* while the last cgroups go */
 	unsigned farewell_tries;
 

@@ -238,6 +238,8 @@ static void judge_end(struct engine *e, const struct engine_ended *ended)
 
 	if (m->serial > 0)
 		s->last_serial = m->serial;
+	if (m->generation == core_record(e->core, s->id)->generation)
+		s->pidfd = close_fd(s->pidfd);
 	note_exit(s, &event, &m->exit);
 	engine_event(e, &event);
 	if (m->serial > 0) {

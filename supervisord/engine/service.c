@@ -189,6 +189,7 @@ int service_new(struct engine *e, uint32_t id, const struct spec_service *spec, 
 	s->id = id;
 	s->spec = spec;
 	s->instance = instance;
+	s->pidfd = -1;
 	s->timer.dispatch = on_deadline;
 	schedule_init(&s->schedule);
 	list_init(&s->outbox.node);
@@ -219,6 +220,7 @@ void service_free(struct service *s)
 {
 	struct engine *e = s->engine;
 
+	close_fd(s->pidfd);
 	tree_unwatch(s);
 	ready_free(s);
 	health_free(s);

@@ -352,6 +352,7 @@ int engine_init(struct engine *e, int argc, char **argv)
 	umask(022); /* the modes of directories and logs are a contract, whoever starts us */
 	memset(e, 0, sizeof(*e));
 	e->store = (struct store)STORE_INIT;
+	e->arguments = argv;
 	e->tree.cgroup_fd = -1;
 	config_init(e);
 	events_init(e);

@@ -469,6 +469,15 @@ void reload_scale(struct engine *e, struct server_call *call, const char *name, 
 	submit(e, q);
 }
 
+bool reload_owes_signal(const struct engine *e)
+{
+	list_foreach (node, &e->reload.requests) {
+		if (list_entry(node, struct reload_request, node)->by_signal)
+			return true;
+	}
+	return false;
+}
+
 int reload_init(struct engine *e)
 {
 	int r;
