@@ -122,6 +122,11 @@ bool spawner_is_full(const struct spawner *s)
 	return s->n_slots > 0 && s->n_busy == s->n_slots && !s->stuck;
 }
 
+bool spawner_has_room(const struct spawner *s, int fd)
+{
+	return (uint64_t)fd < s->max_fd;
+}
+
 static int map_plan(int fd, void **ret_plan, size_t *ret_size, struct plan_view *ret_view)
 {
 	struct stat st;
@@ -157,7 +162,7 @@ static int make_pipe(const struct spawner *s, int *ret_read, int *ret_write)
 	r = sys_pipe2(fds, 0);
 	if (r < 0)
 		return r;
-	if ((uint64_t)MAX_OF(fds[0], fds[1]) >= s->max_fd)
+	if (!spawner_has_room(s, MAX_OF(fds[0], fds[1])))
 		r = -EMFILE;
 	else
 		r = sys_fcntl(fds[0], F_SETFL, O_NONBLOCK);

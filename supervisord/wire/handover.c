@@ -190,6 +190,11 @@ static bool entries_are_valid(const struct handover *h)
 	return true;
 }
 
+size_t handover_max_fds(const struct handover *h)
+{
+	return HANDOVER_TAGS + (size_t)h->head.n_entries * ENTRY_FDS;
+}
+
 struct numbers {
 	uint64_t *all;
 	size_t n;
@@ -229,8 +234,7 @@ static int add_fd(int32_t *fd, void *numbers)
 /* No descriptor, no living process and no serial is in it twice. */
 static int check_unique(struct handover *h)
 {
-	struct numbers v = {.all = calloc(HANDOVER_TAGS + (size_t)h->head.n_entries * ENTRY_FDS,
-				    sizeof(*v.all))};
+	struct numbers v = {.all = calloc(handover_max_fds(h), sizeof(*v.all))};
 	bool differ;
 
 	if (!v.all)

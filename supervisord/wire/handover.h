@@ -123,6 +123,7 @@ int handover_encode(struct handover *h, void **ret_data, size_t *ret_size);
  */
 int handover_decode(const void *data, size_t size, struct handover *ret);
 
+size_t handover_max_fds(const struct handover *h); /* no more are named */
 /* For each descriptor that is named; stops at what is not 0 and returns it. */
 int handover_each_fd(struct handover *h, int (*f)(int32_t *fd, void *context), void *context);
 
