@@ -328,6 +328,10 @@ static int init_again(struct engine *e, int recovery_fd)
 	if (r < 0)
 		return fail("cannot use the recovery area", r);
 	e->store.lock_fd = uplink_take_kept(e, LINK_KEEP_LOCK);
+	if (e->store.area.head->launcher_pid != getppid()) {
+		e->store.area.head->launcher_pid = getppid();
+		store_note_holder(&e->store);
+	}
 	r = config_take_kept(e);
 	if (r < 0)
 		return EXIT_FAILURE;
