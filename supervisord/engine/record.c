@@ -55,6 +55,10 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 			x->realtime_msec, x->ran_msec, x->end, x->stage, x->status};
 	}
 	recovery_commit(&s->engine->store.area, s->id, &record);
+	if (mapping_is_lost(&s->engine->store.mapping)) {
+		area_check(s->engine);
+		recovery_commit(&s->engine->store.area, s->id, &record);
+	}
 }
 
 void service_commit_counters(struct service *s)
@@ -109,13 +113,14 @@ bool service_restore(struct service *s, struct core_record *ret_record)
 
 uint64_t service_last_generation(const struct engine *e, uint32_t id)
 {
-	return recovery_record(&e->store.area, id)->generation;
+	return e->generations[id];
 }
 
 void service_commit_removal(struct engine *e, uint32_t id, uint64_t generation)
 {
 	struct recovery_record nobody = {.generation = generation};
 
+	e->generations[id] = generation;
 	recovery_commit(&e->store.area, id, &nobody);
 	for (unsigned i = 0; i < RECOVERY_STREAMS; i++)
 		*recovery_counters(&e->store.area, id, i) = (struct recovery_counters){0};

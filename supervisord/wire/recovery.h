@@ -176,6 +176,9 @@ size_t recovery_size_with(const struct recovery *r, uint32_t capacity);
 void recovery_format(
 	struct recovery *r, void *memory, uint32_t capacity, const uint8_t boot_id[16]);
 
+/* Gives an empty area what another one's head says, but for its sizes. */
+void recovery_take_head(struct recovery *r, const struct recovery_head *head);
+
 /*
  * Takes an area that was there: checks everything about its head, and finishes what was
  * being committed. 0 or enum recovery_outcome. -EBADMSG: malformed; -EPROTONOSUPPORT: a
