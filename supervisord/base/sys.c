@@ -58,6 +58,11 @@ ssize_t sys_write(int fd, const void *data, size_t n)
 	SYS_RETURN(ssize_t, "write", write(fd, data, n));
 }
 
+ssize_t sys_pread(int fd, void *data, size_t n, off_t offset)
+{
+	SYS_RETURN(ssize_t, "pread", pread(fd, data, n, offset));
+}
+
 ssize_t sys_pwrite(int fd, const void *data, size_t n, off_t offset)
 {
 	SYS_RETURN(ssize_t, "pwrite", pwrite(fd, data, n, offset));

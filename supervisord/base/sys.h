@@ -29,6 +29,7 @@ void sys_faults_init(const char *who);
 int sys_openat(int dir, const char *path, int flags, mode_t mode);
 ssize_t sys_read(int fd, void *data, size_t n);
 ssize_t sys_write(int fd, const void *data, size_t n);
+ssize_t sys_pread(int fd, void *data, size_t n, off_t offset);
 ssize_t sys_pwrite(int fd, const void *data, size_t n, off_t offset);
 int sys_fstat(int fd, struct stat *ret_st);
 int sys_fstatat(int dir, const char *path, struct stat *ret_st, int flags);

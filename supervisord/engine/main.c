@@ -19,7 +19,7 @@ int main(int argc, char **argv)
 	status = engine_init(&engine, argc, argv);
 	if (status != 0 || engine.leaving) {
 		/* A first engine that can't start ends supervisord; a later one is tried again. */
-		if (!engine.recovering)
+		if (!engine.recovering || engine.adopting)
 			uplink_send_plain(&engine, LINK_EXIT, (uint32_t)status, 0);
 		return status;
 	}

@@ -49,6 +49,7 @@ static void end_generation(struct service *s)
 static void begin_generation(struct service *s)
 {
 	s->begun = core_record(s->engine->core, s->id)->generation;
+	memset(s->pipe_inodes, 0, sizeof(s->pipe_inodes));
 	tree_renew_cgroup(s);
 	if (getrandom(s->invocation, sizeof(s->invocation), GRND_NONBLOCK) < 0) {
 		/* Only before the kernel has entropy, at boot: time and id must do then. */

@@ -46,6 +46,7 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 	record.schedule_next_usec = s->schedule.runs.next_usec;
 	snprintf(record.name, sizeof(record.name), "%s", s->name);
 	memcpy(record.invocation, s->invocation, sizeof(record.invocation));
+	memcpy(record.pipe_inodes, s->pipe_inodes, sizeof(record.pipe_inodes));
 	memcpy(record.ops, r->ops, sizeof(record.ops));
 	memcpy(record.starts_msec, r->starts_msec, sizeof(r->starts_msec));
 	for (unsigned i = 0; i < SERVICE_EXITS; i++) {
@@ -105,6 +106,7 @@ bool service_restore(struct service *s, struct core_record *ret_record)
 	memcpy(ret_record->starts_msec, r->starts_msec, sizeof(ret_record->starts_msec));
 	FIELDS_OF_SERVICE(COPY_TO_SERVICE)
 	memcpy(s->invocation, r->invocation, sizeof(s->invocation));
+	memcpy(s->pipe_inodes, r->pipe_inodes, sizeof(s->pipe_inodes));
 	s->schedule.runs = (struct schedule_runs){r->schedule_last_usec, r->schedule_next_usec};
 	restore_exits(s, r);
 	restore_counters(s);

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/sys.h"
 #include "engine/reload/config.h"
 #include "engine/services.h"
 
@@ -247,6 +248,21 @@ bool service_has_run(const struct service *s)
 	return memcmp(s->invocation, none, sizeof(none)) != 0;
 }
 
+bool service_has_process(const struct service *s)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+
+	switch ((enum core_phase)r->phase) {
+	case CORE_PHASE_PRE_START:
+	case CORE_PHASE_CANCELLED:
+	case CORE_PHASE_POST_STOP:
+		return false;
+	default:
+		break;
+	}
+	return r->state == CORE_STARTING || r->state == CORE_RUNNING || r->state == CORE_STOPPING;
+}
+
 static void on_pipe_ended(struct pump *p)
 {
 	struct stream *t = CONTAINER_OF(p, struct stream, pump);
@@ -263,6 +279,7 @@ void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 
 	for (unsigned i = 0; i < n_fds; i++) {
 		struct stream *t = i < s->n_streams ? &s->streams[i] : NULL;
+		struct stat st;
 		int r;
 
 		/* Told again after the engine's restart or a REFETCH: the one we have will do. */
@@ -278,6 +295,7 @@ void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 			continue;
 		}
 		t->fd = TAKE_FD(fds[i]);
+		s->pipe_inodes[i] = sys_fstat(t->fd, &st) == 0 ? st.st_ino : 0;
 	}
 	ready_attach(s);
 }

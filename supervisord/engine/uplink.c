@@ -21,6 +21,7 @@
 #include "engine/service.h"
 #include "engine/services.h"
 #include "engine/spawn.h"
+#include "engine/takeover/foster.h"
 #include "engine/takeover/gone.h"
 #include "engine/takeover/pidfd.h"
 
@@ -317,6 +318,8 @@ static void on_refused(struct service *s, const struct link_message *m)
 {
 	bool ended = s->adoption.ended;
 
+	if (foster_refused(s, m))
+		return;
 	if (!is_being_adopted(s, m) || s->adoption.pid != m->pid)
 		return; /* another one has been asked for since */
 	s->adoption = (struct uplink_adoption){0};

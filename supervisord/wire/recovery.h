@@ -33,6 +33,7 @@
 #define RECOVERY_MAX_SLOTS  (1u << 20)
 #define RECOVERY_OPS	    16 /* ids of requests that a service remembers */
 #define RECOVERY_EXITS	    4 /* ends that a service remembers */
+#define RECOVERY_PIPES	    2
 #define RECOVERY_CONFIGS    8 /* the configuration in force, and those that are being left */
 #define RECOVERY_STREAMS    2 /* stdout, and stderr where it has a pipe of its own */
 
@@ -96,6 +97,7 @@ struct recovery_record {
 	uint64_t roll_op;
 	uint32_t roll_place;
 	uint32_t reserved; /* zero, for what comes next: padding could be anything */
+	uint64_t pipe_inodes[RECOVERY_PIPES]; /* of stdout and stderr; 0: none, or not known */
 #ifdef RECOVERY_NEXT /* what a later version could add; for tests */
 	uint64_t next_number, next_generation;
 #endif
@@ -128,6 +130,7 @@ enum recovery_flags {
 	RECOVERY_FOSTERED =
 		1 << 5, /* there may be processes that are no children of the launcher */
 	RECOVERY_MISSING = 1 << 6, /* and some that it has not been told of */
+	RECOVERY_RENEW = 1 << 7, /* the files are to be read, as after HUP */
 };
 
 /* How a configuration was put in force. */

@@ -50,8 +50,12 @@ static void on_cancelled(struct server_call *call)
  */
 static void end(struct engine *e, struct reload_request *q)
 {
-	if (q->by_signal)
+	if (q->by_signal) {
 		uplink_send_plain(e, LINK_SEEN, 0, SIGHUP);
+		if (e->store.head.flags & RECOVERY_RENEW)
+			store_set(
+				&e->store, flags, e->store.head.flags & ~(uint32_t)RECOVERY_RENEW);
+	}
 	if (q->kind == APPLY)
 		systemd_reloaded(e);
 	list_remove(&q->node);

@@ -58,18 +58,6 @@ static void testament_fini(struct testament *t)
 
 /* --- what there is --- */
 
-static bool is_live(const struct core_record *r)
-{
-	return r->state == CORE_STARTING || r->state == CORE_RUNNING || r->state == CORE_STOPPING;
-}
-
-/* In these it has no process, or none any more: only a hook. */
-static bool is_hook_phase(const struct core_record *r)
-{
-	return r->phase == CORE_PHASE_PRE_START || r->phase == CORE_PHASE_CANCELLED ||
-	       r->phase == CORE_PHASE_POST_STOP;
-}
-
 static bool is_told(const struct service *s)
 {
 	return s->told_generation == core_record(s->engine->core, s->id)->generation;
@@ -82,7 +70,7 @@ static bool is_under_way(const struct service *s)
 
 	if (s->engine->synced && (s->outbox.marks & UPLINK_SPAWN))
 		return false;
-	return is_live(r) && !is_hook_phase(r) && !r->main_ended && !is_told(s);
+	return service_has_process(s) && !r->main_ended && !is_told(s);
 }
 
 static unsigned count_commands(const struct service *s)
@@ -305,9 +293,9 @@ static void add_all_of(struct testament *t, struct service *s)
 
 	if (is_under_way(s) && f)
 		add_found(t, f, r->generation);
-	else if (is_live(r) && !is_hook_phase(r) && is_told(s) && !r->main_ended)
+	else if (service_has_process(s) && is_told(s) && !r->main_ended)
 		add_main(t, s);
-	else if (is_live(r) && is_told(s) && r->main_ended)
+	else if (service_has_process(s) && is_told(s))
 		add_rest(t, s);
 	if (t->n_entries > 0 && t->h.entries[t->n_entries - 1].id == s->id)
 		add_service(t, s->id, s, r->generation);
@@ -378,13 +366,12 @@ static int become(struct engine *e, struct testament *t)
 static void try(struct engine *e)
 {
 	_cleanup_(testament_fini) struct testament t = {.e = e, .h = HANDOVER_INIT};
-	struct recovery_head *head = e->store.area.head;
 	int r;
 
-	head->flags |= RECOVERY_FOSTERED;
+	store_set(&e->store, flags, e->store.head.flags | RECOVERY_FOSTERED);
 	r = testament_make(&t);
 	if (r == 0 && t.incomplete)
-		head->flags |= RECOVERY_MISSING;
+		store_set(&e->store, flags, e->store.head.flags | RECOVERY_MISSING);
 	if (r == 0)
 		r = become(e, &t);
 	signal(SIGPIPE, SIG_IGN);

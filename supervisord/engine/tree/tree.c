@@ -71,7 +71,7 @@ pid_t tree_heir(const struct engine *e)
 {
 	struct proc_stat launcher;
 
-	if (!(e->store.area.head->flags & RECOVERY_FOSTERED))
+	if (!(e->store.head.flags & RECOVERY_FOSTERED))
 		return 0;
 	return proc_stat_get(getppid(), &launcher) == 0 && launcher.parent > 0 ? launcher.parent
 									       : 1;
