@@ -43,6 +43,25 @@ static const char *kind_of(enum core_end end)
 	return end < CORE_END_MAX && kinds[end] ? kinds[end] : "unknown";
 }
 
+static const char *stage_of(uint8_t stage)
+{
+	static const char *const stages[LINK_STAGE_MAX] = {
+		[LINK_STAGE_PLAN] = "plan",
+		[LINK_STAGE_RESOURCES] = "resources",
+		[LINK_STAGE_CGROUP] = "cgroup",
+		[LINK_STAGE_FORK] = "fork",
+		[LINK_STAGE_STDIO] = "stdio",
+		[LINK_STAGE_PRIORITY] = "priority",
+		[LINK_STAGE_GROUP] = "group",
+		[LINK_STAGE_USER] = "user",
+		[LINK_STAGE_DIRECTORY] = "directory",
+		[LINK_STAGE_EXEC] = "exec",
+		[LINK_STAGE_LIMITS] = "limits",
+	};
+
+	return stage < LINK_STAGE_MAX && stages[stage] ? stages[stage] : "unknown";
+}
+
 /* at: 0 where that is not known. */
 static json_t *pack_end(enum core_end end, int status, uint8_t stage, usec_t at, json_t *ran)
 {
@@ -50,8 +69,9 @@ static json_t *pack_end(enum core_end end, int status, uint8_t stage, usec_t at,
 	bool failed = end == CORE_END_SPAWN_FAILED;
 	char name[SIGNAL_NAME_SIZE];
 
-	return json_pack("{s:s,s:i,s:s?,s:s?,s:o,s:o,s:o}", "kind", kind_of(end), "status", status,
-		"signal", signalled ? signal_name(status, name) : NULL, "stage",
+	return json_pack("{s:s,s:i,s:s?,s:s?,s:s?,s:o,s:o,s:o}", "kind", kind_of(end), "status",
+		status, "signal", signalled ? signal_name(status, name) : NULL, "stage",
+		failed ? stage_of(stage) : NULL, "problem",
 		failed && stage < LINK_STAGE_MAX ? link_stage_to_string((enum link_stage)stage)
 						 : NULL,
 		"error", failed ? status_text(strerror(status)) : json_null(), "time",
@@ -181,7 +201,8 @@ static bool take(json_t *reply, json_t *part)
 json_t *why(struct service *s)
 {
 	const struct why_now now = {usec_now(CLOCK_MONOTONIC), usec_now(CLOCK_REALTIME)};
-	json_t *reply = json_pack("{s:o,s:o,s:o,s:o,s:o}", "service", status_service(s), "end",
+	json_t *reply = json_pack("{s:o,s:I,s:o,s:o,s:o,s:o}", "service", status_service(s),
+		"generation", (json_int_t)core_record(s->engine->core, s->id)->generation, "end",
 		why_end(s), "ends", ends(s), "hooks", status_hooks(s), "logs", status_logs(s));
 
 	if (reply && take(reply, reasons(s)) && take(reply, definition(s)) &&
