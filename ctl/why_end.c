@@ -33,23 +33,33 @@ static const char *crash_text(const char *signal)
 	return NULL;
 }
 
-void say_end(struct tale *t, json_t *end)
+static bool is_signal(const char *kind)
 {
-	const char *kind = render_string(end, "kind"), *signal = render_string(end, "signal");
+	return is_word(kind, "signalled") || is_word(kind, "dumped");
+}
+
+static void say_how(struct tale *t, json_t *end)
+{
+	const char *kind = render_string(end, "kind");
 	int64_t status = render_integer(end, "status", 0);
 
-	if (is_word(kind, "exited")) {
+	if (is_word(kind, "exited"))
 		say(t, "exited with status %" PRIi64, status);
-	} else if (is_word(kind, "signalled") || is_word(kind, "dumped")) {
-		say(t, "was killed by signal %" PRIi64 " (%s)", status, signal);
-		if (is_word(kind, "dumped"))
-			say(t, " and left a core dump");
-	} else if (is_word(kind, "not_started")) {
+	else if (is_signal(kind))
+		say(t, "was killed by signal %" PRIi64 " (%s)", status,
+			render_string(end, "signal"));
+	else if (is_word(kind, "not_started"))
 		say(t, "could not be started: %s: %s", render_string(end, "problem"),
 			render_string(end, "error"));
-	} else {
+	else
 		say(t, "has ended, and nobody knows how");
-	}
+}
+
+void say_end(struct tale *t, json_t *end)
+{
+	say_how(t, end);
+	if (is_word(render_string(end, "kind"), "dumped"))
+		say(t, " and left a core dump");
 }
 
 /* In the journal's words, who sent the signal that ended it; "" where that has none. */
@@ -211,9 +221,10 @@ void tell_end(struct tale *t)
 	}
 	say(t, "Its process ");
 	say_ran(t, end);
-	say_end(t, end);
-	if (is_word(kind, "signalled") || is_word(kind, "dumped")) {
+	say_how(t, end);
+	if (is_signal(kind)) {
 		say_sender(t, render_string(end, "signal"));
+		say(t, is_word(kind, "dumped") ? "; it left a core dump" : "");
 	} else if (is_word(kind, "exited") && success) {
 		say(t, ", which counts as success");
 	} else if (is_word(kind, "exited") && is_word(render_string(t->facts, "cause"), "none")) {

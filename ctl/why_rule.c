@@ -13,7 +13,7 @@ static void say_limit(struct tale *t, json_t *restart)
 	int64_t used = render_integer(restart, "used", 0);
 
 	if (limit <= 0) {
-		say(t, " again and again, as restart-limit = 0 never gives up");
+		say(t, ", and restart-limit = 0 never gives up");
 		return;
 	}
 	say(t, ": automatic start %" PRIi64 " of %" PRIi64 " that restart-limit allows within ",
