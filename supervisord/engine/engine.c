@@ -245,6 +245,7 @@ static void leave(struct engine *e)
 	if (!passed_is(e, e->server.listener.fd) &&
 		asprintf(&control, "%s/%s", e->spec->runtime_dir, CONTROL_SOCKET_NAME) >= 0)
 		sys_unlinkat(AT_FDCWD, control, 0);
+	upgrade_fini(e);
 	server_fini(&e->server);
 	notify_fini(e);
 	queue_remove(&e->queue);

@@ -30,6 +30,7 @@
 #include "engine/schedule.h"
 #include "engine/store.h"
 #include "engine/systemd.h"
+#include "engine/takeover/upgrade.h"
 #include "engine/tree/tree.h"
 #include "engine/uplink.h"
 
@@ -157,6 +158,7 @@ struct engine {
 	struct schedules schedules;
 	struct loop_source signals;
 	struct reload reload;
+	struct upgrade upgrade;
 	struct list rollings; /* see control/rolling.h */
 	struct loop_timer sweep; /* removed services that have come to their end */
 	char **arguments; /* our own, NULL at their end */

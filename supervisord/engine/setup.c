@@ -409,6 +409,7 @@ int engine_init(struct engine *e, int argc, char **argv)
 	e->tree.cgroup_fd = -1;
 	config_init(e);
 	events_init(e);
+	upgrade_init(e);
 	notify_init(e, -1);
 	r = uplink_init(e);
 	if (r < 0) {

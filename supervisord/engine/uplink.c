@@ -407,6 +407,9 @@ static void on_message(
 		memcpy(e->uplink.nofile, m->synced.nofile, sizeof(e->uplink.nofile));
 		engine_synced(e);
 		return;
+	case LINK_UPGRADED:
+		upgrade_over(e, m);
+		return;
 	case LINK_PING:
 		uplink_send_plain(e, LINK_PONG, 0, 0);
 		return;
