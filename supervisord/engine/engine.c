@@ -219,6 +219,7 @@ void engine_synced(struct engine *e)
 		apply_finish(e, head->config_op[e->config], NULL);
 	/* The last engine may have died before others had heard of a change. */
 	engine_event(e, &(struct core_event){.type = CORE_EVENT_SETTLE});
+	board_tell_all(e);
 	e->store.area.head->flags |= RECOVERY_STARTED;
 	uplink_send_plain(e, LINK_RECOVERED, 0, 0);
 	rollings_resume(e);
@@ -241,6 +242,7 @@ static void leave(struct engine *e)
 	if (!passed_is(e, e->server.listener.fd) &&
 		asprintf(&control, "%s/%s", e->spec->runtime_dir, CONTROL_SOCKET_NAME) >= 0)
 		sys_unlinkat(AT_FDCWD, control, 0);
+	board_close(e);
 	server_fini(&e->server);
 	notify_fini(e);
 	queue_remove(&e->queue);

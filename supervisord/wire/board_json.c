@@ -4,6 +4,9 @@
  */
 #include "wire/board_json.h"
 
+#include <stdbool.h>
+#include <string.h>
+
 #include "base/macro.h"
 #include "base/parse.h"
 #include "base/utf8.h"
@@ -91,7 +94,8 @@ static json_t *exit_signal(const struct supervisord_board_slot *slot)
 {
 	char name[SIGNAL_NAME_SIZE];
 
-	if (slot->end != SUPERVISORD_BOARD_END_SIGNALLED && slot->end != SUPERVISORD_BOARD_END_DUMPED)
+	if (slot->end != SUPERVISORD_BOARD_END_SIGNALLED &&
+		slot->end != SUPERVISORD_BOARD_END_DUMPED)
 		return json_null();
 	return json_string(signal_name(slot->end_status, name));
 }
@@ -106,10 +110,12 @@ static json_t *waiting_for(const struct supervisord_board_slot *slot)
 
 json_t *board_json(const struct supervisord_board_slot *slot, usec_t now_usec)
 {
-	const char *phase = board_json_phase(slot->phase), *health = board_json_health(slot->health);
+	const char *phase = board_json_phase(slot->phase),
+		   *health = board_json_health(slot->health);
 	usec_t next = slot->next_start_usec;
 
-	return json_pack("{s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:o,s:s?,s:o,s:o,s:s?,s:o,s:o}",
+	return json_pack(
+		"{s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:o,s:s?,s:o,s:o,s:s?,s:o,s:o}",
 		"name", text_of(slot->name), "state", supervisord_board_state_name(slot->state),
 		"desired", slot->flags & SUPERVISORD_BOARD_DESIRED_UP ? "up" : "down", "ready",
 		flag(slot, SUPERVISORD_BOARD_READY), "pid",
@@ -119,8 +125,8 @@ json_t *board_json(const struct supervisord_board_slot *slot, usec_t now_usec)
 		"restarts", (json_int_t)slot->restarts, "exit_code",
 		integer_if(slot->end == SUPERVISORD_BOARD_END_EXITED, (uint64_t)slot->end_status),
 		"exit_signal", exit_signal(slot), "reason", text_of(slot->reason), "next_start_ms",
-		integer_if(next < USEC_INFINITY, usec_sub(next, now_usec) / USEC_PER_MSEC), "health",
-		health, "status_text", text_or_null(slot->status_text), "reloading",
+		integer_if(next < USEC_INFINITY, usec_sub(next, now_usec) / USEC_PER_MSEC),
+		"health", health, "status_text", text_or_null(slot->status_text), "reloading",
 		flag(slot, SUPERVISORD_BOARD_RELOADING), "phase", *phase ? phase : NULL,
 		"waiting_for", waiting_for(slot), "stale", flag(slot, SUPERVISORD_BOARD_STALE));
 }

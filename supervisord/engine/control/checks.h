@@ -7,8 +7,5 @@
 
 #include "engine/engine.h"
 
-/* Adds its part to a Service of the interface, which it returns; NULL stays NULL. */
-json_t *checks_add(const struct service *s, json_t *service);
-
-/* The same for the reply of Show. */
+/* Adds its part to the reply of Show, which it returns; NULL stays NULL. */
 json_t *checks_add_details(const struct service *s, json_t *show);
