@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
@@ -239,6 +241,11 @@ int sys_mremap(void *address, size_t n, size_t n_new, void **ret_address)
 		return -errno;
 	*ret_address = p;
 	return 0;
+}
+
+int sys_futex_wake(const uint32_t *word)
+{
+	SYS_RETURN(int, "futex", (int)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0));
 }
 
 pid_t sys_fork(void)

@@ -12,6 +12,7 @@
 
 #include <poll.h>
 #include <sched.h>
+#include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
@@ -63,6 +64,7 @@ int sys_fcntl(int fd, int command, long argument);
 int sys_mmap(size_t n, int protection, int flags, int fd, off_t offset, void **ret_address);
 int sys_munmap(void *address, size_t n);
 int sys_mremap(void *address, size_t n, size_t n_new, void **ret_address);
+int sys_futex_wake(const uint32_t *word); /* everybody, in any process */
 pid_t sys_fork(void);
 int sys_prlimit(pid_t pid, int resource, const struct rlimit *limit);
 int sys_epoll_create(void);

@@ -220,6 +220,7 @@ void engine_synced(struct engine *e)
 	/* The last engine may have died before others had heard of a change. */
 	engine_event(e, &(struct core_event){.type = CORE_EVENT_SETTLE});
 	store_set(&e->store, flags, e->store.head.flags | RECOVERY_STARTED);
+	board_tell_all(e);
 	uplink_send_plain(e, LINK_RECOVERED, 0, 0);
 	rollings_resume(e);
 	reload_resume(e);
@@ -241,6 +242,7 @@ static void leave(struct engine *e)
 	if (!passed_is(e, e->server.listener.fd) &&
 		asprintf(&control, "%s/%s", e->spec->runtime_dir, CONTROL_SOCKET_NAME) >= 0)
 		sys_unlinkat(AT_FDCWD, control, 0);
+	board_close(e);
 	server_fini(&e->server);
 	notify_fini(e);
 	queue_remove(&e->queue);

@@ -12,6 +12,7 @@
 #include "conf/load.h"
 #include "core/core.h"
 #include "engine/area.h"
+#include "engine/board.h"
 #include "engine/control/events.h"
 #include "engine/control/server.h"
 #include "engine/logs/pump.h"
@@ -108,6 +109,7 @@ struct service {
 	struct health *health; /* owned by ready/health.c; likewise */
 	bool fresh; /* without a record: autostart has not been thought of */
 	uint32_t place; /* while services are put in order */
+	uint32_t board_place; /* in the order of the configuration, for readers of the board */
 	uint64_t roll_op; /* a rolling restart that it has its turn in; 0: none */
 	uint32_t roll_place; /* its turn */
 };
@@ -138,6 +140,7 @@ struct engine {
 
 	struct store store;
 	struct area_watch area;
+	struct board board;
 	struct uplink uplink;
 	struct sink_set sinks;
 	struct pump_set pumps;

@@ -59,6 +59,7 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 		area_check(s->engine);
 		recovery_commit(&s->engine->store.area, s->id, &record);
 	}
+	board_tell(s);
 }
 
 void service_commit_counters(struct service *s)
@@ -124,4 +125,5 @@ void service_commit_removal(struct engine *e, uint32_t id, uint64_t generation)
 	recovery_commit(&e->store.area, id, &nobody);
 	for (unsigned i = 0; i < RECOVERY_STREAMS; i++)
 		*recovery_counters(&e->store.area, id, i) = (struct recovery_counters){0};
+	board_forget(e, id);
 }

@@ -169,6 +169,7 @@ static void enter(struct engine *e, struct service *s, const struct core_record 
 	s->begun = core_record(e->core, s->id)->generation;
 	loop_timer_set(&e->loop, &s->timer, core_deadline(e->core, s->id));
 	e->by_id[s->id] = s;
+	s->board_place = e->n_services;
 	e->services[e->n_services++] = s;
 }
 

@@ -376,6 +376,7 @@ int engine_init(struct engine *e, int argc, char **argv)
 	config_init(e);
 	events_init(e);
 	notify_init(e, -1);
+	board_init(e);
 	r = uplink_init(e);
 	if (r < 0) {
 		fprintf(stderr, "supervisord-engine is started by supervisord, not by hand (%s)\n",
@@ -399,5 +400,8 @@ int engine_init(struct engine *e, int argc, char **argv)
 	r = area_init(e);
 	if (r < 0)
 		return fail("cannot watch over the recovery area", r);
-	return recovery_fd >= 0 ? init_again(e, recovery_fd) : init_first(e);
+	r = recovery_fd >= 0 ? init_again(e, recovery_fd) : init_first(e);
+	if (r == 0)
+		board_open(e);
+	return r;
 }

@@ -99,6 +99,7 @@ static void list(
 
 static void do_list(void *userdata, struct server_call *call)
 {
+	board_check(userdata);
 	list(userdata, call, status_service);
 }
 
