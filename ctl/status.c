@@ -189,6 +189,7 @@ static int show_board(struct ctl *ctl, const json_t *names, bool attended)
 
 	if (r == -ENOENT && unknown && !attended) {
 		ctl_error(ctl, "%s: no such service", unknown);
+		status_tell_age(ctl, s.changed_usec);
 		return CTL_NOTHING_THERE;
 	}
 	services = r < 0 ? NULL : to_json(&s);
