@@ -85,15 +85,15 @@ static int begin(struct wait *w, const struct board_services *s, struct targets 
 		return -ENOMEM;
 	for (size_t i = 0; i < s->n && r >= 0; i++) {
 		struct target *t = &ret_targets->targets[ret_targets->n++];
-		json_t *event = event_of(&s->slots[i], "", "");
+		json_t *event = event_of(&s->services[i].slot, "", "");
 
-		memcpy(t->name, s->slots[i].name, sizeof(t->name));
-		memcpy(t->entered, s->slots[i].entered, sizeof(t->entered));
-		t->id = s->ids[i];
+		memcpy(t->name, s->services[i].slot.name, sizeof(t->name));
+		memcpy(t->entered, s->services[i].slot.entered, sizeof(t->entered));
+		t->id = s->services[i].id;
 		r = event ? json_object_set_new(w->services, t->name, event) : -ENOMEM;
 		w->n_left++;
 		if (r == 0)
-			r = note(w, t, &s->slots[i]);
+			r = note(w, t, &s->services[i].slot);
 	}
 	w->known = r >= 0;
 	return r < 0 ? -ENOMEM : 0;
@@ -184,9 +184,7 @@ int wait_by_board(struct wait *w, const json_t *patterns)
 	if (r == 0 && !board_is_attended(&b))
 		r = -EAGAIN;
 	if (r == 0)
-		r = board_read(&b, &s);
-	if (r == 0)
-		r = board_select(&s, patterns, &unknown);
+		r = board_read(&b, patterns, &s, &unknown);
 	if (r < 0)
 		return -EAGAIN;
 	r = begin(w, &s, &ts);
@@ -207,7 +205,7 @@ bool wait_tell_last(struct wait *w, const json_t *patterns)
 	if (unknown)
 		ctl_error(w->ctl, "%s: no such service", unknown);
 	for (size_t i = 0; i < s.n && ok; i++) {
-		const struct supervisord_board_slot *slot = &s.slots[i];
+		const struct supervisord_board_slot *slot = &s.services[i].slot;
 		json_t *event =
 			event_of(slot, supervisord_board_state_name(slot->state), slot->reason);
 
