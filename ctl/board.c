@@ -83,7 +83,7 @@ static int map(struct board *b, const struct stat *st)
 		return -EBADMSG;
 	if (mapping_init() < 0)
 		return -errno;
-	memory = mmap(NULL, size, PROT_READ, MAP_SHARED, b->fd, 0);
+	memory = mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_POPULATE, b->fd, 0);
 	if (memory == MAP_FAILED)
 		return -errno;
 	mapping_add(&b->mapping, memory, size);
@@ -153,13 +153,88 @@ bool board_is_current(const struct board *b)
 	       st.st_ino == b->inode && st.st_dev == b->device && board_is_attended(b);
 }
 
+/* --- names --- */
+
+/* "web" means web, or web@1, web@2 and so on. */
+static bool is_of_definition(const char *name, const char *definition)
+{
+	size_t n = strlen(definition);
+
+	return strncmp(name, definition, n) == 0 && (name[n] == '\0' || name[n] == '@');
+}
+
+static bool is_glob(const char *pattern)
+{
+	return strpbrk(pattern, "*?[") != NULL;
+}
+
+static bool matches(const char *name, const char *pattern)
+{
+	return is_of_definition(name, pattern) ||
+	       (is_glob(pattern) && fnmatch(pattern, name, 0) == 0);
+}
+
+/* Groups are known to the engine only, and what is no name at all is for it to refuse. */
+static bool is_for_us(const json_t *patterns)
+{
+	const json_t *pattern;
+	size_t i;
+
+	json_array_foreach(patterns, i, pattern)
+	{
+		const char *text = json_string_value(pattern);
+
+		if (text[0] == '@' || strlen(text) > MAX_PATTERN)
+			return false;
+	}
+	return true;
+}
+
+/* Whether one of the patterns means it; each that does is marked. */
+static bool is_meant(const char *name, const json_t *patterns, bool *marks)
+{
+	const json_t *pattern;
+	bool found = json_array_size(patterns) == 0;
+	size_t i;
+
+	json_array_foreach(patterns, i, pattern)
+	{
+		if (matches(name, json_string_value(pattern)))
+			found = marks[i] = true;
+	}
+	return found;
+}
+
+static const char *find_unknown(const json_t *patterns, const bool *marks)
+{
+	for (size_t i = 0; i < json_array_size(patterns); i++) {
+		if (!marks[i])
+			return json_string_value(json_array_get(patterns, i));
+	}
+	return NULL;
+}
+
 /* --- reading --- */
 
 void board_services_fini(struct board_services *s)
 {
-	free(s->slots);
-	free(s->ids);
+	free(s->services);
 	*s = (struct board_services){0};
+}
+
+/* Room for one more. */
+static int reserve(struct board_services *s, size_t *size)
+{
+	struct board_service *bigger;
+
+	if (s->n < *size)
+		return 0;
+	*size = *size ? *size * 2 : 16;
+	bigger = reallocarray(s->services, *size, sizeof(*bigger));
+	if (!bigger)
+		return -ENOMEM;
+	s->services = bigger;
+	return 0;
 }
 
 static int read_slot(const struct board *b, uint32_t id, struct supervisord_board_slot *ret_slot)
@@ -175,70 +250,68 @@ static int read_slot(const struct board *b, uint32_t id, struct supervisord_boar
 }
 
 /* Each slot as it was at some moment. */
-static int read_each(const struct board *b, uint32_t capacity, struct board_services *s)
+static int read_each(const struct board *b, uint32_t capacity, const json_t *patterns, bool *marks,
+	struct board_services *s, size_t *size)
 {
 	s->n = 0;
+	memset(marks, 0, json_array_size(patterns) * sizeof(*marks));
 	for (uint32_t id = 0; id < capacity; id++) {
-		int r = read_slot(b, id, &s->slots[s->n]);
+		struct board_service *next;
+		int r = reserve(s, size);
 
+		if (r < 0)
+			return r;
+		next = &s->services[s->n];
+		r = read_slot(b, id, &next->slot);
 		if (r == SUPERVISORD_BOARD_BUSY)
 			return -EBUSY;
-		if (r == SUPERVISORD_BOARD_OK)
-			s->ids[s->n++] = id;
+		if (r != SUPERVISORD_BOARD_OK || !is_meant(next->slot.name, patterns, marks))
+			continue;
+		next->id = id;
+		s->n++;
 	}
 	return mapping_is_lost(&b->mapping) ? -EIO : 0;
 }
 
-static int compare_places(const void *a, const void *b, void *userdata)
+static int compare_places(const void *a, const void *b)
 {
-	const struct supervisord_board_slot *slots = userdata;
-	uint32_t x = slots[*(const uint32_t *)a].place, y = slots[*(const uint32_t *)b].place;
+	uint32_t x = ((const struct board_service *)a)->slot.place;
+	uint32_t y = ((const struct board_service *)b)->slot.place;
 
 	return x < y ? -1 : x > y;
 }
 
-static int sort(struct board_services *s)
+/* Mostly it is sorted already. */
+static void sort(struct board_services *s)
 {
-	_cleanup_free_
-	uint32_t *order = calloc(s->n + 1, sizeof(*order));
-	struct supervisord_board_slot *slots = calloc(s->n + 1, sizeof(*slots));
-	uint32_t *ids = calloc(s->n + 1, sizeof(*ids));
-
-	if (!order || !slots || !ids) {
-		free(slots);
-		free(ids);
-		return -ENOMEM;
+	for (size_t i = 1; i < s->n; i++) {
+		if (compare_places(&s->services[i - 1], &s->services[i]) > 0) {
+			qsort(s->services, s->n, sizeof(*s->services), compare_places);
+			return;
+		}
 	}
-	for (uint32_t i = 0; i < s->n; i++)
-		order[i] = i;
-	qsort_r(order, s->n, sizeof(*order), compare_places, s->slots);
-	for (uint32_t i = 0; i < s->n; i++) {
-		slots[i] = s->slots[order[i]];
-		ids[i] = s->ids[order[i]];
-	}
-	free(s->slots);
-	free(s->ids);
-	s->slots = slots;
-	s->ids = ids;
-	return 0;
 }
 
-int board_read(const struct board *b, struct board_services *ret_services)
+int board_read(const struct board *b, const json_t *patterns, struct board_services *ret_services,
+	const char **ret_unknown)
 {
 	const struct supervisord_board_head *h = b->view.head;
 	uint32_t capacity = supervisord_board_slots(&b->view), changes;
-	_cleanup_board_services_ struct board_services s = {
-		.slots = calloc((size_t)capacity + 1, sizeof(*s.slots)),
-		.ids = calloc((size_t)capacity + 1, sizeof(*s.ids))};
+	_cleanup_board_services_ struct board_services s = {0};
+	_cleanup_free_
+	bool *marks = calloc(json_array_size(patterns) + 1, sizeof(*marks));
+	size_t size = 0;
 	int tries = 0, r;
 
-	if (!s.slots || !s.ids)
+	if (!marks)
 		return -ENOMEM;
+	if (!is_for_us(patterns))
+		return -EOPNOTSUPP;
 	if (supervisord_board_load(&h->flags) & SUPERVISORD_BOARD_INCOMPLETE)
 		return -EXFULL;
 	do {
 		changes = supervisord_board_load(&h->changes);
-		r = read_each(b, capacity, &s);
+		r = read_each(b, capacity, patterns, marks, &s, &size);
 	} while (
 		r == 0 && changes != supervisord_board_load(&h->changes) && ++tries < MOMENT_TRIES);
 	if (r < 0)
@@ -246,67 +319,11 @@ int board_read(const struct board *b, struct board_services *ret_services)
 	if (supervisord_board_load(&h->capacity) > capacity)
 		return -EAGAIN;
 	s.changed_usec = __atomic_load_n(&h->changed_usec, __ATOMIC_RELAXED);
-	s.changed_realtime_usec = __atomic_load_n(&h->changed_realtime_usec, __ATOMIC_RELAXED);
-	r = sort(&s);
-	if (r < 0)
-		return r;
+	*ret_unknown = find_unknown(patterns, marks);
+	sort(&s);
 	*ret_services = s;
 	s = (struct board_services){0};
-	return 0;
-}
-
-/* --- names --- */
-
-/* "web" means web, or web@1, web@2 and so on. */
-static bool is_of_definition(const char *name, const char *definition)
-{
-	size_t n = strlen(definition);
-
-	return strncmp(name, definition, n) == 0 && (name[n] == '\0' || name[n] == '@');
-}
-
-static bool mark(const struct board_services *s, const char *pattern, bool *marks)
-{
-	bool is_glob = strpbrk(pattern, "*?[") != NULL, found = false;
-
-	for (size_t i = 0; i < s->n; i++) {
-		if (is_of_definition(s->slots[i].name, pattern) ||
-			(is_glob && fnmatch(pattern, s->slots[i].name, 0) == 0))
-			found = marks[i] = true;
-	}
-	return found;
-}
-
-int board_select(struct board_services *s, const json_t *patterns, const char **ret_unknown)
-{
-	_cleanup_free_
-	bool *marks = calloc(s->n + 1, sizeof(*marks));
-	const json_t *pattern;
-	size_t i, n = 0;
-
-	if (!marks)
-		return -ENOMEM;
-	if (json_array_size(patterns) == 0)
-		return 0;
-	json_array_foreach(patterns, i, pattern)
-	{
-		const char *text = json_string_value(pattern);
-
-		if (text[0] == '@' || strlen(text) > MAX_PATTERN)
-			return -EOPNOTSUPP;
-		if (!mark(s, text, marks)) {
-			*ret_unknown = text;
-			return -ENOENT;
-		}
-	}
-	for (i = 0; i < s->n; i++) {
-		if (!marks[i])
-			continue;
-		s->slots[n] = s->slots[i];
-		s->ids[n++] = s->ids[i];
-	}
-	s->n = n;
-	return 0;
+	return *ret_unknown ? -ENOENT : 0;
 }
 
 int board_get(const char *socket_path, bool attended, const json_t *patterns,
@@ -317,7 +334,5 @@ int board_get(const char *socket_path, bool attended, const json_t *patterns,
 
 	if (r == 0 && board_is_attended(&b) != attended)
 		return -EAGAIN;
-	if (r == 0)
-		r = board_read(&b, ret_services);
-	return r < 0 ? r : board_select(ret_services, patterns, ret_unknown);
+	return r < 0 ? r : board_read(&b, patterns, ret_services, ret_unknown);
 }

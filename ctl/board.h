@@ -42,30 +42,31 @@ bool board_is_attended(const struct board *b);
 /* The same, and it is still this file that the engine keeps, and all of it. */
 bool board_is_current(const struct board *b);
 
-/* Services in the order of the configuration. */
+struct board_service {
+	struct supervisord_board_slot slot;
+	uint32_t id; /* which slot it is */
+};
+
+/* In the order of the configuration. */
 struct board_services {
-	struct supervisord_board_slot *slots; /* owned */
-	uint32_t *ids; /* owned: which slot each was */
+	struct board_service *services; /* owned */
 	size_t n;
-	usec_t changed_usec, changed_realtime_usec; /* when the last of it was written */
+	usec_t changed_usec; /* when anything was last written */
 };
 
 void board_services_fini(struct board_services *s);
 #define _cleanup_board_services_ _cleanup_(board_services_fini)
 
 /*
- * Reads all of them, as they were at one moment if that can be had soon. 0; -EBUSY: one of
- * them is being written all the time; -EXFULL: not all have a place; -EIO: the file was cut;
- * -EAGAIN: it has grown, open it anew; -ENOMEM.
+ * Reads those that the patterns (strings) name: services, instances, definitions, globs; all where
+ * there is no pattern. As they were at one moment, if that can be had soon. 0; -ENOENT with
+ * *ret_unknown (borrowed) set to a pattern that names nothing, and the rest read all the same;
+ * -EOPNOTSUPP: a group, or what is for the engine to judge; -EBUSY: one of them is being written
+ * all the time; -EXFULL: not all have a slot; -EIO: the file was cut; -EAGAIN: it has grown, open
+ * it anew; -ENOMEM.
  */
-int board_read(const struct board *b, struct board_services *ret_services);
-
-/*
- * Keeps those that the patterns (strings) name: services, instances, definitions, globs. No
- * pattern: all. 0; -EOPNOTSUPP: a group, or what is for the engine to judge; -ENOENT with
- * *ret_unknown (borrowed) set to the first that names nothing; -ENOMEM.
- */
-int board_select(struct board_services *s, const json_t *patterns, const char **ret_unknown);
+int board_read(const struct board *b, const json_t *patterns, struct board_services *ret_services,
+	const char **ret_unknown);
 
 /*
  * All of that, for a moment's look at a board that is kept up to date, or (attended false) at one

@@ -157,7 +157,7 @@ static json_t *to_json(const struct board_services *s)
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < s->n && array; i++) {
-		if (json_array_append_new(array, board_json(&s->slots[i], now)) < 0) {
+		if (json_array_append_new(array, board_json(&s->services[i].slot, now)) < 0) {
 			json_decref(array);
 			array = NULL;
 		}
@@ -189,6 +189,7 @@ static int show_board(struct ctl *ctl, const json_t *names, bool attended)
 
 	if (r == -ENOENT && unknown && !attended) {
 		ctl_error(ctl, "%s: no such service", unknown);
+		status_tell_age(ctl, s.changed_usec);
 		return CTL_NOTHING_THERE;
 	}
 	services = r < 0 ? NULL : to_json(&s);

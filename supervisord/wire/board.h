@@ -244,7 +244,7 @@ static inline int supervisord_board_read(const struct supervisord_board_view *v,
 		return SUPERVISORD_BOARD_NO_SLOT;
 	slot = supervisord_board_at(v, index);
 	words = (const uint64_t *)(const void *)slot;
-	memset(ret_slot, 0, sizeof(*ret_slot));
+	memset((char *)ret_slot + n, 0, sizeof(*ret_slot) - n);
 	for (unsigned tries = 0; tries < SUPERVISORD_BOARD_TRIES; tries++) {
 		uint32_t before = __atomic_load_n(&slot->seq, __ATOMIC_ACQUIRE), after;
 

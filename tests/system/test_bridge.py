@@ -242,7 +242,7 @@ class Bridge(harness.SystemTest):
     def test_without_any_engine_it_gives_up_and_says_so(self):
         s = self.counting("a")
         os.kill(s.wait_engine(), signal.SIGSTOP)
-        code, _, err = s.ctl("status", timeout=40)
+        code, _, err = s.ctl("show", "a", timeout=40)
         self.assertEqual(code, 1)
         self.assertIn("does not answer", err)
         os.kill(s.engine_pid(), signal.SIGCONT)
