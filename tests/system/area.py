@@ -46,7 +46,8 @@ class Record(ctypes.Structure):
         + [(name, u8) for name in ("phase", "cause", "last_cause", "health", "early", "queued",
                                    "automatic")]
         + [("n_unhealthy", u16), ("blocker", u32), ("due_usec", u64), ("schedule_last_usec", u64),
-           ("schedule_next_usec", u64), ("roll_op", u64), ("roll_place", u32)])
+           ("schedule_next_usec", u64), ("roll_op", u64), ("roll_place", u32), ("reserved", u32),
+           ("op_generations", u8 * 16)])
 
 
 # What another service's fate, or an engine's death, must not change.
