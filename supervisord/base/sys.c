@@ -265,7 +265,10 @@ int sys_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 
 int sys_epoll_wait(int epoll, struct epoll_event *events, int n, int timeout_msec)
 {
-	int r = epoll_wait(epoll, events, n, timeout_msec);
+	int r;
+
+	SYS_FAULT("epoll_wait");
+	r = epoll_wait(epoll, events, n, timeout_msec);
 
 	if (r < 0)
 		return errno == EINTR ? 0 : -errno; /* a retry would start the timeout again */

@@ -7,6 +7,11 @@
  * SUPERVISOR_FAULT="who:call:N[+]:ERRNO[,…]" makes the Nth (with +: and every later)
  * such call of a process fail. "who" is what sys_faults_init() was told, or "*".
  * Example: SUPERVISOR_FAULT="engine:pwrite:3+:ENOSPC".
+ *
+ * The call "any" is each of them. With KILL in place of an errno, the process kills itself
+ * there. With @FILE in place of N, the rule waits for that file: the first process to come to
+ * such a call takes N from it, removes it, and counts from there.
+ * Example: SUPERVISOR_FAULT="engine:any:@/tmp/die:KILL", then: echo 12 >/tmp/die.
  */
 #pragma once
 

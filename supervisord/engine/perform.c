@@ -180,6 +180,10 @@ void engine_event(struct engine *e, const struct core_event *event)
 	/* Without entropy there is no jitter, and nothing else changes. */
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
 		random = 0;
+	/* What the launcher tells of may have happened since this round began. */
+	if ((event->type == CORE_EVENT_STARTED || event->type == CORE_EVENT_ENDED) &&
+		event->at_usec > e->loop.now_usec)
+		e->loop.now_usec = usec_now(CLOCK_MONOTONIC);
 	if (!core_step(e->core, event, e->loop.now_usec, random))
 		log_error("bug: service '%s': event %s in state %s",
 			services_by_id(e, event->service)->name, core_event_to_string(event->type),

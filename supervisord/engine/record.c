@@ -47,6 +47,7 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 	snprintf(record.name, sizeof(record.name), "%s", s->name);
 	memcpy(record.invocation, s->invocation, sizeof(record.invocation));
 	memcpy(record.ops, r->ops, sizeof(record.ops));
+	memcpy(record.op_generations, r->op_generations, sizeof(record.op_generations));
 	memcpy(record.starts_msec, r->starts_msec, sizeof(r->starts_msec));
 	for (unsigned i = 0; i < SERVICE_EXITS; i++) {
 		const struct service_exit *x = &s->exits[i];
@@ -103,6 +104,7 @@ bool service_restore(struct service *s, struct core_record *ret_record)
 	*ret_record = (struct core_record){FIELDS_OF_CORE(COPY_FROM_CORE)};
 	ret_record->ready = r->state == CORE_RUNNING;
 	memcpy(ret_record->ops, r->ops, sizeof(ret_record->ops));
+	memcpy(ret_record->op_generations, r->op_generations, sizeof(r->op_generations));
 	memcpy(ret_record->starts_msec, r->starts_msec, sizeof(ret_record->starts_msec));
 	FIELDS_OF_SERVICE(COPY_TO_SERVICE)
 	memcpy(s->invocation, r->invocation, sizeof(s->invocation));

@@ -120,6 +120,10 @@ static int take_runtime(struct engine *e, int *ret_queue_id)
 	}
 	if (r < 0)
 		return fail_path("cannot lock", e->spec->runtime_dir, r);
+	/* Before anything else: should we die, nobody slips in before the next engine. */
+	r = uplink_keep(e, LINK_KEEP_LOCK, e->store.lock_fd);
+	if (r < 0)
+		return fail("cannot give the launcher the lock", r);
 	tree_init(e, -1);
 	r = clear_up(e, ret_queue_id, &seq);
 	if (r != 0)
@@ -133,6 +137,8 @@ static int take_runtime(struct engine *e, int *ret_queue_id)
 	store_set(&e->store, started_realtime_usec, usec_now(CLOCK_REALTIME));
 	store_set(&e->store, launcher_pid, getppid());
 	store_set(&e->store, queue_seq, seq);
+	/* For an engine that takes over from us before there is a queue. */
+	store_set(&e->store, queue_id, *ret_queue_id);
 	return 0;
 }
 
@@ -202,16 +208,26 @@ static int open_queue_as_it_was(struct engine *e, int recorded_id)
 	return open_queue_of(e, spec, recorded_id);
 }
 
+static void record_queue(struct status_queue *q, int id)
+{
+	struct engine *e = CONTAINER_OF(q, struct engine, queue);
+
+	store_set(&e->store, queue_key, (uint32_t)q->key);
+	store_set(&e->store, queue_id, id);
+}
+
 static void open_queue(struct engine *e, int recorded_id)
 {
-	int r = open_queue_of(e, e->spec, recorded_id);
+	int r;
 
-	if (r == -EEXIST && recorded_id >= 0)
+	e->queue.record = record_queue;
+	r = open_queue_of(e, e->spec, recorded_id);
+	if (r == -EEXIST && recorded_id != -1)
 		r = open_queue_as_it_was(e, recorded_id);
 	if (r < 0)
 		log_error("%s; going on without a status queue", queue_problem(&e->queue));
-	store_set(&e->store, queue_id, e->queue.id);
-	store_set(&e->store, queue_key, (uint32_t)e->queue.key);
+	if (e->queue.id < 0)
+		store_set(&e->store, queue_id, -1);
 }
 
 static unsigned max_open_logs(void)
@@ -291,8 +307,6 @@ static int init_first(struct engine *e)
 	if (r != 0)
 		return r;
 	r = config_keep(e, 0, text);
-	if (r == 0)
-		r = uplink_keep(e, LINK_KEEP_LOCK, e->store.lock_fd);
 	if (r == 0)
 		r = uplink_keep(e, LINK_KEEP_CONTROL, control);
 	e->configs[0].text = TAKE_FD(text);

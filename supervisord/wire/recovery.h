@@ -43,7 +43,7 @@
 #endif
 
 /* Of the first program of this version: no area has less. */
-#define RECOVERY_LEAST_RECORD	608
+#define RECOVERY_LEAST_RECORD	624
 #define RECOVERY_LEAST_COUNTERS 32
 #define RECOVERY_LEAST_INTENT	512
 
@@ -95,7 +95,8 @@ struct recovery_record {
 	/* A rolling restart that it has its turn in, by the request's id (0: none), and when. */
 	uint64_t roll_op;
 	uint32_t roll_place;
-	uint32_t reserved; /* zero, for what comes next: padding could be anything */
+	uint32_t reserved; /* zero: padding could be anything, and then be taken for a field */
+	uint8_t op_generations[RECOVERY_OPS]; /* when ops took effect, modulo 256 */
 #ifdef RECOVERY_NEXT /* what a later version could add; for tests */
 	uint64_t next_number, next_generation;
 #endif
