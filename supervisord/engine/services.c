@@ -16,6 +16,7 @@
 #include "engine/control/request.h"
 #include "engine/reload/links.h"
 #include "engine/service.h"
+#include "engine/streams.h"
 
 /* Services often end together: one look serves them all. */
 #define SWEEP_USEC (10 * USEC_PER_MSEC)
@@ -86,6 +87,7 @@ static int reserve(struct engine *e, uint32_t n)
 		r = core_grow(e->core, n_ids);
 	if (r == 0 && n_ids > e->store.area.head->capacity)
 		r = store_grow(&e->store, n_ids);
+	streams_moved(e);
 	if (r == 0)
 		e->n_ids = n_ids;
 	return r;

@@ -20,6 +20,11 @@ struct recovery_slot *recovery_slot(const struct recovery *r, uint32_t slot)
 	return (struct recovery_slot *)(slots + (size_t)slot * r->head->slot_size);
 }
 
+void *recovery_intent(const struct recovery *r)
+{
+	return (char *)r->head + RECOVERY_HEAD_SIZE - 512;
+}
+
 static void set_journal_valid(struct recovery_head *h, uint32_t valid)
 {
 	__atomic_store_n(&h->journal_valid, valid, __ATOMIC_RELEASE);

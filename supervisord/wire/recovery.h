@@ -72,6 +72,9 @@ struct recovery_record {
 /* Counters of one log stream; each is stored by itself, at once. */
 struct recovery_counters {
 	uint64_t bytes, lines, dropped_bytes, dropped_lines;
+	uint64_t seen_generation; /* the last one whose line for log:REGEX was seen there */
+	uint8_t line; /* enum intent_line: where it stands in its log */
+	uint8_t reserved[7];
 };
 
 #define RECOVERY_STREAMS 2 /* stdout, and stderr where it has a pipe of its own */
@@ -142,6 +145,9 @@ struct recovery_slot *recovery_slot(const struct recovery *r, uint32_t slot);
  * are zero.
  */
 void recovery_grow(struct recovery *r, void *memory, uint32_t capacity);
+
+/* Room for the log pump's intent, INTENT_ROOM_SIZE bytes: wire/intent.h. */
+void *recovery_intent(const struct recovery *r);
 
 /* Replaces a record so that whoever comes later sees the old or the new one. */
 void recovery_commit(struct recovery *r, uint32_t slot, const struct recovery_record *record);
