@@ -266,7 +266,6 @@ bool service_has_run(const struct service *s)
 
 void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 {
-	struct engine *e = s->engine;
 
 	for (unsigned i = 0; i < n_fds; i++) {
 		struct stream *t = i < s->n_streams ? &s->streams[i] : NULL;

@@ -26,6 +26,14 @@ static void account(struct pump *p)
 	service_commit_counters(CONTAINER_OF(p, struct stream, pump)->service);
 }
 
+_Static_assert(RECOVERY_INTENT_SIZE >= INTENT_ROOM_SIZE, "the recovery area has room for it");
+
+/* The area moves when it grows. */
+static void *room(struct ledger *l)
+{
+	return recovery_intent(&CONTAINER_OF(l, struct engine, pumps.ledger)->store.area);
+}
+
 /* Both ends, or none: a single one is of no use to the next engine. */
 static int keep(struct engine *e)
 {
@@ -42,8 +50,7 @@ void streams_init(struct engine *e)
 	bool kept = read_fd >= 0 && write_fd >= 0;
 	int r;
 
-	r = pump_set_hold(
-		&e->pumps, read_fd, write_fd, recovery_intent(&e->store.area), &e->sinks, &owner);
+	r = pump_set_hold(&e->pumps, read_fd, write_fd, room, &e->sinks, &owner);
 	if (r < 0 || kept)
 		return;
 	r = keep(e);
@@ -62,8 +69,8 @@ void streams_recover(struct engine *e)
 	pump_set_redo(&e->pumps);
 }
 
-void streams_moved(struct engine *e)
+void streams_commit(struct engine *e)
 {
 	if (e->pumps.ledger.room)
-		e->pumps.ledger.room = recovery_intent(&e->store.area);
+		ledger_commit(&e->pumps.ledger, (enum intent_phase)e->pumps.ledger.intent.phase);
 }

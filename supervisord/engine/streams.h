@@ -10,5 +10,5 @@ struct engine;
 void streams_init(struct engine *e);
 /* When services are there as the last engine left them: finishes what its pump was at. */
 void streams_recover(struct engine *e);
-/* The recovery area is at another place in memory. */
-void streams_moved(struct engine *e);
+/* The recovery area is another one: what the pump is at goes there, too. */
+void streams_commit(struct engine *e);

@@ -68,6 +68,11 @@ static struct pump *find(struct pump_set *set _unused_, uint32_t id, unsigned st
 	return id < N_STREAMS && stream == 0 ? &pumper.streams[id].pump : NULL;
 }
 
+static void *room(struct ledger *l _unused_)
+{
+	return shared->room;
+}
+
 static void account(struct pump *p)
 {
 	shared->counters[p->id] = p->sink->counters;
@@ -94,7 +99,7 @@ static void pump_everything(struct fixture *f)
 	sink_set_init(&pumper.sinks, &pumper.loop, f->bench.dir, 2, STDOUT_FILENO);
 	assert_int_equal(pump_set_init(&pumper.pumps, &pumper.loop), 0);
 	assert_int_equal(pump_set_hold(&pumper.pumps, dup(f->hold.read_fd), dup(f->hold.write_fd),
-				 shared->room, &pumper.sinks, &owner),
+				 room, &pumper.sinks, &owner),
 		0);
 	for (unsigned i = 0; i < N_STREAMS; i++) {
 		struct sink *s = &pumper.streams[i].sink;

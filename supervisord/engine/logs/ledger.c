@@ -9,6 +9,6 @@ void ledger_commit(struct ledger *l, enum intent_phase phase)
 {
 	l->intent.phase = (uint8_t)phase;
 	l->intent.rotated_usec = *l->rotated_usec;
-	intent_commit(l->room, &l->intent);
+	intent_commit(l->room(l), &l->intent);
 	sys_point("intent");
 }

@@ -8,7 +8,8 @@
 #include "wire/intent.h"
 
 struct ledger {
-	void *room; /* borrowed: INTENT_ROOM_SIZE bytes that outlive the process */
+	/* INTENT_ROOM_SIZE bytes that outlive the process: where they are now. NULL: nowhere. */
+	void *(*room)(struct ledger *l);
 	const usec_t *rotated_usec; /* borrowed: goes along with each commit */
 	struct intent intent;
 };

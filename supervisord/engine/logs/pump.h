@@ -75,11 +75,11 @@ void pump_set_fini(struct pump_set *set);
 
 /*
  * Takes over the holding pipe that somebody before us has left (both ends owned from now on),
- * or makes one where they are -1. room is borrowed, see wire/intent.h; sinks are those of the
+ * or makes one where they are -1. room: see ledger.h; sinks are those of the
  * pumps. 0 or -errno, and
  * everything goes without it then. pump_set_redo() must follow before anything is pumped.
  */
-int pump_set_hold(struct pump_set *set, int read_fd, int write_fd, void *room,
+int pump_set_hold(struct pump_set *set, int read_fd, int write_fd, void *(*room)(struct ledger *l),
 	struct sink_set *sinks, const struct pump_owner *owner);
 
 /* Goes on where somebody before us was killed. */

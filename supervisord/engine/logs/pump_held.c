@@ -130,7 +130,7 @@ ssize_t pump_hold_turn(struct pump *p, size_t n)
 
 /* --- after somebody else --- */
 
-int pump_set_hold(struct pump_set *set, int read_fd, int write_fd, void *room,
+int pump_set_hold(struct pump_set *set, int read_fd, int write_fd, void *(*room)(struct ledger *l),
 	struct sink_set *sinks, const struct pump_owner *owner)
 {
 	int r = hold_init(&set->hold, read_fd, write_fd);
@@ -142,7 +142,7 @@ int pump_set_hold(struct pump_set *set, int read_fd, int write_fd, void *room,
 	}
 	set->ledger.room = room;
 	set->ledger.rotated_usec = &sinks->files.stamp_usec;
-	r = intent_load(room, &set->ledger.intent);
+	r = intent_load(room(&set->ledger), &set->ledger.intent);
 	if (r < 0) {
 		log_error("what the log pump was doing can't be told (%s)", strerror(-r));
 		set->ledger.intent = (struct intent){.phase = INTENT_IDLE};
