@@ -10,6 +10,10 @@ byte (torture_judge.py). One round is what the tests run; --minutes makes as man
 for, with seeds that follow each other. The moments are drawn from the seed too, but what they hit
 is up to the machine: a seed gives the same world, not the same history.
 
+--kill says who: the engine, which is the default; the launcher, whose place its engine takes; or
+sometimes this one and sometimes that. No byte is lost by that, no process and no count; only how a
+process has ended may be told as unknown, since the next launcher is not its parent.
+
 A round without a fault leaves nothing behind; otherwise its directory is kept and named.
 """
 
@@ -26,7 +30,7 @@ import time
 import harness
 from harness import Timeout, wait_until
 from torture_judge import Judge
-from torture_operator import Client, Operator, QueueReader
+from torture_operator import Client, Operator, QueueReader, Reaper
 from torture_world import World
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -43,7 +47,7 @@ def name_of(pid):
 
 
 class Tormentor:
-    """Kills the engine at moments that are drawn from what has shown to be worth it."""
+    """Kills the engine, or the launcher, at moments of kinds that have shown to be worth it."""
 
     # What comes before a kill, and its share.
     PLANS = (("idle", 20), ("answering", 20), ("early", 25), ("burst", 10), ("reload", 12),
@@ -54,7 +58,8 @@ class Tormentor:
         self.random = random.Random(seed)
         self.writers = set()  # pids that are known to be no engine
         self.killed = None  # the last engine
-        self.kills = 0
+        self.kills = self.launcher_kills = 0
+        self.share = {"engine": 0, "both-in-turn": 0.3, "launcher": 1}[torture.whom]  # of launchers
         self.by_plan = dict.fromkeys((name for name, _ in self.PLANS), 0)
 
     def engine(self):
@@ -88,6 +93,21 @@ class Tormentor:
         self.kills += 1
         self.by_plan[plan] += 1
 
+    def kill_launcher(self, engine, plan):
+        """Its engine, which is to take its place, is spared until it has done that."""
+        self.torture.check()
+        os.kill(self.s.pid, signal.SIGKILL)
+        self.killed = None
+        self.launcher_kills += 1
+        self.by_plan[plan] += 1
+        self.s.succeed(engine)
+
+    def strike(self, pid, plan):
+        if self.random.random() < self.share:
+            self.kill_launcher(pid, plan)
+        else:
+            self.kill(pid, plan)
+
     def after(self, msec):
         time.sleep(self.random.uniform(0, msec) / 1000)
 
@@ -98,25 +118,25 @@ class Tormentor:
     def idle(self):
         pid = self.wait_engine()
         time.sleep(self.random.uniform(0.02, 0.5))
-        self.kill(pid, "idle")
+        self.strike(pid, "idle")
 
     def answering(self):
         wait_until(self.s.answers, "the engine answers", DEADLINE, 0.005)
         pid = self.wait_engine()
         self.after(30)
-        self.kill(pid, "answering")
+        self.strike(pid, "answering")
 
     def early(self):
         """While it starts and recovers."""
         pid = self.wait_engine()
         self.after(self.random.choice((2, 10, 40)))
-        self.kill(pid, "early")
+        self.strike(pid, "early")
 
     def burst(self):
         for _ in range(self.random.randrange(2, 6)):
             pid = self.wait_engine()
             self.after(5)
-            self.kill(pid, "burst")
+            self.strike(pid, "burst")
 
     def reload(self):
         self.during("reload", self.torture.operator.apply_in_background)
@@ -129,13 +149,45 @@ class Tormentor:
         pid = self.wait_engine()
         begin(self.random)
         self.after(self.random.choice((15, 60)))
-        self.kill(pid, plan)
+        self.strike(pid, plan)
+
+
+class Successor:
+    """What an engine has become whose launcher was killed: no Popen, but our child by now."""
+
+    def __init__(self, pid):
+        self.pid, self.returncode = pid, None
+
+    def poll(self):
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self, timeout):
+        end = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired("supervisord", timeout)
+            time.sleep(0.005)
+        return self.returncode
 
 
 class Supervisor(harness.Supervisor):
-    """One whose directory can be kept."""
+    """One whose launcher may be another one by now, and whose directory can be kept."""
 
     kept = None
+
+    def succeed(self, pid):
+        """The engine called pid has seen its launcher die: waits until it is the launcher."""
+        self.process.wait(DEADLINE)
+        wait_until(lambda: name_of(pid) != ENGINE or not harness.is_alive(pid),
+                   "the engine becomes the launcher", DEADLINE, 0.001)
+        self.process = Successor(pid)
+        if self.process.poll() is not None:
+            raise Timeout(f"engine {pid} ended with {self.process.returncode} when its launcher was "
+                          "killed")
 
     def remove_dir(self):
         if self.kept:
@@ -168,11 +220,13 @@ class Torture:
         self.client = Client(self.s)
         self.operator = Operator(self.s, self.world, self.seed + 1)
         self.parts = [self.reader, self.client, self.operator]
+        if self.whom != "engine":
+            self.parts.append(Reaper())
         for part in self.parts:
             part.start()
 
     def torment(self):
-        while self.tormentor.kills < self.kills:
+        while self.tormentor.kills + self.tormentor.launcher_kills < self.kills:
             self.tormentor.step()
 
     def settle(self):
@@ -219,7 +273,8 @@ class Torture:
             part.over.set()
         self.faults += judge.faults if judge else []
         self.figures = (judge.figures if judge else {}) | {
-            "kills": self.tormentor.kills, "seconds": round(time.monotonic() - begin, 1)}
+            "kills of engines": self.tormentor.kills,
+            "of launchers": self.tormentor.launcher_kills, "seconds": round(time.monotonic() - begin, 1)}
         return self.faults
 
     def end(self, keep):

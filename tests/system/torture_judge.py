@@ -1,5 +1,7 @@
 """What must hold when the torture is over: the ledgers against what supervisord says and wrote."""
 
+import collections
+import contextlib
 import glob
 import json
 import re
@@ -8,6 +10,7 @@ import subprocess
 
 import harness
 
+AUTOMATIC = ("crash", "ready", "family", "hooked")  # roles that always start again
 UP = ("starting", "running", "stopping")
 
 
@@ -23,12 +26,13 @@ def words_of(run):
 class Judge:
     """Collects faults, each a sentence, and figures."""
 
-    MAX_OF_A_KIND = 50
+    MAX_OF_A_KIND = 8
 
     def __init__(self, torture):
         self.torture, self.s, self.world = torture, torture.s, torture.world
         self.faults, self.figures = [], {}
         self.kinds = {}
+        self.unknown = 0  # ends of processes that were not supervisord's to wait for
 
     def fault(self, kind, text):
         self.kinds[kind] = self.kinds.get(kind, 0) + 1
@@ -58,7 +62,7 @@ class Judge:
     def counters(self, service, name, runs):
         row = self.rows[name]
         show = self.s.show(name)
-        automatic = service.role in ("crash", "ready")
+        automatic = service.role in AUTOMATIC
         self.expect("counter", name, "generation", len(runs), show["generation"])
         self.expect("counter", name, "restarts", len(runs) - 1 if automatic else 0, row["restarts"])
         self.expect("counter", name, "invocation", runs[-1].invocation if runs else None,
@@ -72,8 +76,10 @@ class Judge:
                 ends = [words_of(r) for r in reversed(runs[:-1])][:len(told)]
                 self.fault("exit", f"'{name}': {i + 1} of {told} is wrong, of {ends}")
 
-    @staticmethod
-    def is_told(run, how):
+    def is_told(self, run, how):
+        if self.torture.tormentor.launcher_kills and "unknown" in how:
+            self.unknown += 1
+            return True
         return re.search(rf"\b{re.escape(words_of(run))}\b", how)
 
     def operator(self):
@@ -98,6 +104,7 @@ class Judge:
 
     def ended(self):
         self.starts()
+        self.hooks()
         self.logs()
         self.queue()
         client = self.torture.client
@@ -125,6 +132,24 @@ class Judge:
         self.figures |= {"services": len(ledgers), "starts": len(lines),
                          "ends by themselves": sum(bool(r.end) for r in runs),
                          "duplicates": self.kinds.get("duplicate", 0)}
+
+    def hooks(self):
+        """Each was run once for each run that it is for."""
+        lines = []
+        with contextlib.suppress(FileNotFoundError), open(f"{self.world.dir}/hooks",
+                                                          encoding="ascii") as f:
+            lines = f.read().split("\n")[:-1]
+        counted = collections.Counter(lines)
+        for service in self.world.named("hooked"):
+            for run in self.world.ledger(service.name).runs:
+                for kind, least in (("pre-start", 1), ("post-start", 0), ("post-stop", 1)):
+                    n = counted.pop(f"{kind} {service.name} {run.invocation}", 0)
+                    if not least <= n <= 1:
+                        self.fault("hook", f"'{service.name}': {kind} was run {n} times for "
+                                   f"{run.invocation}, pid {run.pid}")
+        for line in counted:
+            self.fault("hook", f"for no run: {line}")
+        self.figures["hooks"] = len(lines)
 
     def logs(self):
         total = dict.fromkeys(("bytes", "lines", "lost", "doubled", "damaged"), 0)
@@ -168,7 +193,7 @@ class Judge:
                            f"{missing[:10]}; around the first: "
                            f"{by_seq.get(missing[0] - 1)} and {by_seq.get(missing[-1] + 1)}")
         self.chains([by_seq[n] for n in numbers if by_seq[n]["mtype"] != 3])
-        self.figures |= {"messages": len(numbers), "sent again": doubled}
+        self.figures |= {"messages": len(numbers), "sent again": doubled, "ends unknown": self.unknown}
 
     def chains(self, messages):
         services = {}

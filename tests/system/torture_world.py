@@ -12,8 +12,9 @@ import struct
 
 from harness import quote
 
-WRITER_KEYS = ("style", "bytes", "end", "burst", "pause", "chunk", "term", "notify")
+WRITER_KEYS = ("style", "bytes", "end", "burst", "pause", "chunk", "term", "notify", "child")
 QUICK = ("restart-delay = 20ms", "restart-max-delay = 200ms")
+HOOKS = ("pre-start", "post-start", "post-stop")
 
 
 @dataclasses.dataclass
@@ -108,6 +109,9 @@ class World:
                  *always, max_size=sizes)
         self.add("tick", 4, {"bytes": "100:60000", "end": "0,0,0,3", "chunk": [900, 9000]},
                  'type = "oneshot"', 'restart = "never"', "schedule { every = 400ms }")
+        self.add("family", 3, crash | {"child": [1, 2]}, *always, max_size=sizes)
+        self.add("hooked", 3, crash, *always, "hooks { "
+                 + " ".join(f"{h} = {{{quote(self.hook(h))}}}" for h in HOOKS) + " }")
         self.add("gives-up", 2, {"bytes": "1:30000", "end": "1,9,-9"}, "restart-limit = 3", *QUICK,
                  touched=True)
         self.add("toggled", 6, pace | {"term": ["die", "finish", "last"]}, max_size=sizes,
@@ -117,6 +121,11 @@ class World:
         self.add("changed", 2, pace | {"term": ["die", "finish"]}, touched=True)
         self.add("killed", 2, pace, *always, touched=True, max_size=sizes)
         self.add("many", 1, pace | {"term": ["die", "finish"]}, touched=True, instances=4)
+
+    def hook(self, kind):
+        """Its command: leaves a line that says which run of which service it was for."""
+        return (f"/bin/sh -c 'echo {kind} $SUPERVISOR_NAME $SUPERVISOR_INVOCATION "
+                f">>{self.dir}/hooks'")
 
     def config(self):
         return 'log-level = "info"\n' + "".join(s.block(self) for s in self.services)

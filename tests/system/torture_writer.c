@@ -14,6 +14,7 @@
  *     term=die|finish|last what TERM does: death at once; an end after the present write; or
  *                          after another 64 KiB
  *     notify=1             says READY=1
+ *     child=1|2            leaves a child behind, which holds the lock too; 2: in another session
  *
  * While there is a file DIR/hold, no run ends by itself. The name is SUPERVISOR_NAME. It holds a
  * lock, DIR/lock/NAME, as long as it lives: who finds it taken is a second instance, which must
@@ -58,6 +59,7 @@ struct options {
 	enum stream_style style;
 	enum on_term term;
 	bool notify;
+	int child;
 };
 
 struct writer {
@@ -125,6 +127,8 @@ static void parse_option(struct options *o, char *argument)
 		parse_ends(o, value);
 	else if (strcmp(argument, "notify") == 0)
 		o->notify = true;
+	else if (strcmp(argument, "child") == 0)
+		o->child = atoi(value);
 	else
 		trouble(argument);
 }
@@ -228,6 +232,22 @@ static void draw_end(struct writer *w)
 			    stream_random(&w->random) % (o->max_bytes - o->min_bytes + 1);
 	if (o->n_ends > 0)
 		w->end = o->ends[stream_random(&w->random) % o->n_ends];
+}
+
+/* It ends with the service's other processes, and not by itself. */
+static void leave_child(int kind)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		trouble("fork");
+	if (pid > 0)
+		return;
+	signal(SIGTERM, SIG_DFL);
+	if (kind > 1)
+		setsid();
+	while (true)
+		pause();
 }
 
 static void say_ready(void)
@@ -386,6 +406,8 @@ int main(int argc, char **argv)
 	lock_or_report(&w);
 	begin_run(&w);
 	draw_end(&w);
+	if (o->child > 0)
+		leave_child(o->child);
 	if (o->notify)
 		say_ready();
 	live(&w);
