@@ -11,7 +11,8 @@ for, with seeds that follow each other. The moments are drawn from the seed too,
 is up to the machine: a seed gives the same world, not the same history.
 
 --kill says who: the engine, which is the default; the launcher, whose place its engine takes; or
-sometimes this one and sometimes that. No byte is lost by that, no process and no count; only how a
+sometimes this one and sometimes that. A launcher is killed only while there is an engine that has
+recovered: otherwise nobody is left who could go on, and that is another matter. No byte is lost by that, no process and no count; only how a
 process has ended may be told as unknown, since the next launcher is not its parent.
 
 A round without a fault leaves nothing behind; otherwise its directory is kept and named.
@@ -82,7 +83,8 @@ class Tormentor:
         end = time.monotonic() + DEADLINE
         while not (pid := self.engine()):
             if time.monotonic() > end or self.s.process.poll() is not None:
-                raise Timeout(f"no engine after kill {self.kills}")
+                raise Timeout(f"no engine after kill {self.kills}; the launcher {self.s.pid} "
+                              f"ended with {self.s.process.returncode}")
             time.sleep(0.0005)
         return pid
 
@@ -95,12 +97,21 @@ class Tormentor:
 
     def kill_launcher(self, engine, plan):
         """Its engine, which is to take its place, is spared until it has done that."""
+        if not self.is_recovered(engine):
+            self.kill(engine, plan)
+            return
         self.torture.check()
         os.kill(self.s.pid, signal.SIGKILL)
         self.killed = None
         self.launcher_kills += 1
         self.by_plan[plan] += 1
         self.s.succeed(engine)
+
+    def is_recovered(self, engine):
+        """Only then it has what a launcher needs; before, a dead launcher means that both are."""
+        with contextlib.suppress(OSError, harness.VarlinkError), self.s.connect(1) as v:
+            return v.call("Version") and engine == self.engine()
+        return False
 
     def strike(self, pid, plan):
         if self.random.random() < self.share:
