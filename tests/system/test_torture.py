@@ -42,14 +42,15 @@ class Judges(unittest.TestCase):
             self.log += p.stdout.read()
         return p.returncode
 
-    def compare(self, log):
-        path = f"{self.dir}/log"
-        with open(path, "wb") as f:
-            f.write(log)
+    def compare(self, *logs, stamps="none", keys=("lost", "doubled", "damaged")):
+        paths = [f"{self.dir}/log.{i}" for i in range(len(logs))]
+        for path, log in zip(paths, logs):
+            with open(path, "wb") as f:
+                f.write(log)
         done = subprocess.run([harness.program("TORTURE_CHECK"), "web", f"{self.dir}/ledger/web",
-                               "none", path], capture_output=True, check=True)
+                               stamps, *paths], capture_output=True, check=True)
         found = json.loads(done.stdout)
-        return tuple(found[key] for key in ("lost", "doubled", "damaged"))
+        return tuple(found[key] for key in keys)
 
     def three_runs(self):
         for code in (3, 0, 5):
@@ -85,6 +86,28 @@ class Judges(unittest.TestCase):
         self.assertEqual((1, 0, 0), self.compare(self.log[:-1]))
         self.assertEqual((0, 1, 0), self.compare(self.log + b"\n"))
         self.assertEqual((n, 0, 0), self.compare(b""))
+
+    def test_stamps_are_where_lines_begin(self):
+        stamp = b"2026-11-23T06:36:53.123456Z "
+        keys = ("lost", "doubled", "damaged", "unstamped")
+        self.three_runs()
+        runs = self.log.split(b"\x1e")[1:]
+        lines = []  # each run begins a line of its own
+        for run in runs:
+            lines += (b"\x1e" + run.removesuffix(b"\n")).split(b"\n")
+        end = b"\n" if runs[-1].endswith(b"\n") else b""
+        log = b"\n".join(stamp + l for l in lines) + end
+
+        def compare(*logs):
+            return self.compare(*logs, stamps="iso", keys=keys)
+        self.assertEqual((0, 0, 0, 0), compare(log))
+        at = log.index(b"\n" + stamp + b"0", 30000) + 1
+        inside = at + len(stamp) + 1
+        self.assertEqual((0, 0, 0, 0), compare(log[:inside], log[inside:]), "a line is torn")
+        self.assertEqual((0, 0, 0, 0), compare(log[:at], log[at:]))
+        self.assertEqual((0, 0, 0, 1), compare(log[:at] + log[at + len(stamp):]))
+        self.assertEqual((0, len(stamp), 0, 0), compare(log[:at] + stamp + log[at:]))
+        self.assertEqual((0, len(stamp), 0, 0), compare(log[:inside] + stamp + log[inside:]))
 
     def test_a_second_instance_is_seen(self):
         with self.start("bytes=1:1", "end=0", "pause=100000", "burst=1") as first:
