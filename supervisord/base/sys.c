@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -22,8 +23,28 @@
 		if (_e > 0)               \
 			return -_e;       \
 	} while (0)
+
+void sys_point(const char *name)
+{
+	sys_fault(name);
+}
+
+static size_t maybe_half(size_t n)
+{
+	return n > 1 && sys_fault("half-pwrite") > 0 ? n / 2 : n;
+}
 #else
 #define SYS_FAULT(name) ((void)0)
+
+void sys_point(const char *name)
+{
+	(void)name;
+}
+
+static size_t maybe_half(size_t n)
+{
+	return n;
+}
 
 void sys_faults_init(const char *who)
 {
@@ -56,9 +77,14 @@ ssize_t sys_write(int fd, const void *data, size_t n)
 	SYS_RETURN(ssize_t, "write", write(fd, data, n));
 }
 
+ssize_t sys_pread(int fd, void *data, size_t n, off_t offset)
+{
+	SYS_RETURN(ssize_t, "pread", pread(fd, data, n, offset));
+}
+
 ssize_t sys_pwrite(int fd, const void *data, size_t n, off_t offset)
 {
-	SYS_RETURN(ssize_t, "pwrite", pwrite(fd, data, n, offset));
+	SYS_RETURN(ssize_t, "pwrite", pwrite(fd, data, maybe_half(n), offset));
 }
 
 int sys_fstat(int fd, struct stat *ret_st)
@@ -140,6 +166,16 @@ int sys_pipe2(int ret_fds[static 2], int flags)
 ssize_t sys_tee(int from, int to, size_t n, unsigned flags)
 {
 	SYS_RETURN(ssize_t, "tee", tee(from, to, n, flags));
+}
+
+ssize_t sys_splice(int from, int to, size_t n, unsigned flags)
+{
+	SYS_RETURN(ssize_t, "splice", splice(from, NULL, to, NULL, n, flags));
+}
+
+int sys_pending(int fd, int *ret_bytes)
+{
+	SYS_RETURN(int, "pending", ioctl(fd, FIONREAD, ret_bytes));
 }
 
 int sys_socket(int domain, int type, int protocol)

@@ -5,8 +5,10 @@
  *
  * Built twice: as the programs ship it, and with SYS_FAULTS for tests, where
  * SUPERVISOR_FAULT="who:call:N[+]:ERRNO[,…]" makes the Nth (with +: and every later)
- * such call of a process fail. "who" is what sys_faults_init() was told, or "*".
- * Example: SUPERVISOR_FAULT="engine:pwrite:3+:ENOSPC".
+ * such call of a process fail. "who" is what sys_faults_init() was told, or "*"; the call "*"
+ * is any. In the place of an errno, KILL ends the process there by SIGKILL. The call
+ * "half-pwrite" is no call, but a pwrite that writes only half of what it was given.
+ * Examples: SUPERVISOR_FAULT="engine:pwrite:3+:ENOSPC", "engine:*:17:KILL".
  */
 #pragma once
 
@@ -23,12 +25,16 @@
 #include <sys/wait.h>
 #include <time.h>
 
+/* A place between calls, which counts as one of that name; nothing in the programs as shipped. */
+void sys_point(const char *name);
+
 /* Reads SUPERVISOR_FAULT in the test build; nothing in the programs as shipped. */
 void sys_faults_init(const char *who);
 
 int sys_openat(int dir, const char *path, int flags, mode_t mode);
 ssize_t sys_read(int fd, void *data, size_t n);
 ssize_t sys_write(int fd, const void *data, size_t n);
+ssize_t sys_pread(int fd, void *data, size_t n, off_t offset);
 ssize_t sys_pwrite(int fd, const void *data, size_t n, off_t offset);
 int sys_fstat(int fd, struct stat *ret_st);
 int sys_fstatat(int dir, const char *path, struct stat *ret_st, int flags);
@@ -45,6 +51,8 @@ int sys_dup_cloexec(int fd, int lowest);
 int sys_dup3(int fd, int to, int flags);
 int sys_pipe2(int ret_fds[static 2], int flags);
 ssize_t sys_tee(int from, int to, size_t n, unsigned flags);
+ssize_t sys_splice(int from, int to, size_t n, unsigned flags);
+int sys_pending(int fd, int *ret_bytes); /* FIONREAD */
 int sys_socket(int domain, int type, int protocol);
 int sys_socketpair(int domain, int type, int ret_fds[static 2]);
 int sys_bind(int fd, const struct sockaddr *address, socklen_t n);

@@ -67,7 +67,8 @@ void service_commit_counters(struct service *s)
 		const struct log_counters *c = &s->streams[i].sink.counters;
 
 		*recovery_counters(&s->engine->store.area, s->id, i) = (struct recovery_counters){
-			c->bytes, c->lines, c->dropped_bytes, c->dropped_lines};
+			c->bytes, c->lines, c->dropped_bytes, c->dropped_lines,
+			s->streams[i].seen_generation, s->streams[i].sink.line};
 	}
 }
 
@@ -89,9 +90,12 @@ static void restore_counters(struct service *s)
 	for (unsigned i = 0; i < s->n_streams; i++) {
 		const struct recovery_counters *c =
 			recovery_counters(&s->engine->store.area, s->id, i);
+		struct stream *t = &s->streams[i];
 
-		s->streams[i].sink.counters = (struct log_counters){
+		t->sink.counters = (struct log_counters){
 			c->bytes, c->lines, c->dropped_bytes, c->dropped_lines};
+		t->sink.line = c->line < INTENT_LINE_MAX ? c->line : INTENT_LINE_START;
+		t->seen_generation = c->seen_generation;
 	}
 }
 

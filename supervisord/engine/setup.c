@@ -24,6 +24,7 @@
 #include "engine/publish.h"
 #include "engine/reload/config.h"
 #include "engine/services.h"
+#include "engine/streams.h"
 #include "engine/tree/cgroup.h"
 #include "engine/tree/orphans.h"
 
@@ -232,6 +233,8 @@ static int make_services(struct engine *e)
 
 	sink_set_init(&e->sinks, &e->loop, e->spec->log_dir, max_open_logs(), STDOUT_FILENO);
 	r = pump_set_init(&e->pumps, &e->loop);
+	if (r == 0)
+		streams_init(e);
 	command_init(e);
 	reload_command_init(e);
 	ready_init(e);
@@ -249,6 +252,7 @@ static int make_services(struct engine *e)
 	if (r < 0)
 		return fail("cannot set up the services", r);
 	area_begin(e);
+	streams_recover(e);
 	return 0;
 }
 

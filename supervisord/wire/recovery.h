@@ -104,6 +104,9 @@ struct recovery_record {
 /* Counters of one log stream; each is stored by itself, at once. */
 struct recovery_counters {
 	uint64_t bytes, lines, dropped_bytes, dropped_lines;
+	uint64_t seen_generation; /* the last one whose line for log:REGEX was seen there */
+	uint8_t line; /* enum intent_line: where it stands in its log */
+	uint8_t reserved[7]; /* zero */
 #ifdef RECOVERY_NEXT
 	uint64_t next_count;
 #endif
