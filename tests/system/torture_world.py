@@ -75,7 +75,7 @@ class Ledger:
 class World:
     """All services, and the directory in which their writers keep their books."""
 
-    def __init__(self, directory, seed, writer_path, stamps=False, cap=6_000_000):
+    def __init__(self, directory, seed, writer_path, stamps=True, cap=6_000_000):
         self.dir, self.writer_path, self.cap = directory, writer_path, cap
         self.random = random.Random(seed)
         self.with_stamps = stamps
