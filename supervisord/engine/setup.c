@@ -305,6 +305,22 @@ static int init_first(struct engine *e)
 	return r != 0 ? r : start_server(e, control);
 }
 
+/* What an older program has left is ours to change once the launcher keeps our form of it. */
+static int save_store(struct engine *e)
+{
+	int r;
+
+	if (!e->store.unsaved)
+		return 0;
+	r = store_save(&e->store, e->spec->runtime_dir);
+	if (r == 0)
+		r = uplink_keep(e, LINK_KEEP_RECOVERY, e->store.file_fd);
+	if (r < 0)
+		return fail_path("cannot make a new recovery area in", e->spec->runtime_dir, r);
+	log_info("the recovery area of an older supervisord was taken over");
+	return 0;
+}
+
 static int init_again(struct engine *e, int recovery_fd)
 {
 	int r = store_take(&e->store, recovery_fd);
@@ -316,6 +332,9 @@ static int init_again(struct engine *e, int recovery_fd)
 	if (r < 0)
 		return EXIT_FAILURE;
 	log_set_level((enum log_level)e->spec->log_level);
+	r = save_store(e);
+	if (r != 0)
+		return r;
 	tree_init(e, uplink_take_kept(e, LINK_KEEP_CGROUP));
 	open_queue(e, e->store.area.head->queue_id);
 	r = make_services(e);
