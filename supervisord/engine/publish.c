@@ -106,7 +106,7 @@ void publish_health(struct service *s, uint64_t seq)
 			e->store.area.head->queue_seq = seq;
 	}
 	health_set_alerted(s, bad);
-	events_health(s, text);
+	event_health(s, text, told ? seq : 0);
 }
 
 void publish_snapshot(struct engine *e)
