@@ -101,7 +101,7 @@ void publish_health(struct service *s, uint64_t seq)
 			store_set(&e->store, queue_seq, seq);
 	}
 	health_set_alerted(s, bad);
-	events_health(s, text);
+	event_health(s, text, told ? seq : 0);
 }
 
 void publish_snapshot(struct engine *e)

@@ -24,7 +24,8 @@ _Static_assert(CORE_MAX_OPS == RECOVERY_OPS, "and the requests");
 /* The same of a service. */
 #define FIELDS_OF_SERVICE(X)                                                              \
 	X(last_serial) X(pidfd_inode) X(main_pid) X(cgroup_generation) X(cgroup_spent)    \
-	X(since_realtime_usec) X(started_realtime_usec) X(roll_op) X(roll_place)
+	X(since_realtime_usec) X(started_realtime_usec) X(roll_op) X(roll_place)          \
+	X(event_seq) X(event_serial) X(event_generation) X(oom_kills)
 
 /* clang-format on */
 
@@ -39,6 +40,10 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 		FIELDS_OF_CORE(COPY_FROM_CORE) FIELDS_OF_SERVICE(COPY_FROM_SERVICE)};
 
 	record.config = s->config;
+	record.asked_seq = s->asked.seq;
+	record.asked_verb = (uint8_t)s->asked.verb;
+	record.asked_uid = s->asked.uid;
+	record.asked_pid = s->asked.pid;
 	record.publish_pending = publish_pending;
 	record.publish_previous = previous;
 	record.publish_seq = seq;
@@ -111,6 +116,8 @@ bool service_restore(struct service *s, struct core_record *ret_record)
 	memcpy(ret_record->op_generations, r->op_generations, sizeof(r->op_generations));
 	memcpy(ret_record->starts_msec, r->starts_msec, sizeof(ret_record->starts_msec));
 	FIELDS_OF_SERVICE(COPY_TO_SERVICE)
+	s->asked = (struct event_asked){
+		r->asked_seq, (enum event_verb)r->asked_verb, r->asked_uid, r->asked_pid};
 	memcpy(s->invocation, r->invocation, sizeof(s->invocation));
 	s->schedule.runs = (struct schedule_runs){r->schedule_last_usec, r->schedule_next_usec};
 	restore_exits(s, r);

@@ -295,7 +295,7 @@ static bool forget(struct service *s)
 	if (!uplink_remove(s))
 		return false;
 	log_info("service '%s': removed", s->name);
-	events_removed(s);
+	event_removed(s);
 	service_commit_removal(e, s->id, generation);
 	s->forgotten = true;
 	request_judge(s);

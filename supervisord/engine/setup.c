@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "engine/control/control.h"
+#include "engine/control/history.h"
 #include "engine/control/methods.h"
 #include "engine/control/passed.h"
 #include "engine/control/rolling.h"
@@ -89,6 +90,7 @@ static int clear_up(struct engine *e, int *ret_queue_id, uint64_t *ret_queue_seq
 	}
 	*ret_queue_id = left.head.queue_id;
 	*ret_queue_seq = left.head.queue_seq;
+	e->event_seq = left.head.event_seq;
 	if (!e->tree.blind)
 		r = orphans_end(&left, e->tree.cgroup_fd);
 	else /* nothing is older than the first process of a pid namespace */
@@ -140,6 +142,8 @@ static int take_runtime(struct engine *e, int *ret_queue_id)
 	store_set(&e->store, queue_seq, seq);
 	/* For an engine that takes over from us before there is a queue. */
 	store_set(&e->store, queue_id, *ret_queue_id);
+	journal_file_open(e);
+	store_set(&e->store, event_seq, e->event_seq);
 	return 0;
 }
 
@@ -262,6 +266,8 @@ static int make_services(struct engine *e)
 	if (r == 0)
 		r = services_init(e);
 	if (r == 0)
+		r = history_init(e);
+	if (r == 0)
 		r = rollings_init(e);
 	if (r == 0)
 		r = reload_init(e);
@@ -362,6 +368,8 @@ static int init_again(struct engine *e, int recovery_fd)
 	r = take_notify(e);
 	if (r != 0)
 		return r;
+	journal_file_open(e);
+	event_recover(e);
 	publish_pending(e);
 	return start_server(e, uplink_take_kept(e, LINK_KEEP_CONTROL));
 }
@@ -393,6 +401,8 @@ int engine_init(struct engine *e, int argc, char **argv)
 	e->tree.cgroup_fd = -1;
 	config_init(e);
 	events_init(e);
+	journal_file_init(&e->journal);
+	event_forget_cause(e);
 	notify_init(e, -1);
 	board_init(e);
 	r = uplink_init(e);

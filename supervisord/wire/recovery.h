@@ -97,6 +97,14 @@ struct recovery_record {
 	uint32_t roll_place;
 	uint32_t reserved; /* zero: padding could be anything, and then be taken for a field */
 	uint8_t op_generations[RECOVERY_OPS]; /* when ops took effect, modulo 256 */
+	/* Numbers in the event journal: of the last change of state, and who has asked for one last. */
+	uint64_t event_seq, asked_seq;
+	uint64_t event_serial, event_generation; /* of the last end and start that were told */
+	uint32_t asked_uid;
+	int32_t asked_pid;
+	uint32_t oom_kills; /* in its cgroup, when its process was started */
+	uint8_t asked_verb;
+	uint8_t event_reserved[3]; /* zero */
 #ifdef RECOVERY_NEXT /* what a later version could add; for tests */
 	uint64_t next_number, next_generation;
 #endif
@@ -153,6 +161,8 @@ struct recovery_head {
 	uint64_t config_op[RECOVERY_CONFIGS]; /* id of the request that brought each; 0: none */
 	int32_t exit_status; /* of supervisord, with RECOVERY_ESSENTIAL */
 	uint8_t config_flags[RECOVERY_CONFIGS]; /* enum recovery_config_flags */
+	uint32_t reserved;
+	uint64_t event_seq; /* the last number that was given in the event journal */
 };
 
 _Static_assert(sizeof(struct recovery_head) <= RECOVERY_HEAD_SIZE, "the head has its room");
