@@ -12,8 +12,11 @@
 #include "conf/load.h"
 #include "core/core.h"
 #include "engine/area.h"
+#include "engine/board.h"
 #include "engine/control/events.h"
 #include "engine/control/server.h"
+#include "engine/event.h"
+#include "engine/journal.h"
 #include "engine/logs/pump.h"
 #include "engine/logs/sink.h"
 #include "engine/loop.h"
@@ -44,6 +47,7 @@ struct stream {
 	struct pump pump;
 	struct sink sink;
 	int fd; /* the pipe's read end, owned; -1: none open */
+	uint64_t seen_generation; /* the last one whose line for log:REGEX has come by here */
 };
 
 /* A configuration that services go by: the one in force, or one that they are leaving. */
@@ -94,7 +98,7 @@ struct service {
 	bool cgroup_spent; /* was killed as a whole: not to be used again */
 	pid_t main_pid; /* of this or the last generation: also the id of its session */
 	uint64_t foster_generation; /* whose process was given to the launcher; 0: none was */
-	uint64_t pipe_inodes[RECOVERY_PIPES]; /* of this generation's output */
+	uint64_t pipe_inodes[RECOVERY_STREAMS]; /* of this generation's output */
 	int pidfd; /* owned: of the main process that was told of last, until its end; -1 */
 	struct uplink_outbox outbox; /* what the launcher has yet to be told */
 	struct uplink_adoption adoption; /* what it was asked, and has yet to answer */
@@ -112,6 +116,11 @@ struct service {
 	struct health *health; /* owned by ready/health.c; likewise */
 	bool fresh; /* without a record: autostart has not been thought of */
 	uint32_t place; /* while services are put in order */
+	uint32_t board_place; /* in the order of the configuration, for readers of the board */
+	uint64_t event_seq; /* of the last change of its state */
+	uint64_t event_serial, event_generation; /* of the last end and start that were told */
+	struct event_asked asked; /* by the last request that was about it */
+	uint32_t oom_kills; /* in its cgroup, when its process was started */
 	uint64_t roll_op; /* a rolling restart that it has its turn in; 0: none */
 	uint32_t roll_place; /* its turn */
 };
@@ -143,12 +152,16 @@ struct engine {
 
 	struct store store;
 	struct area_watch area;
+	struct board board;
 	struct uplink uplink;
 	struct sink_set sinks;
 	struct pump_set pumps;
 	struct status_queue queue;
 	struct server server;
 	struct events events;
+	struct journal_file journal;
+	uint64_t event_seq; /* the last one that was given */
+	struct event_cause cause; /* of what happens now */
 	struct tree tree;
 	struct systemd systemd;
 	struct commands commands;

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "engine/control/control.h"
+#include "engine/control/history.h"
 #include "engine/control/methods.h"
 #include "engine/control/passed.h"
 #include "engine/control/rolling.h"
@@ -25,6 +26,7 @@
 #include "engine/reload/config.h"
 #include "engine/services.h"
 #include "engine/takeover/adopt.h"
+#include "engine/streams.h"
 #include "engine/tree/cgroup.h"
 #include "engine/tree/orphans.h"
 
@@ -84,6 +86,7 @@ static int clear_up(struct engine *e, int *ret_queue_id, uint64_t *ret_queue_seq
 		return 0; /* it was said */
 	*ret_queue_id = left.head.queue_id;
 	*ret_queue_seq = left.head.queue_seq;
+	e->event_seq = left.head.event_seq;
 	if (!e->tree.blind)
 		r = orphans_end(&(struct orphans){&left, e->tree.cgroup_fd, NULL});
 	else /* nothing is older than the first process of a pid namespace */
@@ -127,6 +130,10 @@ static int find_area(struct engine *e, int *ret_queue_id, int *reterr_status)
 	store_set(&e->store, started_realtime_usec, usec_now(CLOCK_REALTIME));
 	store_set(&e->store, launcher_pid, getppid());
 	store_set(&e->store, queue_seq, seq);
+	/* For an engine that takes over from us before there is a queue. */
+	store_set(&e->store, queue_id, *ret_queue_id);
+	journal_file_open(e);
+	store_set(&e->store, event_seq, e->event_seq);
 	return 0;
 }
 
@@ -143,6 +150,10 @@ static int take_runtime(struct engine *e, int *ret_queue_id)
 	}
 	if (r < 0)
 		return fail_path("cannot lock", e->spec->runtime_dir, r);
+	/* Before anything else: should we die, nobody slips in before the next engine. */
+	r = uplink_keep(e, LINK_KEEP_LOCK, e->store.lock_fd);
+	if (r < 0)
+		return fail("cannot give the launcher the lock", r);
 	tree_init(e, -1);
 	r = find_area(e, ret_queue_id, &status);
 	e->adopting = e->recovering = r > 0;
@@ -215,16 +226,26 @@ static int open_queue_as_it_was(struct engine *e, int recorded_id)
 	return open_queue_of(e, spec, recorded_id);
 }
 
+static void record_queue(struct status_queue *q, int id)
+{
+	struct engine *e = CONTAINER_OF(q, struct engine, queue);
+
+	store_set(&e->store, queue_key, (uint32_t)q->key);
+	store_set(&e->store, queue_id, id);
+}
+
 static void open_queue(struct engine *e, int recorded_id)
 {
-	int r = open_queue_of(e, e->spec, recorded_id);
+	int r;
 
-	if (r == -EEXIST && recorded_id >= 0)
+	e->queue.record = record_queue;
+	r = open_queue_of(e, e->spec, recorded_id);
+	if (r == -EEXIST && recorded_id != -1)
 		r = open_queue_as_it_was(e, recorded_id);
 	if (r < 0)
 		log_error("%s; going on without a status queue", queue_problem(&e->queue));
-	store_set(&e->store, queue_id, e->queue.id);
-	store_set(&e->store, queue_key, (uint32_t)e->queue.key);
+	if (e->queue.id < 0)
+		store_set(&e->store, queue_id, -1);
 }
 
 static unsigned max_open_logs(void)
@@ -245,6 +266,8 @@ static int make_services(struct engine *e)
 
 	sink_set_init(&e->sinks, &e->loop, e->spec->log_dir, max_open_logs(), STDOUT_FILENO);
 	r = pump_set_init(&e->pumps, &e->loop);
+	if (r == 0)
+		streams_init(e);
 	command_init(e);
 	reload_command_init(e);
 	ready_init(e);
@@ -256,12 +279,15 @@ static int make_services(struct engine *e)
 	if (r == 0)
 		r = services_init(e);
 	if (r == 0)
+		r = history_init(e);
+	if (r == 0)
 		r = rollings_init(e);
 	if (r == 0)
 		r = reload_init(e);
 	if (r < 0)
 		return fail("cannot set up the services", r);
 	area_begin(e);
+	streams_recover(e);
 	return 0;
 }
 
@@ -317,8 +343,6 @@ static int init_first(struct engine *e)
 		return r;
 	r = keep_configs(e, &text);
 	if (r == 0)
-		r = uplink_keep(e, LINK_KEEP_LOCK, e->store.lock_fd);
-	if (r == 0)
 		r = uplink_keep(e, LINK_KEEP_CONTROL, control);
 	if (r == 0 && e->tree.cgroup_fd >= 0)
 		r = uplink_keep(e, LINK_KEEP_CGROUP, e->tree.cgroup_fd);
@@ -332,8 +356,11 @@ static int init_first(struct engine *e)
 	r = make_services(e);
 	if (r != 0)
 		return r;
-	if (e->recovering)
+	if (e->recovering) {
+		journal_file_open(e);
+		event_recover(e);
 		publish_pending(e);
+	}
 	return start_server(e, control);
 }
 
@@ -377,6 +404,8 @@ static int init_again(struct engine *e, int recovery_fd)
 	r = take_notify(e);
 	if (r != 0)
 		return r;
+	journal_file_open(e);
+	event_recover(e);
 	publish_pending(e);
 	return start_server(e, uplink_take_kept(e, LINK_KEEP_CONTROL));
 }
@@ -410,7 +439,10 @@ int engine_init(struct engine *e, int argc, char **argv)
 	config_init(e);
 	events_init(e);
 	upgrade_init(e);
+	journal_file_init(&e->journal);
+	event_forget_cause(e);
 	notify_init(e, -1);
+	board_init(e);
 	r = uplink_init(e);
 	if (r < 0) {
 		fprintf(stderr, "supervisord-engine is started by supervisord, not by hand (%s)\n",
@@ -434,5 +466,8 @@ int engine_init(struct engine *e, int argc, char **argv)
 	r = area_init(e);
 	if (r < 0)
 		return fail("cannot watch over the recovery area", r);
-	return recovery_fd >= 0 ? init_again(e, recovery_fd) : init_first(e);
+	r = recovery_fd >= 0 ? init_again(e, recovery_fd) : init_first(e);
+	if (r == 0)
+		board_open(e);
+	return r;
 }

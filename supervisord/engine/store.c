@@ -22,8 +22,7 @@
 #define RECOVERY_NAME "recovery"
 #define NEW_NAME      "recovery.new"
 
-/* All zero where there is no /proc to tell it. */
-static int get_boot_id(uint8_t ret_id[16])
+int store_get_boot_id(uint8_t ret_id[16])
 {
 	char text[64];
 	_cleanup_close_
@@ -199,7 +198,7 @@ int store_take(struct store *s, int fd)
 	uint8_t boot_id[16];
 	struct stat st;
 	void *memory;
-	int r = get_boot_id(boot_id);
+	int r = store_get_boot_id(boot_id);
 
 	if (r < 0)
 		return r;
@@ -372,7 +371,7 @@ int store_create(struct store *s, const char *runtime_dir, uint32_t capacity)
 	char *path = join(runtime_dir, RECOVERY_NAME);
 	uint8_t boot_id[16];
 	void *memory;
-	int r = get_boot_id(boot_id);
+	int r = store_get_boot_id(boot_id);
 
 	if (r < 0)
 		return r;
