@@ -282,6 +282,11 @@ int sys_timerfd_settime(int fd, int flags, const struct itimerspec *at)
 	SYS_RETURN(int, "timerfd_settime", timerfd_settime(fd, flags, at, NULL));
 }
 
+int sys_inotify_init(int flags)
+{
+	SYS_RETURN(int, "inotify_init", inotify_init1(flags | IN_CLOEXEC));
+}
+
 int sys_inotify_add_watch(int fd, const char *path, unsigned mask)
 {
 	SYS_RETURN(int, "inotify_add_watch", inotify_add_watch(fd, path, mask));

@@ -71,6 +71,7 @@ int sys_epoll_wait(int epoll, struct epoll_event *events, int n, int timeout_mse
 int sys_signalfd(int fd, const sigset_t *mask);
 int sys_timerfd_create(clockid_t clock); /* not blocking */
 int sys_timerfd_settime(int fd, int flags, const struct itimerspec *at);
+int sys_inotify_init(int flags);
 int sys_inotify_add_watch(int fd, const char *path, unsigned mask);
 int sys_waitid(idtype_t type, id_t id, siginfo_t *ret_info, int options, struct rusage *ret_usage);
 int sys_kill(pid_t pid, int signo);

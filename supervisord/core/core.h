@@ -411,3 +411,24 @@ int core_state_from_string(const char *text, enum core_state *ret_state);
 const char *core_event_to_string(enum core_event_type t);
 const char *core_phase_to_string(enum core_phase p);
 const char *core_health_to_string(enum core_health h); /* "unknown", "healthy", "unhealthy" */
+
+/* --- facts.c: what explains a service's situation, beside its record --- */
+
+const char *core_why_to_string(enum core_why w);
+const char *core_cause_to_string(enum core_cause c);
+const char *core_then_to_string(enum core_then t);
+
+/* CORE_WAITING: for what nobody is going to bring about. */
+bool core_is_stuck(const struct core *c, uint32_t service);
+/* It takes one of the slots of its pool, where it has a pool. */
+bool core_holds_slot(const struct core *c, uint32_t service);
+
+struct core_restart_facts {
+	bool success; /* its last end is one of those that count as success */
+	bool wanted; /* policy, the limit aside, starts it again after such an end */
+	unsigned n_counted; /* automatic starts that restart-window has not left behind */
+	usec_t delay_usec; /* before the next automatic start, jitter aside */
+};
+/* How policy judges the last end. */
+void core_restart_facts(
+	const struct core *c, uint32_t service, usec_t now, struct core_restart_facts *ret_facts);

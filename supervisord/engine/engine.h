@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "conf/load.h"
 #include "core/core.h"
+#include "engine/area.h"
 #include "engine/control/events.h"
 #include "engine/control/server.h"
 #include "engine/logs/pump.h"
@@ -131,10 +132,12 @@ struct engine {
 	struct service **by_name; /* the same ones, sorted */
 	uint32_t n_services;
 	struct service **by_id; /* NULL: not in use */
+	uint64_t *generations; /* by id: what places that are not in use have come to */
 	uint32_t n_ids;
 	struct core *core;
 
 	struct store store;
+	struct area_watch area;
 	struct uplink uplink;
 	struct sink_set sinks;
 	struct pump_set pumps;

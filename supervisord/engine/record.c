@@ -55,16 +55,18 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 			x->realtime_msec, x->ran_msec, x->end, x->stage, x->status};
 	}
 	recovery_commit(&s->engine->store.area, s->id, &record);
+	if (mapping_is_lost(&s->engine->store.mapping)) {
+		area_check(s->engine);
+		recovery_commit(&s->engine->store.area, s->id, &record);
+	}
 }
 
 void service_commit_counters(struct service *s)
 {
-	struct recovery_slot *slot = recovery_slot(&s->engine->store.area, s->id);
-
 	for (unsigned i = 0; i < s->n_streams; i++) {
 		const struct log_counters *c = &s->streams[i].sink.counters;
 
-		slot->counters[i] = (struct recovery_counters){
+		*recovery_counters(&s->engine->store.area, s->id, i) = (struct recovery_counters){
 			c->bytes, c->lines, c->dropped_bytes, c->dropped_lines};
 	}
 }
@@ -82,10 +84,11 @@ static void restore_exits(struct service *s, const struct recovery_record *r)
 	}
 }
 
-static void restore_counters(struct service *s, const struct recovery_slot *slot)
+static void restore_counters(struct service *s)
 {
 	for (unsigned i = 0; i < s->n_streams; i++) {
-		const struct recovery_counters *c = &slot->counters[i];
+		const struct recovery_counters *c =
+			recovery_counters(&s->engine->store.area, s->id, i);
 
 		s->streams[i].sink.counters = (struct log_counters){
 			c->bytes, c->lines, c->dropped_bytes, c->dropped_lines};
@@ -94,8 +97,7 @@ static void restore_counters(struct service *s, const struct recovery_slot *slot
 
 bool service_restore(struct service *s, struct core_record *ret_record)
 {
-	const struct recovery_slot *slot = recovery_slot(&s->engine->store.area, s->id);
-	const struct recovery_record *r = &slot->record;
+	const struct recovery_record *r = recovery_record(&s->engine->store.area, s->id);
 
 	*ret_record = (struct core_record){FIELDS_OF_CORE(COPY_FROM_CORE)};
 	ret_record->ready = r->state == CORE_RUNNING;
@@ -105,20 +107,21 @@ bool service_restore(struct service *s, struct core_record *ret_record)
 	memcpy(s->invocation, r->invocation, sizeof(s->invocation));
 	s->schedule.runs = (struct schedule_runs){r->schedule_last_usec, r->schedule_next_usec};
 	restore_exits(s, r);
-	restore_counters(s, slot);
+	restore_counters(s);
 	return core_record_is_valid(ret_record);
 }
 
 uint64_t service_last_generation(const struct engine *e, uint32_t id)
 {
-	return recovery_slot(&e->store.area, id)->record.generation;
+	return e->generations[id];
 }
 
 void service_commit_removal(struct engine *e, uint32_t id, uint64_t generation)
 {
-	struct recovery_slot *slot = recovery_slot(&e->store.area, id);
 	struct recovery_record nobody = {.generation = generation};
 
+	e->generations[id] = generation;
 	recovery_commit(&e->store.area, id, &nobody);
-	memset(slot->counters, 0, sizeof(slot->counters));
+	for (unsigned i = 0; i < RECOVERY_STREAMS; i++)
+		*recovery_counters(&e->store.area, id, i) = (struct recovery_counters){0};
 }

@@ -86,8 +86,8 @@ static int clear_up(struct engine *e, int *ret_queue_id, uint64_t *ret_queue_seq
 			e->spec->runtime_dir, strerror(-r));
 		return 0;
 	}
-	*ret_queue_id = left.area.head->queue_id;
-	*ret_queue_seq = left.area.head->queue_seq;
+	*ret_queue_id = left.head.queue_id;
+	*ret_queue_seq = left.head.queue_seq;
 	if (!e->tree.blind)
 		r = orphans_end(&left, e->tree.cgroup_fd);
 	else /* nothing is older than the first process of a pid namespace */
@@ -129,9 +129,10 @@ static int take_runtime(struct engine *e, int *ret_queue_id)
 	r = store_create(&e->store, e->spec->runtime_dir, n);
 	if (r < 0)
 		return fail_path("cannot make the recovery area in", e->spec->runtime_dir, r);
-	e->store.area.head->started_realtime_usec = usec_now(CLOCK_REALTIME);
-	e->store.area.head->launcher_pid = getppid();
-	e->store.area.head->queue_seq = e->queue_seq = seq;
+	e->queue_seq = seq;
+	store_set(&e->store, started_realtime_usec, usec_now(CLOCK_REALTIME));
+	store_set(&e->store, launcher_pid, getppid());
+	store_set(&e->store, queue_seq, seq);
 	return 0;
 }
 
@@ -203,15 +204,14 @@ static int open_queue_as_it_was(struct engine *e, int recorded_id)
 
 static void open_queue(struct engine *e, int recorded_id)
 {
-	struct recovery_head *head = e->store.area.head;
 	int r = open_queue_of(e, e->spec, recorded_id);
 
 	if (r == -EEXIST && recorded_id >= 0)
 		r = open_queue_as_it_was(e, recorded_id);
 	if (r < 0)
 		log_error("%s; going on without a status queue", queue_problem(&e->queue));
-	head->queue_id = e->queue.id;
-	head->queue_key = (uint32_t)e->queue.key;
+	store_set(&e->store, queue_id, e->queue.id);
+	store_set(&e->store, queue_key, (uint32_t)e->queue.key);
 }
 
 static unsigned max_open_logs(void)
@@ -246,7 +246,10 @@ static int make_services(struct engine *e)
 		r = rollings_init(e);
 	if (r == 0)
 		r = reload_init(e);
-	return r < 0 ? fail("cannot set up the services", r) : 0;
+	if (r < 0)
+		return fail("cannot set up the services", r);
+	area_begin(e);
+	return 0;
 }
 
 static int start_server(struct engine *e, int fd)
@@ -305,6 +308,20 @@ static int init_first(struct engine *e)
 	return r != 0 ? r : start_server(e, control);
 }
 
+/* What an older program has left is ours to change once the launcher keeps our form of it. */
+static int save_store(struct engine *e)
+{
+	int r;
+
+	if (!e->store.unsaved)
+		return 0;
+	r = area_save(e);
+	if (r < 0)
+		return fail_path("cannot make a new recovery area in", e->spec->runtime_dir, r);
+	log_info("the recovery area of an older supervisord was taken over");
+	return 0;
+}
+
 static int init_again(struct engine *e, int recovery_fd)
 {
 	int r = store_take(&e->store, recovery_fd);
@@ -316,8 +333,11 @@ static int init_again(struct engine *e, int recovery_fd)
 	if (r < 0)
 		return EXIT_FAILURE;
 	log_set_level((enum log_level)e->spec->log_level);
+	r = save_store(e);
+	if (r != 0)
+		return r;
 	tree_init(e, uplink_take_kept(e, LINK_KEEP_CGROUP));
-	open_queue(e, e->store.area.head->queue_id);
+	open_queue(e, e->store.head.queue_id);
 	r = make_services(e);
 	if (r != 0)
 		return r;
@@ -376,5 +396,8 @@ int engine_init(struct engine *e, int argc, char **argv)
 	r = loop_init(&e->loop);
 	if (r < 0)
 		return fail("cannot set up the event loop", r);
+	r = area_init(e);
+	if (r < 0)
+		return fail("cannot watch over the recovery area", r);
 	return recovery_fd >= 0 ? init_again(e, recovery_fd) : init_first(e);
 }

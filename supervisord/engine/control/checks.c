@@ -33,7 +33,7 @@ json_t *checks_add(const struct service *s, json_t *service)
 }
 
 /* What tells that it is ready, and why it is not so far. */
-static json_t *readiness(const struct service *s)
+json_t *checks_readiness(const struct service *s)
 {
 	char *on = ready_describe(s);
 	const char *problem = ready_problem(s);
@@ -44,7 +44,7 @@ static json_t *readiness(const struct service *s)
 	return object;
 }
 
-static json_t *probe(const struct service *s)
+json_t *checks_probe(const struct service *s)
 {
 	const struct health_outcome *o = health_last(s);
 	char time[USEC_RFC3339_SIZE];
@@ -59,5 +59,6 @@ static json_t *probe(const struct service *s)
 
 json_t *checks_add_details(const struct service *s, json_t *show)
 {
-	return add(show, json_pack("{s:o,s:o}", "readiness", readiness(s), "probe", probe(s)));
+	return add(show,
+		json_pack("{s:o,s:o}", "readiness", checks_readiness(s), "probe", checks_probe(s)));
 }

@@ -20,6 +20,7 @@
 #include "engine/control/request.h"
 #include "engine/control/rolling.h"
 #include "engine/control/status.h"
+#include "engine/control/why.h"
 #include "engine/service.h"
 #include "engine/services.h"
 
@@ -125,22 +126,36 @@ static void do_events(void *userdata, struct server_call *call)
 		events_follow(e, call, sel.services, sel.n);
 }
 
-/* Any way to name a service will do, as long as it means just one. */
-static void do_show(void *userdata, struct server_call *call)
+/* The one service that the call's name means, by any way to name it; NULL after an error. */
+static struct service *select_one(struct engine *e, struct server_call *call)
 {
-	struct engine *e = userdata;
 	json_t *name = json_object_get(call->parameters, "name");
 	_cleanup_selection_ struct selection sel = {0};
 
 	if (!select_names(e, call, json_pack("[O]", name), &sel))
-		return;
-	if (sel.n > 1)
-		server_error_message(call, CONTROL_ERROR_FAILED,
-			"%s means %u services, such as %s; name one of them",
-			json_string_value(name), sel.n, sel.services[0]->name);
-	else
-		server_reply(
-			call, status_show(sel.services[0], call->right >= PEER_RIGHT_OWN), false);
+		return NULL;
+	if (sel.n == 1)
+		return sel.services[0];
+	server_error_message(call, CONTROL_ERROR_FAILED,
+		"%s means %u services, such as %s; name one of them", json_string_value(name),
+		sel.n, sel.services[0]->name);
+	return NULL;
+}
+
+static void do_show(void *userdata, struct server_call *call)
+{
+	struct service *s = select_one(userdata, call);
+
+	if (s)
+		server_reply(call, status_show(s, call->right >= PEER_RIGHT_OWN), false);
+}
+
+static void do_why(void *userdata, struct server_call *call)
+{
+	struct service *s = select_one(userdata, call);
+
+	if (s)
+		server_reply(call, why(s), false);
 }
 
 /* 64 bits of a client's id; 0 stands for none. */
@@ -366,7 +381,7 @@ static void do_version(void *userdata, struct server_call *call)
 	const struct engine *e = userdata;
 	char started[USEC_RFC3339_SIZE];
 
-	usec_rfc3339(e->store.area.head->started_realtime_usec, started);
+	usec_rfc3339(e->store.head.started_realtime_usec, started);
 	server_reply(call,
 		json_pack("{s:s,s:i,s:i,s:s,s:s,s:b}", "version", SUPERVISORD_VERSION, "pid",
 			(int)getppid(), "engine_pid", (int)getpid(), "started", started,
@@ -424,6 +439,10 @@ static const struct server_method methods[] = {
 		.needs = PEER_RIGHT_OBSERVE,
 		.parameters = {{"name", SERVER_STRING, false}},
 		.call = do_show},
+	{.name = "Why",
+		.needs = PEER_RIGHT_OBSERVE,
+		.parameters = {{"name", SERVER_STRING, false}},
+		.call = do_why},
 	{.name = "Start",
 		.needs = PEER_RIGHT_ACT,
 		.parameters = {NAMES, WAIT, ID},
