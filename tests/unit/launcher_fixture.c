@@ -255,8 +255,9 @@ void fixture_expect(struct fixture *f, enum link_type type)
 {
 	next_message(f, type == LINK_PING);
 	if (f->m.type != type)
-		fail_msg("expected %s, got %s", link_type_to_string(type),
-			link_type_to_string((enum link_type)f->m.type));
+		fail_msg("expected %s, got %s of %u, generation %llu", link_type_to_string(type),
+			link_type_to_string((enum link_type)f->m.type), f->m.id,
+			(unsigned long long)f->m.generation);
 }
 
 void fixture_expect_silence(struct fixture *f, int msec)
