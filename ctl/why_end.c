@@ -250,9 +250,10 @@ static void tell_unhealthy(struct tale *t)
 	json_t *health = json_object_get(t->facts, "health");
 	json_t *probe = json_object_get(health, "probe");
 	const char *message = render_string(probe, "message");
+	int64_t limit = render_integer(health, "limit", 0);
 
-	say(t, "%" PRIi64 " checks of its health failed in a row",
-		render_integer(health, "limit", 0));
+	say(t, "%" PRIi64 " check%s of its health failed%s", limit, limit == 1 ? "" : "s",
+		limit == 1 ? "" : " in a row");
 	if (json_is_false(json_object_get(probe, "ok")) && *message != '\0')
 		say(t, " (the last one: %s)", message);
 	tell(t, ", so supervisord ended it");
