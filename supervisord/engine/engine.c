@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "engine/control/history.h"
 #include "engine/control/passed.h"
 #include "engine/control/request.h"
 #include "engine/control/rolling.h"
@@ -48,6 +49,7 @@ void engine_signal(struct engine *e, int signo, int pid, unsigned uid)
 {
 	bool again = (e->store.area.head->flags & RECOVERY_SIGNALLED) != 0;
 
+	event_signal(e, signo, pid, uid);
 	switch (signo) {
 	case SIGTERM:
 	case SIGINT:
@@ -72,6 +74,7 @@ void engine_signal(struct engine *e, int signo, int pid, unsigned uid)
 	default:
 		break;
 	}
+	event_forget_cause(e);
 }
 
 void engine_signal_seen(struct engine *e, int signo)
@@ -201,6 +204,7 @@ void engine_synced(struct engine *e)
 	int r;
 
 	/* Whose a sender is can be told from here on: before what has ended is judged. */
+	event_engine(e, e->recovering ? "recovered" : "started");
 	r = notify_listen(e);
 	if (r < 0)
 		log_error("cannot listen for notifications: %s", strerror(-r));
@@ -242,6 +246,7 @@ static void leave(struct engine *e)
 		asprintf(&control, "%s/%s", e->spec->runtime_dir, CONTROL_SOCKET_NAME) >= 0)
 		sys_unlinkat(AT_FDCWD, control, 0);
 	server_fini(&e->server);
+	history_fini(e);
 	notify_fini(e);
 	queue_remove(&e->queue);
 	reload_fini(e);
@@ -252,6 +257,7 @@ static void leave(struct engine *e)
 	store_fini(&e->store, e->spec->runtime_dir);
 	config_fini(e);
 	systemd_fini(e);
+	journal_file_close(&e->journal);
 	log_info("everything is stopped");
 	uplink_send_plain(e, LINK_EXIT, (uint32_t)status, 0);
 	e->loop.quit = true;
@@ -291,7 +297,7 @@ void engine_leave(struct engine *e)
 void engine_shutdown(struct engine *e, bool hurry)
 {
 	e->store.area.head->flags |= RECOVERY_SHUTTING_DOWN | (hurry ? RECOVERY_HURRY : 0u);
-	events_supervisor(e, "shutdown", hurry ? "killing everything" : "stopping everything");
+	event_supervisor(e, JOURNAL_SHUTDOWN, hurry ? "killing everything" : "stopping everything");
 	core_shutdown(e->core, hurry, e->loop.now_usec);
 	systemd_stopping(e);
 	tree_hold(e);

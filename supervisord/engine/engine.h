@@ -13,6 +13,8 @@
 #include "core/core.h"
 #include "engine/control/events.h"
 #include "engine/control/server.h"
+#include "engine/event.h"
+#include "engine/journal.h"
 #include "engine/logs/pump.h"
 #include "engine/logs/sink.h"
 #include "engine/loop.h"
@@ -107,6 +109,10 @@ struct service {
 	struct health *health; /* owned by ready/health.c; likewise */
 	bool fresh; /* without a record: autostart has not been thought of */
 	uint32_t place; /* while services are put in order */
+	uint64_t event_seq; /* of the last change of its state */
+	uint64_t event_serial, event_generation; /* of the last end and start that were told */
+	struct event_asked asked; /* by the last request that was about it */
+	uint32_t oom_kills; /* in its cgroup, when its process was started */
 	uint64_t roll_op; /* a rolling restart that it has its turn in; 0: none */
 	uint32_t roll_place; /* its turn */
 };
@@ -141,6 +147,9 @@ struct engine {
 	struct status_queue queue;
 	struct server server;
 	struct events events;
+	struct journal_file journal;
+	uint64_t event_seq; /* the last one that was given */
+	struct event_cause cause; /* of what happens now */
 	struct tree tree;
 	struct systemd systemd;
 	struct commands commands;

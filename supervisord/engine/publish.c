@@ -48,7 +48,7 @@ static void note_sent(struct service *s, uint64_t seq)
 		s->engine->store.area.head->queue_seq = seq;
 	/* Only then: a number that neither of the two remembers would be given out again. */
 	atomic_signal_fence(memory_order_seq_cst);
-	recovery_slot(&s->engine->store.area, s->id)->record.publish_pending = 0;
+	recovery_record(&s->engine->store.area, s->id)->publish_pending = 0;
 }
 
 void publish_change(struct service *s, enum core_state previous, uint64_t seq)
@@ -106,7 +106,7 @@ void publish_health(struct service *s, uint64_t seq)
 			e->store.area.head->queue_seq = seq;
 	}
 	health_set_alerted(s, bad);
-	events_health(s, text);
+	event_health(s, text, told ? seq : 0);
 }
 
 void publish_snapshot(struct engine *e)
@@ -133,14 +133,14 @@ void publish_pending(struct engine *e)
 {
 	e->queue_seq = e->store.area.head->queue_seq;
 	for (uint32_t i = 0; i < e->store.area.head->capacity; i++) {
-		const struct recovery_record *r = &recovery_slot(&e->store.area, i)->record;
+		const struct recovery_record *r = recovery_record(&e->store.area, i);
 
 		if (r->name[0] && r->publish_pending && r->publish_seq > e->queue_seq)
 			e->queue_seq = r->publish_seq;
 	}
 	for (uint32_t i = 0; i < e->n_services; i++) {
 		struct service *s = e->services[i];
-		const struct recovery_record *r = &recovery_slot(&e->store.area, s->id)->record;
+		const struct recovery_record *r = recovery_record(&e->store.area, s->id);
 
 		if (!r->name[0] || !r->publish_pending || r->publish_previous >= CORE_STATE_MAX)
 			continue;

@@ -24,7 +24,8 @@ _Static_assert(CORE_MAX_OPS == RECOVERY_OPS, "and the requests");
 /* The same of a service. */
 #define FIELDS_OF_SERVICE(X)                                                              \
 	X(last_serial) X(pidfd_inode) X(main_pid) X(cgroup_generation) X(cgroup_spent)    \
-	X(since_realtime_usec) X(started_realtime_usec) X(roll_op) X(roll_place)
+	X(since_realtime_usec) X(started_realtime_usec) X(roll_op) X(roll_place)          \
+	X(event_seq) X(event_serial) X(event_generation) X(oom_kills)
 
 /* clang-format on */
 
@@ -39,6 +40,10 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 		FIELDS_OF_CORE(COPY_FROM_CORE) FIELDS_OF_SERVICE(COPY_FROM_SERVICE)};
 
 	record.config = s->config;
+	record.asked_seq = s->asked.seq;
+	record.asked_verb = (uint8_t)s->asked.verb;
+	record.asked_uid = s->asked.uid;
+	record.asked_pid = s->asked.pid;
 	record.publish_pending = publish_pending;
 	record.publish_previous = previous;
 	record.publish_seq = seq;
@@ -59,12 +64,10 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 
 void service_commit_counters(struct service *s)
 {
-	struct recovery_slot *slot = recovery_slot(&s->engine->store.area, s->id);
-
 	for (unsigned i = 0; i < s->n_streams; i++) {
 		const struct log_counters *c = &s->streams[i].sink.counters;
 
-		slot->counters[i] = (struct recovery_counters){
+		*recovery_counters(&s->engine->store.area, s->id, i) = (struct recovery_counters){
 			c->bytes, c->lines, c->dropped_bytes, c->dropped_lines};
 	}
 }
@@ -82,10 +85,11 @@ static void restore_exits(struct service *s, const struct recovery_record *r)
 	}
 }
 
-static void restore_counters(struct service *s, const struct recovery_slot *slot)
+static void restore_counters(struct service *s)
 {
 	for (unsigned i = 0; i < s->n_streams; i++) {
-		const struct recovery_counters *c = &slot->counters[i];
+		const struct recovery_counters *c =
+			recovery_counters(&s->engine->store.area, s->id, i);
 
 		s->streams[i].sink.counters = (struct log_counters){
 			c->bytes, c->lines, c->dropped_bytes, c->dropped_lines};
@@ -94,31 +98,32 @@ static void restore_counters(struct service *s, const struct recovery_slot *slot
 
 bool service_restore(struct service *s, struct core_record *ret_record)
 {
-	const struct recovery_slot *slot = recovery_slot(&s->engine->store.area, s->id);
-	const struct recovery_record *r = &slot->record;
+	const struct recovery_record *r = recovery_record(&s->engine->store.area, s->id);
 
 	*ret_record = (struct core_record){FIELDS_OF_CORE(COPY_FROM_CORE)};
 	ret_record->ready = r->state == CORE_RUNNING;
 	memcpy(ret_record->ops, r->ops, sizeof(ret_record->ops));
 	memcpy(ret_record->starts_msec, r->starts_msec, sizeof(ret_record->starts_msec));
 	FIELDS_OF_SERVICE(COPY_TO_SERVICE)
+	s->asked = (struct event_asked){
+		r->asked_seq, (enum event_verb)r->asked_verb, r->asked_uid, r->asked_pid};
 	memcpy(s->invocation, r->invocation, sizeof(s->invocation));
 	s->schedule.runs = (struct schedule_runs){r->schedule_last_usec, r->schedule_next_usec};
 	restore_exits(s, r);
-	restore_counters(s, slot);
+	restore_counters(s);
 	return core_record_is_valid(ret_record);
 }
 
 uint64_t service_last_generation(const struct engine *e, uint32_t id)
 {
-	return recovery_slot(&e->store.area, id)->record.generation;
+	return recovery_record(&e->store.area, id)->generation;
 }
 
 void service_commit_removal(struct engine *e, uint32_t id, uint64_t generation)
 {
-	struct recovery_slot *slot = recovery_slot(&e->store.area, id);
 	struct recovery_record nobody = {.generation = generation};
 
 	recovery_commit(&e->store.area, id, &nobody);
-	memset(slot->counters, 0, sizeof(slot->counters));
+	for (unsigned i = 0; i < RECOVERY_STREAMS; i++)
+		*recovery_counters(&e->store.area, id, i) = (struct recovery_counters){0};
 }

@@ -196,7 +196,7 @@ void services_take_in(struct engine *e, const struct roster *r, struct services_
 
 static int restore(struct engine *e, uint32_t id, const struct roster rosters[RECOVERY_CONFIGS])
 {
-	const struct recovery_record *record = &recovery_slot(&e->store.area, id)->record;
+	const struct recovery_record *record = recovery_record(&e->store.area, id);
 	const struct roster_entry *x = roster_find(&rosters[record->config], record->name), *next;
 	struct core_record core;
 	struct service *s;
@@ -245,7 +245,7 @@ static int restore_all(struct engine *e)
 			r = roster_init(&rosters[i], e->configs[i].spec);
 	}
 	for (uint32_t id = 0; id < capacity && r == 0; id++) {
-		if (recovery_slot(&e->store.area, id)->record.name[0] != '\0')
+		if (recovery_record(&e->store.area, id)->name[0] != '\0')
 			r = restore(e, id, rosters);
 	}
 	for (unsigned i = 0; i < RECOVERY_CONFIGS; i++)
@@ -277,7 +277,7 @@ static bool forget(struct service *s)
 	if (!uplink_remove(s))
 		return false;
 	log_info("service '%s': removed", s->name);
-	events_removed(s);
+	event_removed(s);
 	service_commit_removal(e, s->id, generation);
 	s->forgotten = true;
 	request_judge(s);

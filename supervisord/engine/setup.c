@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "engine/control/control.h"
+#include "engine/control/history.h"
 #include "engine/control/methods.h"
 #include "engine/control/passed.h"
 #include "engine/control/rolling.h"
@@ -88,6 +89,7 @@ static int clear_up(struct engine *e, int *ret_queue_id, uint64_t *ret_queue_seq
 	}
 	*ret_queue_id = left.area.head->queue_id;
 	*ret_queue_seq = left.area.head->queue_seq;
+	e->event_seq = left.area.head->event_seq;
 	if (!e->tree.blind)
 		r = orphans_end(&left, e->tree.cgroup_fd);
 	else /* nothing is older than the first process of a pid namespace */
@@ -132,6 +134,8 @@ static int take_runtime(struct engine *e, int *ret_queue_id)
 	e->store.area.head->started_realtime_usec = usec_now(CLOCK_REALTIME);
 	e->store.area.head->launcher_pid = getppid();
 	e->store.area.head->queue_seq = e->queue_seq = seq;
+	journal_file_open(e);
+	e->store.area.head->event_seq = e->event_seq;
 	return 0;
 }
 
@@ -243,6 +247,8 @@ static int make_services(struct engine *e)
 	if (r == 0)
 		r = services_init(e);
 	if (r == 0)
+		r = history_init(e);
+	if (r == 0)
 		r = rollings_init(e);
 	if (r == 0)
 		r = reload_init(e);
@@ -305,6 +311,22 @@ static int init_first(struct engine *e)
 	return r != 0 ? r : start_server(e, control);
 }
 
+/* What an older program has left is ours to change once the launcher keeps our form of it. */
+static int save_store(struct engine *e)
+{
+	int r;
+
+	if (!e->store.unsaved)
+		return 0;
+	r = store_save(&e->store, e->spec->runtime_dir);
+	if (r == 0)
+		r = uplink_keep(e, LINK_KEEP_RECOVERY, e->store.file_fd);
+	if (r < 0)
+		return fail_path("cannot make a new recovery area in", e->spec->runtime_dir, r);
+	log_info("the recovery area of an older supervisord was taken over");
+	return 0;
+}
+
 static int init_again(struct engine *e, int recovery_fd)
 {
 	int r = store_take(&e->store, recovery_fd);
@@ -316,6 +338,9 @@ static int init_again(struct engine *e, int recovery_fd)
 	if (r < 0)
 		return EXIT_FAILURE;
 	log_set_level((enum log_level)e->spec->log_level);
+	r = save_store(e);
+	if (r != 0)
+		return r;
 	tree_init(e, uplink_take_kept(e, LINK_KEEP_CGROUP));
 	open_queue(e, e->store.area.head->queue_id);
 	r = make_services(e);
@@ -324,6 +349,8 @@ static int init_again(struct engine *e, int recovery_fd)
 	r = take_notify(e);
 	if (r != 0)
 		return r;
+	journal_file_open(e);
+	event_recover(e);
 	publish_pending(e);
 	return start_server(e, uplink_take_kept(e, LINK_KEEP_CONTROL));
 }
@@ -355,6 +382,8 @@ int engine_init(struct engine *e, int argc, char **argv)
 	e->tree.cgroup_fd = -1;
 	config_init(e);
 	events_init(e);
+	journal_file_init(&e->journal);
+	event_forget_cause(e);
 	notify_init(e, -1);
 	r = uplink_init(e);
 	if (r < 0) {

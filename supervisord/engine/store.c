@@ -20,6 +20,7 @@
 
 #define LOCK_NAME     "lock"
 #define RECOVERY_NAME "recovery"
+#define NEW_NAME      "recovery.new"
 
 /* All zero where there is no /proc to tell it. */
 static int get_boot_id(uint8_t ret_id[16])
@@ -153,14 +154,30 @@ int store_lock(struct store *s, const char *runtime_dir, int *ret_holder)
 	}
 }
 
-static int map(struct store *s, int fd, size_t size, void **ret_memory)
+static int map(int fd, size_t size, void **ret_memory)
 {
-	(void)s;
 	return sys_mmap(size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, ret_memory);
+}
+
+/* The area of an older program, in memory; what it was in is unmapped. */
+static int move_to_memory(struct store *s)
+{
+	struct recovery old = s->area;
+	size_t size = recovery_moved_size(&old);
+	void *memory;
+	int r = sys_mmap(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &memory);
+
+	if (r < 0)
+		return r;
+	recovery_move(&s->area, memory, &old);
+	s->unsaved = true;
+	sys_munmap(old.head, old.size);
+	return 0;
 }
 
 int store_take(struct store *s, int fd)
 {
+	struct store taken = *s;
 	uint8_t boot_id[16];
 	struct stat st;
 	void *memory;
@@ -173,15 +190,71 @@ int store_take(struct store *s, int fd)
 		return r;
 	if (!S_ISREG(st.st_mode) || st.st_size < RECOVERY_HEAD_SIZE)
 		return -EBADMSG;
-	r = map(s, fd, (size_t)st.st_size, &memory);
+	r = map(fd, (size_t)st.st_size, &memory);
 	if (r < 0)
 		return r;
-	r = recovery_open(&s->area, memory, (size_t)st.st_size, boot_id);
+	r = recovery_open(&taken.area, memory, (size_t)st.st_size, boot_id);
+	if (r == RECOVERY_OLDER)
+		r = move_to_memory(&taken);
 	if (r < 0) {
 		sys_munmap(memory, (size_t)st.st_size);
 		return r;
 	}
-	s->file_fd = fd;
+	taken.file_fd = fd;
+	*s = taken;
+	return 0;
+}
+
+/* A file of that name and size, with room on the disk, mapped. The fd or -errno. */
+static int make_file(const char *path, size_t size, void **ret_memory)
+{
+	_cleanup_close_
+	int fd = -1;
+	int r = sys_unlinkat(AT_FDCWD, path, 0);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	fd = sys_openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return fd;
+	r = sys_fallocate(fd, (off_t)size);
+	if (r == 0)
+		r = map(fd, size, ret_memory);
+	if (r < 0) {
+		sys_unlinkat(AT_FDCWD, path, 0);
+		return r;
+	}
+	return TAKE_FD(fd);
+}
+
+int store_save(struct store *s, const char *runtime_dir)
+{
+	_cleanup_free_
+	char *path = join(runtime_dir, RECOVERY_NAME), *new_path = join(runtime_dir, NEW_NAME);
+	_cleanup_close_
+	int fd = -1;
+	struct recovery saved = s->area;
+	void *memory;
+	int r;
+
+	if (!path || !new_path)
+		return -ENOMEM;
+	fd = make_file(new_path, s->area.size, &memory);
+	if (fd < 0)
+		return fd;
+	memcpy(memory, s->area.head, s->area.size);
+	saved.head = memory;
+	r = sys_renameat(AT_FDCWD, new_path, path);
+	if (r < 0) {
+		sys_munmap(memory, s->area.size);
+		sys_unlinkat(AT_FDCWD, new_path, 0);
+		return r;
+	}
+	sys_munmap(s->area.head, s->area.size);
+	close_fd(s->file_fd);
+	s->area = saved;
+	s->file_fd = TAKE_FD(fd);
+	s->unsaved = false;
 	return 0;
 }
 
@@ -217,9 +290,6 @@ int store_create(struct store *s, const char *runtime_dir, uint32_t capacity)
 {
 	_cleanup_free_
 	char *path = join(runtime_dir, RECOVERY_NAME);
-	_cleanup_close_
-	int fd = -1;
-	size_t size = recovery_size(capacity);
 	uint8_t boot_id[16];
 	void *memory;
 	int r = get_boot_id(boot_id);
@@ -228,32 +298,24 @@ int store_create(struct store *s, const char *runtime_dir, uint32_t capacity)
 		return r;
 	if (!path)
 		return -ENOMEM;
-	r = sys_unlinkat(AT_FDCWD, path, 0);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	fd = sys_openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return fd;
-	r = sys_fallocate(fd, (off_t)size);
-	if (r < 0)
-		return r;
-	r = map(s, fd, size, &memory);
+	r = make_file(path, recovery_size(capacity), &memory);
 	if (r < 0)
 		return r;
 	recovery_format(&s->area, memory, capacity, boot_id);
-	s->file_fd = TAKE_FD(fd);
+	s->file_fd = r;
+	s->unsaved = false;
 	return 0;
 }
 
 int store_grow(struct store *s, uint32_t capacity)
 {
-	size_t size = recovery_size(capacity);
+	size_t size = recovery_size_with(&s->area, capacity);
 	void *memory;
 	int r;
 
 	if (capacity > RECOVERY_MAX_SLOTS)
 		return -ENOSPC;
-	r = sys_fallocate(s->file_fd, (off_t)size);
+	r = s->unsaved ? 0 : sys_fallocate(s->file_fd, (off_t)size);
 	if (r == 0)
 		r = sys_mremap(s->area.head, s->area.size, size, &memory);
 	if (r == 0)
@@ -275,6 +337,7 @@ void store_fini(struct store *s, const char *runtime_dir)
 	if (s->area.head)
 		sys_munmap(s->area.head, s->area.size);
 	s->area = (struct recovery){0};
+	s->unsaved = false;
 	if (runtime_dir) {
 		remove_file(runtime_dir, RECOVERY_NAME);
 		remove_file(runtime_dir, LOCK_NAME);

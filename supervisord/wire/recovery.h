@@ -1,13 +1,23 @@
 /*
  * The recovery area: what must survive the engine, in a file that it maps. The engine
  * dies at any instant, so a change is never made in place only: the new record is first
- * written to the journal slot, then marked valid with one store, then copied to its
- * place, then unmarked. Whoever opens the area finishes a marked copy (recovery_repair),
- * so a record is always either the old or the new one. The file outlives processes, not
- * the machine: it belongs to one boot.
+ * written to the journal, then marked valid with one store, then copied to its place, then
+ * unmarked. Whoever opens the area finishes a marked copy (recovery_open), so a record is
+ * always either the old or the new one. The file outlives processes, not the machine: it
+ * belongs to one boot.
  *
- * Sizes are stored in the head. Both structs may only grow at their ends: a newer program
- * reads an older area by the sizes that it finds there, with zeros for what is new.
+ *     head | journal: one record | intent of the log pump | slots: record, counters
+ *
+ * The head says where each of these is and how large (struct recovery_layout), and all of
+ * them may only grow, at their ends, with zero for "not told". So either of two programs can
+ * follow the other:
+ * - a newer one that finds an older area moves it to one of its own sizes, with zeros for
+ *   what is new (RECOVERY_OLDER, recovery_move);
+ * - an older one that finds a newer area uses it as it is, writes what it knows and leaves
+ *   what comes after that alone, until the slot gets another service's name. What is found
+ *   in such a tail may thus be of an earlier generation: whoever adds a field for which that
+ *   matters has to store the generation beside it.
+ * The version changes only where that is not possible.
  */
 #pragma once
 
@@ -16,7 +26,7 @@
 #include <stdint.h>
 
 #define RECOVERY_MAGIC	    UINT64_C(0x796576636572) /* "rcevry" */
-#define RECOVERY_VERSION    3
+#define RECOVERY_VERSION    4
 #define RECOVERY_HEAD_SIZE  4096
 #define RECOVERY_NAME_SIZE  72
 #define RECOVERY_MAX_STARTS 32
@@ -24,6 +34,24 @@
 #define RECOVERY_OPS	    16 /* ids of requests that a service remembers */
 #define RECOVERY_EXITS	    4 /* ends that a service remembers */
 #define RECOVERY_CONFIGS    8 /* the configuration in force, and those that are being left */
+#define RECOVERY_STREAMS    2 /* stdout, and stderr where it has a pipe of its own */
+
+#ifdef RECOVERY_NEXT
+#define RECOVERY_INTENT_SIZE 1024
+#else
+#define RECOVERY_INTENT_SIZE 512 /* what the log pump is about to do: wire/intent.h */
+#endif
+
+/* Of the first program of this version: no area has less. */
+#define RECOVERY_LEAST_RECORD	608
+#define RECOVERY_LEAST_COUNTERS 32
+#define RECOVERY_LEAST_INTENT	512
+
+/* No program of this version has more. */
+#define RECOVERY_MOST_HEAD     (64u << 10)
+#define RECOVERY_MOST_RECORD   (64u << 10)
+#define RECOVERY_MOST_COUNTERS (4u << 10)
+#define RECOVERY_MOST_INTENT   (64u << 10)
 
 /* One end of a service's main process. */
 struct recovery_exit {
@@ -67,18 +95,36 @@ struct recovery_record {
 	/* A rolling restart that it has its turn in, by the request's id (0: none), and when. */
 	uint64_t roll_op;
 	uint32_t roll_place;
+	uint32_t reserved; /* zero, for what comes next: padding could be anything */
+	/* Numbers in the event journal: of the last change of state, and who has asked for one last. */
+	uint64_t event_seq, asked_seq;
+	uint64_t event_serial, event_generation; /* of the last end and start that were told */
+	uint32_t asked_uid;
+	int32_t asked_pid;
+	uint32_t oom_kills; /* in its cgroup, when its process was started */
+	uint8_t asked_verb;
+	uint8_t event_reserved[3]; /* zero */
+#ifdef RECOVERY_NEXT /* what a later version could add; for tests */
+	uint64_t next_number, next_generation;
+#endif
 };
 
 /* Counters of one log stream; each is stored by itself, at once. */
 struct recovery_counters {
 	uint64_t bytes, lines, dropped_bytes, dropped_lines;
+#ifdef RECOVERY_NEXT
+	uint64_t next_count;
+#endif
 };
 
-#define RECOVERY_STREAMS 2 /* stdout, and stderr where it has a pipe of its own */
-
-struct recovery_slot {
-	struct recovery_record record;
-	struct recovery_counters counters[RECOVERY_STREAMS];
+/* Offsets are from the start of the area, but that of the counters; all in bytes, all of 8. */
+struct recovery_layout {
+	uint32_t head_size, record_size, counters_size; /* counters: of one stream */
+	uint32_t intent_offset, intent_size;
+	uint32_t journal_offset; /* record_size bytes */
+	uint32_t slots_offset, slot_size;
+	uint32_t counters_offset; /* in a slot, which begins with the record */
+	uint32_t reserved;
 };
 
 enum recovery_flags {
@@ -97,7 +143,8 @@ enum recovery_config_flags {
 
 struct recovery_head {
 	uint64_t magic;
-	uint32_t version, head_size, slot_size, capacity;
+	uint32_t version, capacity; /* slots */
+	struct recovery_layout layout;
 	uint8_t boot_id[16];
 	uint32_t flags; /* enum recovery_flags */
 	int32_t launcher_pid;
@@ -105,12 +152,13 @@ struct recovery_head {
 	int32_t queue_id; /* -1: none */
 	uint32_t queue_key;
 	uint64_t queue_seq; /* the last number that was published */
-	uint32_t journal_slot, journal_valid;
-	struct recovery_record journal;
+	uint32_t journal_slot, journal_size, journal_valid; /* size: bytes of the record in it */
 	uint32_t config; /* below RECOVERY_CONFIGS: the one in force */
 	uint64_t config_op[RECOVERY_CONFIGS]; /* id of the request that brought each; 0: none */
 	int32_t exit_status; /* of supervisord, with RECOVERY_ESSENTIAL */
 	uint8_t config_flags[RECOVERY_CONFIGS]; /* enum recovery_config_flags */
+	uint32_t reserved;
+	uint64_t event_seq; /* the last number that was given in the event journal */
 };
 
 _Static_assert(sizeof(struct recovery_head) <= RECOVERY_HEAD_SIZE, "the head has its room");
@@ -118,10 +166,18 @@ _Static_assert(sizeof(struct recovery_head) <= RECOVERY_HEAD_SIZE, "the head has
 struct recovery {
 	struct recovery_head *head; /* the mapping; borrowed */
 	size_t size;
+	struct recovery_layout layout; /* the head's, as it was checked */
 };
 
-/* Bytes that an area for so many services takes. */
+enum recovery_outcome {
+	RECOVERY_OLDER = 1, /* smaller than this program needs: only recovery_move() may follow */
+};
+
+/* Bytes of an area for so many services as recovery_format() makes it. */
 size_t recovery_size(uint32_t capacity);
+
+/* Bytes of this area with so many slots. */
+size_t recovery_size_with(const struct recovery *r, uint32_t capacity);
 
 /* Makes an empty area in zeroed memory of recovery_size(capacity) bytes. */
 void recovery_format(
@@ -129,13 +185,27 @@ void recovery_format(
 
 /*
  * Takes an area that was there: checks everything about its head, and finishes what was
- * being committed. -EBADMSG: malformed; -EPROTONOSUPPORT: a version that this program
- * doesn't know; -ESTALE: of another boot.
+ * being committed. 0 or enum recovery_outcome. -EBADMSG: malformed; -EPROTONOSUPPORT: a
+ * version that this program doesn't know; -ESTALE: of another boot.
  */
 int recovery_open(struct recovery *r, void *memory, size_t size, const uint8_t boot_id[16]);
 
-/* slot < head->capacity */
-struct recovery_slot *recovery_slot(const struct recovery *r, uint32_t slot);
+/* Bytes that recovery_move() needs: nothing of old becomes smaller. */
+size_t recovery_moved_size(const struct recovery *old);
+
+/*
+ * Makes an area of this program's sizes in zeroed memory, with all that old has, which is
+ * not changed: whoever dies in the middle has lost nothing.
+ */
+void recovery_move(struct recovery *r, void *memory, const struct recovery *old);
+
+/* slot < head->capacity, stream < RECOVERY_STREAMS; borrowed, until the area is mapped anew */
+struct recovery_record *recovery_record(const struct recovery *r, uint32_t slot);
+struct recovery_counters *recovery_counters(
+	const struct recovery *r, uint32_t slot, unsigned stream);
+
+/* RECOVERY_INTENT_SIZE bytes for the log pump, aligned to 8; zero in a new area. */
+void *recovery_intent(const struct recovery *r);
 
 /*
  * Takes the room that the file and the mapping (moved or not) have grown by; the new bytes

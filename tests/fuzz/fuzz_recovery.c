@@ -58,11 +58,12 @@ static void check(struct recovery *r, void *memory, size_t size)
 	struct recovery_record record = {.name = "web", .generation = 7};
 	struct recovery again;
 
+	memset(recovery_intent(r), 0xff, RECOVERY_INTENT_SIZE);
 	for (uint32_t i = 0; i < r->head->capacity; i++) {
-		if (!memchr(recovery_slot(r, i)->record.name, '\0', RECOVERY_NAME_SIZE))
+		if (!memchr(recovery_record(r, i)->name, '\0', RECOVERY_NAME_SIZE))
 			abort();
 		recovery_commit(r, i, &record);
-		if (memcmp(&recovery_slot(r, i)->record, &record, sizeof(record)) != 0)
+		if (memcmp(recovery_record(r, i), &record, sizeof(record)) != 0)
 			abort();
 	}
 	if (recovery_open(&again, memory, size, boot_id) != 0 || again.head->journal_valid)

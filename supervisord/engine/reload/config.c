@@ -134,7 +134,7 @@ static bool is_needed(const struct engine *e, unsigned place)
 	if (head->config == place)
 		return true;
 	for (uint32_t i = 0; i < head->capacity; i++) {
-		const struct recovery_record *r = &recovery_slot(&e->store.area, i)->record;
+		const struct recovery_record *r = recovery_record(&e->store.area, i);
 
 		if (r->name[0] != '\0' && r->config == place)
 			return true;
