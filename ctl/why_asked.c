@@ -134,13 +134,13 @@ static bool is_begin(struct tale *t, json_t *event)
 {
 	const char *previous = render_string(event, "previous");
 	const char *state = render_string(event, "state"), *why = render_string(event, "why");
-	bool up = is_word(state, "starting") || is_word(state, "waiting");
+	bool starting = is_word(state, "starting"), waiting = is_word(state, "waiting");
 
 	(void)t;
-	if (is_word(state, "waiting") && is_word(why, "schedule"))
+	if (waiting && is_word(why, "schedule"))
 		return false;
-	return up && (is_rest(previous) || is_word(previous, "stopping") ||
-			     (is_word(state, "starting") && is_word(why, "schedule")));
+	return ((starting || waiting) && is_rest(previous)) ||
+	       (starting && (is_word(previous, "stopping") || is_word(why, "schedule")));
 }
 
 static bool is_stop(struct tale *t, json_t *event)
@@ -280,27 +280,31 @@ static void tell_wanted_up(struct tale *t)
 
 static void say_shutdown(struct tale *t)
 {
-	json_t *chain = json_object_get(t->facts, "chain");
+	json_t *chain = json_object_get(t->facts, "chain"), *asker = NULL;
 	const char *essential = render_string(t->facts, "essential_end");
+	const char *signal;
 
 	say(t, "supervisord is shutting down");
-	if (*essential != '\0')
+	if (*essential != '\0') {
 		say(t, ", since %s, which is essential, has ended", essential);
-	for (size_t i = json_array_size(chain); i > 0; i--) {
-		json_t *event = json_array_get(chain, i - 1);
-		json_t *asker = asker_of(t, event);
-		const char *signal = render_string(asker, "signal");
-
-		if (!is_word(render_string(event, "type"), "shutdown") || !asker)
-			continue;
-		say(t, ": ");
-		say_user(t, asker);
-		if (*signal != '\0')
-			say(t, " sent it %s", signal);
-		else
-			say(t, " asked for that");
-		break;
+		return;
 	}
+	for (size_t i = json_array_size(chain); i > 0 && !asker; i--) {
+		json_t *event = json_array_get(chain, i - 1);
+
+		if (is_word(render_string(event, "type"), "shutdown"))
+			asker = asker_of(t, event);
+	}
+	if (!asker)
+		return;
+	signal = render_string(asker, "signal");
+	say(t, ": ");
+	say_user(t, asker);
+	if (*signal != '\0')
+		say(t, " sent it %s", signal);
+	else
+		say(t, " asked for that");
+	say_verb(t, render_string(asker, "verb"));
 }
 
 static void tell_never_started(struct tale *t)

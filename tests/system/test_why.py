@@ -369,7 +369,7 @@ class Down(WhyTest):
         self.up(s, "first")
         s.ok("shutdown", "--no-wait")
         self.told(s, "first")
-        over = f"supervisord is shutting down: {ME} asked for that."
+        over = f"supervisord is shutting down: {ME} asked for that with supctl shutdown."
         self.expect(s, "last", self.HEAD, over, TERM,
                     "Nothing starts any more: supervisord is shutting down.")
         self.expect(s, "first", "has been stopping for D, since T (pid N): it is being ended, and is not "
@@ -406,7 +406,7 @@ class Stopping(WhyTest):
         self.told(s, "signal")
         stays = "Then it is stopped, and stays so."
         said = self.said(s, "signal")
-        self.assertRegex(said.pop(3), r"^Still there: pid N \(/usr/bin/python3 -u -c import os, signal, time signal\.si \.\.\.\)\.$")
+        self.assertRegex(said.pop(3), r"^Still there: pid N \(/usr/bin/python3 -u -c import os, signal, time .* \.\.\.\)\.$")
         self.assertEqual([f"signal {self.HEAD}", STOPPED, SENT, stays], said)
         self.expect(s, "command", self.HEAD, STOPPED, "Its stop command runs, in place of a signal; "
                     "whatever is left in D (T) gets KILL (stop.timeout = 1h).",

@@ -4,6 +4,7 @@
  * bounded: by events, and by how much of the journal is looked at for one reply (a few hundred
  * microseconds).
  */
+#include <errno.h>
 #include <string.h>
 
 #include "engine/control/why_internal.h"
@@ -149,6 +150,24 @@ static void walk_back(struct walk *w, bool down)
 	}
 }
 
+/* The end of everything, and who asked for it. */
+static void find_shutdown(struct walk *w)
+{
+	int r = -EAGAIN;
+	json_t *event;
+
+	journal_seek_before(UINT64_MAX, &w->cursor);
+	w->cursor.kinds = UINT64_C(1) << JOURNAL_SHUTDOWN;
+	for (unsigned calls = 0; r == -EAGAIN && calls < MAX_CALLS; calls++)
+		r = journal_prev(w->journal, &w->cursor, &w->entry);
+	event = r == 1 ? json_loadb(w->entry.body, w->entry.length, 0, NULL) : NULL;
+	if (!event)
+		return;
+	json_array_append(w->causes, event);
+	follow_causes(w, w->cursor, seq_of(json_object_get(event, "cause")));
+	json_decref(event);
+}
+
 /* The oldest first. */
 static json_t *sorted(json_t *events)
 {
@@ -181,6 +200,8 @@ json_t *why_chain(const struct service *s)
 	w.events = json_array();
 	w.causes = json_array();
 	walk_back(&w, r->state == CORE_STOPPED || (r->state == CORE_STOPPING && !r->desired_up));
+	if (core_is_shutting_down(s->engine->core))
+		find_shutdown(&w);
 	journal_seek_before(s->asked.seq + 1, &from);
 	follow_causes(&w, from, (json_int_t)s->asked.seq);
 	json_array_foreach(w.causes, i, event)
