@@ -260,20 +260,48 @@ static void tell_forgotten(struct tale *t)
 		tell_request(t, "started", request, NULL);
 }
 
-static void tell_wanted_up(struct tale *t)
+static bool is_loss(struct tale *t, json_t *event)
+{
+	return is_stop(t, event) && is_word(render_string(event, "why"), "dependency");
+}
+
+/* Since then it was down once for the sake of another one: the last time, and why that was. */
+static void tell_loss(struct tale *t, size_t begin)
 {
 	size_t n = SIZE_MAX;
-	json_t *event = find_change(t, &n, is_begin);
-	json_t *stop = is_word(render_string(event, "previous"), "stopping")
-			       ? find_change(t, &n, is_stop)
-			       : NULL;
+	json_t *event = find_change(t, &n, is_loss), *cause;
 
+	if (!event || n < begin)
+		return;
+	say(t, "It was stopped");
+	say_at(t, render_string(event, "time"));
+	say(t, ", as %s, which it requires, was not there any more",
+		render_string(event, "blocker"));
+	cause = event_with(t, render_integer(json_object_get(event, "cause"), "seq", -2));
+	if (is_word(render_string(cause, "type"), "exit"))
+		say(t, " (%s)", render_string(cause, "reason"));
+	else
+		say_on_behalf(t, event);
+	stop_here(t);
+}
+
+static void tell_wanted_up(struct tale *t)
+{
+	size_t n = SIZE_MAX, begin;
+	json_t *event = find_change(t, &n, is_begin);
+	json_t *stop;
+
+	begin = event ? n + 1 : 0;
+	stop = is_word(render_string(event, "previous"), "stopping") ? find_change(t, &n, is_stop)
+								     : NULL;
 	if (stop)
 		tell_return(t, stop, event);
 	else if (event)
 		tell_begin(t, event);
 	else
 		tell_forgotten(t);
+	if (!stop)
+		tell_loss(t, begin);
 }
 
 /* --- the way down --- */

@@ -232,7 +232,8 @@ static void tell_survivors(struct tale *t)
 	json_t *survivors = json_object_get(t->facts, "survivors");
 	size_t n = json_array_size(survivors), told = MIN_OF(n, (size_t)WHY_MAX_ITEMS);
 
-	if (n == 0 || is_word(t->phase, "dependents"))
+	/* before that nothing was asked to go, and commands of ours may be among them */
+	if (n == 0 || !is_word(t->phase, "signal"))
 		return;
 	say(t, "Still there: ");
 	for (size_t i = 0; i < told; i++) {

@@ -859,6 +859,17 @@ static void of_who_wanted_it(void **state)
 		{"running", RETURN("dependency", "db", "1"), NULL,
 			"It was started again at 06:30:12, after db, which it requires, was "
 			"away.\n"},
+		{"running",
+			"{'why': 'operator', 'chain': [" CHANGE_FROM("stopped", "waiting", "pool",
+				"") ", {'type': 'exit', 'seq': 21, 'service': 'db', 'reason': "
+				    "'killed by signal KILL'}, {'type': 'state', 'seq': 22, "
+				    "'service': 'web', 'previous': 'running', 'state': 'stopping', "
+				    "'why': 'dependency', 'blocker': 'db', 'time': "
+				    "'2026-11-25T06:31:00Z', 'cause': {'seq': 21}}]}",
+			NULL,
+			"supervisord started it by itself at 06:30:12, as autostart = true wants.\n"
+			"It was stopped at 06:31:00, as db, which it requires, was not there any "
+			"more (killed by signal KILL).\n"},
 		{"running", RETURN("schedule", "", "1"), NULL,
 			"It was started again at 06:30:12 because its next run was due.\n"},
 		{"running", RETURN("changed", "", "16"), NULL,
