@@ -47,7 +47,7 @@ void engine_reopen_logs(struct engine *e)
 
 void engine_signal(struct engine *e, int signo, int pid, unsigned uid)
 {
-	bool again = (e->store.area.head->flags & RECOVERY_SIGNALLED) != 0;
+	bool again = (e->store.head.flags & RECOVERY_SIGNALLED) != 0;
 
 	event_signal(e, signo, pid, uid);
 	switch (signo) {
@@ -80,7 +80,7 @@ void engine_signal(struct engine *e, int signo, int pid, unsigned uid)
 void engine_signal_seen(struct engine *e, int signo)
 {
 	if (signo == SIGTERM || signo == SIGINT)
-		e->store.area.head->flags |= RECOVERY_SIGNALLED;
+		store_set(&e->store, flags, e->store.head.flags | RECOVERY_SIGNALLED);
 }
 
 /*
@@ -200,7 +200,7 @@ static void autostart(struct engine *e)
 
 void engine_synced(struct engine *e)
 {
-	const struct recovery_head *head = e->store.area.head;
+	const struct recovery_head *head = &e->store.head;
 	int r;
 
 	/* Whose a sender is can be told from here on: before what has ended is judged. */
@@ -223,7 +223,8 @@ void engine_synced(struct engine *e)
 		apply_finish(e, head->config_op[e->config], NULL);
 	/* The last engine may have died before others had heard of a change. */
 	engine_event(e, &(struct core_event){.type = CORE_EVENT_SETTLE});
-	e->store.area.head->flags |= RECOVERY_STARTED;
+	store_set(&e->store, flags, e->store.head.flags | RECOVERY_STARTED);
+	board_tell_all(e);
 	uplink_send_plain(e, LINK_RECOVERED, 0, 0);
 	rollings_resume(e);
 	reload_resume(e);
@@ -245,6 +246,7 @@ static void leave(struct engine *e)
 	if (!passed_is(e, e->server.listener.fd) &&
 		asprintf(&control, "%s/%s", e->spec->runtime_dir, CONTROL_SOCKET_NAME) >= 0)
 		sys_unlinkat(AT_FDCWD, control, 0);
+	board_close(e);
 	server_fini(&e->server);
 	history_fini(e);
 	notify_fini(e);
@@ -254,6 +256,7 @@ static void leave(struct engine *e)
 	services_fini(e);
 	schedules_fini(e);
 	sink_set_fini(&e->sinks);
+	area_fini(e);
 	store_fini(&e->store, e->spec->runtime_dir);
 	config_fini(e);
 	systemd_fini(e);
@@ -266,7 +269,7 @@ static void leave(struct engine *e)
 static void on_farewell(struct loop_timer *t)
 {
 	struct engine *e = CONTAINER_OF(t, struct engine, farewell);
-	bool hurry = (e->store.area.head->flags & RECOVERY_HURRY) != 0;
+	bool hurry = (e->store.head.flags & RECOVERY_HURRY) != 0;
 
 	if (!hooks_are_over(e, hurry)) {
 		loop_timer_set(&e->loop, t, usec_add(e->loop.now_usec, FAREWELL_WAIT_USEC));
@@ -296,7 +299,8 @@ void engine_leave(struct engine *e)
 
 void engine_shutdown(struct engine *e, bool hurry)
 {
-	e->store.area.head->flags |= RECOVERY_SHUTTING_DOWN | (hurry ? RECOVERY_HURRY : 0u);
+	store_set(&e->store, flags,
+		e->store.head.flags | RECOVERY_SHUTTING_DOWN | (hurry ? RECOVERY_HURRY : 0u));
 	event_supervisor(e, JOURNAL_SHUTDOWN, hurry ? "killing everything" : "stopping everything");
 	core_shutdown(e->core, hurry, e->loop.now_usec);
 	systemd_stopping(e);

@@ -11,6 +11,8 @@
 #include "base/list.h"
 #include "conf/load.h"
 #include "core/core.h"
+#include "engine/area.h"
+#include "engine/board.h"
 #include "engine/control/events.h"
 #include "engine/control/server.h"
 #include "engine/event.h"
@@ -44,6 +46,7 @@ struct stream {
 	struct pump pump;
 	struct sink sink;
 	int fd; /* the pipe's read end, owned; -1: none open */
+	uint64_t seen_generation; /* the last one whose line for log:REGEX has come by here */
 };
 
 /* A configuration that services go by: the one in force, or one that they are leaving. */
@@ -109,6 +112,7 @@ struct service {
 	struct health *health; /* owned by ready/health.c; likewise */
 	bool fresh; /* without a record: autostart has not been thought of */
 	uint32_t place; /* while services are put in order */
+	uint32_t board_place; /* in the order of the configuration, for readers of the board */
 	uint64_t event_seq; /* of the last change of its state */
 	uint64_t event_serial, event_generation; /* of the last end and start that were told */
 	struct event_asked asked; /* by the last request that was about it */
@@ -137,10 +141,13 @@ struct engine {
 	struct service **by_name; /* the same ones, sorted */
 	uint32_t n_services;
 	struct service **by_id; /* NULL: not in use */
+	uint64_t *generations; /* by id: what places that are not in use have come to */
 	uint32_t n_ids;
 	struct core *core;
 
 	struct store store;
+	struct area_watch area;
+	struct board board;
 	struct uplink uplink;
 	struct sink_set sinks;
 	struct pump_set pumps;

@@ -158,8 +158,10 @@ static void perform(struct engine *e, const struct core_change *c)
 	schedule_follow(s, (c->todo & CORE_DO_SCHEDULE) != 0);
 	s->cgroup_spent |= r->killed; /* by cgroup.kill, where there are cgroups */
 	service_commit(s, pending, (uint8_t)c->previous, seq);
-	if (publish)
+	if (publish) {
+		board_tell_dependents(s);
 		event_state(s, c->previous, s->event_seq, seq);
+	}
 	act(s, c);
 	loop_timer_set(&e->loop, &s->timer, core_deadline(e->core, s->id));
 	if (publish) {
@@ -195,6 +197,10 @@ void engine_event(struct engine *e, const struct core_event *event)
 	/* Without entropy there is no jitter, and nothing else changes. */
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
 		random = 0;
+	/* What the launcher tells of may have happened since this round began. */
+	if ((event->type == CORE_EVENT_STARTED || event->type == CORE_EVENT_ENDED) &&
+		event->at_usec > e->loop.now_usec)
+		e->loop.now_usec = usec_now(CLOCK_MONOTONIC);
 	if (!core_step(e->core, event, e->loop.now_usec, random))
 		log_error("bug: service '%s': event %s in state %s",
 			services_by_id(e, event->service)->name, core_event_to_string(event->type),

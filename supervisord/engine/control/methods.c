@@ -109,6 +109,7 @@ static void list(
 
 static void do_list(void *userdata, struct server_call *call)
 {
+	board_check(userdata);
 	list(userdata, call, status_service);
 }
 
@@ -411,7 +412,7 @@ static void do_version(void *userdata, struct server_call *call)
 	const struct engine *e = userdata;
 	char started[USEC_RFC3339_SIZE];
 
-	usec_rfc3339(e->store.area.head->started_realtime_usec, started);
+	usec_rfc3339(e->store.head.started_realtime_usec, started);
 	server_reply(call,
 		json_pack("{s:s,s:i,s:i,s:s,s:s,s:b}", "version", SUPERVISORD_VERSION, "pid",
 			(int)getppid(), "engine_pid", (int)getpid(), "started", started,

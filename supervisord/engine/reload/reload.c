@@ -316,7 +316,7 @@ static void join(struct engine *e, struct server_call *call, bool wait, uint64_t
 		bool up = core_record(e->core, s->id)->desired_up;
 
 		if (core_remembers(e->core, s->id, op))
-			request_wish_again(&wishes, s, up ? CORE_EVENT_START : CORE_EVENT_STOP);
+			request_wish(&wishes, s, up ? CORE_EVENT_START : CORE_EVENT_STOP);
 	}
 	request_await(call, NULL, &wishes, wait);
 }
