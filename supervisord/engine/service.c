@@ -284,7 +284,6 @@ bool service_has_process(const struct service *s)
 
 void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 {
-
 	for (unsigned i = 0; i < n_fds; i++) {
 		struct stream *t = i < s->n_streams ? &s->streams[i] : NULL;
 		struct stat st;
