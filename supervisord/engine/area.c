@@ -18,6 +18,7 @@
 #include "engine/engine.h"
 #include "engine/service.h"
 #include "engine/services.h"
+#include "engine/streams.h"
 
 #define RETRY_USEC (10 * USEC_PER_SEC)
 
@@ -71,6 +72,7 @@ static void write_all(struct engine *e)
 			service_commit_removal(e, id, service_last_generation(e, id));
 		}
 	}
+	streams_commit(e);
 }
 
 static void mend(struct engine *e)
