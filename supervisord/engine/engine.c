@@ -250,8 +250,8 @@ static void leave(struct engine *e)
 	if (!passed_is(e, e->server.listener.fd) &&
 		asprintf(&control, "%s/%s", e->spec->runtime_dir, CONTROL_SOCKET_NAME) >= 0)
 		sys_unlinkat(AT_FDCWD, control, 0);
-	upgrade_fini(e);
 	board_close(e);
+	upgrade_fini(e);
 	server_fini(&e->server);
 	history_fini(e);
 	notify_fini(e);

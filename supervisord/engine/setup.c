@@ -25,8 +25,8 @@
 #include "engine/publish.h"
 #include "engine/reload/config.h"
 #include "engine/services.h"
-#include "engine/takeover/adopt.h"
 #include "engine/streams.h"
+#include "engine/takeover/adopt.h"
 #include "engine/tree/cgroup.h"
 #include "engine/tree/orphans.h"
 
@@ -132,8 +132,6 @@ static int find_area(struct engine *e, int *ret_queue_id, int *reterr_status)
 	store_set(&e->store, queue_seq, seq);
 	/* For an engine that takes over from us before there is a queue. */
 	store_set(&e->store, queue_id, *ret_queue_id);
-	journal_file_open(e);
-	store_set(&e->store, event_seq, e->event_seq);
 	return 0;
 }
 
@@ -156,8 +154,14 @@ static int take_runtime(struct engine *e, int *ret_queue_id)
 		return fail("cannot give the launcher the lock", r);
 	tree_init(e, -1);
 	r = find_area(e, ret_queue_id, &status);
+	if (r < 0)
+		return status;
 	e->adopting = e->recovering = r > 0;
-	return r < 0 ? status : 0;
+	if (e->adopting)
+		e->event_seq = e->store.head.event_seq;
+	journal_file_open(e);
+	store_set(&e->store, event_seq, e->event_seq);
+	return 0;
 }
 
 /* The first configuration has the first place. */
@@ -357,7 +361,6 @@ static int init_first(struct engine *e)
 	if (r != 0)
 		return r;
 	if (e->recovering) {
-		journal_file_open(e);
 		event_recover(e);
 		publish_pending(e);
 	}
@@ -438,9 +441,9 @@ int engine_init(struct engine *e, int argc, char **argv)
 	e->tree.cgroup_fd = -1;
 	config_init(e);
 	events_init(e);
-	upgrade_init(e);
 	journal_file_init(&e->journal);
 	event_forget_cause(e);
+	upgrade_init(e);
 	notify_init(e, -1);
 	board_init(e);
 	r = uplink_init(e);

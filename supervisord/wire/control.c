@@ -184,6 +184,8 @@ const char control_interface_text[] =
 	"  killed: bool,         # KILL was sent\n"
 	"  main_ended: bool,     # stopping: others of its processes are left\n"
 	"  queued: bool,         # a run that was due follows this one\n"
+	"  chain: []object,      # the events that led there, the oldest first\n"
+	"  request: ?(seq: int, verb: string, uid: int, client_pid: ?int), # the last about it\n"
 	"  end: ?End, ends: []End, # the last one, as policy sees it; the last ones, newest first\n"
 	"  hooks: []Hook,\n"
 	"  logs: []Log,\n"

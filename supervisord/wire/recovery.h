@@ -97,7 +97,8 @@ struct recovery_record {
 	uint32_t roll_place;
 	uint32_t reserved; /* zero: padding could be anything, and then be taken for a field */
 	uint8_t op_generations[RECOVERY_OPS]; /* when ops took effect, modulo 256 */
-	/* Numbers in the event journal: of the last change of state, and who has asked for one last. */
+	/* Numbers in the event journal: of the last change of state, and who has asked for one
+	 * last. */
 	uint64_t event_seq, asked_seq;
 	uint64_t event_serial, event_generation; /* of the last end and start that were told */
 	uint32_t asked_uid;
