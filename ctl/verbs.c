@@ -52,6 +52,15 @@ static const char logs_text[] =
 	"  -n, --lines N    show the last N lines (10), 0 for none\n"
 	"      --raw        leave control characters as they are on a terminal\n";
 
+static const char why_text[] =
+	"Tells in sentences what state a service is in and since when, what led there and who "
+	"asked\n"
+	"for it, which rule of its configuration applies, what happens next and when; and the "
+	"last\n"
+	"lines that it wrote, which are read from its log file with your own rights.\n"
+	"\n"
+	"  -n, --lines N    show the last N lines (10), 0 for none\n";
+
 static const char events_text[] =
 	"Shows what happens to the services named, or to all, as it happens: one line for each\n"
 	"change of a state. Goes on when supervisord's engine is replaced, and says so.\n"
@@ -193,6 +202,17 @@ const struct verb verbs[] = {
 		.max_args = 1,
 		.takes = VERB_TAKES_SERVICE,
 		.run = verb_show,
+	},
+	{
+		.name = "why",
+		.usage = "[-n N] NAME...",
+		.summary = "explain the state of services",
+		.details = why_text,
+		.options = VERB_LINES,
+		.min_args = 1,
+		.max_args = VERB_ANY_ARGS,
+		.takes = VERB_TAKES_NAMES,
+		.run = verb_why,
 	},
 	{
 		.name = "logs",

@@ -71,6 +71,7 @@ int verb_show(struct ctl *ctl);
 int verb_logs(struct ctl *ctl);
 int verb_events(struct ctl *ctl);
 int verb_wait(struct ctl *ctl);
+int verb_why(struct ctl *ctl);
 int verb_queue(struct ctl *ctl);
 int verb_reopen(struct ctl *ctl);
 int verb_version(struct ctl *ctl);

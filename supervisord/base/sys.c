@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -24,8 +25,28 @@
 		if (_e > 0)               \
 			return -_e;       \
 	} while (0)
+
+void sys_point(const char *name)
+{
+	sys_fault(name);
+}
+
+static size_t maybe_half(size_t n)
+{
+	return n > 1 && sys_fault("half-pwrite") > 0 ? n / 2 : n;
+}
 #else
 #define SYS_FAULT(name) ((void)0)
+
+void sys_point(const char *name)
+{
+	(void)name;
+}
+
+static size_t maybe_half(size_t n)
+{
+	return n;
+}
 
 void sys_faults_init(const char *who)
 {
@@ -58,9 +79,14 @@ ssize_t sys_write(int fd, const void *data, size_t n)
 	SYS_RETURN(ssize_t, "write", write(fd, data, n));
 }
 
+ssize_t sys_pread(int fd, void *data, size_t n, off_t offset)
+{
+	SYS_RETURN(ssize_t, "pread", pread(fd, data, n, offset));
+}
+
 ssize_t sys_pwrite(int fd, const void *data, size_t n, off_t offset)
 {
-	SYS_RETURN(ssize_t, "pwrite", pwrite(fd, data, n, offset));
+	SYS_RETURN(ssize_t, "pwrite", pwrite(fd, data, maybe_half(n), offset));
 }
 
 int sys_fstat(int fd, struct stat *ret_st)
@@ -142,6 +168,16 @@ int sys_pipe2(int ret_fds[static 2], int flags)
 ssize_t sys_tee(int from, int to, size_t n, unsigned flags)
 {
 	SYS_RETURN(ssize_t, "tee", tee(from, to, n, flags));
+}
+
+ssize_t sys_splice(int from, int to, size_t n, unsigned flags)
+{
+	SYS_RETURN(ssize_t, "splice", splice(from, NULL, to, NULL, n, flags));
+}
+
+int sys_pending(int fd, int *ret_bytes)
+{
+	SYS_RETURN(int, "pending", ioctl(fd, FIONREAD, ret_bytes));
 }
 
 int sys_socket(int domain, int type, int protocol)
@@ -265,7 +301,10 @@ int sys_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 
 int sys_epoll_wait(int epoll, struct epoll_event *events, int n, int timeout_msec)
 {
-	int r = epoll_wait(epoll, events, n, timeout_msec);
+	int r;
+
+	SYS_FAULT("epoll_wait");
+	r = epoll_wait(epoll, events, n, timeout_msec);
 
 	if (r < 0)
 		return errno == EINTR ? 0 : -errno; /* a retry would start the timeout again */
@@ -285,6 +324,11 @@ int sys_timerfd_create(clockid_t clock)
 int sys_timerfd_settime(int fd, int flags, const struct itimerspec *at)
 {
 	SYS_RETURN(int, "timerfd_settime", timerfd_settime(fd, flags, at, NULL));
+}
+
+int sys_inotify_init(int flags)
+{
+	SYS_RETURN(int, "inotify_init", inotify_init1(flags | IN_CLOEXEC));
 }
 
 int sys_inotify_add_watch(int fd, const char *path, unsigned mask)

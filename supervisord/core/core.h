@@ -201,6 +201,7 @@ struct core_record {
 	uint64_t ready_order; /* the newest start_order of all when it became ready */
 	uint64_t ops[CORE_MAX_OPS]; /* ids of the last acting requests that took effect, newest
 				       first */
+	uint8_t op_generations[CORE_MAX_OPS]; /* the generation when each did, modulo 256 */
 	usec_t since_usec; /* monotonic: when the state was entered */
 	usec_t started_usec; /* monotonic: start of this or the last generation */
 	usec_t ended_usec; /* monotonic: the last end */
@@ -338,6 +339,12 @@ void core_remove(struct core *c, uint32_t service);
 void core_set_max_starting(struct core *c, unsigned max_starting);
 /* The service remembers a request of this id (never for 0). */
 bool core_remembers(const struct core *c, uint32_t service, uint64_t op);
+/*
+ * The generation of the service when that request took effect (before what follows from it);
+ * the present one where it is not remembered. A remembered one of more than 255 generations ago
+ * looks younger.
+ */
+uint64_t core_generation_at(const struct core *c, uint32_t service, uint64_t op);
 
 /*
  * One event. random is 64 fresh random bits (jitter). The changes that follow from it,
@@ -411,3 +418,24 @@ int core_state_from_string(const char *text, enum core_state *ret_state);
 const char *core_event_to_string(enum core_event_type t);
 const char *core_phase_to_string(enum core_phase p);
 const char *core_health_to_string(enum core_health h); /* "unknown", "healthy", "unhealthy" */
+
+/* --- facts.c: what explains a service's situation, beside its record --- */
+
+const char *core_why_to_string(enum core_why w);
+const char *core_cause_to_string(enum core_cause c);
+const char *core_then_to_string(enum core_then t);
+
+/* CORE_WAITING: for what nobody is going to bring about. */
+bool core_is_stuck(const struct core *c, uint32_t service);
+/* It takes one of the slots of its pool, where it has a pool. */
+bool core_holds_slot(const struct core *c, uint32_t service);
+
+struct core_restart_facts {
+	bool success; /* its last end is one of those that count as success */
+	bool wanted; /* policy, the limit aside, starts it again after such an end */
+	unsigned n_counted; /* automatic starts that restart-window has not left behind */
+	usec_t delay_usec; /* before the next automatic start, jitter aside */
+};
+/* How policy judges the last end. */
+void core_restart_facts(
+	const struct core *c, uint32_t service, usec_t now, struct core_restart_facts *ret_facts);

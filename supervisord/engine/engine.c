@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "engine/control/history.h"
 #include "engine/control/passed.h"
 #include "engine/control/request.h"
 #include "engine/control/rolling.h"
@@ -46,8 +47,9 @@ void engine_reopen_logs(struct engine *e)
 
 void engine_signal(struct engine *e, int signo, int pid, unsigned uid)
 {
-	bool again = (e->store.area.head->flags & RECOVERY_SIGNALLED) != 0;
+	bool again = (e->store.head.flags & RECOVERY_SIGNALLED) != 0;
 
+	event_signal(e, signo, pid, uid);
 	switch (signo) {
 	case SIGTERM:
 	case SIGINT:
@@ -72,12 +74,13 @@ void engine_signal(struct engine *e, int signo, int pid, unsigned uid)
 	default:
 		break;
 	}
+	event_forget_cause(e);
 }
 
 void engine_signal_seen(struct engine *e, int signo)
 {
 	if (signo == SIGTERM || signo == SIGINT)
-		e->store.area.head->flags |= RECOVERY_SIGNALLED;
+		store_set(&e->store, flags, e->store.head.flags | RECOVERY_SIGNALLED);
 }
 
 /*
@@ -197,10 +200,11 @@ static void autostart(struct engine *e)
 
 void engine_synced(struct engine *e)
 {
-	const struct recovery_head *head = e->store.area.head;
+	const struct recovery_head *head = &e->store.head;
 	int r;
 
 	/* Whose a sender is can be told from here on: before what has ended is judged. */
+	event_engine(e, e->recovering ? "recovered" : "started");
 	r = notify_listen(e);
 	if (r < 0)
 		log_error("cannot listen for notifications: %s", strerror(-r));
@@ -219,8 +223,8 @@ void engine_synced(struct engine *e)
 		apply_finish(e, head->config_op[e->config], NULL);
 	/* The last engine may have died before others had heard of a change. */
 	engine_event(e, &(struct core_event){.type = CORE_EVENT_SETTLE});
+	store_set(&e->store, flags, e->store.head.flags | RECOVERY_STARTED);
 	board_tell_all(e);
-	e->store.area.head->flags |= RECOVERY_STARTED;
 	uplink_send_plain(e, LINK_RECOVERED, 0, 0);
 	rollings_resume(e);
 	reload_resume(e);
@@ -244,6 +248,7 @@ static void leave(struct engine *e)
 		sys_unlinkat(AT_FDCWD, control, 0);
 	board_close(e);
 	server_fini(&e->server);
+	history_fini(e);
 	notify_fini(e);
 	queue_remove(&e->queue);
 	reload_fini(e);
@@ -251,9 +256,11 @@ static void leave(struct engine *e)
 	services_fini(e);
 	schedules_fini(e);
 	sink_set_fini(&e->sinks);
+	area_fini(e);
 	store_fini(&e->store, e->spec->runtime_dir);
 	config_fini(e);
 	systemd_fini(e);
+	journal_file_close(&e->journal);
 	log_info("everything is stopped");
 	uplink_send_plain(e, LINK_EXIT, (uint32_t)status, 0);
 	e->loop.quit = true;
@@ -262,7 +269,7 @@ static void leave(struct engine *e)
 static void on_farewell(struct loop_timer *t)
 {
 	struct engine *e = CONTAINER_OF(t, struct engine, farewell);
-	bool hurry = (e->store.area.head->flags & RECOVERY_HURRY) != 0;
+	bool hurry = (e->store.head.flags & RECOVERY_HURRY) != 0;
 
 	if (!hooks_are_over(e, hurry)) {
 		loop_timer_set(&e->loop, t, usec_add(e->loop.now_usec, FAREWELL_WAIT_USEC));
@@ -292,8 +299,9 @@ void engine_leave(struct engine *e)
 
 void engine_shutdown(struct engine *e, bool hurry)
 {
-	e->store.area.head->flags |= RECOVERY_SHUTTING_DOWN | (hurry ? RECOVERY_HURRY : 0u);
-	events_supervisor(e, "shutdown", hurry ? "killing everything" : "stopping everything");
+	store_set(&e->store, flags,
+		e->store.head.flags | RECOVERY_SHUTTING_DOWN | (hurry ? RECOVERY_HURRY : 0u));
+	event_supervisor(e, JOURNAL_SHUTDOWN, hurry ? "killing everything" : "stopping everything");
 	core_shutdown(e->core, hurry, e->loop.now_usec);
 	systemd_stopping(e);
 	tree_hold(e);

@@ -11,9 +11,12 @@
 #include "base/list.h"
 #include "conf/load.h"
 #include "core/core.h"
+#include "engine/area.h"
 #include "engine/board.h"
 #include "engine/control/events.h"
 #include "engine/control/server.h"
+#include "engine/event.h"
+#include "engine/journal.h"
 #include "engine/logs/pump.h"
 #include "engine/logs/sink.h"
 #include "engine/loop.h"
@@ -43,6 +46,7 @@ struct stream {
 	struct pump pump;
 	struct sink sink;
 	int fd; /* the pipe's read end, owned; -1: none open */
+	uint64_t seen_generation; /* the last one whose line for log:REGEX has come by here */
 };
 
 /* A configuration that services go by: the one in force, or one that they are leaving. */
@@ -109,6 +113,10 @@ struct service {
 	bool fresh; /* without a record: autostart has not been thought of */
 	uint32_t place; /* while services are put in order */
 	uint32_t board_place; /* in the order of the configuration, for readers of the board */
+	uint64_t event_seq; /* of the last change of its state */
+	uint64_t event_serial, event_generation; /* of the last end and start that were told */
+	struct event_asked asked; /* by the last request that was about it */
+	uint32_t oom_kills; /* in its cgroup, when its process was started */
 	uint64_t roll_op; /* a rolling restart that it has its turn in; 0: none */
 	uint32_t roll_place; /* its turn */
 };
@@ -133,10 +141,12 @@ struct engine {
 	struct service **by_name; /* the same ones, sorted */
 	uint32_t n_services;
 	struct service **by_id; /* NULL: not in use */
+	uint64_t *generations; /* by id: what places that are not in use have come to */
 	uint32_t n_ids;
 	struct core *core;
 
 	struct store store;
+	struct area_watch area;
 	struct board board;
 	struct uplink uplink;
 	struct sink_set sinks;
@@ -144,6 +154,9 @@ struct engine {
 	struct status_queue queue;
 	struct server server;
 	struct events events;
+	struct journal_file journal;
+	uint64_t event_seq; /* the last one that was given */
+	struct event_cause cause; /* of what happens now */
 	struct tree tree;
 	struct systemd systemd;
 	struct commands commands;

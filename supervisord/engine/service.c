@@ -45,14 +45,17 @@ static int init_sink(struct service *s, struct sink *sink, const struct spec_log
 {
 	_cleanup_free_
 	char *path = NULL;
+	int r;
 
 	if (log->sink == SPEC_SINK_FILE) {
 		path = log_path(s, log);
 		if (!path)
 			return -ENOMEM;
 	}
-	return sink_init(
+	r = sink_init(
 		sink, &s->engine->sinks, s->name, log->sink, path, log->max_size_bytes, log->keep);
+	sink_set_timestamps(sink, log->timestamps);
+	return r;
 }
 
 static void fini_streams(struct service *s)
@@ -61,7 +64,7 @@ static void fini_streams(struct service *s)
 		struct stream *t = &s->streams[k];
 
 		if (t->fd >= 0) {
-			pump_fini(&t->pump);
+			pump_stop(&t->pump);
 			t->fd = close_fd(t->fd);
 		}
 		sink_fini(&t->sink);
@@ -69,6 +72,16 @@ static void fini_streams(struct service *s)
 	free(s->streams);
 	s->streams = NULL;
 	s->n_streams = 0;
+}
+
+static void on_pipe_ended(struct pump *p)
+{
+	struct stream *t = CONTAINER_OF(p, struct stream, pump);
+
+	sink_end(&t->sink, t->service->engine->loop.now_usec);
+	service_commit_counters(t->service);
+	pump_stop(&t->pump);
+	t->fd = close_fd(t->fd);
 }
 
 static int init_streams(struct service *s)
@@ -84,6 +97,8 @@ static int init_streams(struct service *s)
 
 		t->service = s;
 		t->fd = -1;
+		pump_init(
+			&t->pump, &s->engine->pumps, &t->sink, s->id, s->n_streams, on_pipe_ended);
 		r = init_sink(s, &t->sink, log_of(s, s->n_streams));
 		if (r < 0)
 			return r;
@@ -105,7 +120,10 @@ static void configure_streams(struct service *s)
 				log->max_size_bytes, log->keep, s->engine->loop.now_usec);
 		if (r < 0)
 			log_error("service '%s': no memory to log elsewhere", s->name);
+		else
+			sink_set_timestamps(&s->streams[i].sink, log->timestamps);
 	}
+	service_commit_counters(s);
 }
 
 /* Another number of pipes: only between two generations, with none open. */
@@ -124,6 +142,7 @@ static void renew_streams(struct service *s)
 		return;
 	}
 	s->streams[0].sink.counters = old[0].sink.counters;
+	s->streams[0].sink.line = old[0].sink.line;
 	for (unsigned i = 0; i < n_old; i++)
 		sink_fini(&old[i].sink);
 	free(old);
@@ -245,19 +264,8 @@ bool service_has_run(const struct service *s)
 	return memcmp(s->invocation, none, sizeof(none)) != 0;
 }
 
-static void on_pipe_ended(struct pump *p)
-{
-	struct stream *t = CONTAINER_OF(p, struct stream, pump);
-
-	sink_end(&t->sink, t->service->engine->loop.now_usec);
-	service_commit_counters(t->service);
-	pump_fini(&t->pump);
-	t->fd = close_fd(t->fd);
-}
-
 void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 {
-	struct engine *e = s->engine;
 
 	for (unsigned i = 0; i < n_fds; i++) {
 		struct stream *t = i < s->n_streams ? &s->streams[i] : NULL;
@@ -268,7 +276,7 @@ void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 			fds[i] = close_fd(fds[i]);
 			continue;
 		}
-		r = pump_init(&t->pump, &e->pumps, fds[i], &t->sink, on_pipe_ended);
+		r = pump_start(&t->pump, fds[i]);
 		if (r < 0) {
 			log_error(
 				"service '%s': cannot watch its output: %s", s->name, strerror(-r));

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "engine/control/control.h"
+#include "engine/control/history.h"
 #include "engine/control/methods.h"
 #include "engine/control/passed.h"
 #include "engine/control/rolling.h"
@@ -24,6 +25,7 @@
 #include "engine/publish.h"
 #include "engine/reload/config.h"
 #include "engine/services.h"
+#include "engine/streams.h"
 #include "engine/tree/cgroup.h"
 #include "engine/tree/orphans.h"
 
@@ -86,8 +88,9 @@ static int clear_up(struct engine *e, int *ret_queue_id, uint64_t *ret_queue_seq
 			e->spec->runtime_dir, strerror(-r));
 		return 0;
 	}
-	*ret_queue_id = left.area.head->queue_id;
-	*ret_queue_seq = left.area.head->queue_seq;
+	*ret_queue_id = left.head.queue_id;
+	*ret_queue_seq = left.head.queue_seq;
+	e->event_seq = left.head.event_seq;
 	if (!e->tree.blind)
 		r = orphans_end(&left, e->tree.cgroup_fd);
 	else /* nothing is older than the first process of a pid namespace */
@@ -120,6 +123,10 @@ static int take_runtime(struct engine *e, int *ret_queue_id)
 	}
 	if (r < 0)
 		return fail_path("cannot lock", e->spec->runtime_dir, r);
+	/* Before anything else: should we die, nobody slips in before the next engine. */
+	r = uplink_keep(e, LINK_KEEP_LOCK, e->store.lock_fd);
+	if (r < 0)
+		return fail("cannot give the launcher the lock", r);
 	tree_init(e, -1);
 	r = clear_up(e, ret_queue_id, &seq);
 	if (r != 0)
@@ -129,9 +136,14 @@ static int take_runtime(struct engine *e, int *ret_queue_id)
 	r = store_create(&e->store, e->spec->runtime_dir, n);
 	if (r < 0)
 		return fail_path("cannot make the recovery area in", e->spec->runtime_dir, r);
-	e->store.area.head->started_realtime_usec = usec_now(CLOCK_REALTIME);
-	e->store.area.head->launcher_pid = getppid();
-	e->store.area.head->queue_seq = e->queue_seq = seq;
+	e->queue_seq = seq;
+	store_set(&e->store, started_realtime_usec, usec_now(CLOCK_REALTIME));
+	store_set(&e->store, launcher_pid, getppid());
+	store_set(&e->store, queue_seq, seq);
+	/* For an engine that takes over from us before there is a queue. */
+	store_set(&e->store, queue_id, *ret_queue_id);
+	journal_file_open(e);
+	store_set(&e->store, event_seq, e->event_seq);
 	return 0;
 }
 
@@ -201,17 +213,26 @@ static int open_queue_as_it_was(struct engine *e, int recorded_id)
 	return open_queue_of(e, spec, recorded_id);
 }
 
+static void record_queue(struct status_queue *q, int id)
+{
+	struct engine *e = CONTAINER_OF(q, struct engine, queue);
+
+	store_set(&e->store, queue_key, (uint32_t)q->key);
+	store_set(&e->store, queue_id, id);
+}
+
 static void open_queue(struct engine *e, int recorded_id)
 {
-	struct recovery_head *head = e->store.area.head;
-	int r = open_queue_of(e, e->spec, recorded_id);
+	int r;
 
-	if (r == -EEXIST && recorded_id >= 0)
+	e->queue.record = record_queue;
+	r = open_queue_of(e, e->spec, recorded_id);
+	if (r == -EEXIST && recorded_id != -1)
 		r = open_queue_as_it_was(e, recorded_id);
 	if (r < 0)
 		log_error("%s; going on without a status queue", queue_problem(&e->queue));
-	head->queue_id = e->queue.id;
-	head->queue_key = (uint32_t)e->queue.key;
+	if (e->queue.id < 0)
+		store_set(&e->store, queue_id, -1);
 }
 
 static unsigned max_open_logs(void)
@@ -232,6 +253,8 @@ static int make_services(struct engine *e)
 
 	sink_set_init(&e->sinks, &e->loop, e->spec->log_dir, max_open_logs(), STDOUT_FILENO);
 	r = pump_set_init(&e->pumps, &e->loop);
+	if (r == 0)
+		streams_init(e);
 	command_init(e);
 	reload_command_init(e);
 	ready_init(e);
@@ -243,10 +266,16 @@ static int make_services(struct engine *e)
 	if (r == 0)
 		r = services_init(e);
 	if (r == 0)
+		r = history_init(e);
+	if (r == 0)
 		r = rollings_init(e);
 	if (r == 0)
 		r = reload_init(e);
-	return r < 0 ? fail("cannot set up the services", r) : 0;
+	if (r < 0)
+		return fail("cannot set up the services", r);
+	area_begin(e);
+	streams_recover(e);
+	return 0;
 }
 
 static int start_server(struct engine *e, int fd)
@@ -289,8 +318,6 @@ static int init_first(struct engine *e)
 		return r;
 	r = config_keep(e, 0, text);
 	if (r == 0)
-		r = uplink_keep(e, LINK_KEEP_LOCK, e->store.lock_fd);
-	if (r == 0)
 		r = uplink_keep(e, LINK_KEEP_CONTROL, control);
 	e->configs[0].text = TAKE_FD(text);
 	if (r == 0 && e->tree.cgroup_fd >= 0)
@@ -312,9 +339,7 @@ static int save_store(struct engine *e)
 
 	if (!e->store.unsaved)
 		return 0;
-	r = store_save(&e->store, e->spec->runtime_dir);
-	if (r == 0)
-		r = uplink_keep(e, LINK_KEEP_RECOVERY, e->store.file_fd);
+	r = area_save(e);
 	if (r < 0)
 		return fail_path("cannot make a new recovery area in", e->spec->runtime_dir, r);
 	log_info("the recovery area of an older supervisord was taken over");
@@ -336,13 +361,15 @@ static int init_again(struct engine *e, int recovery_fd)
 	if (r != 0)
 		return r;
 	tree_init(e, uplink_take_kept(e, LINK_KEEP_CGROUP));
-	open_queue(e, e->store.area.head->queue_id);
+	open_queue(e, e->store.head.queue_id);
 	r = make_services(e);
 	if (r != 0)
 		return r;
 	r = take_notify(e);
 	if (r != 0)
 		return r;
+	journal_file_open(e);
+	event_recover(e);
 	publish_pending(e);
 	return start_server(e, uplink_take_kept(e, LINK_KEEP_CONTROL));
 }
@@ -374,6 +401,8 @@ int engine_init(struct engine *e, int argc, char **argv)
 	e->tree.cgroup_fd = -1;
 	config_init(e);
 	events_init(e);
+	journal_file_init(&e->journal);
+	event_forget_cause(e);
 	notify_init(e, -1);
 	board_init(e);
 	r = uplink_init(e);
@@ -396,6 +425,9 @@ int engine_init(struct engine *e, int argc, char **argv)
 	r = loop_init(&e->loop);
 	if (r < 0)
 		return fail("cannot set up the event loop", r);
+	r = area_init(e);
+	if (r < 0)
+		return fail("cannot watch over the recovery area", r);
 	r = recovery_fd >= 0 ? init_again(e, recovery_fd) : init_first(e);
 	if (r == 0)
 		board_open(e);

@@ -276,6 +276,7 @@ static void on_started(
 	if (n_fds > 0 && (m->started.flags & LINK_STARTED_READY_FD))
 		service_take_ready_fd(s, fds[--n_fds]);
 	service_take_pipes(s, fds, n_fds);
+	event_start(s, m->generation, m->pid);
 	engine_event(e, &event);
 	rlimits_started(s);
 	if (adopted)
@@ -417,6 +418,7 @@ static void on_link(struct loop_source *source, uint32_t events)
 			continue;
 		}
 		on_message(e, &m, fds, n_fds, lost);
+		event_forget_cause(e);
 	}
 	if (events & EPOLLOUT)
 		uplink_flush(e);

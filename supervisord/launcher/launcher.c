@@ -460,6 +460,9 @@ int launcher_run(const struct launcher_options *options)
 		return 1;
 	}
 	r = loop(l);
+	/* Where the engine has cleared up, another supervisord may have these names by now. */
+	if (l->ending == ENDING_NOT)
+		return r;
 	table_each_service(&l->table, kill_cgroup, l);
 	table_each_service(&l->table, remove_cgroup, l);
 	return r;

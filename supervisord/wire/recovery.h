@@ -43,7 +43,7 @@
 #endif
 
 /* Of the first program of this version: no area has less. */
-#define RECOVERY_LEAST_RECORD	608
+#define RECOVERY_LEAST_RECORD	624
 #define RECOVERY_LEAST_COUNTERS 32
 #define RECOVERY_LEAST_INTENT	512
 
@@ -95,7 +95,16 @@ struct recovery_record {
 	/* A rolling restart that it has its turn in, by the request's id (0: none), and when. */
 	uint64_t roll_op;
 	uint32_t roll_place;
-	uint32_t reserved; /* zero, for what comes next: padding could be anything */
+	uint32_t reserved; /* zero: padding could be anything, and then be taken for a field */
+	uint8_t op_generations[RECOVERY_OPS]; /* when ops took effect, modulo 256 */
+	/* Numbers in the event journal: of the last change of state, and who has asked for one last. */
+	uint64_t event_seq, asked_seq;
+	uint64_t event_serial, event_generation; /* of the last end and start that were told */
+	uint32_t asked_uid;
+	int32_t asked_pid;
+	uint32_t oom_kills; /* in its cgroup, when its process was started */
+	uint8_t asked_verb;
+	uint8_t event_reserved[3]; /* zero */
 #ifdef RECOVERY_NEXT /* what a later version could add; for tests */
 	uint64_t next_number, next_generation;
 #endif
@@ -104,6 +113,9 @@ struct recovery_record {
 /* Counters of one log stream; each is stored by itself, at once. */
 struct recovery_counters {
 	uint64_t bytes, lines, dropped_bytes, dropped_lines;
+	uint64_t seen_generation; /* the last one whose line for log:REGEX was seen there */
+	uint8_t line; /* enum intent_line: where it stands in its log */
+	uint8_t reserved[7]; /* zero */
 #ifdef RECOVERY_NEXT
 	uint64_t next_count;
 #endif
@@ -149,6 +161,8 @@ struct recovery_head {
 	uint64_t config_op[RECOVERY_CONFIGS]; /* id of the request that brought each; 0: none */
 	int32_t exit_status; /* of supervisord, with RECOVERY_ESSENTIAL */
 	uint8_t config_flags[RECOVERY_CONFIGS]; /* enum recovery_config_flags */
+	uint32_t reserved;
+	uint64_t event_seq; /* the last number that was given in the event journal */
 };
 
 _Static_assert(sizeof(struct recovery_head) <= RECOVERY_HEAD_SIZE, "the head has its room");
@@ -172,6 +186,9 @@ size_t recovery_size_with(const struct recovery *r, uint32_t capacity);
 /* Makes an empty area in zeroed memory of recovery_size(capacity) bytes. */
 void recovery_format(
 	struct recovery *r, void *memory, uint32_t capacity, const uint8_t boot_id[16]);
+
+/* Gives an empty area what another one's head says, but for its sizes. */
+void recovery_take_head(struct recovery *r, const struct recovery_head *head);
 
 /*
  * Takes an area that was there: checks everything about its head, and finishes what was

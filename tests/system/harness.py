@@ -95,6 +95,13 @@ def is_alive(pid):
     return fields is not None and fields[0] not in (b"Z", b"X")
 
 
+def is_session_leader(pid):
+    try:
+        return os.getsid(pid) == pid
+    except ProcessLookupError:
+        return False
+
+
 def children():
     """Who has which children, of all processes: {parent: [pid, ...]}."""
     result = {}
@@ -400,7 +407,9 @@ class Supervisor:
         for pid in children().get(self.pid, []):
             with contextlib.suppress(OSError):
                 exe = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
-                if os.path.basename(exe) == "supervisord-engine" and is_alive(pid):
+                # What a dead engine has forked is the launcher's child too, and leads no session.
+                if (os.path.basename(exe) == "supervisord-engine" and is_alive(pid)
+                        and is_session_leader(pid)):
                     return pid
         return None
 

@@ -20,7 +20,7 @@ static json_t *add(json_t *object, json_t *part)
 }
 
 /* What tells that it is ready, and why it is not so far. */
-static json_t *readiness(const struct service *s)
+json_t *checks_readiness(const struct service *s)
 {
 	char *on = ready_describe(s);
 	const char *problem = ready_problem(s);
@@ -31,7 +31,7 @@ static json_t *readiness(const struct service *s)
 	return object;
 }
 
-static json_t *probe(const struct service *s)
+json_t *checks_probe(const struct service *s)
 {
 	const struct health_outcome *o = health_last(s);
 	char time[USEC_RFC3339_SIZE];
@@ -46,5 +46,6 @@ static json_t *probe(const struct service *s)
 
 json_t *checks_add_details(const struct service *s, json_t *show)
 {
-	return add(show, json_pack("{s:o,s:o}", "readiness", readiness(s), "probe", probe(s)));
+	return add(show,
+		json_pack("{s:o,s:o}", "readiness", checks_readiness(s), "probe", checks_probe(s)));
 }

@@ -9,3 +9,7 @@
 
 /* Adds its part to the reply of Show, which it returns; NULL stays NULL. */
 json_t *checks_add_details(const struct service *s, json_t *show);
+
+/* What tells that it is ready, and why it isn't so far; type Probe of its last answer, or null. */
+json_t *checks_readiness(const struct service *s);
+json_t *checks_probe(const struct service *s);

@@ -18,7 +18,7 @@
 #define SHOW_MAX_PROCESSES 256
 #define NGROUPS_SHOWN	   1024
 
-static json_t *time_of(usec_t realtime)
+json_t *status_time(usec_t realtime)
 {
 	char text[USEC_RFC3339_SIZE];
 
@@ -101,7 +101,7 @@ static json_t *log_sum(const struct service *s)
 		"dropped_lines", (json_int_t)sum.dropped_lines);
 }
 
-static json_t *strings(char *const *items)
+json_t *status_strings(char *const *items)
 {
 	json_t *array = json_array();
 
@@ -110,7 +110,7 @@ static json_t *strings(char *const *items)
 	return array;
 }
 
-static json_t *processes(struct service *s)
+json_t *status_processes(struct service *s)
 {
 	pid_t pids[SHOW_MAX_PROCESSES];
 	json_t *array = json_array();
@@ -137,12 +137,12 @@ static json_t *hook_that_runs(enum spec_hook hook, pid_t pid, usec_t since)
 	usec_t ran = usec_sub(usec_now(CLOCK_MONOTONIC), since);
 
 	return json_pack("{s:s,s:o,s:n,s:s,s:i,s:s}", "hook", spec_hook_to_string(hook), "time",
-		time_of(usec_now(CLOCK_REALTIME) - ran), "ok", "how", "runs", "pid", (int)pid,
+		status_time(usec_now(CLOCK_REALTIME) - ran), "ok", "how", "runs", "pid", (int)pid,
 		"output", "");
 }
 
 /* Those that run, or have ended since this engine is there. */
-static json_t *hooks(const struct service *s)
+json_t *status_hooks(const struct service *s)
 {
 	json_t *array = json_array();
 
@@ -158,7 +158,7 @@ static json_t *hooks(const struct service *s)
 			json_array_append_new(array,
 				json_pack("{s:s,s:o,s:b,s:s,s:n,s:o}", "hook",
 					spec_hook_to_string(hook), "time",
-					time_of(o->realtime_usec), "ok", o->ok, "how", o->how,
+					status_time(o->realtime_usec), "ok", o->ok, "how", o->how,
 					"pid", "output", status_bytes(o->output, o->n_output)));
 	}
 	return array;
@@ -187,7 +187,7 @@ static json_t *exits(const struct service *s)
 		char text[CORE_REASON_SIZE];
 
 		json_array_append_new(array, json_pack("{s:o,s:I,s:o}", "time",
-						     time_of(x->realtime_msec * USEC_PER_MSEC),
+						     status_time(x->realtime_msec * USEC_PER_MSEC),
 						     "ran_ms", (json_int_t)x->ran_msec, "how",
 						     status_text(service_exit_text(x, text))));
 	}
@@ -225,7 +225,7 @@ static json_t *settings(const struct spec_service *spec)
 }
 
 /* What its next process will go by, if that is not what it goes by now. */
-static const char *pending(const struct service *s)
+const char *status_pending(const struct service *s)
 {
 	if (s->removed)
 		return "removed";
@@ -233,7 +233,7 @@ static const char *pending(const struct service *s)
 }
 
 /* When it runs, and when next: jitter is in that already. */
-static json_t *schedule(const struct service *s)
+json_t *status_schedule(const struct service *s)
 {
 	const struct spec_service *spec = s->spec;
 	usec_t next = schedule_next_realtime(s);
@@ -247,7 +247,7 @@ static json_t *schedule(const struct service *s)
 		spec->schedule.cron_text ? status_text(spec->schedule.cron_text) : json_null(),
 		"jitter_ms", (json_int_t)(spec->schedule.jitter_usec / USEC_PER_MSEC), "overlap",
 		spec_overlap_to_string(spec->policy.overlap), "next_run",
-		next > 0 ? time_of(next) : json_null());
+		next > 0 ? status_time(next) : json_null());
 }
 
 /* What it is configured to be. */
@@ -261,12 +261,12 @@ static json_t *definition(const struct service *s, json_t *environment)
 	spawn_arguments(s, &argv);
 	part = json_pack("{s:{s:o,s:i},s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:s,s:o,s:s?}", "definition",
 		"file", status_text(spec->place.file), "line", (int)spec->place.line, "type",
-		spec_type_to_string(spec->policy.type), "command", strings(argv), "directory",
-		status_text(directory ? directory : ""), "user",
+		spec_type_to_string(spec->policy.type), "command", status_strings(argv),
+		"directory", status_text(directory ? directory : ""), "user",
 		spec->identity.user_name ? status_text(spec->identity.user_name) : json_null(),
-		"ids", ids(&spec->identity), "groups", strings(spec->groups), "environment",
+		"ids", ids(&spec->identity), "groups", status_strings(spec->groups), "environment",
 		environment, "restart", spec_restart_to_string(spec->policy.restart), "settings",
-		settings(spec), "pending", pending(s));
+		settings(spec), "pending", status_pending(s));
 	spawn_environment_free(argv);
 	free(directory);
 	return part;
@@ -282,9 +282,9 @@ static json_t *history(struct service *s)
 	return json_pack("{s:o,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "service", status_service(s),
 		"generation", (json_int_t)r->generation, "invocation",
 		service_has_run(s) ? json_string(invocation) : json_null(), "started",
-		s->started_realtime_usec > 0 ? time_of(s->started_realtime_usec) : json_null(),
-		"schedule", schedule(s), "processes", processes(s), "exits", exits(s), "log",
-		log_sum(s), "logs", status_logs(s));
+		s->started_realtime_usec > 0 ? status_time(s->started_realtime_usec) : json_null(),
+		"schedule", status_schedule(s), "processes", status_processes(s), "exits", exits(s),
+		"log", log_sum(s), "logs", status_logs(s));
 }
 
 json_t *status_show(struct service *s, bool with_environment)
@@ -295,13 +295,13 @@ json_t *status_show(struct service *s, bool with_environment)
 	if (with_environment)
 		spawn_environment(s, &environment);
 	show = history(s);
-	part = definition(s, environment ? strings(environment) : json_null());
+	part = definition(s, environment ? status_strings(environment) : json_null());
 	if (!show || !part || json_object_update(show, part) < 0) {
 		json_decref(show);
 		show = NULL;
 	}
 	if (show)
-		json_object_set_new(show, "hooks", hooks(s));
+		json_object_set_new(show, "hooks", status_hooks(s));
 	json_decref(part);
 	spawn_environment_free(environment);
 	return checks_add_details(s, situation_add_links(s, with_environment, show));

@@ -18,6 +18,11 @@ void ready_follow(struct service *s);
 
 /* Its generation has started and is to become ready: asks, until it is told. May be repeated. */
 void ready_begin(struct service *s);
+/*
+ * After another engine, before any output is read: looks out for the line, where it is one that
+ * tells, as the last engine did.
+ */
+void ready_resume(struct service *s);
 /* It is ready, or will not be any more. */
 void ready_end(struct service *s);
 /*

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,7 +128,7 @@ int config_keep(struct engine *e, uint8_t place, int fd)
 /* A place in use by nobody may hold an old text still; nobody asks for its spec. */
 static bool is_needed(const struct engine *e, unsigned place)
 {
-	const struct recovery_head *head = e->store.area.head;
+	const struct recovery_head *head = &e->store.head;
 
 	if (head->config == place)
 		return true;
@@ -158,12 +157,12 @@ int config_take_kept(struct engine *e)
 		 * after no more, which is said. */
 		if (r < 0)
 			log_error("cannot read a configuration in force again: %s", strerror(-r));
-		if (i != e->store.area.head->config)
+		if (i != e->store.head.config)
 			continue;
 		result = r;
 		e->configs[i].text = TAKE_FD(fd);
 	}
-	e->config = (uint8_t)e->store.area.head->config;
+	e->config = (uint8_t)e->store.head.config;
 	e->spec = e->configs[e->config].spec;
 	return result;
 }
@@ -176,13 +175,11 @@ static void drop(struct config *c)
 
 void config_enforce(struct engine *e, uint8_t place, uint64_t op, uint8_t flags)
 {
-	struct recovery_head *head = e->store.area.head;
 	uint8_t old = e->config;
 
-	head->config_op[place] = op;
-	head->config_flags[place] = flags;
-	atomic_signal_fence(memory_order_seq_cst);
-	__atomic_store_n(&head->config, place, __ATOMIC_RELEASE);
+	store_set(&e->store, config_op[place], op);
+	store_set(&e->store, config_flags[place], flags);
+	store_set(&e->store, config, place);
 	e->config = place;
 	e->spec = e->configs[place].spec;
 	if (old == place)
@@ -194,13 +191,13 @@ void config_enforce(struct engine *e, uint8_t place, uint64_t op, uint8_t flags)
 
 uint8_t config_flags(const struct engine *e)
 {
-	return e->store.area.head->config_flags[e->config];
+	return e->store.head.config_flags[e->config];
 }
 
 bool config_remembers(const struct engine *e, uint64_t op)
 {
 	for (unsigned i = 0; i < RECOVERY_CONFIGS; i++) {
-		if (op != 0 && e->store.area.head->config_op[i] == op)
+		if (op != 0 && e->store.head.config_op[i] == op)
 			return true;
 	}
 	return false;

@@ -31,7 +31,7 @@ static const struct recovery_record *owner_of(const struct store *left, pid_t pi
 
 	if (!proc_invocation(pid, invocation))
 		return NULL;
-	for (uint32_t i = 0; i < left->area.head->capacity; i++) {
+	for (uint32_t i = 0; i < left->head.capacity; i++) {
 		const struct recovery_record *r = recovery_record(&left->area, i);
 
 		if (r->name[0] != '\0' && r->generation > 0 &&

@@ -97,6 +97,12 @@ bool tree_holds(struct engine *e, const struct service *s, pid_t pid);
 void tree_hold(struct engine *e);
 void tree_release(struct engine *e);
 
+/*
+ * Processes of its cgroup that the kernel has killed for want of memory, since that was made; 0 also
+ * where it can't be told.
+ */
+uint32_t tree_oom_kills(const struct service *s);
+
 /* Sends a signal to every process of the tree, the main one apart. */
 void tree_signal(struct engine *e, struct service *s, int signo);
 
