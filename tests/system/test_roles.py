@@ -92,7 +92,6 @@ class Roles(harness.SystemTest):
                                     ("scale", "many", "2")):
                     self.refused(who, verb, *args, method=verb.capitalize())
                 self.refused(who, "shutdown", method="Shutdown")
-                self.refused(who, "upgrade", method="Upgrade")
         now = self.s.services()["web"]
         self.assertEqual((self.web["pid"], 0, "running"), (now["pid"], now["restarts"], now["state"]))
 
