@@ -161,6 +161,14 @@ class EngineKill(harness.SystemTest):
             s.kill_engine()
         self.assertLessEqual(len(os.listdir(f"/proc/{s.pid}/fd")), before)
 
+    def test_the_launcher_says_so_on_stderr_and_to_no_service(self):
+        s = self.supervisor(service("loop", sh("echo started; exit 1"), "restart-limit = 0", *QUICK))
+        for _ in range(5):
+            engine = s.wait_engine()
+            s.kill_engine()
+            s.wait_stderr(f"engine {engine} was killed by signal KILL")
+        self.assertEqual({"started"}, set(s.wait_log("loop", "started\n").splitlines()))
+
     def test_term_after_a_kill_leaves_nothing(self):
         s = self.supervisor(service("web", SLEEP, "instances = 5"))
         pids = [s.wait_state(f"web@{i + 1}", "running")["pid"] for i in range(5)]
