@@ -46,9 +46,14 @@ int adopt_check(struct launcher *l, const struct entry *e, pid_t pid, int pidfd)
 	siginfo_t info = {0};
 	int r = sys_waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT, NULL);
 
-	if (r == -ECHILD)
-		return sys_pidfd_send_signal(pidfd, 0) == -ESRCH ? -ESRCH : r;
-	return r < 0 ? r : identify(l, e, pid, pidfd);
+	int wrong;
+
+	if (r == -ECHILD && sys_pidfd_send_signal(pidfd, 0) == -ESRCH)
+		return -ESRCH;
+	if (r < 0 && r != -ECHILD)
+		return r;
+	wrong = identify(l, e, pid, pidfd);
+	return wrong < 0 ? wrong : r;
 }
 
 static void take_over(struct launcher *l, struct entry *e, pid_t pid, int pidfd)
@@ -63,10 +68,8 @@ static void take_over(struct launcher *l, struct entry *e, pid_t pid, int pidfd)
 /* It is no child of ours, but nor was the one before. */
 static int take_fostered(struct launcher *l, struct entry *e, pid_t pid, int *pidfd)
 {
-	int r = identify(l, e, pid, *pidfd);
+	int r = spawner_has_room(&l->spawner, *pidfd) ? foster_watch(l, e, *pidfd) : -EMFILE;
 
-	if (r == 0)
-		r = spawner_has_room(&l->spawner, *pidfd) ? foster_watch(l, e, *pidfd) : -EMFILE;
 	if (r < 0)
 		return r;
 	*pidfd = -1;

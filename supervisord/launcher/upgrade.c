@@ -177,8 +177,10 @@ bool upgrade_is_leaving(const struct launcher *l)
 
 static void drop_old(struct launcher *l)
 {
-	for (int i = 0; i < UPGRADE_PROGRAMS; i++)
+	for (int i = 0; i < UPGRADE_PROGRAMS; i++) {
 		l->kept[old_tags[i]] = close_fd(l->kept[old_tags[i]]);
+		l->tell_kept &= ~(UINT32_C(1) << old_tags[i]);
+	}
 }
 
 void upgrade_inherited(struct launcher *l, uint32_t op, int error)
@@ -210,6 +212,7 @@ static void go_back(struct launcher *l, int error)
 		error == ETIMEDOUT ? "has not recovered in time" : "dies before it is up");
 	for (int i = 0; i < UPGRADE_PROGRAMS; i++)
 		l->upgrade.programs[i] = TAKE_FD(l->kept[old_tags[i]]);
+	drop_old(l);
 	begin_leave(l, error);
 }
 

@@ -396,28 +396,36 @@ static int read_memfd(int fd, struct handover *ret)
 	return r;
 }
 
+static int compare_fd(int32_t *fd, void *memfd)
+{
+	return *fd == *(int *)memfd ? -EBADMSG : 0;
+}
+
 int handover_find(const char *variable, struct handover *ret)
 {
 	const char *text = getenv(variable);
 	struct handover h = HANDOVER_INIT;
-	uint64_t fd;
-	int r;
+	uint64_t number = 0;
+	int fd, r;
 
 	if (!text)
 		return -ENOENT;
-	r = parse_u64(text, INT_MAX, &fd);
+	r = parse_u64(text, INT_MAX, &number);
 	unsetenv(variable);
+	fd = (int)number;
 	if (r < 0 || fd <= STDERR_FILENO)
 		return -EBADF;
-	r = read_memfd((int)fd, &h);
+	r = read_memfd(fd, &h);
 	if (r == 0)
-		r = set_flags_of_all(&h, (int)fd, FD_CLOEXEC);
+		r = handover_each_fd(&h, compare_fd, &fd); /* it is closed below */
+	if (r == 0)
+		r = set_flags_of_all(&h, fd, FD_CLOEXEC);
 	/* Whatever was named wrongly may be something that somebody needs. */
 	if (r < 0) {
 		handover_fini(&h);
 		return r;
 	}
-	close((int)fd);
+	close(fd);
 	*ret = h;
 	return 0;
 }

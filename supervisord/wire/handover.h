@@ -64,6 +64,9 @@ struct handover_head {
 	uint64_t nofile[2]; /* RLIMIT_NOFILE that services get, soft and hard; 0, 0: not known */
 	int32_t kept[HANDOVER_TAGS]; /* descriptors, by enum link_keep */
 	struct handover_signal signals[HANDOVER_SIGNALS]; /* by number */
+#ifdef HANDOVER_NEXT /* what a later version could add; for tests */
+	uint64_t next[3];
+#endif
 };
 
 /* What the launcher knows of a service beyond its entries; all that have an entry have one. */
@@ -72,6 +75,9 @@ struct handover_service {
 	uint32_t uid; /* that it was last started as; UINT32_MAX: the same as ours */
 	uint64_t newest; /* generation; no entry has a greater one */
 	char cgroup[HANDOVER_CGROUP_SIZE]; /* under LINK_KEEP_CGROUP; "": none is known */
+#ifdef HANDOVER_NEXT
+	uint64_t next;
+#endif
 };
 
 enum handover_entry_flags {
@@ -97,6 +103,9 @@ struct handover_entry {
 	int32_t error_fd, spawn_stage, spawn_error;
 	struct link_started start; /* without LINK_STARTED_READY_FD */
 	struct link_exit exit;
+#ifdef HANDOVER_NEXT
+	uint64_t next[2];
+#endif
 };
 
 /* Those are part of this format: what they grow by belongs at the end of it. */

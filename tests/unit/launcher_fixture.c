@@ -103,6 +103,30 @@ void fixture_start(struct fixture *f)
 	fixture_accept(f);
 }
 
+void fixture_hand_over(struct fixture *f, struct handover *h)
+{
+	char *const argv[] = {(char *)"supervisord", f->socket, NULL};
+
+	f->launcher = fork();
+	assert_true(f->launcher >= 0);
+	if (f->launcher == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		handover_exec(h, HANDOVER_VARIABLE, h->head.kept[LINK_KEEP_LAUNCHER], argv);
+		_exit(126);
+	}
+}
+
+void fixture_upgrade(struct fixture *f, uint32_t op, const char *launcher, const char *engine)
+{
+	struct link_message m = {.type = LINK_UPGRADE, .op = op};
+	int fds[2] = {open(launcher, O_PATH | O_CLOEXEC), open(engine, O_PATH | O_CLOEXEC)};
+
+	assert_true(fds[0] >= 0 && fds[1] >= 0);
+	assert_int_equal(link_send(f->link, &m, fds, 2), 0);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 void fixture_accept(struct fixture *f)
 {
 	union {
@@ -231,8 +255,9 @@ void fixture_expect(struct fixture *f, enum link_type type)
 {
 	next_message(f, type == LINK_PING);
 	if (f->m.type != type)
-		fail_msg("expected %s, got %s", link_type_to_string(type),
-			link_type_to_string((enum link_type)f->m.type));
+		fail_msg("expected %s, got %s of %u, generation %llu", link_type_to_string(type),
+			link_type_to_string((enum link_type)f->m.type), f->m.id,
+			(unsigned long long)f->m.generation);
 }
 
 void fixture_expect_silence(struct fixture *f, int msec)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "wire/handover.h"
 #include "wire/link.h"
 #include "wire/plan.h"
 
@@ -41,6 +42,11 @@ struct fixture_options {
 void fixture_start_with(struct fixture *f, const struct fixture_options *options);
 /* KILLs what is left and removes the directory. */
 void fixture_stop(struct fixture *f);
+
+/* Starts the launcher that is kept from what is handed over, in the place of the one before. */
+void fixture_hand_over(struct fixture *f, struct handover *h);
+/* UPGRADE to these programs. */
+void fixture_upgrade(struct fixture *f, uint32_t op, const char *launcher, const char *engine);
 
 /* Takes the next engine's link. */
 void fixture_accept(struct fixture *f);
