@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
@@ -360,6 +361,46 @@ int sys_pidfd_open(pid_t pid)
 int sys_pidfd_send_signal(int pidfd, int signo)
 {
 	SYS_RETURN(int, "pidfd_send_signal", syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0));
+}
+
+int sys_pidfd_send_signal_group(int pidfd, int signo)
+{
+	const unsigned group = 1u << 2; /* PIDFD_SIGNAL_PROCESS_GROUP */
+
+	SYS_RETURN(int, "pidfd_send_signal",
+		syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, group));
+}
+
+/* As linux/pidfd.h has it since 6.13; newer kernels take this shorter form. */
+struct pidfd_info {
+	uint64_t mask, cgroup;
+	uint32_t pid, tgid, ppid, ids[8];
+	int32_t exit_code;
+};
+#define GET_INFO  _IOWR(0xff, 11, struct pidfd_info)
+#define INFO_EXIT (UINT64_C(1) << 3) /* Linux 6.15 */
+
+static int get_info(int pidfd, struct pidfd_info *info)
+{
+	SYS_RETURN(int, "ioctl", ioctl(pidfd, GET_INFO, info));
+}
+
+int sys_pidfd_exit_status(int pidfd, int *ret_status)
+{
+	struct pidfd_info info = {.mask = INFO_EXIT};
+	int r = get_info(pidfd, &info);
+
+	if (r < 0)
+		return r;
+	if (!(info.mask & INFO_EXIT))
+		return -ENODATA;
+	*ret_status = info.exit_code;
+	return 0;
+}
+
+int sys_execveat(int fd, char *const *argv, char *const *envp)
+{
+	SYS_RETURN(int, "execveat", syscall(SYS_execveat, fd, "", argv, envp, AT_EMPTY_PATH));
 }
 
 int sys_msgget(key_t key, int flags)

@@ -91,6 +91,12 @@ int sys_waitid(idtype_t type, id_t id, siginfo_t *ret_info, int options, struct 
 int sys_kill(pid_t pid, int signo);
 int sys_pidfd_open(pid_t pid);
 int sys_pidfd_send_signal(int pidfd, int signo);
+/* To the process group that it leads; -EINVAL where the kernel (before 6.9) can't. */
+int sys_pidfd_send_signal_group(int pidfd, int signo);
+/* 0 and how a process ended that is reaped, in the form of wait(2). -errno: Linux before 6.15. */
+int sys_pidfd_exit_status(int pidfd, int *ret_status);
+/* Executes what fd is open for. */
+int sys_execveat(int fd, char *const *argv, char *const *envp);
 int sys_msgget(key_t key, int flags);
 int sys_msgctl(int id, int command, struct msqid_ds *ds);
 int sys_msgsnd(int id, const void *message, size_t n, int flags);

@@ -103,13 +103,14 @@ enum core_event_type {
 	CORE_EVENT_MAX
 };
 
-/* How a generation ended, in the terms that policy needs. */
+/* How a generation ended, in the terms that policy needs. Only append. */
 enum core_end {
 	CORE_END_NONE, /* has not ended yet */
 	CORE_END_EXITED,
 	CORE_END_SIGNALLED,
 	CORE_END_DUMPED,
 	CORE_END_SPAWN_FAILED,
+	CORE_END_UNKNOWN, /* nobody was there to see how: a failure, and an abnormal one */
 	CORE_END_MAX
 };
 

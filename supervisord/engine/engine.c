@@ -30,6 +30,7 @@
 #include "engine/service.h"
 #include "engine/services.h"
 #include "engine/systemd.h"
+#include "engine/takeover/foster.h"
 
 #define FAREWELL_WAIT_USEC (5 * USEC_PER_MSEC)
 #define FAREWELL_TRIES	   40 /* a cgroup stays busy for a moment after its last process */
@@ -130,7 +131,7 @@ static bool is_accounted(const struct service *s)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
 
-	return s->told_generation == r->generation;
+	return s->told_generation == r->generation || foster_is_under_way(s);
 }
 
 /* What the last engine had committed, and the launcher may not have heard of. */
@@ -208,6 +209,7 @@ void engine_synced(struct engine *e)
 	r = notify_listen(e);
 	if (r < 0)
 		log_error("cannot listen for notifications: %s", strerror(-r));
+	foster_missing(e);
 	engine_judge_ended(e);
 	e->synced = true;
 	schedules_recover(e);
@@ -228,6 +230,8 @@ void engine_synced(struct engine *e)
 	uplink_send_plain(e, LINK_RECOVERED, 0, 0);
 	rollings_resume(e);
 	reload_resume(e);
+	if ((e->store.head.flags & RECOVERY_RENEW) && !core_is_shutting_down(e->core))
+		reload_apply(e, NULL, false, false, 0);
 	if (!core_is_shutting_down(e->core))
 		systemd_ready(e);
 	log_info("%s %u service%s, supervisord " SUPERVISORD_VERSION ", pid %d",
@@ -247,6 +251,7 @@ static void leave(struct engine *e)
 		asprintf(&control, "%s/%s", e->spec->runtime_dir, CONTROL_SOCKET_NAME) >= 0)
 		sys_unlinkat(AT_FDCWD, control, 0);
 	board_close(e);
+	upgrade_fini(e);
 	server_fini(&e->server);
 	history_fini(e);
 	notify_fini(e);
@@ -257,6 +262,7 @@ static void leave(struct engine *e)
 	schedules_fini(e);
 	sink_set_fini(&e->sinks);
 	area_fini(e);
+	config_forget_saved(e->spec->runtime_dir);
 	store_fini(&e->store, e->spec->runtime_dir);
 	config_fini(e);
 	systemd_fini(e);

@@ -49,6 +49,7 @@ static void end_generation(struct service *s)
 static void begin_generation(struct service *s)
 {
 	s->begun = core_record(s->engine->core, s->id)->generation;
+	memset(s->pipe_inodes, 0, sizeof(s->pipe_inodes));
 	tree_renew_cgroup(s);
 	if (getrandom(s->invocation, sizeof(s->invocation), GRND_NONBLOCK) < 0) {
 		/* Only before the kernel has entropy, at boot: time and id must do then. */
@@ -213,6 +214,8 @@ static enum core_end end_of(const struct link_exit *x)
 	if (x->error)
 		return CORE_END_SPAWN_FAILED;
 	switch (x->code) {
+	case LINK_EXIT_UNKNOWN:
+		return CORE_END_UNKNOWN;
 	case CLD_KILLED:
 		return CORE_END_SIGNALLED;
 	case CLD_DUMPED:
@@ -259,6 +262,8 @@ static void judge_end(struct engine *e, const struct engine_ended *ended)
 
 	if (m->serial > 0)
 		s->last_serial = m->serial;
+	if (m->generation == core_record(e->core, s->id)->generation)
+		s->pidfd = close_fd(s->pidfd);
 	note_exit(s, &event, &m->exit);
 	event_exit(s, &event, m->serial, m->pid, &m->exit);
 	engine_event(e, &event);

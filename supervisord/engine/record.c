@@ -51,6 +51,7 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 	record.schedule_next_usec = s->schedule.runs.next_usec;
 	snprintf(record.name, sizeof(record.name), "%s", s->name);
 	memcpy(record.invocation, s->invocation, sizeof(record.invocation));
+	memcpy(record.pipe_inodes, s->pipe_inodes, sizeof(record.pipe_inodes));
 	memcpy(record.ops, r->ops, sizeof(record.ops));
 	memcpy(record.op_generations, r->op_generations, sizeof(record.op_generations));
 	memcpy(record.starts_msec, r->starts_msec, sizeof(r->starts_msec));
@@ -119,6 +120,7 @@ bool service_restore(struct service *s, struct core_record *ret_record)
 	s->asked = (struct event_asked){
 		r->asked_seq, (enum event_verb)r->asked_verb, r->asked_uid, r->asked_pid};
 	memcpy(s->invocation, r->invocation, sizeof(s->invocation));
+	memcpy(s->pipe_inodes, r->pipe_inodes, sizeof(s->pipe_inodes));
 	s->schedule.runs = (struct schedule_runs){r->schedule_last_usec, r->schedule_next_usec};
 	restore_exits(s, r);
 	restore_counters(s);

@@ -51,6 +51,8 @@ int store_make_directory(const char *path, unsigned mode);
  * in *ret_holder (0 if unknown); -errno.
  */
 int store_lock(struct store *s, const char *runtime_dir, int *ret_holder);
+/* Writes down which pid users see: of another launcher than that of the engine before. */
+void store_note_holder(const struct store *s);
 
 /*
  * Maps the area that a dead instance left there, read and to be saved as store_take().

@@ -19,8 +19,8 @@ _Static_assert(offsetof(struct supervisord_board_slot, name) == 8, "what is lock
 _Static_assert(sizeof(struct supervisord_board_head) % 8 == 0, "slots are aligned");
 _Static_assert(sizeof(struct supervisord_board_head) <= BOARD_AREA_HEAD_SIZE, "it has its room");
 
-#define SLOT_WORDS  (sizeof(struct supervisord_board_slot) / sizeof(uint64_t))
-#define FIRST_WORD  1 /* after seq and transitions */
+#define SLOT_WORDS (sizeof(struct supervisord_board_slot) / sizeof(uint64_t))
+#define FIRST_WORD 1 /* after seq and transitions */
 
 size_t board_area_size(uint32_t capacity)
 {

@@ -277,6 +277,28 @@ def program(variable):
     return os.path.abspath(path)
 
 
+class Heir:
+    """A supervisord that was not started by us, but is our child: as subprocess.Popen has it."""
+
+    def __init__(self, pid):
+        self.pid, self.returncode = pid, None
+
+    def poll(self):
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self, timeout=None):
+        end = time.monotonic() + (timeout or DEADLINE)
+        while self.poll() is None:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired("supervisord", timeout)
+            time.sleep(0.01)
+        return self.returncode
+
+
 living = []  # the supervisords that were not cleaned up yet
 
 
@@ -424,6 +446,25 @@ class Supervisor:
         new = self.wait_engine(other_than=old)
         wait_until(self.answers, "the next engine answers")
         return new
+
+    def kill_launcher(self):
+        """KILLs the launcher and waits until its engine has taken its place; the new pid."""
+        engine, old = self.wait_engine(), self.process
+        os.kill(old.pid, signal.SIGKILL)
+        old.wait()
+        self.process = Heir(engine)
+        self.wait_engine()
+        wait_until(self.answers, "the next supervisord answers")
+        return engine
+
+    def kill_both(self):
+        """KILLs launcher and engine at once."""
+        engine = self.wait_engine()
+        os.kill(self.pid, signal.SIGSTOP)
+        os.kill(engine, signal.SIGKILL)
+        os.kill(self.pid, signal.SIGKILL)
+        self.process.wait()
+        wait_until(lambda: not is_alive(engine), "the engine has ended")
 
     def signal(self, signo):
         os.kill(self.pid, signo)

@@ -336,6 +336,8 @@ static void policies_and_ends_decide_together(void **state _unused_)
 		{CORE_END_DUMPED, SIGSEGV, THEN(A, A, A, F)},
 		{CORE_END_SPAWN_FAILED, ENOENT, THEN(A, A, F, F)},
 		{CORE_END_SPAWN_FAILED, 3, THEN(A, A, F, F)},
+		{CORE_END_UNKNOWN, 0, THEN(A, A, A, F)},
+		{CORE_END_UNKNOWN, 3, THEN(A, A, A, F)},
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {

@@ -220,6 +220,7 @@ static void of_how_a_run_ended(void **state _unused_)
 			"killed by signal QUIT (core dumped)"},
 		{{ENDED, .end = CORE_END_SPAWN_FAILED, .end_status = EACCES},
 			"cannot execute: Permission denied"},
+		{{ENDED, .end = CORE_END_UNKNOWN}, "ended while nobody could see how"},
 		{{ENDED, .cause = CORE_CAUSE_START_TIMEOUT, EXIT_1},
 			"was not ready within 7s, exited with code 1"},
 		{{ENDED, .cause = CORE_CAUSE_START_TIMEOUT}, "was not ready within 7s"},
@@ -376,6 +377,7 @@ static void one_end_is_told_for_itself(void **state _unused_)
 		{CORE_END_SPAWN_FAILED, ENOENT, "", "No such file or directory"},
 		{CORE_END_SPAWN_FAILED, ENOENT, "cannot change to its directory",
 			"cannot change to its directory: No such file or directory"},
+		{CORE_END_UNKNOWN, 0, "fork", "ended while nobody could see how"},
 	};
 	char text[CORE_REASON_SIZE];
 

@@ -421,6 +421,17 @@ static void do_version(void *userdata, struct server_call *call)
 		false);
 }
 
+static void do_upgrade(void *userdata, struct server_call *call)
+{
+	struct engine *e = userdata;
+
+	note(e, call, EVENT_VERB_UPGRADE, NULL, 0);
+	if (core_is_shutting_down(e->core))
+		server_error(call, CONTROL_ERROR_SHUTTING_DOWN, NULL);
+	else
+		upgrade_ask(e, call, op_of(call));
+}
+
 static void do_shutdown(void *userdata, struct server_call *call)
 {
 	struct engine *e = userdata;
@@ -448,8 +459,8 @@ static void do_note(void *userdata, struct server_call *call)
 		server_error_message(call, CONTROL_ERROR_FAILED, "the note is empty");
 	else
 		server_reply(call,
-			json_pack("{s:I}", "seq",
-				(json_int_t)event_note(userdata, call->peer, text)),
+			json_pack(
+				"{s:I}", "seq", (json_int_t)event_note(userdata, call->peer, text)),
 			false);
 }
 
@@ -539,6 +550,7 @@ static const struct server_method methods[] = {
 		.call = do_note},
 	{.name = "Reopen", .needs = PEER_RIGHT_ACT, .call = do_reopen},
 	{.name = "Version", .needs = PEER_RIGHT_OBSERVE, .call = do_version},
+	{.name = "Upgrade", .needs = PEER_RIGHT_OWN, .parameters = {ID}, .call = do_upgrade},
 	{.name = "Shutdown", .needs = PEER_RIGHT_OWN, .call = do_shutdown},
 };
 
