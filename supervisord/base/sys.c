@@ -6,6 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
@@ -277,6 +280,11 @@ int sys_mremap(void *address, size_t n, size_t n_new, void **ret_address)
 	return 0;
 }
 
+int sys_futex_wake(const uint32_t *word)
+{
+	SYS_RETURN(int, "futex", (int)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0));
+}
+
 pid_t sys_fork(void)
 {
 	SYS_RETURN(pid_t, "fork", fork());
@@ -294,7 +302,10 @@ int sys_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 
 int sys_epoll_wait(int epoll, struct epoll_event *events, int n, int timeout_msec)
 {
-	int r = epoll_wait(epoll, events, n, timeout_msec);
+	int r;
+
+	SYS_FAULT("epoll_wait");
+	r = epoll_wait(epoll, events, n, timeout_msec);
 
 	if (r < 0)
 		return errno == EINTR ? 0 : -errno; /* a retry would start the timeout again */
@@ -350,6 +361,46 @@ int sys_pidfd_open(pid_t pid)
 int sys_pidfd_send_signal(int pidfd, int signo)
 {
 	SYS_RETURN(int, "pidfd_send_signal", syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0));
+}
+
+int sys_pidfd_send_signal_group(int pidfd, int signo)
+{
+	const unsigned group = 1u << 2; /* PIDFD_SIGNAL_PROCESS_GROUP */
+
+	SYS_RETURN(int, "pidfd_send_signal",
+		syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, group));
+}
+
+/* As linux/pidfd.h has it since 6.13; newer kernels take this shorter form. */
+struct pidfd_info {
+	uint64_t mask, cgroup;
+	uint32_t pid, tgid, ppid, ids[8];
+	int32_t exit_code;
+};
+#define GET_INFO  _IOWR(0xff, 11, struct pidfd_info)
+#define INFO_EXIT (UINT64_C(1) << 3) /* Linux 6.15 */
+
+static int get_info(int pidfd, struct pidfd_info *info)
+{
+	SYS_RETURN(int, "ioctl", ioctl(pidfd, GET_INFO, info));
+}
+
+int sys_pidfd_exit_status(int pidfd, int *ret_status)
+{
+	struct pidfd_info info = {.mask = INFO_EXIT};
+	int r = get_info(pidfd, &info);
+
+	if (r < 0)
+		return r;
+	if (!(info.mask & INFO_EXIT))
+		return -ENODATA;
+	*ret_status = info.exit_code;
+	return 0;
+}
+
+int sys_execveat(int fd, char *const *argv, char *const *envp)
+{
+	SYS_RETURN(int, "execveat", syscall(SYS_execveat, fd, "", argv, envp, AT_EMPTY_PATH));
 }
 
 int sys_msgget(key_t key, int flags)

@@ -5,15 +5,20 @@
  *
  * Built twice: as the programs ship it, and with SYS_FAULTS for tests, where
  * SUPERVISOR_FAULT="who:call:N[+]:ERRNO[,…]" makes the Nth (with +: and every later)
- * such call of a process fail. "who" is what sys_faults_init() was told, or "*"; the call "*"
- * is any. In the place of an errno, KILL ends the process there by SIGKILL. The call
- * "half-pwrite" is no call, but a pwrite that writes only half of what it was given.
- * Examples: SUPERVISOR_FAULT="engine:pwrite:3+:ENOSPC", "engine:*:17:KILL".
+ * such call of a process fail. "who" is what sys_faults_init() was told, or "*".
+ * Example: SUPERVISOR_FAULT="engine:pwrite:3+:ENOSPC".
+ *
+ * The call "any" is each of them, and "half-pwrite" is a pwrite that writes only half of what
+ * it was given. With KILL in place of an errno, the process kills itself there. With @FILE in
+ * place of N, the rule waits for that file: the first process to come to such a call takes N
+ * from it, removes it, and counts from there.
+ * Example: SUPERVISOR_FAULT="engine:any:@/tmp/die:KILL", then: echo 12 >/tmp/die.
  */
 #pragma once
 
 #include <poll.h>
 #include <sched.h>
+#include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
@@ -71,6 +76,7 @@ int sys_fcntl(int fd, int command, long argument);
 int sys_mmap(size_t n, int protection, int flags, int fd, off_t offset, void **ret_address);
 int sys_munmap(void *address, size_t n);
 int sys_mremap(void *address, size_t n, size_t n_new, void **ret_address);
+int sys_futex_wake(const uint32_t *word); /* everybody, in any process */
 pid_t sys_fork(void);
 int sys_prlimit(pid_t pid, int resource, const struct rlimit *limit);
 int sys_epoll_create(void);
@@ -85,6 +91,12 @@ int sys_waitid(idtype_t type, id_t id, siginfo_t *ret_info, int options, struct 
 int sys_kill(pid_t pid, int signo);
 int sys_pidfd_open(pid_t pid);
 int sys_pidfd_send_signal(int pidfd, int signo);
+/* To the process group that it leads; -EINVAL where the kernel (before 6.9) can't. */
+int sys_pidfd_send_signal_group(int pidfd, int signo);
+/* 0 and how a process ended that is reaped, in the form of wait(2). -errno: Linux before 6.15. */
+int sys_pidfd_exit_status(int pidfd, int *ret_status);
+/* Executes what fd is open for. */
+int sys_execveat(int fd, char *const *argv, char *const *envp);
 int sys_msgget(key_t key, int flags);
 int sys_msgctl(int id, int command, struct msqid_ds *ds);
 int sys_msgsnd(int id, const void *message, size_t n, int flags);

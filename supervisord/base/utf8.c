@@ -10,9 +10,9 @@
 
 #include "base/macro.h"
 
-/* The length of the sequence at text, and its character; 0: it is none. */
-static size_t decode(const uint8_t *text, size_t n, uint32_t *ret_character)
+size_t utf8_decode(const void *data, size_t n, uint32_t *ret_character)
 {
+	const uint8_t *text = data;
 	static const struct {
 		uint8_t mask, lead, bits;
 		uint32_t least;
@@ -58,7 +58,7 @@ void utf8_clean(const void *data, size_t n, char *ret_text, size_t size)
 
 	while (n > 0) {
 		uint32_t c = 0;
-		size_t k = decode(text, n, &c);
+		size_t k = utf8_decode(text, n, &c);
 		bool valid = k > 0;
 
 		k = valid ? k : 1;

@@ -4,6 +4,10 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
+
+/* The length of the sequence at data (n > 0), and its character; 0: it is none. */
+size_t utf8_decode(const void *data, size_t n, uint32_t *ret_character);
 
 /*
  * Copies n bytes to ret_text of that size, with a NUL, cut at a character: what is no UTF-8

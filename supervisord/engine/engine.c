@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "engine/control/history.h"
 #include "engine/control/passed.h"
 #include "engine/control/request.h"
 #include "engine/control/rolling.h"
@@ -29,6 +30,7 @@
 #include "engine/service.h"
 #include "engine/services.h"
 #include "engine/systemd.h"
+#include "engine/takeover/foster.h"
 
 #define FAREWELL_WAIT_USEC (5 * USEC_PER_MSEC)
 #define FAREWELL_TRIES	   40 /* a cgroup stays busy for a moment after its last process */
@@ -48,6 +50,7 @@ void engine_signal(struct engine *e, int signo, int pid, unsigned uid)
 {
 	bool again = (e->store.head.flags & RECOVERY_SIGNALLED) != 0;
 
+	event_signal(e, signo, pid, uid);
 	switch (signo) {
 	case SIGTERM:
 	case SIGINT:
@@ -72,6 +75,7 @@ void engine_signal(struct engine *e, int signo, int pid, unsigned uid)
 	default:
 		break;
 	}
+	event_forget_cause(e);
 }
 
 void engine_signal_seen(struct engine *e, int signo)
@@ -127,7 +131,7 @@ static bool is_accounted(const struct service *s)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
 
-	return s->told_generation == r->generation;
+	return s->told_generation == r->generation || foster_is_under_way(s);
 }
 
 /* What the last engine had committed, and the launcher may not have heard of. */
@@ -201,9 +205,11 @@ void engine_synced(struct engine *e)
 	int r;
 
 	/* Whose a sender is can be told from here on: before what has ended is judged. */
+	event_engine(e, e->recovering ? "recovered" : "started");
 	r = notify_listen(e);
 	if (r < 0)
 		log_error("cannot listen for notifications: %s", strerror(-r));
+	foster_missing(e);
 	engine_judge_ended(e);
 	e->synced = true;
 	schedules_recover(e);
@@ -220,9 +226,12 @@ void engine_synced(struct engine *e)
 	/* The last engine may have died before others had heard of a change. */
 	engine_event(e, &(struct core_event){.type = CORE_EVENT_SETTLE});
 	store_set(&e->store, flags, e->store.head.flags | RECOVERY_STARTED);
+	board_tell_all(e);
 	uplink_send_plain(e, LINK_RECOVERED, 0, 0);
 	rollings_resume(e);
 	reload_resume(e);
+	if ((e->store.head.flags & RECOVERY_RENEW) && !core_is_shutting_down(e->core))
+		reload_apply(e, NULL, false, false, 0);
 	if (!core_is_shutting_down(e->core))
 		systemd_ready(e);
 	log_info("%s %u service%s, supervisord " SUPERVISORD_VERSION ", pid %d",
@@ -241,7 +250,10 @@ static void leave(struct engine *e)
 	if (!passed_is(e, e->server.listener.fd) &&
 		asprintf(&control, "%s/%s", e->spec->runtime_dir, CONTROL_SOCKET_NAME) >= 0)
 		sys_unlinkat(AT_FDCWD, control, 0);
+	board_close(e);
+	upgrade_fini(e);
 	server_fini(&e->server);
+	history_fini(e);
 	notify_fini(e);
 	queue_remove(&e->queue);
 	reload_fini(e);
@@ -250,9 +262,11 @@ static void leave(struct engine *e)
 	schedules_fini(e);
 	sink_set_fini(&e->sinks);
 	area_fini(e);
+	config_forget_saved(e->spec->runtime_dir);
 	store_fini(&e->store, e->spec->runtime_dir);
 	config_fini(e);
 	systemd_fini(e);
+	journal_file_close(&e->journal);
 	log_info("everything is stopped");
 	uplink_send_plain(e, LINK_EXIT, (uint32_t)status, 0);
 	e->loop.quit = true;
@@ -293,7 +307,7 @@ void engine_shutdown(struct engine *e, bool hurry)
 {
 	store_set(&e->store, flags,
 		e->store.head.flags | RECOVERY_SHUTTING_DOWN | (hurry ? RECOVERY_HURRY : 0u));
-	events_supervisor(e, "shutdown", hurry ? "killing everything" : "stopping everything");
+	event_supervisor(e, JOURNAL_SHUTDOWN, hurry ? "killing everything" : "stopping everything");
 	core_shutdown(e->core, hurry, e->loop.now_usec);
 	systemd_stopping(e);
 	tree_hold(e);

@@ -37,6 +37,7 @@ static int status_of(const struct core_record *r)
 		return EXIT_SIGNAL_BASE + r->end_status;
 	case CORE_END_SPAWN_FAILED:
 		return status_of_failed_spawn(r);
+	case CORE_END_UNKNOWN:
 	case CORE_END_NONE:
 	case CORE_END_MAX:
 		break;

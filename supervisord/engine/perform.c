@@ -49,6 +49,7 @@ static void end_generation(struct service *s)
 static void begin_generation(struct service *s)
 {
 	s->begun = core_record(s->engine->core, s->id)->generation;
+	memset(s->pipe_inodes, 0, sizeof(s->pipe_inodes));
 	tree_renew_cgroup(s);
 	if (getrandom(s->invocation, sizeof(s->invocation), GRND_NONBLOCK) < 0) {
 		/* Only before the kernel has entropy, at boot: time and id must do then. */
@@ -120,6 +121,14 @@ static void act(struct service *s, const struct core_change *c)
 		hooks_changed(s, c->previous);
 }
 
+/* What has become of a run that was due. */
+static const char *outcome_of_run(const struct core_record *r, bool changed)
+{
+	if (changed)
+		return r->state == CORE_STOPPING ? "kill" : "run";
+	return r->queued ? "queue" : "skip";
+}
+
 static void perform(struct engine *e, const struct core_change *c)
 {
 	struct service *s = services_by_id(e, c->service);
@@ -129,6 +138,8 @@ static void perform(struct engine *e, const struct core_change *c)
 	/* One that comes with a change of state has a number of its own. */
 	bool pending = publish || (health && publish_is_health_told(s));
 	uint64_t seq = pending ? ++e->queue_seq : 0;
+	bool due = (c->todo & CORE_DO_SCHEDULE) && s->schedule.due_usec <= e->loop.now_usec;
+	usec_t due_usec = s->schedule.due_usec;
 	bool was_live = !is_over(c->previous), over = is_over((enum core_state)r->state);
 	bool begins = r->generation != s->begun; /* with its process, or a hook before that */
 
@@ -139,17 +150,24 @@ static void perform(struct engine *e, const struct core_change *c)
 		service_adopt(s, s->next, s->next_config);
 	if (begins)
 		begin_generation(s);
-	if (publish)
+	if (due)
+		event_schedule(s, outcome_of_run(r, publish), due_usec);
+	if (publish) {
 		s->since_realtime_usec = usec_now(CLOCK_REALTIME);
+		s->event_seq = event_take_seq(e);
+	}
 	schedule_follow(s, (c->todo & CORE_DO_SCHEDULE) != 0);
 	s->cgroup_spent |= r->killed; /* by cgroup.kill, where there are cgroups */
 	service_commit(s, pending, (uint8_t)c->previous, seq);
+	if (publish) {
+		board_tell_dependents(s);
+		event_state(s, c->previous, s->event_seq, seq);
+	}
 	act(s, c);
 	loop_timer_set(&e->loop, &s->timer, core_deadline(e->core, s->id));
 	if (publish) {
 		note_change(s, c);
 		publish_change(s, c->previous, seq);
-		events_state(s, c->previous, seq);
 		systemd_changed(e);
 	}
 	if (health)
@@ -162,10 +180,12 @@ static void perform(struct engine *e, const struct core_change *c)
 
 void engine_perform(struct engine *e)
 {
+	const struct event_cause cause = e->cause;
 	struct core_change change;
 
 	while (core_next_change(e->core, &change))
 		perform(e, &change);
+	e->cause = cause; /* without one, the first change was that of the others */
 	if (core_is_down(e->core) && e->synced)
 		engine_leave(e);
 }
@@ -178,6 +198,10 @@ void engine_event(struct engine *e, const struct core_event *event)
 	/* Without entropy there is no jitter, and nothing else changes. */
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
 		random = 0;
+	/* What the launcher tells of may have happened since this round began. */
+	if ((event->type == CORE_EVENT_STARTED || event->type == CORE_EVENT_ENDED) &&
+		event->at_usec > e->loop.now_usec)
+		e->loop.now_usec = usec_now(CLOCK_MONOTONIC);
 	if (!core_step(e->core, event, e->loop.now_usec, random))
 		log_error("bug: service '%s': event %s in state %s",
 			services_by_id(e, event->service)->name, core_event_to_string(event->type),
@@ -190,6 +214,8 @@ static enum core_end end_of(const struct link_exit *x)
 	if (x->error)
 		return CORE_END_SPAWN_FAILED;
 	switch (x->code) {
+	case LINK_EXIT_UNKNOWN:
+		return CORE_END_UNKNOWN;
 	case CLD_KILLED:
 		return CORE_END_SIGNALLED;
 	case CLD_DUMPED:
@@ -236,7 +262,10 @@ static void judge_end(struct engine *e, const struct engine_ended *ended)
 
 	if (m->serial > 0)
 		s->last_serial = m->serial;
+	if (m->generation == core_record(e->core, s->id)->generation)
+		s->pidfd = close_fd(s->pidfd);
 	note_exit(s, &event, &m->exit);
+	event_exit(s, &event, m->serial, m->pid, &m->exit);
 	engine_event(e, &event);
 	if (m->serial > 0) {
 		/* Counted now, if it was not our generation: then nothing was committed yet. */
@@ -263,6 +292,7 @@ void engine_judge_ended(struct engine *e)
 	tree_hold(e);
 	for (unsigned i = 0; i < n; i++)
 		judge_end(e, &batch[i]);
+	event_forget_cause(e);
 	tree_release(e);
 }
 

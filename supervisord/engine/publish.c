@@ -28,16 +28,11 @@ static int send(struct service *s, enum queue_type type, const char *previous, u
 		.pid = r->pid,
 		.restarts = r->restarts,
 		.reason = reason ? reason : service_reason(s, why)};
-	int n = queue_encode(&m, body), result;
+	int n = queue_encode(&m, body);
 
 	if (n < 0)
 		return n;
-	result = queue_publish(&e->queue, type, body, (size_t)n);
-	if (result == QUEUE_RENEWED) {
-		store_set(&e->store, queue_id, e->queue.id);
-		store_set(&e->store, queue_key, (uint32_t)e->queue.key);
-	}
-	return result;
+	return queue_publish(&e->queue, type, body, (size_t)n);
 }
 
 /* A message that the recovery area has as pending is out. */
@@ -106,7 +101,7 @@ void publish_health(struct service *s, uint64_t seq)
 			store_set(&e->store, queue_seq, seq);
 	}
 	health_set_alerted(s, bad);
-	events_health(s, text);
+	event_health(s, text, told ? seq : 0);
 }
 
 void publish_snapshot(struct engine *e)

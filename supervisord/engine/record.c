@@ -24,7 +24,8 @@ _Static_assert(CORE_MAX_OPS == RECOVERY_OPS, "and the requests");
 /* The same of a service. */
 #define FIELDS_OF_SERVICE(X)                                                              \
 	X(last_serial) X(pidfd_inode) X(main_pid) X(cgroup_generation) X(cgroup_spent)    \
-	X(since_realtime_usec) X(started_realtime_usec) X(roll_op) X(roll_place)
+	X(since_realtime_usec) X(started_realtime_usec) X(roll_op) X(roll_place)          \
+	X(event_seq) X(event_serial) X(event_generation) X(oom_kills)
 
 /* clang-format on */
 
@@ -39,6 +40,10 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 		FIELDS_OF_CORE(COPY_FROM_CORE) FIELDS_OF_SERVICE(COPY_FROM_SERVICE)};
 
 	record.config = s->config;
+	record.asked_seq = s->asked.seq;
+	record.asked_verb = (uint8_t)s->asked.verb;
+	record.asked_uid = s->asked.uid;
+	record.asked_pid = s->asked.pid;
 	record.publish_pending = publish_pending;
 	record.publish_previous = previous;
 	record.publish_seq = seq;
@@ -46,7 +51,9 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 	record.schedule_next_usec = s->schedule.runs.next_usec;
 	snprintf(record.name, sizeof(record.name), "%s", s->name);
 	memcpy(record.invocation, s->invocation, sizeof(record.invocation));
+	memcpy(record.pipe_inodes, s->pipe_inodes, sizeof(record.pipe_inodes));
 	memcpy(record.ops, r->ops, sizeof(record.ops));
+	memcpy(record.op_generations, r->op_generations, sizeof(record.op_generations));
 	memcpy(record.starts_msec, r->starts_msec, sizeof(r->starts_msec));
 	for (unsigned i = 0; i < SERVICE_EXITS; i++) {
 		const struct service_exit *x = &s->exits[i];
@@ -59,6 +66,7 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 		area_check(s->engine);
 		recovery_commit(&s->engine->store.area, s->id, &record);
 	}
+	board_tell(s);
 }
 
 void service_commit_counters(struct service *s)
@@ -106,9 +114,13 @@ bool service_restore(struct service *s, struct core_record *ret_record)
 	*ret_record = (struct core_record){FIELDS_OF_CORE(COPY_FROM_CORE)};
 	ret_record->ready = r->state == CORE_RUNNING;
 	memcpy(ret_record->ops, r->ops, sizeof(ret_record->ops));
+	memcpy(ret_record->op_generations, r->op_generations, sizeof(r->op_generations));
 	memcpy(ret_record->starts_msec, r->starts_msec, sizeof(ret_record->starts_msec));
 	FIELDS_OF_SERVICE(COPY_TO_SERVICE)
+	s->asked = (struct event_asked){
+		r->asked_seq, (enum event_verb)r->asked_verb, r->asked_uid, r->asked_pid};
 	memcpy(s->invocation, r->invocation, sizeof(s->invocation));
+	memcpy(s->pipe_inodes, r->pipe_inodes, sizeof(s->pipe_inodes));
 	s->schedule.runs = (struct schedule_runs){r->schedule_last_usec, r->schedule_next_usec};
 	restore_exits(s, r);
 	restore_counters(s);
@@ -128,4 +140,5 @@ void service_commit_removal(struct engine *e, uint32_t id, uint64_t generation)
 	recovery_commit(&e->store.area, id, &nobody);
 	for (unsigned i = 0; i < RECOVERY_STREAMS; i++)
 		*recovery_counters(&e->store.area, id, i) = (struct recovery_counters){0};
+	board_forget(e, id);
 }

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/sys.h"
 #include "engine/reload/config.h"
 #include "engine/services.h"
 
@@ -208,6 +209,7 @@ int service_new(struct engine *e, uint32_t id, const struct spec_service *spec, 
 	s->id = id;
 	s->spec = spec;
 	s->instance = instance;
+	s->pidfd = -1;
 	s->timer.dispatch = on_deadline;
 	schedule_init(&s->schedule);
 	list_init(&s->outbox.node);
@@ -238,6 +240,7 @@ void service_free(struct service *s)
 {
 	struct engine *e = s->engine;
 
+	close_fd(s->pidfd);
 	tree_unwatch(s);
 	ready_free(s);
 	health_free(s);
@@ -264,11 +267,26 @@ bool service_has_run(const struct service *s)
 	return memcmp(s->invocation, none, sizeof(none)) != 0;
 }
 
+bool service_has_process(const struct service *s)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+
+	switch ((enum core_phase)r->phase) {
+	case CORE_PHASE_PRE_START:
+	case CORE_PHASE_CANCELLED:
+	case CORE_PHASE_POST_STOP:
+		return false;
+	default:
+		break;
+	}
+	return r->state == CORE_STARTING || r->state == CORE_RUNNING || r->state == CORE_STOPPING;
+}
+
 void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 {
-
 	for (unsigned i = 0; i < n_fds; i++) {
 		struct stream *t = i < s->n_streams ? &s->streams[i] : NULL;
+		struct stat st;
 		int r;
 
 		/* Told again after the engine's restart or a REFETCH: the one we have will do. */
@@ -284,6 +302,7 @@ void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 			continue;
 		}
 		t->fd = TAKE_FD(fds[i]);
+		s->pipe_inodes[i] = sys_fstat(t->fd, &st) == 0 ? st.st_ino : 0;
 	}
 	ready_attach(s);
 }

@@ -169,6 +169,7 @@ static void enter(struct engine *e, struct service *s, const struct core_record 
 	s->begun = core_record(e->core, s->id)->generation;
 	loop_timer_set(&e->loop, &s->timer, core_deadline(e->core, s->id));
 	e->by_id[s->id] = s;
+	s->board_place = e->n_services;
 	e->services[e->n_services++] = s;
 }
 
@@ -294,7 +295,7 @@ static bool forget(struct service *s)
 	if (!uplink_remove(s))
 		return false;
 	log_info("service '%s': removed", s->name);
-	events_removed(s);
+	event_removed(s);
 	service_commit_removal(e, s->id, generation);
 	s->forgotten = true;
 	request_judge(s);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "engine/control/control.h"
+#include "engine/control/history.h"
 #include "engine/control/methods.h"
 #include "engine/control/passed.h"
 #include "engine/control/rolling.h"
@@ -25,6 +26,7 @@
 #include "engine/reload/config.h"
 #include "engine/services.h"
 #include "engine/streams.h"
+#include "engine/takeover/adopt.h"
 #include "engine/tree/cgroup.h"
 #include "engine/tree/orphans.h"
 
@@ -74,23 +76,19 @@ static int make_directories(struct engine *e)
 	return 0;
 }
 
-/* What a supervisord that was killed with its engine left behind. */
+/* Ends what a supervisord that was killed with its engine left behind. */
 static int clear_up(struct engine *e, int *ret_queue_id, uint64_t *ret_queue_seq)
 {
-	struct store left = STORE_INIT;
+	struct store left;
 	int r = store_open_left(e->spec->runtime_dir, &left);
 
-	if (r == -ENOENT || r == -ESTALE)
-		return 0;
-	if (r < 0) {
-		log_warning("the recovery area in %s can't be used (%s); starting afresh",
-			e->spec->runtime_dir, strerror(-r));
-		return 0;
-	}
+	if (r < 0)
+		return 0; /* it was said */
 	*ret_queue_id = left.head.queue_id;
 	*ret_queue_seq = left.head.queue_seq;
+	e->event_seq = left.head.event_seq;
 	if (!e->tree.blind)
-		r = orphans_end(&left, e->tree.cgroup_fd);
+		r = orphans_end(&(struct orphans){&left, e->tree.cgroup_fd, NULL});
 	else /* nothing is older than the first process of a pid namespace */
 		r = getppid() == 1 ? 0 : -ENOENT;
 	/* Cgroups that were killed as a whole take no new process: all start anew. */
@@ -106,11 +104,40 @@ static int clear_up(struct engine *e, int *ret_queue_id, uint64_t *ret_queue_seq
 	return 0;
 }
 
-static int take_runtime(struct engine *e, int *ret_queue_id)
+/* 1: of a supervisord that was killed; 0: a new one; or -1 with the exit status. */
+static int find_area(struct engine *e, int *ret_queue_id, int *reterr_status)
 {
 	uint64_t seq = 0;
 	uint32_t n = 0;
-	int holder = 0, r;
+	int r = adopt_left(e);
+
+	if (r > 0) {
+		*ret_queue_id = e->store.head.queue_id;
+		return 1;
+	}
+	*reterr_status = clear_up(e, ret_queue_id, &seq);
+	if (*reterr_status != 0)
+		return -1;
+	for (size_t i = 0; i < e->spec->n_services; i++)
+		n += e->spec->services[i].n_instances;
+	r = store_create(&e->store, e->spec->runtime_dir, n);
+	if (r < 0) {
+		*reterr_status =
+			fail_path("cannot make the recovery area in", e->spec->runtime_dir, r);
+		return -1;
+	}
+	e->queue_seq = seq;
+	store_set(&e->store, started_realtime_usec, usec_now(CLOCK_REALTIME));
+	store_set(&e->store, launcher_pid, getppid());
+	store_set(&e->store, queue_seq, seq);
+	/* For an engine that takes over from us before there is a queue. */
+	store_set(&e->store, queue_id, *ret_queue_id);
+	return 0;
+}
+
+static int take_runtime(struct engine *e, int *ret_queue_id)
+{
+	int holder = 0, status = 0, r;
 
 	/* Kept, if an engine before us died before it had made the recovery area. */
 	e->store.lock_fd = uplink_take_kept(e, LINK_KEEP_LOCK);
@@ -121,19 +148,19 @@ static int take_runtime(struct engine *e, int *ret_queue_id)
 	}
 	if (r < 0)
 		return fail_path("cannot lock", e->spec->runtime_dir, r);
-	tree_init(e, -1);
-	r = clear_up(e, ret_queue_id, &seq);
-	if (r != 0)
-		return r;
-	for (size_t i = 0; i < e->spec->n_services; i++)
-		n += e->spec->services[i].n_instances;
-	r = store_create(&e->store, e->spec->runtime_dir, n);
+	/* Before anything else: should we die, nobody slips in before the next engine. */
+	r = uplink_keep(e, LINK_KEEP_LOCK, e->store.lock_fd);
 	if (r < 0)
-		return fail_path("cannot make the recovery area in", e->spec->runtime_dir, r);
-	e->queue_seq = seq;
-	store_set(&e->store, started_realtime_usec, usec_now(CLOCK_REALTIME));
-	store_set(&e->store, launcher_pid, getppid());
-	store_set(&e->store, queue_seq, seq);
+		return fail("cannot give the launcher the lock", r);
+	tree_init(e, -1);
+	r = find_area(e, ret_queue_id, &status);
+	if (r < 0)
+		return status;
+	e->adopting = e->recovering = r > 0;
+	if (e->adopting)
+		e->event_seq = e->store.head.event_seq;
+	journal_file_open(e);
+	store_set(&e->store, event_seq, e->event_seq);
 	return 0;
 }
 
@@ -203,16 +230,26 @@ static int open_queue_as_it_was(struct engine *e, int recorded_id)
 	return open_queue_of(e, spec, recorded_id);
 }
 
+static void record_queue(struct status_queue *q, int id)
+{
+	struct engine *e = CONTAINER_OF(q, struct engine, queue);
+
+	store_set(&e->store, queue_key, (uint32_t)q->key);
+	store_set(&e->store, queue_id, id);
+}
+
 static void open_queue(struct engine *e, int recorded_id)
 {
-	int r = open_queue_of(e, e->spec, recorded_id);
+	int r;
 
-	if (r == -EEXIST && recorded_id >= 0)
+	e->queue.record = record_queue;
+	r = open_queue_of(e, e->spec, recorded_id);
+	if (r == -EEXIST && recorded_id != -1)
 		r = open_queue_as_it_was(e, recorded_id);
 	if (r < 0)
 		log_error("%s; going on without a status queue", queue_problem(&e->queue));
-	store_set(&e->store, queue_id, e->queue.id);
-	store_set(&e->store, queue_key, (uint32_t)e->queue.key);
+	if (e->queue.id < 0)
+		store_set(&e->store, queue_id, -1);
 }
 
 static unsigned max_open_logs(void)
@@ -246,6 +283,8 @@ static int make_services(struct engine *e)
 	if (r == 0)
 		r = services_init(e);
 	if (r == 0)
+		r = history_init(e);
+	if (r == 0)
 		r = rollings_init(e);
 	if (r == 0)
 		r = reload_init(e);
@@ -273,6 +312,18 @@ static int start_server(struct engine *e, int fd)
 	return 0;
 }
 
+/* That of the files, or those that an adopted area goes by. */
+static int keep_configs(struct engine *e, int *text)
+{
+	int r;
+
+	if (e->adopting)
+		return config_keep_saved(e);
+	r = config_keep(e, 0, *text);
+	e->configs[0].text = TAKE_FD(*text);
+	return r;
+}
+
 static int init_first(struct engine *e)
 {
 	_cleanup_close_
@@ -294,22 +345,26 @@ static int init_first(struct engine *e)
 		r = take_notify(e);
 	if (r != 0)
 		return r;
-	r = config_keep(e, 0, text);
-	if (r == 0)
-		r = uplink_keep(e, LINK_KEEP_LOCK, e->store.lock_fd);
+	r = keep_configs(e, &text);
 	if (r == 0)
 		r = uplink_keep(e, LINK_KEEP_CONTROL, control);
-	e->configs[0].text = TAKE_FD(text);
 	if (r == 0 && e->tree.cgroup_fd >= 0)
 		r = uplink_keep(e, LINK_KEEP_CGROUP, e->tree.cgroup_fd);
 	/* The recovery area comes last: where there is one, the rest is there as well. */
 	if (r == 0)
-		r = uplink_keep(e, LINK_KEEP_RECOVERY, e->store.file_fd);
+		r = e->store.unsaved ? area_save(e)
+				     : uplink_keep(e, LINK_KEEP_RECOVERY, e->store.file_fd);
 	if (r < 0)
 		return fail("cannot give the launcher what it has to keep", r);
 	open_queue(e, queue_id);
 	r = make_services(e);
-	return r != 0 ? r : start_server(e, control);
+	if (r != 0)
+		return r;
+	if (e->recovering) {
+		event_recover(e);
+		publish_pending(e);
+	}
+	return start_server(e, control);
 }
 
 /* What an older program has left is ours to change once the launcher keeps our form of it. */
@@ -333,6 +388,10 @@ static int init_again(struct engine *e, int recovery_fd)
 	if (r < 0)
 		return fail("cannot use the recovery area", r);
 	e->store.lock_fd = uplink_take_kept(e, LINK_KEEP_LOCK);
+	if (e->store.head.launcher_pid != getppid()) {
+		store_set(&e->store, launcher_pid, getppid());
+		store_note_holder(&e->store);
+	}
 	r = config_take_kept(e);
 	if (r < 0)
 		return EXIT_FAILURE;
@@ -348,6 +407,8 @@ static int init_again(struct engine *e, int recovery_fd)
 	r = take_notify(e);
 	if (r != 0)
 		return r;
+	journal_file_open(e);
+	event_recover(e);
 	publish_pending(e);
 	return start_server(e, uplink_take_kept(e, LINK_KEEP_CONTROL));
 }
@@ -376,10 +437,15 @@ int engine_init(struct engine *e, int argc, char **argv)
 	umask(022); /* the modes of directories and logs are a contract, whoever starts us */
 	memset(e, 0, sizeof(*e));
 	e->store = (struct store)STORE_INIT;
+	e->arguments = argv;
 	e->tree.cgroup_fd = -1;
 	config_init(e);
 	events_init(e);
+	journal_file_init(&e->journal);
+	event_forget_cause(e);
+	upgrade_init(e);
 	notify_init(e, -1);
+	board_init(e);
 	r = uplink_init(e);
 	if (r < 0) {
 		fprintf(stderr, "supervisord-engine is started by supervisord, not by hand (%s)\n",
@@ -403,5 +469,8 @@ int engine_init(struct engine *e, int argc, char **argv)
 	r = area_init(e);
 	if (r < 0)
 		return fail("cannot watch over the recovery area", r);
-	return recovery_fd >= 0 ? init_again(e, recovery_fd) : init_first(e);
+	r = recovery_fd >= 0 ? init_again(e, recovery_fd) : init_first(e);
+	if (r == 0)
+		board_open(e);
+	return r;
 }

@@ -22,8 +22,7 @@
 #define RECOVERY_NAME "recovery"
 #define NEW_NAME      "recovery.new"
 
-/* All zero where there is no /proc to tell it. */
-static int get_boot_id(uint8_t ret_id[16])
+int store_get_boot_id(uint8_t ret_id[16])
 {
 	char text[64];
 	_cleanup_close_
@@ -116,11 +115,19 @@ static int read_holder(int fd)
 	return parse_u64(text, INT32_MAX, &pid) == 0 ? (int)pid : 0;
 }
 
+/* For people, and for the message to who comes second; the lock itself is what counts. */
+void store_note_holder(const struct store *s)
+{
+	char pid[16];
+
+	sys_ftruncate(s->lock_fd, 0);
+	sys_pwrite(s->lock_fd, pid, (size_t)snprintf(pid, sizeof(pid), "%d\n", (int)getppid()), 0);
+}
+
 int store_lock(struct store *s, const char *runtime_dir, int *ret_holder)
 {
 	_cleanup_free_
 	char *path = join(runtime_dir, LOCK_NAME);
-	char pid[16];
 
 	if (!path)
 		return -ENOMEM;
@@ -146,10 +153,8 @@ int store_lock(struct store *s, const char *runtime_dir, int *ret_holder)
 		if (sys_fstatat(AT_FDCWD, path, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
 			named.st_ino != held.st_ino || named.st_dev != held.st_dev)
 			continue;
-		/* For people and for the message above; the lock itself is what counts. */
-		sys_ftruncate(fd, 0);
-		sys_pwrite(fd, pid, (size_t)snprintf(pid, sizeof(pid), "%d\n", (int)getppid()), 0);
 		s->lock_fd = TAKE_FD(fd);
+		store_note_holder(s);
 		return 0;
 	}
 }
@@ -193,7 +198,7 @@ int store_take(struct store *s, int fd)
 	uint8_t boot_id[16];
 	struct stat st;
 	void *memory;
-	int r = get_boot_id(boot_id);
+	int r = store_get_boot_id(boot_id);
 
 	if (r < 0)
 		return r;
@@ -366,7 +371,7 @@ int store_create(struct store *s, const char *runtime_dir, uint32_t capacity)
 	char *path = join(runtime_dir, RECOVERY_NAME);
 	uint8_t boot_id[16];
 	void *memory;
-	int r = get_boot_id(boot_id);
+	int r = store_get_boot_id(boot_id);
 
 	if (r < 0)
 		return r;

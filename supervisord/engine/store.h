@@ -37,6 +37,9 @@ struct store {
 		.lock_fd = -1, .file_fd = -1 \
 	}
 
+/* Which boot this is; all zero where there is no /proc to tell. 0 or -errno. */
+int store_get_boot_id(uint8_t ret_id[16]);
+
 /*
  * Makes a directory and those above it, 0755 and the last one with mode, and checks that
  * others can't write to it. 0 or -errno; -EPERM: someone else could put files there.
@@ -48,6 +51,8 @@ int store_make_directory(const char *path, unsigned mode);
  * in *ret_holder (0 if unknown); -errno.
  */
 int store_lock(struct store *s, const char *runtime_dir, int *ret_holder);
+/* Writes down which pid users see: of another launcher than that of the engine before. */
+void store_note_holder(const struct store *s);
 
 /*
  * Maps the area that a dead instance left there, read and to be saved as store_take().

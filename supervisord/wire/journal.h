@@ -7,10 +7,10 @@
  * are numbered without a gap. The body is the JSON object that followers of events get; which
  * fields that has is told in wire/README.md.
  *
- * Nothing in the head says where records are but a hint, which is believed only where a record
- * with that number stands there. Whatever is not whole is passed over: by its checksums, and by
- * looking for the next JOURNAL_RECORD_MAGIC, whose bytes no JSON text contains. So a writer may
- * die within any store, and a file may be damaged anywhere: only what was hit is lost.
+ * Nothing says where the records are: whoever opens a journal looks for them. Whatever is not whole
+ * is passed over, by its checksums, and by looking for the next JOURNAL_RECORD_MAGIC, whose bytes
+ * no JSON text contains. So a writer may die within any store, and a file may be damaged anywhere,
+ * its head included: only what was hit is lost.
  *
  * All of this is memory: no function here makes a system call. A reader may map a file while the
  * engine goes on writing; what it gets was copied first, and checked after that.
@@ -33,6 +33,7 @@
 #define JOURNAL_RECORD_MAGIC UINT32_C(0xfec0fffe) /* no UTF-8 */
 #define JOURNAL_ALIGN	     8u
 #define JOURNAL_MAX_BODY     4096u
+#define JOURNAL_MAX_SEQ	     (UINT64_C(1) << 53) /* what every JSON parser can tell apart */
 
 /* The numbers stand in files: only append. Beside each, the event's "type". */
 enum journal_kind {
@@ -81,10 +82,6 @@ struct journal_head {
 	uint64_t created_realtime_usec;
 	uint8_t id[16]; /* random: numbers of different journals can't be compared */
 	uint32_t check; /* of all before it */
-	uint32_t reserved;
-	/* The hint: the newest record. Its check is of the two before it. */
-	uint64_t last_offset, last_seq;
-	uint32_t hint_check;
 };
 
 /* A journal in memory. Plain data; nothing is owned. */
@@ -93,11 +90,15 @@ struct journal {
 	size_t size; /* of head and ring */
 	uint8_t *ring;
 	size_t ring_size;
-	uint64_t first_seq, last_seq; /* 0: it is empty */
+	uint64_t first_seq, last_seq; /* of the oldest and the newest; 0: it is empty */
 	size_t first, last; /* where those two stand in the ring */
 	size_t end; /* where the next one would */
-	/* What opening it came across: bytes that belong to no whole record, but should. */
-	size_t damaged_bytes;
+};
+
+/* What opening one came across. */
+struct journal_damage {
+	bool head; /* has to be written anew, by journal_mend() */
+	size_t bytes; /* in stretches between records that belong to none */
 };
 
 /* A record as it is read. */
@@ -124,10 +125,13 @@ void journal_format(
 bool journal_size_is_valid(size_t size);
 
 /*
- * Finds the records in memory that may hold anything, which is not written to. 0; -EBADMSG: no
- * journal, or its head is damaged; -EPROTONOSUPPORT: one of another version.
+ * Finds the records in memory that may hold anything, which is not written to. It takes a
+ * millisecond or so. 0; -EBADMSG: there is no journal; -EPROTONOSUPPORT: one of another version,
+ * or of another size than this memory (head->ring_size + JOURNAL_HEAD_SIZE).
  */
-int journal_open(struct journal *j, void *memory, size_t size);
+int journal_open(struct journal *j, void *memory, size_t size, struct journal_damage *ret_damage);
+/* Writes a new head for the records that were found, as journal_format() would. */
+void journal_mend(struct journal *j, const uint8_t id[static 16], usec_t realtime);
 
 /* What a record says beside its number. */
 struct journal_stamp {
@@ -147,33 +151,39 @@ void journal_append(struct journal *j, uint64_t seq, const struct journal_stamp 
 /* --- reading --- */
 
 /*
- * A place between two records, and what to pass over. The place stays where it is while the
- * journal goes on; what has been overwritten meanwhile is passed over as well.
+ * A place in the journal, for one direction, and what to pass over. It stays good while the
+ * journal goes on: what has been overwritten meanwhile is passed over as well.
  */
 struct journal_cursor {
-	uint64_t seq; /* the record before it (going back: behind it) */
-	size_t offset; /* a hint: where that stands in the ring */
+	uint64_t seq; /* next: only records after this one; prev: before it */
+	/* Where to look: next: at offset, behind the record at_seq; prev: before it, which is
+	 * there.
+	 */
+	size_t offset;
+	uint64_t at_seq;
 	/* Filters, to be set after journal_seek_*(); 0: all. */
-	uint32_t subject;
+	uint32_t subject; /* journal_subject(); hashes may clash, so look at the body as well */
 	uint64_t kinds; /* bits: 1 << enum journal_kind */
-	usec_t since_usec; /* the real clock; going back, the first older one is the end */
+	usec_t since_usec; /* by the real clock */
 };
 
-/* Before the oldest record, to go on with journal_next(). */
-void journal_seek_first(const struct journal *j, struct journal_cursor *ret_cursor);
-/* Behind the newest one, to go on with journal_prev(). */
-void journal_seek_last(const struct journal *j, struct journal_cursor *ret_cursor);
-/* Between this record, which may be gone, or may not be there yet, and the next: for both. */
-void journal_seek_seq(const struct journal *j, uint64_t seq, struct journal_cursor *ret_cursor);
+/* To go on with journal_next(), from the first record after this number; 0: from the oldest. */
+void journal_seek_after(uint64_t seq, struct journal_cursor *ret_cursor);
+/* To go on with journal_prev(), from the last one before this number; UINT64_MAX: the newest. */
+void journal_seek_before(uint64_t seq, struct journal_cursor *ret_cursor);
 
-/* Records that one call looks at, and bytes of damage. */
-#define JOURNAL_MAX_STEPS 4096
+/* Records that one call looks at, and bytes in search of one. */
+#define JOURNAL_MAX_STEPS 1024
 #define JOURNAL_MAX_SCAN  (256u << 10)
 
 /*
  * The next record, or the one before, that the filters let pass. 1: here it is, and the cursor
- * is behind it (before it); 0: there is none (any more, or yet: later calls may find one);
- * -EAGAIN: this call has done its share of work, and the next one goes on.
+ * has gone past it; 0: there is none (journal_next(): yet; later calls find what comes); -EAGAIN:
+ * this call has done its share of work (some 0.1 ms), and the next one goes on.
+ *
+ *     journal_seek_before(UINT64_MAX, &c);
+ *     c.subject = journal_subject("web");
+ *     while ((r = journal_prev(j, &c, &entry)) != 0) …
  */
 int journal_next(
 	const struct journal *j, struct journal_cursor *c, struct journal_entry *ret_entry);
@@ -181,7 +191,6 @@ int journal_prev(
 	const struct journal *j, struct journal_cursor *c, struct journal_entry *ret_entry);
 
 /*
- * For a reader of its own, while another process writes: takes notice of what that has appended
- * since. Bounded as above: -EAGAIN says that there is more; else 0.
+ * A reader of its own, in a process beside the writer's: maps the file, opens it, and opens it
+ * again to see what has come since.
  */
-int journal_refresh(struct journal *j);

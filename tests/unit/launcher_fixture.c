@@ -29,6 +29,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/macro.h"
 #include "base/usec.h"
 
 static const char *launcher_path, *engine_path;
@@ -70,7 +71,8 @@ void fixture_start_with(struct fixture *f, const struct fixture_options *options
 	struct rlimit limit = {.rlim_cur = options->nofile, .rlim_max = options->nofile};
 	char path[128];
 
-	*f = (struct fixture){.listen_fd = -1, .link = -1, .fds = {-1, -1, -1}};
+	*f = (struct fixture){
+		.listen_fd = -1, .link = -1, .fds = {-1, -1, -1, -1}, .programs = {-1, -1, -1, -1}};
 	snprintf(f->dir, sizeof(f->dir), "/tmp/test-launcher-XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	assert_int_equal(chmod(f->dir, 0755), 0);
@@ -99,6 +101,30 @@ void fixture_start(struct fixture *f)
 {
 	fixture_start_with(f, &(struct fixture_options){0});
 	fixture_accept(f);
+}
+
+void fixture_hand_over(struct fixture *f, struct handover *h)
+{
+	char *const argv[] = {(char *)"supervisord", f->socket, NULL};
+
+	f->launcher = fork();
+	assert_true(f->launcher >= 0);
+	if (f->launcher == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		handover_exec(h, HANDOVER_VARIABLE, h->head.kept[LINK_KEEP_LAUNCHER], argv);
+		_exit(126);
+	}
+}
+
+void fixture_upgrade(struct fixture *f, uint32_t op, const char *launcher, const char *engine)
+{
+	struct link_message m = {.type = LINK_UPGRADE, .op = op};
+	int fds[2] = {open(launcher, O_PATH | O_CLOEXEC), open(engine, O_PATH | O_CLOEXEC)};
+
+	assert_true(fds[0] >= 0 && fds[1] >= 0);
+	assert_int_equal(link_send(f->link, &m, fds, 2), 0);
+	close(fds[0]);
+	close(fds[1]);
 }
 
 void fixture_accept(struct fixture *f)
@@ -140,6 +166,12 @@ static void drop_fds(struct fixture *f)
 		f->fds[i] = close_fd(f->fds[i]);
 }
 
+static void drop_programs(struct fixture *f)
+{
+	for (size_t i = 0; i < ELEMENTSOF(f->programs); i++)
+		f->programs[i] = close_fd(f->programs[i]);
+}
+
 void fixture_stop(struct fixture *f)
 {
 	char path[128];
@@ -153,6 +185,7 @@ void fixture_stop(struct fixture *f)
 	close_fd(f->link);
 	close_fd(f->listen_fd);
 	drop_fds(f);
+	drop_programs(f);
 	unlink(f->socket);
 	snprintf(path, sizeof(path), "%s/supervisord", f->dir);
 	unlink(path);
@@ -176,6 +209,20 @@ void fixture_simple(struct fixture *f, enum link_type type)
 	fixture_send(f, (struct link_message){.type = (uint16_t)type}, -1);
 }
 
+static bool is_program(const struct fixture *f)
+{
+	return f->m.type == LINK_KEPT && f->m.value >= LINK_KEEP_LAUNCHER &&
+	       f->m.value <= LINK_KEEP_OLD_ENGINE;
+}
+
+static void take_program(struct fixture *f)
+{
+	int *program = &f->programs[f->m.value - LINK_KEEP_LAUNCHER];
+
+	close_fd(*program);
+	*program = TAKE_FD(f->fds[0]);
+}
+
 static void next_message(struct fixture *f, bool want_ping)
 {
 	usec_t deadline = usec_now(CLOCK_MONOTONIC) + FIXTURE_DEADLINE_MSEC * USEC_PER_MSEC;
@@ -188,6 +235,10 @@ static void next_message(struct fixture *f, bool want_ping)
 			wait_readable(f->link);
 		assert_int_equal(r, 1);
 		assert_false(lost);
+		if (is_program(f)) {
+			take_program(f);
+			continue;
+		}
 		if (f->m.type != LINK_PING || want_ping)
 			return;
 		fixture_simple(f, LINK_PONG);
@@ -204,8 +255,9 @@ void fixture_expect(struct fixture *f, enum link_type type)
 {
 	next_message(f, type == LINK_PING);
 	if (f->m.type != type)
-		fail_msg("expected %s, got %s", link_type_to_string(type),
-			link_type_to_string((enum link_type)f->m.type));
+		fail_msg("expected %s, got %s of %u, generation %llu", link_type_to_string(type),
+			link_type_to_string((enum link_type)f->m.type), f->m.id,
+			(unsigned long long)f->m.generation);
 }
 
 void fixture_expect_silence(struct fixture *f, int msec)
@@ -224,6 +276,7 @@ void fixture_expect_silence(struct fixture *f, int msec)
 
 void fixture_hello(struct fixture *f)
 {
+	drop_programs(f);
 	fixture_simple(f, LINK_HELLO);
 	fixture_expect(f, LINK_SYNCED);
 	fixture_simple(f, LINK_RECOVERED);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "wire/handover.h"
 #include "wire/link.h"
 #include "wire/plan.h"
 
@@ -23,6 +24,8 @@ struct fixture {
 	struct link_message m;
 	int fds[LINK_MAX_FDS];
 	unsigned n_fds;
+	/* What the launcher keeps by itself and tells at every HELLO: owned, -1. */
+	int programs[LINK_KEEP_OLD_ENGINE - LINK_KEEP_LAUNCHER + 1];
 };
 
 /* Paths of the two programs; the launcher's copy and the engine's go into the directory. */
@@ -40,6 +43,11 @@ void fixture_start_with(struct fixture *f, const struct fixture_options *options
 /* KILLs what is left and removes the directory. */
 void fixture_stop(struct fixture *f);
 
+/* Starts the launcher that is kept from what is handed over, in the place of the one before. */
+void fixture_hand_over(struct fixture *f, struct handover *h);
+/* UPGRADE to these programs. */
+void fixture_upgrade(struct fixture *f, uint32_t op, const char *launcher, const char *engine);
+
 /* Takes the next engine's link. */
 void fixture_accept(struct fixture *f);
 /* KILLs the engine, closes the link, takes the next one's. */
@@ -49,7 +57,10 @@ void fixture_hello(struct fixture *f);
 
 void fixture_send(struct fixture *f, struct link_message m, int fd);
 void fixture_simple(struct fixture *f, enum link_type type);
-/* The next message must be of that type; a PING is answered unless it is what is wanted. */
+/*
+ * The next message must be of that type; a PING is answered unless it is what is wanted, and the
+ * launcher's own programs are put aside.
+ */
 void fixture_expect(struct fixture *f, enum link_type type);
 /* The next message, whatever it is but a PING. */
 void fixture_expect_any(struct fixture *f);

@@ -127,7 +127,7 @@ static bool run(struct fixture *f, unsigned n)
 	pid_t pid;
 	int status;
 
-	snprintf(rules, sizeof(rules), "test:*:%u:KILL%s%s", n, f->scenario->fault ? "," : "",
+	snprintf(rules, sizeof(rules), "test:any:%u:KILL%s%s", n, f->scenario->fault ? "," : "",
 		f->scenario->fault ? f->scenario->fault : "");
 	pid = fork();
 	if (pid == 0) {

@@ -39,7 +39,10 @@ static void on_drained(struct server_call *call)
 	struct follower *f = call->userdata;
 
 	f->queued = 0;
-	tell_lost(f);
+	if (f->held)
+		f->ready(f);
+	else
+		tell_lost(f);
 }
 
 void broadcast_add(
@@ -58,8 +61,11 @@ void broadcast_add(
 
 void broadcast_give(struct follower *f, const struct buf *message)
 {
-	size_t unread = server_unread(f->call);
+	size_t unread;
 
+	if (f->held)
+		return;
+	unread = server_unread(f->call);
 	/* Messages come last in what is unread, behind what it was given at first. */
 	f->queued = MIN_OF(f->queued, unread);
 	if (unread == 0)

@@ -30,6 +30,8 @@ struct follower {
 	struct server_call *call; /* borrowed from the server */
 	size_t queued; /* bytes of messages since the reader had taken everything */
 	uint64_t n_lost;
+	bool held; /* it gets nothing here for the time being, and that is not lost */
+	void (*ready)(struct follower *f); /* while it is held: its reader has taken everything */
 	void (*gone)(struct follower *f); /* its client is: free it; it is in no list any more */
 };
 

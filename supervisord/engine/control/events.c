@@ -1,10 +1,9 @@
 /*
  * Each follower hears first which engine it speaks to, then, if it wants that, of every
- * service as it is and that this was all; from there on of every change. All of that stands in
- * its output in one order, so nothing can happen unseen between the snapshot and the rest.
- * After an engine's death a client calls again, and the greeting tells it of the new engine.
- *
- * A change's seq is its number on the status queue; other events carry the last one given.
+ * service as it is and that this was all, or what was, out of the journal; from there on of all
+ * that happens. All of that stands in its output in one order, so nothing can happen unseen
+ * between the snapshot and the rest. After an engine's death a client calls again, with the last
+ * number that it has seen, and gets what it has missed.
  */
 #include "engine/control/events.h"
 
@@ -14,16 +13,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "engine/control/names.h"
+#include "engine/control/history.h"
+#include "engine/control/watcher.h"
 #include "engine/engine.h"
 #include "engine/service.h"
-
-struct watcher {
-	struct follower follower;
-	/* What it named; all NULL: everything. Owned. */
-	json_t *names, *groups; /* objects, as sets */
-	json_t *globs; /* an array */
-};
 
 /* --- what an event looks like --- */
 
@@ -55,7 +48,7 @@ static json_t *pack(const struct event *ev, const struct service *s)
 static json_t *pack_now(struct engine *e, const char *type, const char *text, uint64_t count)
 {
 	const struct event ev = {.type = type,
-		.seq = e->queue_seq,
+		.seq = e->event_seq,
 		.realtime_usec = usec_now(CLOCK_REALTIME),
 		.text = text,
 		.count = count};
@@ -63,134 +56,71 @@ static json_t *pack_now(struct engine *e, const char *type, const char *text, ui
 	return pack(&ev, NULL);
 }
 
+json_t *events_make_lost(struct engine *e, const char *text, uint64_t n)
+{
+	return pack_now(e, "lost", text, n);
+}
+
+json_t *events_make_live(struct engine *e)
+{
+	const char *problem = e->journal.problem;
+
+	return pack_now(e, "live", problem, 0);
+}
+
 static json_t *make_lost(struct broadcast *b, uint64_t n)
 {
-	return pack_now(CONTAINER_OF(b, struct engine, events.broadcast), "lost",
-		"not read fast enough", n);
+	return events_make_lost(
+		CONTAINER_OF(b, struct engine, events.broadcast), "not read fast enough", n);
 }
 
 /* --- who hears of it --- */
 
-static bool hears_of(const struct watcher *w, const struct service *s)
+int events_encode(const char *data, size_t length, struct buf *messages)
 {
-	const json_t *glob;
-	size_t i;
+	static const char head[] = "{\"parameters\":{\"event\":", tail[] = "},\"continues\":true}";
 
-	if (!w->names)
+	if (buf_reserve(messages, sizeof(head) + sizeof(tail) + length) < 0)
+		return -ENOMEM;
+	buf_append(messages, SIZE_MAX, head, sizeof(head) - 1);
+	buf_append(messages, SIZE_MAX, data, length);
+	return buf_append(messages, SIZE_MAX, tail, sizeof(tail)); /* with its NUL */
+}
+
+static bool hears_of(const struct engine *e, const struct watcher *w,
+	const struct service *const *services, uint32_t n)
+{
+	/* As many as the event lists: a later reader of the journal knows no more. */
+	if (n == 0 || n > EVENT_MAX_NAMES)
 		return true;
-	if (json_object_get(w->names, s->name) || json_object_get(w->names, s->spec->name))
-		return true;
-	for (char **g = service_definition(s)->groups; g && *g; g++) {
-		if (json_object_get(w->groups, *g))
-			return true;
-	}
-	json_array_foreach(w->globs, i, glob)
-	{
-		if (names_match_glob(s, json_string_value(glob)))
+	for (uint32_t i = 0; i < n; i++) {
+		if (watcher_hears(e, w, services[i]->name))
 			return true;
 	}
 	return false;
 }
 
-static void tell(struct service *s, const struct event *ev)
+void events_tell(struct engine *e, const struct service *const *services, uint32_t n,
+	const char *data, size_t length)
 {
-	struct broadcast *b = &s->engine->events.broadcast;
 	_cleanup_buf_ struct buf message = {0};
-	bool tried = false;
 
-	list_foreach (it, &b->followers) {
+	list_foreach (it, &e->events.broadcast.followers) {
 		struct follower *f = list_entry(it, struct follower, node);
 
-		if (!hears_of(CONTAINER_OF(f, struct watcher, follower), s))
+		if (!hears_of(e, CONTAINER_OF(f, struct watcher, follower), services, n))
 			continue;
-		if (!tried)
-			server_encode(pack(ev, s), &message);
-		tried = true;
+		if (message.len == 0)
+			events_encode(data, length, &message);
 		broadcast_give(f, &message);
 	}
 }
 
-void events_state(struct service *s, enum core_state previous, uint64_t seq)
-{
-	const struct event ev = {.type = "state",
-		.seq = seq,
-		.realtime_usec = s->since_realtime_usec,
-		.previous = core_state_to_string(previous)};
-
-	tell(s, &ev);
-}
-
-void events_health(struct service *s, const char *text)
-{
-	const struct event ev = {.type = "health",
-		.seq = s->engine->queue_seq,
-		.realtime_usec = usec_now(CLOCK_REALTIME),
-		.text = text};
-
-	tell(s, &ev);
-}
-
-void events_removed(struct service *s)
-{
-	const struct event ev = {.type = "removed",
-		.seq = s->engine->queue_seq,
-		.realtime_usec = usec_now(CLOCK_REALTIME)};
-
-	tell(s, &ev);
-}
-
-void events_supervisor(struct engine *e, const char *type, const char *text)
-{
-	_cleanup_buf_ struct buf message = {0};
-
-	if (list_empty(&e->events.broadcast.followers))
-		return;
-	server_encode(pack_now(e, type, text, 0), &message);
-	list_foreach (it, &e->events.broadcast.followers)
-		broadcast_give(list_entry(it, struct follower, node), &message);
-}
-
 /* --- a new follower --- */
-
-static void watcher_free(struct watcher *w)
-{
-	json_decref(w->names);
-	json_decref(w->groups);
-	json_decref(w->globs);
-	free(w);
-}
 
 static void on_gone(struct follower *f)
 {
 	watcher_free(CONTAINER_OF(f, struct watcher, follower));
-}
-
-/* Sorts what it named: 0, -ENOMEM, or -E2BIG for too many globs. */
-static int take_patterns(struct watcher *w, const json_t *patterns)
-{
-	json_t *pattern;
-	size_t i;
-
-	if (json_array_size(patterns) == 0)
-		return 0;
-	w->names = json_object();
-	w->groups = json_object();
-	w->globs = json_array();
-	json_array_foreach(patterns, i, pattern)
-	{
-		const char *text = json_string_value(pattern);
-		int r;
-
-		if (text[0] == '@')
-			r = json_object_set_new(w->groups, text + 1, json_true());
-		else if (names_is_glob(text))
-			r = json_array_append(w->globs, pattern);
-		else
-			r = json_object_set_new(w->names, text, json_true());
-		if (r < 0)
-			return -ENOMEM;
-	}
-	return json_array_size(w->globs) > EVENTS_MAX_GLOBS ? -E2BIG : 0;
 }
 
 static int append_snapshot(struct service *const *services, uint32_t n, struct buf *messages)
@@ -199,7 +129,7 @@ static int append_snapshot(struct service *const *services, uint32_t n, struct b
 
 	for (uint32_t i = 0; r == 0 && i < n; i++) {
 		const struct event ev = {.type = "snapshot",
-			.seq = services[i]->engine->queue_seq,
+			.seq = services[i]->engine->event_seq,
 			.realtime_usec = services[i]->since_realtime_usec};
 
 		r = server_encode(pack(&ev, services[i]), messages);
@@ -212,7 +142,7 @@ static int greet(struct engine *e, bool snapshot, struct service *const *service
 	struct buf *messages)
 {
 	const struct event ev = {.type = e->recovering ? "recovered" : "started",
-		.seq = e->queue_seq,
+		.seq = e->event_seq,
 		.realtime_usec = e->events.since_realtime_usec,
 		.text = "supervisord " SUPERVISORD_VERSION};
 	int r = server_encode(pack(&ev, NULL), messages);
@@ -232,27 +162,48 @@ void events_init(struct engine *e)
 	e->events.since_realtime_usec = usec_now(CLOCK_REALTIME);
 }
 
-void events_follow(
-	struct engine *e, struct server_call *call, struct service *const *services, uint32_t n)
+/* What the call says about what was: true where there is something to be told. */
+static bool wants_history(const struct server_call *call, uint64_t *ret_after, usec_t *ret_since)
 {
-	bool snapshot = json_is_true(json_object_get(call->parameters, "snapshot"));
-	struct watcher *w = calloc(1, sizeof(*w));
-	_cleanup_buf_ struct buf messages = {0};
-	int r = w ? take_patterns(w, json_object_get(call->parameters, "names")) : -ENOMEM;
+	const json_t *after = json_object_get(call->parameters, "after");
+	const json_t *since = json_object_get(call->parameters, "since_us");
 
-	if (r == 0)
-		r = greet(e, snapshot, services, n, &messages);
-	if (r == 0) {
-		w->follower.gone = on_gone;
-		broadcast_add(&e->events.broadcast, &w->follower, call, &messages);
-		return;
-	}
-	if (w)
-		watcher_free(w);
-	if (r == -E2BIG)
+	*ret_after = (uint64_t)MAX_OF(json_integer_value(after), (json_int_t)0);
+	*ret_since = (uint64_t)MAX_OF(json_integer_value(since), (json_int_t)0);
+	return after || since || json_is_false(json_object_get(call->parameters, "follow"));
+}
+
+static void refuse(struct server_call *call, int error)
+{
+	if (error == -E2BIG)
 		server_error_message(call, CONTROL_ERROR_LIMIT,
 			"names: at most %d patterns with wildcards are allowed here",
 			EVENTS_MAX_GLOBS);
 	else
-		server_error_message(call, CONTROL_ERROR_FAILED, "%s", strerror(-r));
+		server_error_message(call, CONTROL_ERROR_FAILED, "%s", strerror(-error));
+}
+
+void events_follow(
+	struct engine *e, struct server_call *call, struct service *const *services, uint32_t n)
+{
+	bool snapshot = json_is_true(json_object_get(call->parameters, "snapshot"));
+	struct watcher *w = NULL;
+	_cleanup_buf_ struct buf messages = {0};
+	uint64_t after;
+	usec_t since;
+	bool history = wants_history(call, &after, &since);
+	int r = watcher_new(json_object_get(call->parameters, "names"), &w);
+
+	if (r == 0)
+		r = greet(e, snapshot, services, n, &messages);
+	if (r < 0) {
+		watcher_free(w);
+		refuse(call, r);
+		return;
+	}
+	w->follower.gone = on_gone;
+	w->leaves = json_is_false(json_object_get(call->parameters, "follow"));
+	if (history)
+		history_begin(e, w, after, since);
+	broadcast_add(&e->events.broadcast, &w->follower, call, &messages);
 }

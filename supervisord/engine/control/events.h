@@ -1,6 +1,6 @@
 /*
- * Events for whoever follows over the control socket: what happens, as it happens. Without a
- * follower an event costs nothing.
+ * Events for whoever follows over the control socket: what happens, as it happens, and what was.
+ * What an event says is made elsewhere (engine/event.h).
  */
 #pragma once
 
@@ -11,11 +11,9 @@
 struct engine;
 struct service;
 
-/* Patterns with wildcards of one follower: each is tried on every event. */
-#define EVENTS_MAX_GLOBS 64
-
 struct events {
 	struct broadcast broadcast;
+	struct loop_timer history; /* the turn of those who are told what was */
 	usec_t since_realtime_usec; /* when this engine began */
 };
 
@@ -28,14 +26,17 @@ void events_init(struct engine *e);
 void events_follow(
 	struct engine *e, struct server_call *call, struct service *const *services, uint32_t n);
 
-/* A service's state has changed from previous, with this number. */
-void events_state(struct service *s, enum core_state previous, uint64_t seq);
+/*
+ * Tells an event, a JSON object of so many bytes, to who wants to hear of one of these services;
+ * n = 0: to everybody.
+ */
+void events_tell(struct engine *e, const struct service *const *services, uint32_t n,
+	const char *data, size_t length);
 
-/* A service's health has changed; text says to what, for people. */
-void events_health(struct service *s, const char *text);
+/* The same as a reply, appended to messages; -ENOMEM, and nothing is appended. */
+int events_encode(const char *data, size_t length, struct buf *messages);
 
-/* A service has come to its end and is known no more. */
-void events_removed(struct service *s);
-
-/* Something about supervisord itself: a type, and a few words for people. Goes to everybody. */
-void events_supervisor(struct engine *e, const char *type, const char *text);
+/* What only one follower is told: the parameters of a reply, owned by the caller; NULL. */
+json_t *events_make_lost(struct engine *e, const char *text, uint64_t n);
+/* That all that was has been told; with the reason, where no journal is kept. */
+json_t *events_make_live(struct engine *e);

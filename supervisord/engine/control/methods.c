@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/sys.h"
+#include "base/utf8.h"
 #include "engine/control/directory.h"
 #include "engine/control/names.h"
 #include "engine/control/passed.h"
@@ -68,7 +69,9 @@ static bool select_services(
 	return select_names(e, call, names, ret);
 }
 
-static void note(const struct server_call *call, const struct service *const *services, uint32_t n)
+/* Leaves a line in the log and an event; what follows is caused by that, until finished(). */
+static void note(struct engine *e, const struct server_call *call, enum event_verb verb,
+	struct service *const *services, uint32_t n)
 {
 	char what[256] = "";
 	size_t used = 0;
@@ -80,6 +83,13 @@ static void note(const struct server_call *call, const struct service *const *se
 		snprintf(what + used, sizeof(what) - used, " … (%u services)", n);
 	log_info("uid %u pid %d: %s%s", (unsigned)call->peer->uid, (int)call->peer->pid,
 		call->method->name, what);
+	event_request(e, call->peer, verb,
+		json_string_value(json_object_get(call->parameters, "id")), services, n);
+}
+
+static void finished(struct engine *e)
+{
+	event_forget_cause(e);
 }
 
 /* Replies with what make() says of each service that is meant. */
@@ -99,6 +109,7 @@ static void list(
 
 static void do_list(void *userdata, struct server_call *call)
 {
+	board_check(userdata);
 	list(userdata, call, status_service);
 }
 
@@ -171,7 +182,18 @@ static uint64_t op_of(const struct server_call *call)
 	return hash ? hash : 1;
 }
 
-static void act(struct engine *e, struct server_call *call, enum core_event_type event)
+/* A request that took effect already, and is only joined. */
+static bool is_repeated(const struct engine *e, const struct selection *sel, uint64_t op)
+{
+	uint32_t n = 0;
+
+	while (n < sel->n && core_remembers(e->core, sel->services[n]->id, op))
+		n++;
+	return n > 0 && n == sel->n;
+}
+
+static void act(struct engine *e, struct server_call *call, enum core_event_type event,
+	enum event_verb verb)
 {
 	_cleanup_selection_ struct selection sel = {0};
 	const json_t *wait = json_object_get(call->parameters, "wait");
@@ -183,32 +205,34 @@ static void act(struct engine *e, struct server_call *call, enum core_event_type
 	}
 	if (!select_services(e, call, false, &sel))
 		return;
-	note(call, (const struct service *const *)sel.services, sel.n);
+	if (!is_repeated(e, &sel, op_of(call)))
+		note(e, call, verb, sel.services, sel.n);
 	if (json_is_true(json_object_get(call->parameters, "rolling")))
 		rolling_begin(e, call, sel.services, sel.n, !json_is_false(wait), op_of(call));
 	else
 		request_begin(
 			e, call, event, sel.services, sel.n, !json_is_false(wait), op_of(call));
+	finished(e);
 }
 
 static void do_start(void *userdata, struct server_call *call)
 {
-	act(userdata, call, CORE_EVENT_START);
+	act(userdata, call, CORE_EVENT_START, EVENT_VERB_START);
 }
 
 static void do_stop(void *userdata, struct server_call *call)
 {
-	act(userdata, call, CORE_EVENT_STOP);
+	act(userdata, call, CORE_EVENT_STOP, EVENT_VERB_STOP);
 }
 
 static void do_restart(void *userdata, struct server_call *call)
 {
-	act(userdata, call, CORE_EVENT_RESTART);
+	act(userdata, call, CORE_EVENT_RESTART, EVENT_VERB_RESTART);
 }
 
 static void do_reset(void *userdata, struct server_call *call)
 {
-	act(userdata, call, CORE_EVENT_RESET);
+	act(userdata, call, CORE_EVENT_RESET, EVENT_VERB_RESET);
 }
 
 /*
@@ -249,10 +273,12 @@ static void do_signal(void *userdata, struct server_call *call)
 	}
 	if (!select_services(e, call, false, &sel))
 		return;
-	note(call, (const struct service *const *)sel.services, sel.n);
+	if (!is_repeated(e, &sel, op_of(call)))
+		note(e, call, EVENT_VERB_SIGNAL, sel.services, sel.n);
 	results = json_array();
 	for (uint32_t i = 0; i < sel.n; i++)
 		json_array_append_new(results, signal_one(sel.services[i], signo, op_of(call)));
+	finished(e);
 	server_reply(call, json_pack("{s:o}", "results", results), false);
 }
 
@@ -301,7 +327,8 @@ static void do_reload(void *userdata, struct server_call *call)
 	json_t *results = json_array();
 
 	if (select_services(e, call, false, &sel)) {
-		note(call, (const struct service *const *)sel.services, sel.n);
+		if (!is_repeated(e, &sel, op_of(call)))
+			note(e, call, EVENT_VERB_RELOAD, sel.services, sel.n);
 		for (uint32_t i = 0; i < sel.n; i++) {
 			json_t *result = reload_one(sel.services[i], op_of(call), &wishes);
 
@@ -310,6 +337,7 @@ static void do_reload(void *userdata, struct server_call *call)
 		}
 		request_await(call, json_pack("{s:O}", "results", results), &wishes,
 			!json_is_false(wait));
+		finished(e);
 	}
 	json_decref(results);
 }
@@ -333,8 +361,9 @@ static void do_apply(void *userdata, struct server_call *call)
 		server_error(call, CONTROL_ERROR_SHUTTING_DOWN, NULL);
 		return;
 	}
-	note(call, NULL, 0);
+	note(e, call, EVENT_VERB_APPLY, NULL, 0);
 	reload_apply(e, call, wants_no_restart(call), !json_is_false(wait), op_of(call));
+	finished(e);
 }
 
 static void do_scale(void *userdata, struct server_call *call)
@@ -353,8 +382,9 @@ static void do_scale(void *userdata, struct server_call *call)
 		server_error(call, CONTROL_ERROR_SHUTTING_DOWN, NULL);
 		return;
 	}
-	note(call, NULL, 0);
+	note(e, call, EVENT_VERB_SCALE, NULL, 0);
 	reload_scale(e, call, name, (unsigned)n, !json_is_false(wait), op_of(call));
+	finished(e);
 }
 
 static void do_queue(void *userdata, struct server_call *call)
@@ -371,8 +401,9 @@ static void do_queue(void *userdata, struct server_call *call)
 
 static void do_reopen(void *userdata, struct server_call *call)
 {
-	note(call, NULL, 0);
+	note(userdata, call, EVENT_VERB_REOPEN, NULL, 0);
 	engine_reopen_logs(userdata);
+	finished(userdata);
 	server_reply(call, json_object(), false);
 }
 
@@ -390,13 +421,52 @@ static void do_version(void *userdata, struct server_call *call)
 		false);
 }
 
+static void do_upgrade(void *userdata, struct server_call *call)
+{
+	struct engine *e = userdata;
+
+	note(e, call, EVENT_VERB_UPGRADE, NULL, 0);
+	if (core_is_shutting_down(e->core))
+		server_error(call, CONTROL_ERROR_SHUTTING_DOWN, NULL);
+	else
+		upgrade_ask(e, call, op_of(call));
+}
+
 static void do_shutdown(void *userdata, struct server_call *call)
 {
 	struct engine *e = userdata;
 
-	note(call, NULL, 0);
+	note(e, call, EVENT_VERB_SHUTDOWN, NULL, 0);
 	server_reply(call, json_object(), false);
 	engine_shutdown(e, false);
+	finished(e);
+}
+
+static void do_note(void *userdata, struct server_call *call)
+{
+	const char *text = json_string_value(json_object_get(call->parameters, "text"));
+	char clean[EVENT_MAX_NOTE + 1];
+
+	utf8_clean(text, strlen(text), clean, sizeof(clean));
+	if (strlen(text) > EVENT_MAX_NOTE)
+		server_error_message(call, CONTROL_ERROR_LIMIT,
+			"a note has at most %d bytes, and this one has %zu", EVENT_MAX_NOTE,
+			strlen(text));
+	else if (strcmp(text, clean) != 0)
+		server_error_message(call, CONTROL_ERROR_FAILED,
+			"a note is one line of text, without control characters");
+	else if (text[strspn(text, " ")] == '\0')
+		server_error_message(call, CONTROL_ERROR_FAILED, "the note is empty");
+	else
+		server_reply(call,
+			json_pack(
+				"{s:I}", "seq", (json_int_t)event_note(userdata, call->peer, text)),
+			false);
+}
+
+static void on_refused(void *userdata, const struct peer *peer, const char *method)
+{
+	event_refused(userdata, peer, method);
 }
 
 #define NAMES_OPTIONAL                        \
@@ -433,7 +503,9 @@ static const struct server_method methods[] = {
 	{.name = "Events",
 		.needs = PEER_RIGHT_OBSERVE,
 		.needs_more = true,
-		.parameters = {NAMES_OPTIONAL, {"snapshot", SERVER_BOOL, true}},
+		.parameters = {NAMES_OPTIONAL, {"snapshot", SERVER_BOOL, true},
+			{"after", SERVER_INT, true}, {"since_us", SERVER_INT, true},
+			{"follow", SERVER_BOOL, true}},
 		.call = do_events},
 	{.name = "Show",
 		.needs = PEER_RIGHT_OBSERVE,
@@ -472,8 +544,13 @@ static const struct server_method methods[] = {
 			WAIT, ID},
 		.call = do_scale},
 	{.name = "Queue", .needs = PEER_RIGHT_OBSERVE, .call = do_queue},
+	{.name = "Note",
+		.needs = PEER_RIGHT_ACT,
+		.parameters = {{"text", SERVER_STRING, false}},
+		.call = do_note},
 	{.name = "Reopen", .needs = PEER_RIGHT_ACT, .call = do_reopen},
 	{.name = "Version", .needs = PEER_RIGHT_OBSERVE, .call = do_version},
+	{.name = "Upgrade", .needs = PEER_RIGHT_OWN, .parameters = {ID}, .call = do_upgrade},
 	{.name = "Shutdown", .needs = PEER_RIGHT_OWN, .call = do_shutdown},
 };
 
@@ -483,6 +560,7 @@ const struct server_service *methods_service(struct engine *e, struct server_ser
 		.methods = methods,
 		.n_methods = ELEMENTSOF(methods),
 		.userdata = e,
+		.refused = on_refused,
 		.vendor = "supervisord",
 		.product = "supervisord",
 		.version = SUPERVISORD_VERSION,

@@ -270,8 +270,7 @@ void server_schedule(struct server *s)
 
 void server_refused(struct server *s, const struct peer *peer, const char *method)
 {
-	server_log_refused(&s->log, peer, method);
-	if (s->service->refused)
+	if (server_log_refused(&s->log, peer, method) && s->service->refused)
 		s->service->refused(s->service->userdata, peer, method);
 }
 

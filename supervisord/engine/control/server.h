@@ -99,7 +99,10 @@ struct server_service {
 	const struct server_method *methods; /* of CONTROL_INTERFACE */
 	size_t n_methods;
 	void *userdata; /* given to methods and to refused() */
-	/* Optional: a peer was refused a method for lack of a right. The server has logged it. */
+	/*
+	 * Optional: a peer was refused a method for lack of a right, and the server has logged
+	 * it: it is not told of those that are left out there.
+	 */
 	void (*refused)(void *userdata, const struct peer *peer, const char *method);
 	const char *vendor, *product, *version, *url; /* for GetInfo */
 };

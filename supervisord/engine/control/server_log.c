@@ -105,11 +105,13 @@ static struct server_quota *quota_of(struct server_log *l, uid_t uid)
 	return free;
 }
 
-void server_log_refused(struct server_log *l, const struct peer *peer, const char *method)
+bool server_log_refused(struct server_log *l, const struct peer *peer, const char *method)
 {
-	if (take(l, quota_of(l, peer->uid), SERVER_MAX_REFUSED_LINES))
-		log_warning("control: refused: uid %u pid %d may not %s", (unsigned)peer->uid,
-			(int)peer->pid, method);
+	if (!take(l, quota_of(l, peer->uid), SERVER_MAX_REFUSED_LINES))
+		return false;
+	log_warning("control: refused: uid %u pid %d may not %s", (unsigned)peer->uid,
+		(int)peer->pid, method);
+	return true;
 }
 
 void server_log_closed(struct server_log *l, const struct peer *peer, const char *why)

@@ -33,8 +33,8 @@ int server_log_init(struct server_log *l, struct loop *loop, usec_t window_usec)
 /* Tells at once what was left out. */
 void server_log_fini(struct server_log *l);
 
-/* Logs that a request was refused. */
-void server_log_refused(struct server_log *l, const struct peer *peer, const char *method);
+/* Logs that a request was refused. False: it was left out. */
+bool server_log_refused(struct server_log *l, const struct peer *peer, const char *method);
 
 /* Logs why a connection is closed: "uid 1 pid 2 is too slow; connection closed". */
 void server_log_closed(struct server_log *l, const struct peer *peer, const char *why);

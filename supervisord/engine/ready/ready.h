@@ -31,6 +31,8 @@ void ready_end(struct service *s);
  * engine; what one engine has read from the pipe, no other will.
  */
 void service_take_ready_fd(struct service *s, int fd);
+/* That one, while it is read from; -1. */
+int ready_pipe_fd(const struct service *s);
 /* Pipes of its output have been opened: where they are to be looked at, they are. */
 void ready_attach(struct service *s);
 /* Takes in what it has said until now, before its end is judged. May give an event to the core. */

@@ -30,6 +30,7 @@ struct reload_request {
 	bool wait, by_signal, no_restart;
 	char *name; /* owned; SCALE: which definition, to have so many instances */
 	unsigned instances;
+	struct event_cause cause; /* of all that follows: a request, or a signal */
 };
 
 static struct reload_request *first(struct engine *e)
@@ -50,8 +51,12 @@ static void on_cancelled(struct server_call *call)
  */
 static void end(struct engine *e, struct reload_request *q)
 {
-	if (q->by_signal)
+	if (q->by_signal) {
 		uplink_send_plain(e, LINK_SEEN, 0, SIGHUP);
+		if (e->store.head.flags & RECOVERY_RENEW)
+			store_set(
+				&e->store, flags, e->store.head.flags & ~(uint32_t)RECOVERY_RENEW);
+	}
 	if (q->kind == APPLY)
 		systemd_reloaded(e);
 	list_remove(&q->node);
@@ -148,6 +153,35 @@ static void log_summary(const json_t *plan)
 		log_info("configuration read: nothing has changed");
 }
 
+/* The names of services that were changed in one of these ways. */
+static void list_changes(const json_t *plan, const char *kind, const char *or_kind,
+	const char *ret_names[static EVENT_MAX_NAMES + 1])
+{
+	const json_t *services = json_object_get(plan, "services"), *c;
+	size_t i, n = 0;
+
+	json_array_foreach(services, i, c)
+	{
+		const char *what = json_string_value(json_object_get(c, "change"));
+
+		if (n < EVENT_MAX_NAMES && (strcmp(what, kind) == 0 || strcmp(what, or_kind) == 0))
+			ret_names[n++] = json_string_value(json_object_get(c, "name"));
+	}
+	ret_names[n] = NULL;
+}
+
+static void tell_changes(struct engine *e, const json_t *plan)
+{
+	const char *added[EVENT_MAX_NAMES + 1], *removed[EVENT_MAX_NAMES + 1],
+		*changed[EVENT_MAX_NAMES + 1];
+	const struct event_changes changes = {added, removed, changed};
+
+	list_changes(plan, "added", "added", added);
+	list_changes(plan, "removed", "removed", removed);
+	list_changes(plan, "changed", "renamed", changed);
+	event_reloaded(e, JOURNAL_RELOADED, "a configuration was applied", &changes);
+}
+
 /* first is stolen: what is known at once. */
 static void answer(
 	struct reload_request *q, const char *what, json_t *first, struct request_wishes *wishes)
@@ -182,7 +216,7 @@ static int proceed_apply(struct engine *e, struct reload_request *q, struct appl
 		return r;
 	}
 	log_summary(plan);
-	events_supervisor(e, "reloaded", "a configuration was applied");
+	tell_changes(e, plan);
 	answer(q, "plan", plan, &wishes);
 	return 0;
 }
@@ -218,7 +252,7 @@ static int proceed_scale(struct engine *e, struct reload_request *q, struct appl
 	log_info("service '%s': scaled from %u to %u instances", q->name, was, q->instances);
 	snprintf(text, sizeof(text), "'%s' was scaled from %u to %u instances", q->name, was,
 		q->instances);
-	events_supervisor(e, "scaled", text);
+	event_reloaded(e, JOURNAL_SCALED, text, NULL);
 	answer(q, "scaled",
 		json_pack("{s:s,s:i,s:i}", "name", q->name, "was", (int)was, "instances",
 			(int)q->instances),
@@ -286,7 +320,7 @@ static void join(struct engine *e, struct server_call *call, bool wait, uint64_t
 		bool up = core_record(e->core, s->id)->desired_up;
 
 		if (core_remembers(e->core, s->id, op))
-			request_wish_again(&wishes, s, up ? CORE_EVENT_START : CORE_EVENT_STOP);
+			request_wish(&wishes, s, up ? CORE_EVENT_START : CORE_EVENT_STOP);
 	}
 	request_await(call, NULL, &wishes, wait);
 }
@@ -300,10 +334,12 @@ static void try_it(struct engine *e)
 	struct reload_request *q = first(e);
 	int r = 0;
 
+	e->cause = q->cause;
 	if (core_is_shutting_down(e->core) && q->kind != PLAN)
 		fail(q, -ECANCELED);
 	else
 		r = proceed(e, q);
+	event_forget_cause(e);
 	e->reload.waits = r == -EBUSY;
 	if (e->reload.waits) {
 		log_warning("services are still being stopped for earlier changes; the "
@@ -416,6 +452,7 @@ static void submit(struct engine *e, struct reload_request *q)
 {
 	bool idle = list_empty(&e->reload.requests);
 
+	q->cause = e->cause;
 	list_append(&e->reload.requests, &q->node);
 	if (idle)
 		begin(e);
@@ -467,6 +504,15 @@ void reload_scale(struct engine *e, struct server_call *call, const char *name, 
 	q->name = copy;
 	q->instances = n;
 	submit(e, q);
+}
+
+bool reload_owes_signal(const struct engine *e)
+{
+	list_foreach (node, &e->reload.requests) {
+		if (list_entry(node, struct reload_request, node)->by_signal)
+			return true;
+	}
+	return false;
 }
 
 int reload_init(struct engine *e)

@@ -100,6 +100,7 @@ static void on_done(struct service *s, enum command_kind kind, const struct comm
 	enum spec_hook hook = hook_of(kind);
 
 	note_outcome(s, hook, r);
+	event_hook(s, hook, r);
 	if (!r->ok)
 		log_warning("service '%s': %s %s", s->name, hooks_title(hook), r->text);
 	if (is_awaited(hook))
