@@ -1,14 +1,11 @@
 """kill -9 of the engine, and nothing happens: to pids, states, counters, exits, logs, clients."""
 
 import os
-import re
 import signal
 import time
 
 import harness
 from harness import SLEEP, is_alive, py, service, sh, wait_until
-
-PUMP_BUFFER = 64 * 1024  # PUMP_BUFFER_SIZE of engine/logs/pump.h
 
 QUICK = ("restart-delay = 10ms", "restart-max-delay = 10ms", "restart-jitter = 0")
 
@@ -117,9 +114,8 @@ class EngineKill(harness.SystemTest):
         self.assertEqual(0, s.ctl("status", "web")[0])
         self.assertLess(time.monotonic() - begin, 1.0 * float(os.environ.get("HARNESS_SLOW", "1")))
 
-    def test_a_log_goes_on_in_order_without_what_was_in_the_dead_engines_hands(self):
-        # Bytes that an engine has read and not yet written die with it: one buffer at each kill.
-        n, kills, line_bytes = 200000, 5, len("line 0000000\n")
+    def test_a_log_goes_on_and_nothing_of_it_is_lost(self):
+        n, kills = 200000, 5
         s = self.supervisor(service("web", py(
             f"import sys\nfor i in range({n}): sys.stdout.write(f'line {{i:07d}}\\n')\n"
             f"sys.stdout.write('end\\n')\n"), "log { max-size = 1G }"))
@@ -131,9 +127,8 @@ class EngineKill(harness.SystemTest):
                        or os.path.getsize(s.log_path("web")) > b, "the log grows")
         s.wait_state("web", "exited")
         s.wait_log("web", "end\n")
-        whole = [l for l in s.read_log("web").splitlines() if re.fullmatch(r"line \d{7}", l)]
-        self.assertEqual(sorted(set(whole)), whole, "nothing is doubled, nothing out of order")
-        self.assertLessEqual(n - len(whole), kills * (PUMP_BUFFER // line_bytes + 2))
+        self.assertEqual([f"line {i:07d}" for i in range(n)] + ["end"],
+                         s.read_log("web").splitlines())
 
     def test_twenty_kills_in_a_row(self):
         s = self.supervisor(service("web", SLEEP)
