@@ -63,8 +63,7 @@ static void put_service(struct event_draft *d, const struct event_common *common
 	pid_t pid = common->pid ? common->pid : r ? r->pid : getpid();
 
 	body_string(&d->body, "service", s ? s->name : NULL);
-	body_string(&d->body, "state",
-		r ? core_state_to_string((enum core_state)r->state) : NULL);
+	body_string(&d->body, "state", r ? core_state_to_string((enum core_state)r->state) : NULL);
 	body_string(&d->body, "previous", common->previous);
 	if (pid > 0)
 		body_integer(&d->body, "pid", pid);
@@ -75,7 +74,9 @@ static void put_service(struct event_draft *d, const struct event_common *common
 	else
 		body_null(&d->body, "restarts");
 	body_string(&d->body, "reason",
-		common->text ? common->text : s ? service_reason(s, reason) : "");
+		common->text ? common->text
+		: s	     ? service_reason(s, reason)
+			     : "");
 }
 
 void event_begin(struct event_draft *d, struct engine *e, const struct service *s,
@@ -87,8 +88,8 @@ void event_begin(struct event_draft *d, struct engine *e, const struct service *
 	d->seq = common->seq ? common->seq : event_take_seq(e);
 	d->stamp = (struct journal_stamp){.kind = common->kind,
 		.subject = journal_subject(s ? s->name : NULL),
-		.realtime_usec = common->realtime_usec ? common->realtime_usec
-						       : usec_now(CLOCK_REALTIME),
+		.realtime_usec =
+			common->realtime_usec ? common->realtime_usec : usec_now(CLOCK_REALTIME),
 		.monotonic_usec = common->monotonic_usec ? common->monotonic_usec
 							 : usec_now(CLOCK_MONOTONIC)};
 	body_begin(&d->body, d->data, sizeof(d->data));

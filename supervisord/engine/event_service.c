@@ -161,16 +161,15 @@ static void put_end(struct event_draft *d, const struct core_event *end, const c
 		break;
 	case CORE_END_SPAWN_FAILED:
 		body_integer(&d->body, "errno", end->status);
-		body_string(&d->body, "stage",
-			link_stage_to_string((enum link_stage)end->stage));
+		body_string(&d->body, "stage", link_stage_to_string((enum link_stage)end->stage));
 		break;
 	default:
 		break;
 	}
 }
 
-static void put_usage(struct event_draft *d, const struct core_event *end,
-	const struct link_exit *x)
+static void put_usage(
+	struct event_draft *d, const struct core_event *end, const struct link_exit *x)
 {
 	const struct core_record *r = core_record(d->engine->core, d->service->id);
 	usec_t ran = usec_sub(end->at_usec, r->started_usec);
@@ -182,12 +181,11 @@ static void put_usage(struct event_draft *d, const struct core_event *end,
 	body_integer(&d->body, "max_rss_kib", (int64_t)x->max_rss_kib);
 }
 
-static void describe_end(const struct core_event *end, const char *by,
-	char ret_text[static 2 * CORE_REASON_SIZE])
+static void describe_end(
+	const struct core_event *end, const char *by, char ret_text[static 2 * CORE_REASON_SIZE])
 {
-	const struct service_exit x = {.end = (uint8_t)end->end,
-		.stage = end->stage,
-		.status = (int16_t)end->status};
+	const struct service_exit x = {
+		.end = (uint8_t)end->end, .stage = end->stage, .status = (int16_t)end->status};
 	char text[CORE_REASON_SIZE];
 	const char *more = strcmp(by, "oom-killer") == 0 ? ": out of memory"
 			   : strcmp(by, "other") == 0	 ? ", not by supervisord"
@@ -235,8 +233,7 @@ void event_health(struct service *s, const char *text, uint64_t queue_seq)
 	const struct core_record *r = core_record(s->engine->core, s->id);
 	struct event_draft d;
 
-	event_begin(&d, s->engine, s,
-		&(struct event_common){.kind = JOURNAL_HEALTH, .text = text});
+	event_begin(&d, s->engine, s, &(struct event_common){.kind = JOURNAL_HEALTH, .text = text});
 	body_string(&d.body, "health", core_health_to_string((enum core_health)r->health));
 	if (queue_seq > 0)
 		body_integer(&d.body, "queue_seq", (int64_t)queue_seq);
@@ -251,8 +248,7 @@ void event_hook(struct service *s, enum spec_hook hook, const struct command_res
 	char text[RESULT_TEXT_SIZE + 64];
 
 	snprintf(text, sizeof(text), "%s %s", hooks_title(hook), r->text);
-	event_begin(&d, s->engine, s,
-		&(struct event_common){.kind = JOURNAL_HOOK, .text = text});
+	event_begin(&d, s->engine, s, &(struct event_common){.kind = JOURNAL_HOOK, .text = text});
 	body_string(&d.body, "hook", spec_hook_to_string(hook));
 	body_integer(&d.body, "generation", (int64_t)r->generation);
 	body_boolean(&d.body, "ok", r->ok);
@@ -268,8 +264,8 @@ void event_schedule(struct service *s, const char *outcome, usec_t due_usec)
 	char text[64];
 
 	snprintf(text, sizeof(text), "a run was due: %s", outcome);
-	event_begin(&d, s->engine, s,
-		&(struct event_common){.kind = JOURNAL_SCHEDULE, .text = text});
+	event_begin(
+		&d, s->engine, s, &(struct event_common){.kind = JOURNAL_SCHEDULE, .text = text});
 	body_string(&d.body, "outcome", outcome);
 	event_put_time(&d, "due", usec_sub(usec_now(CLOCK_REALTIME), late));
 	event_end(&d, NULL, 0);
@@ -343,7 +339,7 @@ void event_recover(struct engine *e)
 
 		e->event_seq = s->event_seq;
 		if (previous < CORE_STATE_MAX)
-			event_state(s, previous, s->event_seq,
-				r->publish_pending ? r->publish_seq : 0);
+			event_state(
+				s, previous, s->event_seq, r->publish_pending ? r->publish_seq : 0);
 	}
 }

@@ -22,11 +22,11 @@
 #include "base/sys.h"
 #include "engine/engine.h"
 
-#define DAMAGED_SUFFIX	".damaged"
-#define CHECK_USEC	USEC_PER_SEC
-#define RETRY_MIN_USEC	USEC_PER_SEC
-#define RETRY_MAX_USEC	USEC_PER_MINUTE
-#define PATH_SIZE	4096
+#define DAMAGED_SUFFIX ".damaged"
+#define CHECK_USEC     USEC_PER_SEC
+#define RETRY_MIN_USEC USEC_PER_SEC
+#define RETRY_MAX_USEC USEC_PER_MINUTE
+#define PATH_SIZE      4096
 
 void journal_file_init(struct journal_file *f)
 {
@@ -51,8 +51,8 @@ const struct journal *journal_file_ring(const struct engine *e)
 
 static int path_of(const struct engine *e, const char *suffix, char ret_path[static PATH_SIZE])
 {
-	int n = snprintf(ret_path, PATH_SIZE, "%s/" JOURNAL_FILE_NAME "%s", e->spec->state_dir,
-		suffix);
+	int n = snprintf(
+		ret_path, PATH_SIZE, "%s/" JOURNAL_FILE_NAME "%s", e->spec->state_dir, suffix);
 
 	return n < PATH_SIZE ? 0 : -ENAMETOOLONG;
 }
@@ -103,8 +103,7 @@ static int map_file(int fd, size_t *size, void **ret_memory)
 	if (*size < JOURNAL_FILE_SIZE || !journal_size_is_valid(*size))
 		*size = JOURNAL_FILE_SIZE;
 	r = sys_fallocate(fd, (off_t)*size);
-	return r < 0 ? r
-		     : sys_mmap(*size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, ret_memory);
+	return r < 0 ? r : sys_mmap(*size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, ret_memory);
 }
 
 static bool is_blank(const uint8_t *memory, size_t size)
@@ -216,9 +215,8 @@ void journal_file_open(struct engine *e)
 		f->retry_delay_usec = 0;
 		return;
 	}
-	f->retry_delay_usec = f->retry_delay_usec
-				      ? MIN_OF(2 * f->retry_delay_usec, RETRY_MAX_USEC)
-				      : RETRY_MIN_USEC;
+	f->retry_delay_usec = f->retry_delay_usec ? MIN_OF(2 * f->retry_delay_usec, RETRY_MAX_USEC)
+						  : RETRY_MIN_USEC;
 	f->retry_usec = usec_add(e->loop.now_usec, f->retry_delay_usec);
 	if (!f->problem[0])
 		log_warning("cannot keep events in %s: %s; going on without, and trying again "

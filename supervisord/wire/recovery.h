@@ -96,7 +96,8 @@ struct recovery_record {
 	uint64_t roll_op;
 	uint32_t roll_place;
 	uint32_t reserved; /* zero, for what comes next: padding could be anything */
-	/* Numbers in the event journal: of the last change of state, and who has asked for one last. */
+	/* Numbers in the event journal: of the last change of state, and who has asked for one
+	 * last. */
 	uint64_t event_seq, asked_seq;
 	uint64_t event_serial, event_generation; /* of the last end and start that were told */
 	uint32_t asked_uid;

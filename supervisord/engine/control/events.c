@@ -138,8 +138,8 @@ static int append_snapshot(struct service *const *services, uint32_t n, struct b
 }
 
 /* What a follower hears before anything happens. */
-static int greet(struct engine *e, bool snapshot, struct service *const *services, uint32_t n,
-	struct buf *messages)
+static int greet(struct engine *e, bool history, bool snapshot, struct service *const *services,
+	uint32_t n, struct buf *messages)
 {
 	const struct event ev = {.type = e->recovering ? "recovered" : "started",
 		.seq = e->event_seq,
@@ -147,12 +147,13 @@ static int greet(struct engine *e, bool snapshot, struct service *const *service
 		.text = "supervisord " SUPERVISORD_VERSION};
 	int r = server_encode(pack(&ev, NULL), messages);
 
-	if (r == 0 && core_is_shutting_down(e->core))
+	/* What was tells of it as well, in its place. */
+	if (r == 0 && core_is_shutting_down(e->core) && !history)
 		r = server_encode(pack_now(e, "shutdown", "", 0), messages);
 	if (r == 0 && snapshot)
 		r = append_snapshot(services, n, messages);
-	if (r == 0 && snapshot)
-		r = server_encode(pack_now(e, "live", "", 0), messages);
+	if (r == 0 && snapshot && !history)
+		r = server_encode(events_make_live(e), messages);
 	return r;
 }
 
@@ -195,7 +196,7 @@ void events_follow(
 	int r = watcher_new(json_object_get(call->parameters, "names"), &w);
 
 	if (r == 0)
-		r = greet(e, snapshot, services, n, &messages);
+		r = greet(e, history, snapshot, services, n, &messages);
 	if (r < 0) {
 		watcher_free(w);
 		refuse(call, r);

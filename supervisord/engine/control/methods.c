@@ -447,8 +447,8 @@ static void do_note(void *userdata, struct server_call *call)
 		server_error_message(call, CONTROL_ERROR_FAILED, "the note is empty");
 	else
 		server_reply(call,
-			json_pack("{s:I}", "seq",
-				(json_int_t)event_note(userdata, call->peer, text)),
+			json_pack(
+				"{s:I}", "seq", (json_int_t)event_note(userdata, call->peer, text)),
 			false);
 }
 

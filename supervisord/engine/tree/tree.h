@@ -98,8 +98,8 @@ void tree_hold(struct engine *e);
 void tree_release(struct engine *e);
 
 /*
- * Processes of its cgroup that the kernel has killed for want of memory, since that was made; 0 also
- * where it can't be told.
+ * Processes of its cgroup that the kernel has killed for want of memory, since that was made; 0
+ * also where it can't be told.
  */
 uint32_t tree_oom_kills(const struct service *s);
 
