@@ -111,8 +111,6 @@ static int init_signals(struct engine *e)
 	for (size_t i = 0; i < ELEMENTSOF(handled); i++)
 		sigaddset(&mask, handled[i]);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write(), nothing more */
 	fd = sys_signalfd(-1, &mask);
 	if (fd < 0)
 		return fd;

@@ -111,9 +111,9 @@ void event_end(struct event_draft *d, const struct service *const *services, uin
 	/* Before whatever notes that this one was told. */
 	atomic_signal_fence(memory_order_seq_cst);
 	if (d->service)
-		events_tell(e, &d->service, 1, d->data, length);
+		events_tell(e, d->seq, &d->service, 1, d->data, length);
 	else
-		events_tell(e, services, n, d->data, length);
+		events_tell(e, d->seq, services, n, d->data, length);
 }
 
 /* --- causes --- */

@@ -100,19 +100,21 @@ static bool hears_of(const struct engine *e, const struct watcher *w,
 	return false;
 }
 
-void events_tell(struct engine *e, const struct service *const *services, uint32_t n,
+void events_tell(struct engine *e, uint64_t seq, const struct service *const *services, uint32_t n,
 	const char *data, size_t length)
 {
 	_cleanup_buf_ struct buf message = {0};
 
 	list_foreach (it, &e->events.broadcast.followers) {
 		struct follower *f = list_entry(it, struct follower, node);
+		struct watcher *w = CONTAINER_OF(f, struct watcher, follower);
 
-		if (!hears_of(e, CONTAINER_OF(f, struct watcher, follower), services, n))
-			continue;
-		if (message.len == 0)
-			events_encode(data, length, &message);
-		broadcast_give(f, &message);
+		if (!f->held && hears_of(e, w, services, n)) {
+			if (message.len == 0)
+				events_encode(data, length, &message);
+			broadcast_give(f, &message);
+		}
+		w->seen = seq;
 	}
 }
 
@@ -121,6 +123,17 @@ void events_tell(struct engine *e, const struct service *const *services, uint32
 static void on_gone(struct follower *f)
 {
 	watcher_free(CONTAINER_OF(f, struct watcher, follower));
+}
+
+/* All that it has no room for is in the journal. */
+static bool on_behind(struct follower *f)
+{
+	struct engine *e = CONTAINER_OF(f->broadcast, struct engine, events.broadcast);
+
+	if (!journal_file_ring(e))
+		return false;
+	history_catch_up(e, CONTAINER_OF(f, struct watcher, follower));
+	return true;
 }
 
 static int append_snapshot(struct service *const *services, uint32_t n, struct buf *messages)
@@ -203,6 +216,8 @@ void events_follow(
 		return;
 	}
 	w->follower.gone = on_gone;
+	w->follower.behind = on_behind;
+	w->seen = e->event_seq;
 	w->leaves = json_is_false(json_object_get(call->parameters, "follow"));
 	if (history)
 		history_begin(e, w, after, since);
