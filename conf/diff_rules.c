@@ -153,6 +153,11 @@ static const char *overlap_name(unsigned value)
 	return spec_overlap_to_string((enum spec_overlap)value);
 }
 
+static const char *timestamps_name(unsigned value)
+{
+	return spec_timestamps_to_string((enum spec_timestamps)value);
+}
+
 static const char *orphan_name(unsigned value)
 {
 	return spec_orphan_to_string((enum spec_orphan)value);
@@ -259,6 +264,7 @@ static const struct diff_rule service_rules[] = {
 		.write = write_log_stderr},
 	{"log.max-size", LIVE, SIZE, IN_SERVICE(log.max_size_bytes)},
 	{"log.keep", LIVE, INT, IN_SERVICE(log.keep)},
+	{"log.timestamps", LIVE, ENUM(timestamps_name), IN_SERVICE(log.timestamps)},
 	{"schedule.every", LIVE, .same = diff_same_64, .write = diff_write_every,
 		IN_SERVICE(schedule.every_usec)},
 	{"schedule.cron", LIVE, STRING, IN_SERVICE(schedule.cron_text)},

@@ -50,14 +50,13 @@ static int set_log_level(struct build *b, const struct value *v)
 
 static int set_on_orphan(struct build *b, const struct value *v)
 {
-	static const char *const names[] = {"stop"};
+	const char *names[SPEC_ORPHAN_MAX];
 	size_t choice;
 
-	if (strcmp(v->strings[0], spec_orphan_to_string(SPEC_ORPHAN_ADOPT)) == 0)
-		value_error(
-			b->errors, v, "'adopt' is not available in this version; allowed: stop");
-	else if (convert_choice(b->errors, v, names, ELEMENTSOF(names), &choice))
-		b->spec->on_orphan = SPEC_ORPHAN_STOP;
+	for (int i = 0; i < SPEC_ORPHAN_MAX; i++)
+		names[i] = spec_orphan_to_string((enum spec_orphan)i);
+	if (convert_choice(b->errors, v, names, SPEC_ORPHAN_MAX, &choice))
+		b->spec->on_orphan = (enum spec_orphan)choice;
 	return 0;
 }
 

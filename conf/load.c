@@ -302,7 +302,7 @@ static struct spec *new_spec(void)
 	if (!s)
 		return NULL;
 	s->log_level = LOG_LEVEL_INFO;
-	s->on_orphan = SPEC_ORPHAN_STOP;
+	s->on_orphan = SPEC_ORPHAN_ADOPT;
 	s->queue_mode = 0640;
 	return s;
 }

@@ -86,7 +86,7 @@ static const struct schema_key log_keys[] = {
 	VALUE("log.", "stderr", SERVICE_LOG_STDERR),
 	VALUE("log.", "max-size", SERVICE_LOG_MAX_SIZE),
 	VALUE("log.", "keep", SERVICE_LOG_KEEP),
-	LATER("log.", "timestamps"),
+	VALUE("log.", "timestamps", SERVICE_LOG_TIMESTAMPS),
 	LATER("log.", "compress"),
 	LATER("log.", "overflow"),
 };

@@ -91,7 +91,8 @@ static int init_service(struct spec_service *s)
 	s->ready_check.interval_usec = 500 * USEC_PER_MSEC;
 	s->health.interval_usec = 10 * USEC_PER_SEC;
 	s->health.timeout_usec = 2 * USEC_PER_SEC;
-	s->log = (struct spec_log){SPEC_SINK_FILE, strdup("%{name}.log"), 50 << 20, 10};
+	s->log = (struct spec_log){
+		SPEC_SINK_FILE, strdup("%{name}.log"), 50 << 20, 10, SPEC_TIMESTAMPS_NONE};
 	s->directory = strdup("/");
 	return s->log.file && s->directory ? 0 : -ENOMEM;
 }
@@ -330,6 +331,7 @@ static int apply_setters(struct making *m)
 	}
 	m->s->log_stderr.max_size_bytes = m->s->log.max_size_bytes;
 	m->s->log_stderr.keep = m->s->log.keep;
+	m->s->log_stderr.timestamps = m->s->log.timestamps;
 	return r;
 }
 

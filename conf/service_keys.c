@@ -331,6 +331,18 @@ static int set_log_keep(struct making *m, const struct value *v)
 	return 0;
 }
 
+static int set_log_timestamps(struct making *m, const struct value *v)
+{
+	const char *names[SPEC_TIMESTAMPS_MAX];
+	size_t choice;
+
+	for (int i = 0; i < SPEC_TIMESTAMPS_MAX; i++)
+		names[i] = spec_timestamps_to_string((enum spec_timestamps)i);
+	if (convert_choice(m->b->errors, v, names, SPEC_TIMESTAMPS_MAX, &choice))
+		m->s->log.timestamps = (enum spec_timestamps)choice;
+	return 0;
+}
+
 /* Keys without a function are sections, or need more than themselves: see service.c. */
 static int (*const setters[SERVICE_KEY_MAX])(struct making *m, const struct value *v) = {
 	[SERVICE_COMMAND] = set_command,
@@ -389,6 +401,7 @@ static int (*const setters[SERVICE_KEY_MAX])(struct making *m, const struct valu
 	[SERVICE_LOG_STDERR] = set_log_stderr,
 	[SERVICE_LOG_MAX_SIZE] = set_log_max_size,
 	[SERVICE_LOG_KEEP] = set_log_keep,
+	[SERVICE_LOG_TIMESTAMPS] = set_log_timestamps,
 	[SERVICE_SCHEDULE_EVERY] = turns_set_schedule,
 	[SERVICE_SCHEDULE_CRON] = turns_set_schedule,
 	[SERVICE_SCHEDULE_OVERLAP] = turns_set_schedule,

@@ -47,6 +47,14 @@ enum spec_restart {
 /* Whom the stop signal goes to. What is left at the timeout is killed, all of the tree. */
 enum spec_kill { SPEC_KILL_TREE, SPEC_KILL_GROUP, SPEC_KILL_PROCESS, SPEC_KILL_MAX };
 
+/* What each line of a log file begins with. The log pump's intent holds these numbers. */
+enum spec_timestamps {
+	SPEC_TIMESTAMPS_NONE,
+	SPEC_TIMESTAMPS_ISO, /* RFC 3339, UTC, microseconds */
+	SPEC_TIMESTAMPS_LOCAL, /* the same in local time, with its offset */
+	SPEC_TIMESTAMPS_MAX
+};
+
 enum spec_sink { SPEC_SINK_FILE, SPEC_SINK_NONE, SPEC_SINK_INHERIT, SPEC_SINK_MAX };
 
 enum spec_orphan { SPEC_ORPHAN_ADOPT, SPEC_ORPHAN_STOP, SPEC_ORPHAN_MAX };
@@ -194,6 +202,7 @@ struct spec_log {
 	char *file; /* SPEC_SINK_FILE: as written, may be relative to log-dir */
 	uint64_t max_size_bytes; /* 0: never rotate by size */
 	unsigned keep;
+	enum spec_timestamps timestamps; /* of SPEC_SINK_FILE */
 };
 
 struct spec_service {
@@ -327,4 +336,6 @@ int spec_limit_resource(enum spec_limit_kind k); /* RLIMIT_NOFILE, … */
 const char *spec_restart_to_string(enum spec_restart r);
 const char *spec_kill_to_string(enum spec_kill k);
 const char *spec_sink_to_string(enum spec_sink s);
+/* "none", "iso", "local" */
+const char *spec_timestamps_to_string(enum spec_timestamps t);
 const char *spec_orphan_to_string(enum spec_orphan o);

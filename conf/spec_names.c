@@ -146,6 +146,17 @@ const char *spec_sink_to_string(enum spec_sink s)
 	return names[s];
 }
 
+const char *spec_timestamps_to_string(enum spec_timestamps t)
+{
+	static const char *const names[] = {
+		[SPEC_TIMESTAMPS_NONE] = "none",
+		[SPEC_TIMESTAMPS_ISO] = "iso",
+		[SPEC_TIMESTAMPS_LOCAL] = "local",
+	};
+
+	return names[t];
+}
+
 const char *spec_orphan_to_string(enum spec_orphan o)
 {
 	static const char *const names[] = {

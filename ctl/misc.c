@@ -1,5 +1,5 @@
 /*
- * note, reopen, version and shutdown.
+ * note, reopen, version, upgrade and shutdown.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -90,6 +90,38 @@ int verb_version(struct ctl *ctl)
 		status = CTL_FAILED;
 	}
 	ctl_write(ctl, &text);
+	json_decref(reply);
+	return status;
+}
+
+/* Who answers in the end is another engine than the one that was asked: its version is the news. */
+int verb_upgrade(struct ctl *ctl)
+{
+	json_t *before = NULL, *reply = NULL, *parameters = json_object();
+	char id[CLIENT_ID_SIZE];
+	const char *old, *new;
+	int status = get_version(ctl, &before);
+
+	if (status == 0 && client_make_id(id) < 0) {
+		ctl_error(ctl, "cannot get random bytes");
+		status = CTL_FAILED;
+	}
+	if (status != 0) {
+		json_decref(parameters);
+		json_decref(before);
+		return status;
+	}
+	json_object_set_new(parameters, "id", json_string(id));
+	status = ctl_call_once(ctl, CONTROL_INTERFACE ".Upgrade", parameters, CLIENT_WAITS, &reply);
+	old = render_string(before, "version");
+	new = status == 0 ? render_string(reply, "version") : "";
+	if (status == 0 && ctl->json) {
+		json_object_set_new(reply, "previous", json_string(old));
+		status = ctl_write_json(ctl, json_incref(reply)) < 0 ? CTL_FAILED : CTL_DONE;
+	} else if (status == 0) {
+		fprintf(ctl->out, "supervisord %s was replaced by %s\n", old, new);
+	}
+	json_decref(before);
 	json_decref(reply);
 	return status;
 }

@@ -1,6 +1,7 @@
 /*
  * status: one line a service, or the same as JSON with exactly the fields that are
- * promised, whatever else a newer server may send.
+ * promised, whatever else a newer server may send. It is read from the status board where that
+ * can be done, so that no engine is woken; and where none lives, that is all there is.
  */
 #include "ctl/status.h"
 
@@ -8,9 +9,13 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "ctl/board.h"
 #include "ctl/render.h"
 #include "ctl/verbs.h"
+#include "wire/board_json.h"
 #include "wire/control.h"
+
+#define METHOD CONTROL_INTERFACE ".List"
 
 static const char *const fields[] = {
 	"name",
@@ -145,25 +150,110 @@ static int write_table(struct ctl *ctl, json_t *services)
 	return CTL_DONE;
 }
 
-int verb_status(struct ctl *ctl)
+/* What the board shows of them, as the engine would answer it; NULL for lack of memory. */
+static json_t *to_json(const struct board_services *s)
 {
-	json_t *names = ctl_names(ctl, 0), *reply = NULL, *services, *service;
-	size_t i;
-	int status;
+	usec_t now = usec_now(CLOCK_MONOTONIC);
+	json_t *array = json_array();
 
-	if (!names)
-		return CTL_USAGE;
-	status = ctl_call_once(
-		ctl, CONTROL_INTERFACE ".List", json_pack("{s:o}", "names", names), 0, &reply);
-	if (status != 0)
-		return status;
-	services = json_object_get(reply, "services");
-	status = ctl->json ? write_json(ctl, services) : write_table(ctl, services);
+	for (size_t i = 0; i < s->n && array; i++) {
+		if (json_array_append_new(array, board_json(&s->services[i].slot, now)) < 0) {
+			json_decref(array);
+			array = NULL;
+		}
+	}
+	return array;
+}
+
+static int show(struct ctl *ctl, json_t *services)
+{
+	json_t *service;
+	size_t i;
+	int status = ctl->json ? write_json(ctl, services) : write_table(ctl, services);
+
 	json_array_foreach(services, i, service)
 	{
 		if (status == CTL_DONE && ctl->n_args > 0 && !status_is_up(service))
 			status = CTL_NOT_UP;
 	}
+	return status;
+}
+
+/* The exit status; or -1: ask the engine. */
+static int show_board(struct ctl *ctl, const json_t *names, bool attended)
+{
+	_cleanup_board_services_ struct board_services s = {0};
+	const char *unknown = NULL;
+	json_t *services;
+	int status, r = board_get(ctl->client.path, attended, names, &s, &unknown);
+
+	if (r == -ENOENT && unknown && !attended) {
+		ctl_error(ctl, "%s: no such service", unknown);
+		status_tell_age(ctl, s.changed_usec);
+		return CTL_NOTHING_THERE;
+	}
+	services = r < 0 ? NULL : to_json(&s);
+	if (!services)
+		return -1;
+	status = show(ctl, services);
+	json_decref(services);
+	if (attended)
+		return status;
+	status_tell_age(ctl, s.changed_usec);
+	return CTL_NOTHING_THERE;
+}
+
+void status_tell_age(struct ctl *ctl, usec_t changed_usec)
+{
+	usec_t age = usec_sub(usec_now(CLOCK_MONOTONIC), changed_usec);
+	char span[USEC_SPAN_SIZE];
+
+	ctl_error(ctl, "no engine is alive; this is as last seen, %s ago",
+		usec_span(age < USEC_PER_SEC ? age : age / USEC_PER_SEC * USEC_PER_SEC, span));
+}
+
+static int keep_reply(json_t *parameters, void *userdata)
+{
+	*(json_t **)userdata = json_incref(parameters);
+	return 0;
+}
+
+static int ask_engine(struct ctl *ctl, json_t *names)
+{
+	json_t *parameters = json_pack("{s:O}", "names", names), *reply = NULL, *error = NULL;
+	int status, r = -ENOMEM;
+
+	if (parameters)
+		r = client_call(&ctl->client, METHOD, parameters, 0, keep_reply, &reply, &error);
+	json_decref(parameters);
+	if (status_is_nobody(r)) {
+		status = show_board(ctl, names, false);
+		if (status >= 0)
+			return status;
+	}
+	if (r != 0)
+		return ctl_explain(ctl, METHOD, r, error);
+	status = show(ctl, json_object_get(reply, "services"));
 	json_decref(reply);
+	return status;
+}
+
+bool status_is_nobody(int result)
+{
+	return result == -ENOENT || result == -ECONNREFUSED || result == -ECONNRESET ||
+	       result == -ETIMEDOUT || result == -ESHUTDOWN;
+}
+
+int verb_status(struct ctl *ctl)
+{
+	json_t *names = ctl_names(ctl, 0);
+	int status;
+
+	if (!names)
+		return CTL_USAGE;
+	status = show_board(ctl, names, true);
+	if (status < 0)
+		status = ask_engine(ctl, names);
+	json_decref(names);
 	return status;
 }

@@ -320,6 +320,18 @@ const struct verb verbs[] = {
 		.run = verb_version,
 	},
 	{
+		.name = "upgrade",
+		.usage = "",
+		.summary = "go on as the programs that are on disk now",
+		.details = "Replaces supervisord by the programs that lie where it was started "
+			   "from. Every\n"
+			   "service goes on as it is. Should the new ones not be fit, the old ones "
+			   "stay in\n"
+			   "charge, the reason is told, and the exit status is 1.\n",
+		.takes = VERB_TAKES_NOTHING,
+		.run = verb_upgrade,
+	},
+	{
 		.name = "shutdown",
 		.usage = "[--no-wait]",
 		.summary = "stop every service and end supervisord",

@@ -77,5 +77,6 @@ int verb_queue(struct ctl *ctl);
 int verb_note(struct ctl *ctl);
 int verb_reopen(struct ctl *ctl);
 int verb_version(struct ctl *ctl);
+int verb_upgrade(struct ctl *ctl);
 int verb_shutdown(struct ctl *ctl);
 int verb_help(struct ctl *ctl);

@@ -1,5 +1,6 @@
 /*
- * wait: until each service has been seen in a state, or can't get there.
+ * wait: until each service has been seen in a state, or can't get there. The status board will
+ * mostly do for that (wait_board.c); this is what is done where it won't.
  *
  * One call tells all: first every service as it is, then each change, in one stream without a
  * gap. Where there is one all the same (an engine died, we were too slow), or the
@@ -11,39 +12,23 @@
 
 #include "base/macro.h"
 #include "ctl/act.h"
-#include "ctl/progress.h"
 #include "ctl/render.h"
+#include "ctl/status.h"
 #include "ctl/verbs.h"
+#include "ctl/wait.h"
 #include "wire/control.h"
 
-/* What ends a call from within. */
-#define DECIDED	   (-ECANCELED)
-#define BEGIN_ANEW (-ESTALE)
+#define METHOD CONTROL_INTERFACE ".Events"
 
 static const char states_text[] =
 	"stopped, waiting, starting, running, stopping, backoff, exited, failed";
 
-static const char *const state_names[] = {
-	"stopped", "waiting", "starting", "running", "stopping", "backoff", "exited", "failed"};
-
-struct wait {
-	struct ctl *ctl;
-	struct progress progress;
-	unsigned states; /* bit i: state_names[i] will do */
-	json_t *services; /* name -> the last event about it; null: it got there */
-	json_t *present; /* names, of the snapshot that is coming in */
-	json_t *results; /* with --json: an array for the end */
-	size_t n_left;
-	usec_t deadline;
-	bool known; /* a whole snapshot has come */
-	bool failed;
-};
-
-/* 0 for what is no state. */
-static unsigned state_bit(const char *name, size_t n)
+unsigned wait_state_bit(const char *name, size_t n)
 {
-	for (unsigned i = 0; i < ELEMENTSOF(state_names); i++) {
-		if (strlen(state_names[i]) == n && strncmp(state_names[i], name, n) == 0)
+	for (unsigned i = 0; i < SUPERVISORD_BOARD_STATES; i++) {
+		const char *state = supervisord_board_state_name(i);
+
+		if (strlen(state) == n && strncmp(state, name, n) == 0)
 			return 1u << i;
 	}
 	return 0;
@@ -61,7 +46,7 @@ static bool parse_states(struct ctl *ctl, unsigned *ret_states)
 	}
 	for (;;) {
 		size_t n = strcspn(text, ",");
-		unsigned bit = state_bit(text, n);
+		unsigned bit = wait_state_bit(text, n);
 
 		if (bit == 0) {
 			ctl_error(ctl, "--for %s: '%.*s' is not a state; these are: %s",
@@ -95,6 +80,27 @@ static int tell(struct wait *w, json_t *event, bool ok, const char *message)
 	return r;
 }
 
+int wait_arrived(struct wait *w, json_t *event)
+{
+	json_object_set_new(w->services, render_string(event, "service"), json_null());
+	w->n_left--;
+	w->progress.n_done++;
+	return tell(w, event, true, render_string(event, "reason"));
+}
+
+int wait_gone(struct wait *w, json_t *event)
+{
+	tell(w, event, false, "does not exist any more");
+	return WAIT_DECIDED;
+}
+
+int wait_seen_last(struct wait *w, json_t *event)
+{
+	return json_is_null(json_object_get(w->services, render_string(event, "service")))
+		       ? 0
+		       : tell(w, event, false, "is where it was last seen");
+}
+
 /* A service as it is or has become. */
 static int note(struct wait *w, json_t *event)
 {
@@ -104,12 +110,9 @@ static int note(struct wait *w, json_t *event)
 
 	if (!last || json_is_null(last))
 		return 0;
-	if (!(state_bit(state, strlen(state)) & w->states))
+	if (!(wait_state_bit(state, strlen(state)) & w->states))
 		return json_object_set(w->services, name, event) < 0 ? -ENOMEM : 0;
-	json_object_set_new(w->services, name, json_null());
-	w->n_left--;
-	w->progress.n_done++;
-	return tell(w, event, true, render_string(event, "reason"));
+	return wait_arrived(w, event);
 }
 
 static int take_snapshot(struct wait *w, json_t *event)
@@ -136,8 +139,7 @@ static int take_live(struct wait *w)
 	{
 		if (json_is_null(event) || json_object_get(w->present, name))
 			continue;
-		tell(w, event, false, "does not exist any more");
-		return DECIDED;
+		return wait_gone(w, event);
 	}
 	w->ctl->client.until_usec = w->deadline;
 	return w->n_left > 0 && usec_now(CLOCK_MONOTONIC) >= w->deadline ? -ETIME : 0;
@@ -160,12 +162,12 @@ static int on_event(json_t *parameters, void *userdata)
 		r = note(w, event);
 	else if (strcmp(type, "lost") == 0 || strcmp(type, "reloaded") == 0 ||
 		 strcmp(type, "removed") == 0)
-		r = BEGIN_ANEW;
+		r = WAIT_BEGIN_ANEW;
 	else if (strcmp(type, "shutdown") == 0)
 		w->ctl->client.ending = true;
 	if (r < 0)
 		return r;
-	return w->known && w->n_left == 0 ? DECIDED : 0;
+	return w->known && w->n_left == 0 ? WAIT_DECIDED : 0;
 }
 
 /* Time is up: who is not there, and where it is instead. */
@@ -190,12 +192,12 @@ static void tell_rest(struct wait *w)
 	}
 }
 
-/* How the calls ended, as an exit status. */
-static int conclude(struct wait *w, int result, json_t *error)
+/* How it ended, as an exit status. */
+static int conclude(struct wait *w, int result, const json_t *names, json_t *error)
 {
 	const char *what = json_string_value(json_object_get(error, "error"));
 
-	if (result == DECIDED)
+	if (result == WAIT_DECIDED)
 		return w->failed ? CTL_FAILED : CTL_DONE;
 	if (result == -ETIME && w->known) {
 		tell_rest(w);
@@ -211,27 +213,43 @@ static int conclude(struct wait *w, int result, json_t *error)
 		json_decref(error);
 		return CTL_FAILED;
 	}
-	return ctl_explain(w->ctl, CONTROL_INTERFACE ".Events", result, error);
+	if (status_is_nobody(result) && wait_tell_last(w, names))
+		return CTL_NOTHING_THERE;
+	return ctl_explain(w->ctl, METHOD, result, error);
 }
 
-static int run(struct wait *w, json_t *parameters)
+/* What is told of each, as it comes. */
+static int wait_by_events(struct wait *w, json_t *names, json_t **ret_error)
 {
 	struct client *client = &w->ctl->client;
+	json_t *parameters = json_pack("{s:O,s:b}", "names", names, "snapshot", true);
 	usec_t now = usec_now(CLOCK_MONOTONIC);
+	int r;
+
+	/* A first look is had even with a timeout of nothing. */
+	client->until_usec =
+		w->known ? w->deadline : MAX_OF(w->deadline, usec_add(now, client->reply_usec));
+	do {
+		r = parameters ? client_call(client, METHOD, parameters, CLIENT_MORE | CLIENT_WAITS,
+					 on_event, w, ret_error)
+			       : -ENOMEM;
+	} while (r == WAIT_BEGIN_ANEW);
+	json_decref(parameters);
+	return r;
+}
+
+static int run(struct wait *w, json_t *names)
+{
 	json_t *error = NULL;
 	int r, status;
 
-	w->deadline = usec_add(now, w->ctl->timeout_usec);
-	/* A first look is had even with a timeout of nothing. */
-	client->until_usec = usec_add(now, MAX_OF(w->ctl->timeout_usec, client->reply_usec));
+	w->deadline = usec_add(usec_now(CLOCK_MONOTONIC), w->ctl->timeout_usec);
 	progress_begin(&w->progress, w->ctl);
-	do {
-		r = parameters ? client_call(client, CONTROL_INTERFACE ".Events", parameters,
-					 CLIENT_MORE | CLIENT_WAITS, on_event, w, &error)
-			       : -ENOMEM;
-	} while (r == BEGIN_ANEW);
+	r = wait_by_board(w, names);
+	if (r == -EAGAIN)
+		r = wait_by_events(w, names, &error);
 	progress_end(&w->progress);
-	status = conclude(w, r, error);
+	status = conclude(w, r, names, error);
 	if (w->results && (w->known || json_array_size(w->results) > 0) &&
 		ctl_write_json(w->ctl, json_incref(w->results)) < 0)
 		status = CTL_FAILED;
@@ -241,7 +259,7 @@ static int run(struct wait *w, json_t *parameters)
 int verb_wait(struct ctl *ctl)
 {
 	struct wait w = {.ctl = ctl};
-	json_t *names, *parameters;
+	json_t *names;
 	int status;
 
 	if (!parse_states(ctl, &w.states))
@@ -252,9 +270,8 @@ int verb_wait(struct ctl *ctl)
 	w.services = json_object();
 	w.present = json_object();
 	w.results = ctl->json ? json_array() : NULL;
-	parameters = json_pack("{s:o,s:b}", "names", names, "snapshot", true);
-	status = run(&w, parameters);
-	json_decref(parameters);
+	status = run(&w, names);
+	json_decref(names);
 	json_decref(w.services);
 	json_decref(w.present);
 	json_decref(w.results);

@@ -20,13 +20,10 @@ static void say_user(struct tale *t, json_t *asker)
 		say(t, "uid %" PRIi64, uid);
 }
 
-/* "Start" is the method that supctl start calls. */
 static void say_verb(struct tale *t, const char *verb)
 {
-	if (*verb == '\0')
-		return;
-	say(t, " with supctl %c%s", *verb >= 'A' && *verb <= 'Z' ? *verb - 'A' + 'a' : *verb,
-		verb + 1);
+	if (*verb != '\0')
+		say(t, " with supctl %s", verb);
 }
 
 static bool is_one_of(const char *word, const char *const *words)
@@ -38,45 +35,68 @@ static bool is_one_of(const char *word, const char *const *words)
 	return false;
 }
 
-/* The newest change to its state for one of these reasons; NULL. */
-static json_t *find_change(struct tale *t, const char *const *whys)
+static bool is_change(struct tale *t, json_t *event)
+{
+	return is_word(render_string(event, "type"), "state") &&
+	       is_word(render_string(event, "service"), t->name);
+}
+
+/* The newest change to its state, among the first n events, for which is_it() holds; NULL. */
+static json_t *find_change(struct tale *t, size_t *n, bool (*is_it)(struct tale *t, json_t *event))
 {
 	json_t *chain = json_object_get(t->facts, "chain");
 
-	for (size_t i = json_array_size(chain); i > 0; i--) {
+	for (size_t i = MIN_OF(*n, json_array_size(chain)); i > 0; i--) {
 		json_t *event = json_array_get(chain, i - 1);
 
-		if (is_word(render_string(event, "type"), "state") &&
-			is_word(render_string(event, "service"), t->name) &&
-			is_one_of(render_string(event, "why"), whys))
+		if (is_change(t, event) && is_it(t, event)) {
+			*n = i - 1;
+			return event;
+		}
+	}
+	return NULL;
+}
+
+static json_t *event_with(struct tale *t, int64_t seq)
+{
+	json_t *event;
+	size_t i;
+
+	json_array_foreach(json_object_get(t->facts, "chain"), i, event)
+	{
+		if (render_integer(event, "seq", -1) == seq)
 			return event;
 	}
 	return NULL;
 }
 
-/* Who asked, by an event: the request in the course of which it happened, or the last one. */
-static json_t *asker_of(json_t *event)
+/*
+ * Who asked, by an event: in the course of which request or signal it happened, at one remove or
+ * more, or else who wanted something of the service last.
+ */
+static json_t *asker_of(struct tale *t, json_t *event)
 {
-	json_t *cause = json_object_get(event, "cause"), *asked = json_object_get(event, "asked");
+	json_t *asked = json_object_get(event, "asked");
 
-	return has_msec(cause, "uid") ? cause : has_msec(asked, "uid") ? asked : NULL;
+	for (unsigned n = 0; n < WHY_MAX_ITEMS && event; n++) {
+		json_t *cause = json_object_get(event, "cause");
+
+		if (has_msec(cause, "uid"))
+			return cause;
+		event = event_with(t, render_integer(cause, "seq", -2));
+	}
+	return has_msec(asked, "uid") ? asked : NULL;
 }
 
-/* "It was DONE by alice (uid 1000) with supctl start at 06:30:12", or less. */
-static void tell_request(struct tale *t, const char *done, json_t *event)
+/* "It was DONE by alice (uid 1000) with supctl start at 06:30:12" */
+static void tell_request(struct tale *t, const char *done, json_t *asker, json_t *event)
 {
-	json_t *asker = asker_of(event);
-	const char *verb = render_string(asker, "verb");
-
-	if (!asker) {
-		say(t, "It was %s by request", done);
-		say_at(t, render_string(event, "time"));
-		stop_here(t);
-		return;
-	}
 	say(t, "It was %s by ", done);
-	say_user(t, asker);
-	say_verb(t, verb);
+	if (asker)
+		say_user(t, asker);
+	else
+		say(t, "request");
+	say_verb(t, render_string(asker, "verb"));
 	say_at(t, render_string(event, "time"));
 	stop_here(t);
 }
@@ -84,7 +104,7 @@ static void tell_request(struct tale *t, const char *done, json_t *event)
 /* Who has asked for what has set another service in motion. */
 static void say_on_behalf(struct tale *t, json_t *event)
 {
-	json_t *asker = asker_of(event);
+	json_t *asker = asker_of(t, event);
 
 	if (!asker)
 		return;
@@ -94,74 +114,225 @@ static void say_on_behalf(struct tale *t, json_t *event)
 	say_verb(t, render_string(asker, "verb"));
 }
 
+/* The last request that wanted something of it, if it was one of these. */
+static json_t *last_request(struct tale *t, const char *const *verbs)
+{
+	json_t *request = json_object_get(t->facts, "request");
+
+	return is_one_of(render_string(request, "verb"), verbs) ? request : NULL;
+}
+
 /* --- the way up --- */
 
-static void tell_up(struct tale *t, const char *why, json_t *event)
+static bool is_rest(const char *state)
 {
-	const char *time = render_string(event, "time");
-	const char *blocker = render_string(event, "blocker");
-	const char *other = *blocker != '\0' ? blocker : t->other;
+	return is_word(state, "stopped") || is_word(state, "exited") || is_word(state, "failed");
+}
+
+/* It came from where nothing but a wish, or its schedule, brings it away. */
+static bool is_begin(struct tale *t, json_t *event)
+{
+	const char *previous = render_string(event, "previous");
+	const char *state = render_string(event, "state"), *why = render_string(event, "why");
+	bool starting = is_word(state, "starting"), waiting = is_word(state, "waiting");
+
+	(void)t;
+	if (waiting && is_word(why, "schedule"))
+		return false;
+	return ((starting || waiting) && is_rest(previous)) ||
+	       (starting && (is_word(previous, "stopping") || is_word(why, "schedule")));
+}
+
+static bool is_stop(struct tale *t, json_t *event)
+{
+	(void)t;
+	return is_word(render_string(event, "state"), "stopping");
+}
+
+static void tell_autostart(struct tale *t, json_t *event)
+{
+	say(t, "supervisord started it by itself");
+	say_at(t, render_string(event, "time"));
+	say(t, ", as autostart = true wants");
+	say_on_behalf(t, event);
+	stop_here(t);
+}
+
+/* A service that is named in what was asked for; "" where all that were are others. */
+static const char *other_named(struct tale *t, json_t *request)
+{
+	json_t *names = json_object_get(request, "names"), *name;
+	const char *other = "";
+	size_t i;
+
+	json_array_foreach(names, i, name)
+	{
+		const char *text = json_string_value(name);
+
+		if (text && is_word(text, t->name))
+			return "";
+		other = *other == '\0' && text ? text : other;
+	}
+	return other;
+}
+
+static void tell_needed(struct tale *t, const char *other, json_t *event)
+{
+	say(t, "It was started");
+	say_at(t, render_string(event, "time"));
+	say(t, " because %s needs it", *other != '\0' ? other : "another service");
+	say_on_behalf(t, event);
+	stop_here(t);
+}
+
+/* It has waited since, so why says for what, not who wanted it. */
+static void tell_line_up(struct tale *t, json_t *event)
+{
+	json_t *cause = json_object_get(event, "cause");
+	json_t *request = event_with(t, render_integer(cause, "seq", -2));
+	const char *other = other_named(t, request);
+
+	if (!has_msec(cause, "uid") || is_word(render_string(cause, "verb"), "apply"))
+		tell_autostart(t, event);
+	else if (*other != '\0')
+		tell_needed(t, other, event);
+	else
+		tell_request(t, "started", cause, event);
+}
+
+static void tell_begin(struct tale *t, json_t *event)
+{
+	const char *why = render_string(event, "why");
 
 	if (is_word(why, "autostart")) {
-		say(t, "supervisord started it by itself");
-		say_at(t, time);
-		say(t, ", as autostart = true wants");
+		tell_autostart(t, event);
 	} else if (is_word(why, "needed")) {
-		say(t, "It was started");
-		say_at(t, time);
-		say(t, " because %s needs it", *other != '\0' ? other : "another service");
-		say_on_behalf(t, event);
+		tell_needed(t, render_string(event, "blocker"), event);
 	} else if (is_word(why, "schedule")) {
 		say(t, "Its schedule started this run");
-		say_at(t, time);
-	} else if (is_word(why, "changed")) {
-		say(t, "It was started again");
-		say_at(t, time);
-		say(t, " because its configuration had changed");
-		say_on_behalf(t, event);
+		say_at(t, render_string(event, "time"));
+		stop_here(t);
 	} else if (is_word(why, "operator") || is_word(why, "restart")) {
-		tell_request(t, is_word(why, "restart") ? "restarted" : "started", event);
+		tell_request(t, "started", asker_of(t, event), event);
+	} else {
+		tell_line_up(t, event);
+	}
+}
+
+/* It was up, and was started again straight after its stop: what that was for. */
+static void tell_return(struct tale *t, json_t *stop, json_t *event)
+{
+	const char *why = render_string(stop, "why");
+	json_t *asked = json_object_get(event, "asked");
+	bool since = render_integer(asked, "seq", 0) > render_integer(stop, "seq", 0);
+
+	if (since || is_word(why, "restart") || is_word(why, "operator")) {
+		tell_request(t, since ? "started" : "restarted", since ? asked : asker_of(t, stop),
+			since ? event : stop);
 		return;
 	}
+	say(t, "It was started again");
+	say_at(t, render_string(event, "time"));
+	if (is_word(why, "changed")) {
+		say(t, " because its configuration had changed");
+		say_on_behalf(t, stop);
+	} else if (is_word(why, "dependency")) {
+		say(t, ", after %s, which it requires, was away", render_string(stop, "blocker"));
+	} else if (is_word(why, "schedule")) {
+		say(t, " because its next run was due");
+	}
+	stop_here(t);
+}
+
+/* The journal has lost it: what is known beside. */
+static void tell_forgotten(struct tale *t)
+{
+	static const char *const verbs[] = {"start", "restart", "apply", "scale", NULL};
+	json_t *request = last_request(t, verbs);
+
+	if (is_word(t->why, "autostart"))
+		tell_autostart(t, NULL);
+	else if (is_word(t->why, "needed"))
+		tell_needed(t, t->other, NULL);
+	else if (is_word(t->why, "schedule"))
+		tell(t, "Its schedule started this run");
+	else if (request)
+		tell_request(t, "started", request, NULL);
+}
+
+static bool is_loss(struct tale *t, json_t *event)
+{
+	return is_stop(t, event) && is_word(render_string(event, "why"), "dependency");
+}
+
+/* Since then it was down once for the sake of another one: the last time, and why that was. */
+static void tell_loss(struct tale *t, size_t begin)
+{
+	size_t n = SIZE_MAX;
+	json_t *event = find_change(t, &n, is_loss), *cause;
+
+	if (!event || n < begin)
+		return;
+	say(t, "It was stopped");
+	say_at(t, render_string(event, "time"));
+	say(t, ", as %s, which it requires, was not there any more",
+		render_string(event, "blocker"));
+	cause = event_with(t, render_integer(json_object_get(event, "cause"), "seq", -2));
+	if (is_word(render_string(cause, "type"), "exit"))
+		say(t, " (%s)", render_string(cause, "reason"));
+	else
+		say_on_behalf(t, event);
 	stop_here(t);
 }
 
 static void tell_wanted_up(struct tale *t)
 {
-	static const char *const whys[] = {
-		"operator", "autostart", "needed", "schedule", "changed", "restart", NULL};
-	json_t *event = find_change(t, whys);
-	const char *why = render_string(event, "why");
+	size_t n = SIZE_MAX, begin;
+	json_t *event = find_change(t, &n, is_begin);
+	json_t *stop;
 
-	/* a service that was stopped and has come back: the request itself is older */
-	tell_up(t, event && *why != '\0' ? why : t->why, event);
+	begin = event ? n + 1 : 0;
+	stop = is_word(render_string(event, "previous"), "stopping") ? find_change(t, &n, is_stop)
+								     : NULL;
+	if (stop)
+		tell_return(t, stop, event);
+	else if (event)
+		tell_begin(t, event);
+	else
+		tell_forgotten(t);
+	if (!stop)
+		tell_loss(t, begin);
 }
 
 /* --- the way down --- */
 
 static void say_shutdown(struct tale *t)
 {
-	json_t *chain = json_object_get(t->facts, "chain");
+	json_t *chain = json_object_get(t->facts, "chain"), *asker = NULL;
 	const char *essential = render_string(t->facts, "essential_end");
+	const char *signal;
 
 	say(t, "supervisord is shutting down");
-	if (*essential != '\0')
+	if (*essential != '\0') {
 		say(t, ", since %s, which is essential, has ended", essential);
-	for (size_t i = json_array_size(chain); i > 0; i--) {
-		json_t *event = json_array_get(chain, i - 1);
-		json_t *asker = asker_of(event);
-		const char *signal = render_string(asker, "signal");
-
-		if (!is_word(render_string(event, "type"), "shutdown") || !asker)
-			continue;
-		say(t, ": ");
-		say_user(t, asker);
-		if (*signal != '\0')
-			say(t, " sent it %s", signal);
-		else
-			say(t, " asked for that");
-		break;
+		return;
 	}
+	for (size_t i = json_array_size(chain); i > 0 && !asker; i--) {
+		json_t *event = json_array_get(chain, i - 1);
+
+		if (is_word(render_string(event, "type"), "shutdown"))
+			asker = asker_of(t, event);
+	}
+	if (!asker)
+		return;
+	signal = render_string(asker, "signal");
+	say(t, ": ");
+	say_user(t, asker);
+	if (*signal != '\0')
+		say(t, " sent it %s", signal);
+	else
+		say(t, " asked for that");
+	say_verb(t, render_string(asker, "verb"));
 }
 
 static void tell_never_started(struct tale *t)
@@ -183,21 +354,38 @@ static void tell_conflict(struct tale *t)
 		other);
 }
 
+/* The change for the reason that holds now. */
+static bool is_for_this(struct tale *t, json_t *event)
+{
+	return is_word(render_string(event, "why"), t->why);
+}
+
+static void tell_stopped_by_request(struct tale *t, json_t *event)
+{
+	static const char *const verbs[] = {"stop", "reset", NULL};
+	json_t *asker = asker_of(t, event);
+	const char *verb;
+
+	if (!asker)
+		asker = last_request(t, verbs);
+	verb = render_string(asker, "verb");
+	tell_request(t,
+		is_word(verb, "reset") ? "forgiven its failures, and set to stopped," : "stopped",
+		asker, event);
+}
+
 static void tell_wanted_down(struct tale *t)
 {
-	const char *whys[] = {t->why, NULL};
 	bool now = is_word(t->state, "stopping");
-	json_t *event = find_change(t, whys);
+	size_t n = SIZE_MAX;
+	json_t *event = find_change(t, &n, is_for_this);
 
 	if (is_word(t->why, "never-started")) {
 		tell_never_started(t);
 	} else if (is_word(t->why, "operator")) {
-		bool reset = is_word(render_string(asker_of(event), "verb"), "Reset");
-
-		tell_request(
-			t, reset ? "forgiven its failures, and set to stopped," : "stopped", event);
+		tell_stopped_by_request(t, event);
 	} else if (is_word(t->why, "restart")) {
-		tell_request(t, "told to restart", event);
+		tell_request(t, "told to restart", asker_of(t, event), event);
 	} else if (is_word(t->why, "shutdown")) {
 		say_shutdown(t);
 	} else if (is_word(t->why, "conflict")) {

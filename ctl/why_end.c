@@ -250,9 +250,10 @@ static void tell_unhealthy(struct tale *t)
 	json_t *health = json_object_get(t->facts, "health");
 	json_t *probe = json_object_get(health, "probe");
 	const char *message = render_string(probe, "message");
+	int64_t limit = render_integer(health, "limit", 0);
 
-	say(t, "%" PRIi64 " checks of its health failed in a row",
-		render_integer(health, "limit", 0));
+	say(t, "%" PRIi64 " check%s of its health failed%s", limit, limit == 1 ? "" : "s",
+		limit == 1 ? "" : " in a row");
 	if (json_is_false(json_object_get(probe, "ok")) && *message != '\0')
 		say(t, " (the last one: %s)", message);
 	tell(t, ", so supervisord ended it");
@@ -317,6 +318,22 @@ static json_t *find_hook(struct tale *t, const char *name)
 	return NULL;
 }
 
+/* With the last line that it wrote. */
+static void tell_failed_hook(struct tale *t, json_t *hook, const char *name, const char *kind)
+{
+	const char *output = render_string(hook, "output"), *line = output;
+	size_t n = strlen(output);
+
+	while (n > 0 && output[n - 1] == '\n')
+		n--;
+	for (size_t i = 0; i < n; i++)
+		line = output[i] == '\n' ? output + i + 1 : line;
+	say(t, "Its %s %s %s", name, kind, render_string(hook, "how"));
+	if (n > 0)
+		say(t, ": %.*s", (int)(output + n - line), line);
+	stop_here(t);
+}
+
 void tell_hook(struct tale *t, const char *name)
 {
 	json_t *hook = find_hook(t, name);
@@ -327,5 +344,5 @@ void tell_hook(struct tale *t, const char *name)
 		tell(t, "Its %s %s runs (pid %" PRIi64 ")", name, kind,
 			render_integer(hook, "pid", 0));
 	else if (json_is_false(ok))
-		tell(t, "Its %s %s %s", name, kind, render_string(hook, "how"));
+		tell_failed_hook(t, hook, name, kind);
 }

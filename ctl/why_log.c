@@ -23,6 +23,7 @@
 struct part {
 	json_t *lines; /* borrowed */
 	const char *path;
+	int64_t inode; /* of the file that it began in; 0: not known */
 	int64_t begin; /* where the run's output begins in the file; -1: not known */
 	bool rotated; /* the beginning is in an older file */
 	bool cut; /* there are older lines of the run in the file */
@@ -45,7 +46,7 @@ static json_t *find_start(json_t *facts)
 	return NULL;
 }
 
-static int64_t find_offset(json_t *start, const char *stream, const char *path)
+static json_t *find_log(json_t *start, const char *stream, const char *path)
 {
 	json_t *log;
 	size_t i;
@@ -54,9 +55,9 @@ static int64_t find_offset(json_t *start, const char *stream, const char *path)
 	{
 		if (strcmp(render_string(log, "stream"), stream) == 0 &&
 			strcmp(render_string(log, "path"), path) == 0)
-			return render_integer(log, "offset", -1);
+			return log;
 	}
-	return -1;
+	return NULL;
 }
 
 /* The newest rotated file is newer than the start: "2026-11-24T06-36-53.123Z" against RFC 3339. */
@@ -138,7 +139,7 @@ static int read_file(struct part *p)
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
 	end = st.st_size;
-	if (p->begin > end)
+	if (p->begin > end || (p->inode > 0 && p->inode != (int64_t)st.st_ino))
 		p->rotated = true; /* or truncated */
 	begin = p->rotated || p->begin < 0 ? 0 : p->begin;
 	if (end - begin > WHY_LOG_MAX_BYTES) {
@@ -197,12 +198,14 @@ static void remark(const struct part *p, int error, char *note, size_t size)
 static json_t *read_log(json_t *facts, json_t *log, uint64_t n)
 {
 	const char *stream = render_string(log, "stream");
-	json_t *start = find_start(facts), *lines = json_array(), *part = NULL;
+	json_t *start = find_start(facts), *lines = json_array(), *part = NULL, *begin;
 	struct part p = {.lines = lines, .path = render_string(log, "path"), .n = n};
 	char note[512] = "";
 	int r = lines ? 0 : -ENOMEM;
 
-	p.begin = find_offset(start, stream, p.path);
+	begin = find_log(start, stream, p.path);
+	p.begin = render_integer(begin, "offset", -1);
+	p.inode = render_integer(begin, "inode", 0);
 	p.rotated = was_rotated_since(
 		p.path, start ? render_string(start, "time") : render_string(facts, "started"));
 	if (r == 0)

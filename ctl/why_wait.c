@@ -4,6 +4,8 @@
  */
 #include "ctl/why_internal.h"
 
+#define MAX_COMMAND 60 /* bytes */
+
 /* "which is in backoff: its process exited with status 1; it starts again in 4s" */
 static void say_state_of(struct tale *t, json_t *cause)
 {
@@ -209,19 +211,37 @@ static void tell_stop_phase(struct tale *t)
 	}
 }
 
+/* The beginning of a command line on one line, as it is often a script. */
+static void say_command(struct tale *t, const char *command)
+{
+	char text[MAX_COMMAND + 1];
+	size_t n = 0;
+
+	for (; *command != '\0' && n < MAX_COMMAND; command++) {
+		bool blank = (unsigned char)*command <= ' ';
+
+		if (!blank || (n > 0 && text[n - 1] != ' '))
+			text[n++] = blank ? ' ' : *command;
+	}
+	text[n] = '\0';
+	say(t, "%s%s", text, *command != '\0' ? " ..." : "");
+}
+
 static void tell_survivors(struct tale *t)
 {
 	json_t *survivors = json_object_get(t->facts, "survivors");
 	size_t n = json_array_size(survivors), told = MIN_OF(n, (size_t)WHY_MAX_ITEMS);
 
-	if (n == 0 || is_word(t->phase, "dependents"))
+	/* before that nothing was asked to go, and commands of ours may be among them */
+	if (n == 0 || !is_word(t->phase, "signal"))
 		return;
 	say(t, "Still there: ");
 	for (size_t i = 0; i < told; i++) {
 		json_t *process = json_array_get(survivors, i);
 
-		say(t, "%spid %" PRIi64 " (%s)", i > 0 ? ", " : "",
-			render_integer(process, "pid", 0), render_string(process, "command"));
+		say(t, "%spid %" PRIi64 " (", i > 0 ? ", " : "", render_integer(process, "pid", 0));
+		say_command(t, render_string(process, "command"));
+		say(t, ")");
 	}
 	if (n > told)
 		say(t, " and %zu more", n - told);

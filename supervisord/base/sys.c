@@ -6,9 +6,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -22,8 +26,28 @@
 		if (_e > 0)               \
 			return -_e;       \
 	} while (0)
+
+void sys_point(const char *name)
+{
+	sys_fault(name);
+}
+
+static size_t maybe_half(size_t n)
+{
+	return n > 1 && sys_fault("half-pwrite") > 0 ? n / 2 : n;
+}
 #else
 #define SYS_FAULT(name) ((void)0)
+
+void sys_point(const char *name)
+{
+	(void)name;
+}
+
+static size_t maybe_half(size_t n)
+{
+	return n;
+}
 
 void sys_faults_init(const char *who)
 {
@@ -56,9 +80,14 @@ ssize_t sys_write(int fd, const void *data, size_t n)
 	SYS_RETURN(ssize_t, "write", write(fd, data, n));
 }
 
+ssize_t sys_pread(int fd, void *data, size_t n, off_t offset)
+{
+	SYS_RETURN(ssize_t, "pread", pread(fd, data, n, offset));
+}
+
 ssize_t sys_pwrite(int fd, const void *data, size_t n, off_t offset)
 {
-	SYS_RETURN(ssize_t, "pwrite", pwrite(fd, data, n, offset));
+	SYS_RETURN(ssize_t, "pwrite", pwrite(fd, data, maybe_half(n), offset));
 }
 
 int sys_fstat(int fd, struct stat *ret_st)
@@ -140,6 +169,16 @@ int sys_pipe2(int ret_fds[static 2], int flags)
 ssize_t sys_tee(int from, int to, size_t n, unsigned flags)
 {
 	SYS_RETURN(ssize_t, "tee", tee(from, to, n, flags));
+}
+
+ssize_t sys_splice(int from, int to, size_t n, unsigned flags)
+{
+	SYS_RETURN(ssize_t, "splice", splice(from, NULL, to, NULL, n, flags));
+}
+
+int sys_pending(int fd, int *ret_bytes)
+{
+	SYS_RETURN(int, "pending", ioctl(fd, FIONREAD, ret_bytes));
 }
 
 int sys_socket(int domain, int type, int protocol)
@@ -241,6 +280,11 @@ int sys_mremap(void *address, size_t n, size_t n_new, void **ret_address)
 	return 0;
 }
 
+int sys_futex_wake(const uint32_t *word)
+{
+	SYS_RETURN(int, "futex", (int)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0));
+}
+
 pid_t sys_fork(void)
 {
 	SYS_RETURN(pid_t, "fork", fork());
@@ -258,7 +302,10 @@ int sys_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 
 int sys_epoll_wait(int epoll, struct epoll_event *events, int n, int timeout_msec)
 {
-	int r = epoll_wait(epoll, events, n, timeout_msec);
+	int r;
+
+	SYS_FAULT("epoll_wait");
+	r = epoll_wait(epoll, events, n, timeout_msec);
 
 	if (r < 0)
 		return errno == EINTR ? 0 : -errno; /* a retry would start the timeout again */
@@ -278,6 +325,11 @@ int sys_timerfd_create(clockid_t clock)
 int sys_timerfd_settime(int fd, int flags, const struct itimerspec *at)
 {
 	SYS_RETURN(int, "timerfd_settime", timerfd_settime(fd, flags, at, NULL));
+}
+
+int sys_inotify_init(int flags)
+{
+	SYS_RETURN(int, "inotify_init", inotify_init1(flags | IN_CLOEXEC));
 }
 
 int sys_inotify_add_watch(int fd, const char *path, unsigned mask)
@@ -309,6 +361,46 @@ int sys_pidfd_open(pid_t pid)
 int sys_pidfd_send_signal(int pidfd, int signo)
 {
 	SYS_RETURN(int, "pidfd_send_signal", syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0));
+}
+
+int sys_pidfd_send_signal_group(int pidfd, int signo)
+{
+	const unsigned group = 1u << 2; /* PIDFD_SIGNAL_PROCESS_GROUP */
+
+	SYS_RETURN(int, "pidfd_send_signal",
+		syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, group));
+}
+
+/* As linux/pidfd.h has it since 6.13; newer kernels take this shorter form. */
+struct pidfd_info {
+	uint64_t mask, cgroup;
+	uint32_t pid, tgid, ppid, ids[8];
+	int32_t exit_code;
+};
+#define GET_INFO  _IOWR(0xff, 11, struct pidfd_info)
+#define INFO_EXIT (UINT64_C(1) << 3) /* Linux 6.15 */
+
+static int get_info(int pidfd, struct pidfd_info *info)
+{
+	SYS_RETURN(int, "ioctl", ioctl(pidfd, GET_INFO, info));
+}
+
+int sys_pidfd_exit_status(int pidfd, int *ret_status)
+{
+	struct pidfd_info info = {.mask = INFO_EXIT};
+	int r = get_info(pidfd, &info);
+
+	if (r < 0)
+		return r;
+	if (!(info.mask & INFO_EXIT))
+		return -ENODATA;
+	*ret_status = info.exit_code;
+	return 0;
+}
+
+int sys_execveat(int fd, char *const *argv, char *const *envp)
+{
+	SYS_RETURN(int, "execveat", syscall(SYS_execveat, fd, "", argv, envp, AT_EMPTY_PATH));
 }
 
 int sys_msgget(key_t key, int flags)

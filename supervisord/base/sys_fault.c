@@ -5,9 +5,13 @@
 #include "base/sys_fault.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/macro.h"
 #include "base/sys.h"
@@ -16,8 +20,9 @@
 
 static struct rule {
 	char call[24];
+	char file[PATH_MAX]; /* that nth comes from; "": it has */
 	unsigned long nth, seen;
-	int forever, error;
+	int forever, kill, error;
 } rules[MAX_RULES];
 static size_t n_rules;
 
@@ -36,19 +41,25 @@ static int errno_from_name(const char *name)
 static void add_rule(const char *who, const char *text)
 {
 	struct rule *r = &rules[n_rules];
-	char rule_who[24], nth[24], error[24];
+	char rule_who[24], nth[PATH_MAX], error[24];
 	char *end;
 
-	if (sscanf(text, "%23[^:]:%23[^:]:%23[^:]:%23s", rule_who, r->call, nth, error) != 4 ||
+	/* 4095: PATH_MAX - 1 */
+	if (sscanf(text, "%23[^:]:%23[^:]:%4095[^:]:%23s", rule_who, r->call, nth, error) != 4 ||
 		n_rules == MAX_RULES) {
 		fprintf(stderr, "SUPERVISOR_FAULT: bad rule '%s'\n", text);
 		abort();
 	}
 	if (strcmp(rule_who, "*") != 0 && strcmp(rule_who, who) != 0)
 		return;
-	r->nth = strtoul(nth, &end, 10);
-	r->forever = *end == '+';
-	r->error = errno_from_name(error);
+	if (nth[0] == '@') {
+		strcpy(r->file, nth + 1);
+	} else {
+		r->nth = strtoul(nth, &end, 10);
+		r->forever = *end == '+';
+	}
+	r->kill = strcmp(error, "KILL") == 0;
+	r->error = r->kill ? 0 : errno_from_name(error);
 	n_rules++;
 }
 
@@ -64,18 +75,43 @@ void sys_faults_init(const char *who)
 	free(copy);
 }
 
+/* Whether the rule holds by now. */
+static int is_armed(struct rule *r)
+{
+	char text[24] = "";
+	int fd;
+
+	if (!r->file[0])
+		return 1;
+	fd = open(r->file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	/* Whoever makes it renames it into place, so that it is whole. */
+	if (read(fd, text, sizeof(text) - 1) > 0 && unlink(r->file) == 0) {
+		r->nth = strtoul(text, NULL, 10);
+		r->file[0] = '\0';
+	}
+	close(fd);
+	return !r->file[0];
+}
+
 int sys_fault(const char *call)
 {
+	int saved_errno = errno;
 	int error = 0;
 
 	for (size_t i = 0; i < n_rules; i++) {
 		struct rule *r = &rules[i];
 
-		if (strcmp(r->call, call) != 0)
+		if ((strcmp(r->call, call) != 0 && strcmp(r->call, "any") != 0) || !is_armed(r))
 			continue;
 		r->seen++;
-		if (r->seen == r->nth || (r->forever && r->seen > r->nth))
-			error = r->error;
+		if (r->seen != r->nth && !(r->forever && r->seen > r->nth))
+			continue;
+		if (r->kill)
+			kill(getpid(), SIGKILL);
+		error = r->error;
 	}
+	errno = saved_errno;
 	return error;
 }

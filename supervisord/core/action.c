@@ -18,11 +18,14 @@ enum core_why stop_why(const struct step *s)
 static void note_op(struct step *s)
 {
 	uint64_t *ops = s->slot->record.ops;
+	uint8_t *generations = s->slot->record.op_generations;
 
 	if (!s->event || s->event->op == 0 || ops[0] == s->event->op)
 		return;
 	memmove(ops + 1, ops, (CORE_MAX_OPS - 1) * sizeof(ops[0]));
 	ops[0] = s->event->op;
+	memmove(generations + 1, generations, CORE_MAX_OPS - 1);
+	generations[0] = (uint8_t)s->slot->record.generation;
 }
 
 void want(struct step *s, bool up)

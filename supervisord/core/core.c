@@ -121,13 +121,29 @@ const struct core_record *core_record(const struct core *c, uint32_t service)
 	return &c->slots[service].record;
 }
 
+/* Its place in ops; CORE_MAX_OPS: it is not there. */
+static unsigned find_op(const struct core_record *r, uint64_t op)
+{
+	unsigned i = 0;
+
+	while (i < CORE_MAX_OPS && (op == 0 || r->ops[i] != op))
+		i++;
+	return i;
+}
+
 bool core_remembers(const struct core *c, uint32_t service, uint64_t op)
 {
-	for (unsigned i = 0; i < CORE_MAX_OPS; i++) {
-		if (op != 0 && c->slots[service].record.ops[i] == op)
-			return true;
-	}
-	return false;
+	return find_op(core_record(c, service), op) < CORE_MAX_OPS;
+}
+
+uint64_t core_generation_at(const struct core *c, uint32_t service, uint64_t op)
+{
+	const struct core_record *r = core_record(c, service);
+	unsigned i = find_op(r, op);
+
+	if (i == CORE_MAX_OPS)
+		return r->generation;
+	return r->generation - (uint8_t)(r->generation - r->op_generations[i]);
 }
 
 usec_t core_deadline(const struct core *c, uint32_t service)

@@ -103,13 +103,14 @@ enum core_event_type {
 	CORE_EVENT_MAX
 };
 
-/* How a generation ended, in the terms that policy needs. */
+/* How a generation ended, in the terms that policy needs. Only append. */
 enum core_end {
 	CORE_END_NONE, /* has not ended yet */
 	CORE_END_EXITED,
 	CORE_END_SIGNALLED,
 	CORE_END_DUMPED,
 	CORE_END_SPAWN_FAILED,
+	CORE_END_UNKNOWN, /* nobody was there to see how: a failure, and an abnormal one */
 	CORE_END_MAX
 };
 
@@ -201,6 +202,7 @@ struct core_record {
 	uint64_t ready_order; /* the newest start_order of all when it became ready */
 	uint64_t ops[CORE_MAX_OPS]; /* ids of the last acting requests that took effect, newest
 				       first */
+	uint8_t op_generations[CORE_MAX_OPS]; /* the generation when each did, modulo 256 */
 	usec_t since_usec; /* monotonic: when the state was entered */
 	usec_t started_usec; /* monotonic: start of this or the last generation */
 	usec_t ended_usec; /* monotonic: the last end */
@@ -338,6 +340,12 @@ void core_remove(struct core *c, uint32_t service);
 void core_set_max_starting(struct core *c, unsigned max_starting);
 /* The service remembers a request of this id (never for 0). */
 bool core_remembers(const struct core *c, uint32_t service, uint64_t op);
+/*
+ * The generation of the service when that request took effect (before what follows from it);
+ * the present one where it is not remembered. A remembered one of more than 255 generations ago
+ * looks younger.
+ */
+uint64_t core_generation_at(const struct core *c, uint32_t service, uint64_t op);
 
 /*
  * One event. random is 64 fresh random bits (jitter). The changes that follow from it,

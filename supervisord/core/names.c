@@ -127,6 +127,9 @@ const char *core_end_to_text(enum core_end end, int status, const char *stage_te
 	case CORE_END_SPAWN_FAILED:
 		put(ret_text, "%s%s%s", stage_text, stage_text[0] ? ": " : "", error_text(status));
 		break;
+	case CORE_END_UNKNOWN:
+		put(ret_text, "ended while nobody could see how");
+		break;
 	case CORE_END_NONE:
 	case CORE_END_MAX:
 		break;

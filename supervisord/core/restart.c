@@ -64,7 +64,8 @@ static bool is_abnormal(const struct core_record *r)
 	case CORE_CAUSE_MAX:
 		break;
 	}
-	return r->end == CORE_END_SIGNALLED || r->end == CORE_END_DUMPED;
+	return r->end == CORE_END_SIGNALLED || r->end == CORE_END_DUMPED ||
+	       r->end == CORE_END_UNKNOWN;
 }
 
 bool restart_is_wanted(const struct spec_policy *p, const struct core_record *r)

@@ -30,6 +30,7 @@
 #include "engine/service.h"
 #include "engine/services.h"
 #include "engine/systemd.h"
+#include "engine/takeover/foster.h"
 
 #define FAREWELL_WAIT_USEC (5 * USEC_PER_MSEC)
 #define FAREWELL_TRIES	   40 /* a cgroup stays busy for a moment after its last process */
@@ -47,7 +48,7 @@ void engine_reopen_logs(struct engine *e)
 
 void engine_signal(struct engine *e, int signo, int pid, unsigned uid)
 {
-	bool again = (e->store.area.head->flags & RECOVERY_SIGNALLED) != 0;
+	bool again = (e->store.head.flags & RECOVERY_SIGNALLED) != 0;
 
 	event_signal(e, signo, pid, uid);
 	switch (signo) {
@@ -80,7 +81,7 @@ void engine_signal(struct engine *e, int signo, int pid, unsigned uid)
 void engine_signal_seen(struct engine *e, int signo)
 {
 	if (signo == SIGTERM || signo == SIGINT)
-		e->store.area.head->flags |= RECOVERY_SIGNALLED;
+		store_set(&e->store, flags, e->store.head.flags | RECOVERY_SIGNALLED);
 }
 
 /*
@@ -128,7 +129,7 @@ static bool is_accounted(const struct service *s)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
 
-	return s->told_generation == r->generation;
+	return s->told_generation == r->generation || foster_is_under_way(s);
 }
 
 /* What the last engine had committed, and the launcher may not have heard of. */
@@ -198,7 +199,7 @@ static void autostart(struct engine *e)
 
 void engine_synced(struct engine *e)
 {
-	const struct recovery_head *head = e->store.area.head;
+	const struct recovery_head *head = &e->store.head;
 	int r;
 
 	/* Whose a sender is can be told from here on: before what has ended is judged. */
@@ -206,6 +207,7 @@ void engine_synced(struct engine *e)
 	r = notify_listen(e);
 	if (r < 0)
 		log_error("cannot listen for notifications: %s", strerror(-r));
+	foster_missing(e);
 	engine_judge_ended(e);
 	e->synced = true;
 	schedules_recover(e);
@@ -221,10 +223,13 @@ void engine_synced(struct engine *e)
 		apply_finish(e, head->config_op[e->config], NULL);
 	/* The last engine may have died before others had heard of a change. */
 	engine_event(e, &(struct core_event){.type = CORE_EVENT_SETTLE});
-	e->store.area.head->flags |= RECOVERY_STARTED;
+	store_set(&e->store, flags, e->store.head.flags | RECOVERY_STARTED);
+	board_tell_all(e);
 	uplink_send_plain(e, LINK_RECOVERED, 0, 0);
 	rollings_resume(e);
 	reload_resume(e);
+	if ((e->store.head.flags & RECOVERY_RENEW) && !core_is_shutting_down(e->core))
+		reload_apply(e, NULL, false, false, 0);
 	if (!core_is_shutting_down(e->core))
 		systemd_ready(e);
 	log_info("%s %u service%s, supervisord " SUPERVISORD_VERSION ", pid %d",
@@ -243,6 +248,8 @@ static void leave(struct engine *e)
 	if (!passed_is(e, e->server.listener.fd) &&
 		asprintf(&control, "%s/%s", e->spec->runtime_dir, CONTROL_SOCKET_NAME) >= 0)
 		sys_unlinkat(AT_FDCWD, control, 0);
+	board_close(e);
+	upgrade_fini(e);
 	server_fini(&e->server);
 	history_fini(e);
 	notify_fini(e);
@@ -252,6 +259,8 @@ static void leave(struct engine *e)
 	services_fini(e);
 	schedules_fini(e);
 	sink_set_fini(&e->sinks);
+	area_fini(e);
+	config_forget_saved(e->spec->runtime_dir);
 	store_fini(&e->store, e->spec->runtime_dir);
 	config_fini(e);
 	systemd_fini(e);
@@ -264,7 +273,7 @@ static void leave(struct engine *e)
 static void on_farewell(struct loop_timer *t)
 {
 	struct engine *e = CONTAINER_OF(t, struct engine, farewell);
-	bool hurry = (e->store.area.head->flags & RECOVERY_HURRY) != 0;
+	bool hurry = (e->store.head.flags & RECOVERY_HURRY) != 0;
 
 	if (!hooks_are_over(e, hurry)) {
 		loop_timer_set(&e->loop, t, usec_add(e->loop.now_usec, FAREWELL_WAIT_USEC));
@@ -294,7 +303,8 @@ void engine_leave(struct engine *e)
 
 void engine_shutdown(struct engine *e, bool hurry)
 {
-	e->store.area.head->flags |= RECOVERY_SHUTTING_DOWN | (hurry ? RECOVERY_HURRY : 0u);
+	store_set(&e->store, flags,
+		e->store.head.flags | RECOVERY_SHUTTING_DOWN | (hurry ? RECOVERY_HURRY : 0u));
 	event_supervisor(e, JOURNAL_SHUTDOWN, hurry ? "killing everything" : "stopping everything");
 	core_shutdown(e->core, hurry, e->loop.now_usec);
 	systemd_stopping(e);

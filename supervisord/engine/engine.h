@@ -11,6 +11,8 @@
 #include "base/list.h"
 #include "conf/load.h"
 #include "core/core.h"
+#include "engine/area.h"
+#include "engine/board.h"
 #include "engine/control/events.h"
 #include "engine/control/server.h"
 #include "engine/event.h"
@@ -31,6 +33,7 @@
 #include "engine/schedule.h"
 #include "engine/store.h"
 #include "engine/systemd.h"
+#include "engine/takeover/upgrade.h"
 #include "engine/tree/tree.h"
 #include "engine/uplink.h"
 
@@ -44,6 +47,7 @@ struct stream {
 	struct pump pump;
 	struct sink sink;
 	int fd; /* the pipe's read end, owned; -1: none open */
+	uint64_t seen_generation; /* the last one whose line for log:REGEX has come by here */
 };
 
 /* A configuration that services go by: the one in force, or one that they are leaving. */
@@ -93,6 +97,9 @@ struct service {
 	bool lacks_pipes; /* they did not arrive for want of descriptors */
 	bool cgroup_spent; /* was killed as a whole: not to be used again */
 	pid_t main_pid; /* of this or the last generation: also the id of its session */
+	uint64_t foster_generation; /* whose process was given to the launcher; 0: none was */
+	uint64_t pipe_inodes[RECOVERY_PIPES]; /* of this generation's output */
+	int pidfd; /* owned: of the main process that was told of last, until its end; -1 */
 	struct uplink_outbox outbox; /* what the launcher has yet to be told */
 	struct uplink_adoption adoption; /* what it was asked, and has yet to answer */
 	struct tree_watch *watch; /* while its tree is waited for */
@@ -109,6 +116,7 @@ struct service {
 	struct health *health; /* owned by ready/health.c; likewise */
 	bool fresh; /* without a record: autostart has not been thought of */
 	uint32_t place; /* while services are put in order */
+	uint32_t board_place; /* in the order of the configuration, for readers of the board */
 	uint64_t event_seq; /* of the last change of its state */
 	uint64_t event_serial, event_generation; /* of the last end and start that were told */
 	struct event_asked asked; /* by the last request that was about it */
@@ -130,6 +138,7 @@ struct engine {
 	struct options options;
 	struct conf_context context;
 	struct config configs[RECOVERY_CONFIGS];
+	int saved[RECOVERY_CONFIGS]; /* owned: texts that the launcher has yet to be given; -1 */
 	uint8_t config; /* which of them is in force */
 	const struct spec *spec; /* the same, its content */
 
@@ -137,10 +146,13 @@ struct engine {
 	struct service **by_name; /* the same ones, sorted */
 	uint32_t n_services;
 	struct service **by_id; /* NULL: not in use */
+	uint64_t *generations; /* by id: what places that are not in use have come to */
 	uint32_t n_ids;
 	struct core *core;
 
 	struct store store;
+	struct area_watch area;
+	struct board board;
 	struct uplink uplink;
 	struct sink_set sinks;
 	struct pump_set pumps;
@@ -159,8 +171,12 @@ struct engine {
 	struct schedules schedules;
 	struct loop_source signals;
 	struct reload reload;
+	struct upgrade upgrade;
 	struct list rollings; /* see control/rolling.h */
 	struct loop_timer sweep; /* removed services that have come to their end */
+	char **arguments; /* our own, NULL at their end */
+	struct loop_timer gone; /* while the launcher is, and can't be executed anew */
+	usec_t gone_wait_usec;
 	struct loop_timer farewell; /* while the last cgroups go */
 	unsigned farewell_tries;
 
@@ -168,6 +184,7 @@ struct engine {
 	unsigned n_ended;
 	uint64_t queue_seq;
 	bool recovering; /* an engine was here before us */
+	bool adopting; /* with a launcher that was killed as well: ours is a new one */
 	bool synced; /* the launcher has told all that it knew */
 	bool leaving; /* everything is down; only the farewell is left */
 };

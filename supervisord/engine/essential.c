@@ -7,7 +7,6 @@
 #include "engine/essential.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -38,6 +37,7 @@ static int status_of(const struct core_record *r)
 		return EXIT_SIGNAL_BASE + r->end_status;
 	case CORE_END_SPAWN_FAILED:
 		return status_of_failed_spawn(r);
+	case CORE_END_UNKNOWN:
 	case CORE_END_NONE:
 	case CORE_END_MAX:
 		break;
@@ -47,13 +47,12 @@ static int status_of(const struct core_record *r)
 
 static void begin_shutdown(struct engine *e, const struct service *s)
 {
-	struct recovery_head *head = e->store.area.head;
 	int status = status_of(core_record(e->core, s->id));
 	char reason[CORE_REASON_SIZE];
 
-	head->exit_status = status;
-	atomic_signal_fence(memory_order_seq_cst);
-	head->flags |= RECOVERY_ESSENTIAL | RECOVERY_SHUTTING_DOWN;
+	store_set(&e->store, exit_status, status);
+	store_set(&e->store, flags,
+		e->store.head.flags | RECOVERY_ESSENTIAL | RECOVERY_SHUTTING_DOWN);
 	log_write(status == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
 		"service '%s' is essential and has ended for good (%s): stopping everything, to "
 		"exit with %d",
@@ -66,8 +65,7 @@ void essential_perform(struct engine *e)
 	uint32_t id;
 
 	/* A shutdown that the last engine had begun has its reason already. */
-	if (core_essential_end(e->core, &id) &&
-		!(e->store.area.head->flags & RECOVERY_SHUTTING_DOWN))
+	if (core_essential_end(e->core, &id) && !(e->store.head.flags & RECOVERY_SHUTTING_DOWN))
 		begin_shutdown(e, services_by_id(e, id));
 	else
 		engine_perform(e);
@@ -75,7 +73,7 @@ void essential_perform(struct engine *e)
 
 int essential_exit_status(const struct engine *e)
 {
-	const struct recovery_head *head = e->store.area.head;
+	const struct recovery_head *head = &e->store.head;
 
 	return head->flags & RECOVERY_ESSENTIAL ? head->exit_status : EXIT_SUCCESS;
 }

@@ -106,8 +106,8 @@ void event_end(struct event_draft *d, const struct service *const *services, uin
 	size_t length = body_end(&d->body);
 
 	journal_file_append(e, d->seq, &d->stamp, d->data, length);
-	if (e->store.area.head && e->store.area.head->event_seq < d->seq)
-		e->store.area.head->event_seq = d->seq;
+	if (e->store.area.head && e->store.head.event_seq < d->seq)
+		store_set(&e->store, event_seq, d->seq);
 	/* Before whatever notes that this one was told. */
 	atomic_signal_fence(memory_order_seq_cst);
 	if (d->service)

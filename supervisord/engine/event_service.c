@@ -332,7 +332,7 @@ void event_recover(struct engine *e)
 	struct service *s;
 
 	note_newest(e);
-	e->event_seq = MAX_OF(e->event_seq, e->store.area.head->event_seq);
+	e->event_seq = MAX_OF(e->event_seq, e->store.head.event_seq);
 	while ((s = next_pending(e))) {
 		const struct recovery_record *r = recovery_record(&e->store.area, s->id);
 		enum core_state previous = (enum core_state)r->publish_previous;

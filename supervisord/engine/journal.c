@@ -31,7 +31,6 @@
 void journal_file_init(struct journal_file *f)
 {
 	*f = (struct journal_file){.fd = -1};
-	mapping_init(); /* where that fails, a file that is cut short is as bad as ever */
 }
 
 void journal_file_close(struct journal_file *f)
@@ -279,7 +278,7 @@ void journal_file_append(struct engine *e, uint64_t seq, struct journal_stamp *s
 
 	if (!f->ring.memory || seq <= f->ring.last_seq)
 		return;
-	memcpy(stamp->boot_id, e->store.area.head->boot_id, sizeof(stamp->boot_id));
+	memcpy(stamp->boot_id, e->store.head.boot_id, sizeof(stamp->boot_id));
 	journal_append(&f->ring, seq, stamp, body, length);
 	/* It was while we wrote: what is left of the file, and this event, are worth another go. */
 	if (!mapping_is_lost(&f->mapping))

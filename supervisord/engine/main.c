@@ -7,19 +7,25 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "engine/engine.h"
+#include "engine/takeover/trial.h"
 
 static struct engine engine;
 
 int main(int argc, char **argv)
 {
+	struct conf_context context;
 	int status;
 
 	log_init("supervisord");
 	sys_faults_init("engine");
+	conf_context_init(&context);
+	status = trial_run(&context);
+	if (status >= 0)
+		return status;
 	status = engine_init(&engine, argc, argv);
 	if (status != 0 || engine.leaving) {
 		/* A first engine that can't start ends supervisord; a later one is tried again. */
-		if (!engine.recovering)
+		if (!engine.recovering || engine.adopting)
 			uplink_send_plain(&engine, LINK_EXIT, (uint32_t)status, 0);
 		return status;
 	}

@@ -49,6 +49,7 @@ static void end_generation(struct service *s)
 static void begin_generation(struct service *s)
 {
 	s->begun = core_record(s->engine->core, s->id)->generation;
+	memset(s->pipe_inodes, 0, sizeof(s->pipe_inodes));
 	tree_renew_cgroup(s);
 	if (getrandom(s->invocation, sizeof(s->invocation), GRND_NONBLOCK) < 0) {
 		/* Only before the kernel has entropy, at boot: time and id must do then. */
@@ -158,8 +159,10 @@ static void perform(struct engine *e, const struct core_change *c)
 	schedule_follow(s, (c->todo & CORE_DO_SCHEDULE) != 0);
 	s->cgroup_spent |= r->killed; /* by cgroup.kill, where there are cgroups */
 	service_commit(s, pending, (uint8_t)c->previous, seq);
-	if (publish)
+	if (publish) {
+		board_tell_dependents(s);
 		event_state(s, c->previous, s->event_seq, seq);
+	}
 	act(s, c);
 	loop_timer_set(&e->loop, &s->timer, core_deadline(e->core, s->id));
 	if (publish) {
@@ -195,6 +198,10 @@ void engine_event(struct engine *e, const struct core_event *event)
 	/* Without entropy there is no jitter, and nothing else changes. */
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
 		random = 0;
+	/* What the launcher tells of may have happened since this round began. */
+	if ((event->type == CORE_EVENT_STARTED || event->type == CORE_EVENT_ENDED) &&
+		event->at_usec > e->loop.now_usec)
+		e->loop.now_usec = usec_now(CLOCK_MONOTONIC);
 	if (!core_step(e->core, event, e->loop.now_usec, random))
 		log_error("bug: service '%s': event %s in state %s",
 			services_by_id(e, event->service)->name, core_event_to_string(event->type),
@@ -207,6 +214,8 @@ static enum core_end end_of(const struct link_exit *x)
 	if (x->error)
 		return CORE_END_SPAWN_FAILED;
 	switch (x->code) {
+	case LINK_EXIT_UNKNOWN:
+		return CORE_END_UNKNOWN;
 	case CLD_KILLED:
 		return CORE_END_SIGNALLED;
 	case CLD_DUMPED:
@@ -253,6 +262,8 @@ static void judge_end(struct engine *e, const struct engine_ended *ended)
 
 	if (m->serial > 0)
 		s->last_serial = m->serial;
+	if (m->generation == core_record(e->core, s->id)->generation)
+		s->pidfd = close_fd(s->pidfd);
 	note_exit(s, &event, &m->exit);
 	event_exit(s, &event, m->serial, m->pid, &m->exit);
 	engine_event(e, &event);

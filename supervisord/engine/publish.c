@@ -6,7 +6,6 @@
 #include "engine/publish.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,26 +28,22 @@ static int send(struct service *s, enum queue_type type, const char *previous, u
 		.pid = r->pid,
 		.restarts = r->restarts,
 		.reason = reason ? reason : service_reason(s, why)};
-	int n = queue_encode(&m, body), result;
+	int n = queue_encode(&m, body);
 
 	if (n < 0)
 		return n;
-	result = queue_publish(&e->queue, type, body, (size_t)n);
-	if (result == QUEUE_RENEWED) {
-		e->store.area.head->queue_id = e->queue.id;
-		e->store.area.head->queue_key = (uint32_t)e->queue.key;
-	}
-	return result;
+	return queue_publish(&e->queue, type, body, (size_t)n);
 }
 
 /* A message that the recovery area has as pending is out. */
 static void note_sent(struct service *s, uint64_t seq)
 {
-	if (s->engine->store.area.head->queue_seq < seq)
-		s->engine->store.area.head->queue_seq = seq;
+	struct store *store = &s->engine->store;
+
+	if (store->head.queue_seq < seq)
+		store_set(store, queue_seq, seq);
 	/* Only then: a number that neither of the two remembers would be given out again. */
-	atomic_signal_fence(memory_order_seq_cst);
-	recovery_record(&s->engine->store.area, s->id)->publish_pending = 0;
+	recovery_record(&store->area, s->id)->publish_pending = 0;
 }
 
 void publish_change(struct service *s, enum core_state previous, uint64_t seq)
@@ -103,7 +98,7 @@ void publish_health(struct service *s, uint64_t seq)
 		if (pending)
 			note_sent(s, seq);
 		else
-			e->store.area.head->queue_seq = seq;
+			store_set(&e->store, queue_seq, seq);
 	}
 	health_set_alerted(s, bad);
 	event_health(s, text, told ? seq : 0);
@@ -123,7 +118,7 @@ void publish_snapshot(struct engine *e)
 		if (r < 0)
 			continue;
 		e->queue_seq = seq;
-		e->store.area.head->queue_seq = seq;
+		store_set(&e->store, queue_seq, seq);
 		told++;
 	}
 	log_info("snapshot: %u of %u services published", told, e->n_services);
@@ -131,8 +126,8 @@ void publish_snapshot(struct engine *e)
 
 void publish_pending(struct engine *e)
 {
-	e->queue_seq = e->store.area.head->queue_seq;
-	for (uint32_t i = 0; i < e->store.area.head->capacity; i++) {
+	e->queue_seq = e->store.head.queue_seq;
+	for (uint32_t i = 0; i < e->store.head.capacity; i++) {
 		const struct recovery_record *r = recovery_record(&e->store.area, i);
 
 		if (r->name[0] && r->publish_pending && r->publish_seq > e->queue_seq)

@@ -72,6 +72,12 @@ static bool find_owner(int id, uid_t *ret_uid)
 	return false;
 }
 
+/* Made by an engine that died before it could record the id, and not used since. */
+static bool is_half_made(const struct msqid_ds *ds, int recorded_id)
+{
+	return recorded_id == QUEUE_BEING_MADE && ds->msg_lspid == 0 && ds->msg_lrpid == 0;
+}
+
 /* 0 if the queue that is there is the one recorded, unchanged; else a refusal that says why. */
 static int check_existing(struct status_queue *q, int id, int recorded_id)
 {
@@ -88,6 +94,8 @@ static int check_existing(struct status_queue *q, int id, int recorded_id)
 			"belongs to uid %u and was made by uid %u, not by us (uid %u); not using "
 			"it",
 			(unsigned)ds.msg_perm.uid, (unsigned)ds.msg_perm.cuid, (unsigned)us);
+	if (is_half_made(&ds, recorded_id))
+		return 0; /* its mode may not be set yet */
 	if (id != recorded_id)
 		return problem(q, -EEXIST,
 			"(id %d, of uid %u) exists and is not the one we made; not using it: if "
@@ -113,19 +121,27 @@ static int apply_access(struct status_queue *q, int id)
 	return sys_msgctl(id, IPC_SET, &ds);
 }
 
+static void record(struct status_queue *q, int id)
+{
+	if (q->record)
+		q->record(q, id);
+}
+
 static int acquire(struct status_queue *q, int recorded_id)
 {
 	bool created = false;
 	int id, r;
 
-	/* Twice, for a queue that goes away between the two looks. */
+	/* Twice, for a queue that comes between the two looks. */
 	for (int i = 0; i < 2; i++) {
+		id = sys_msgget(q->key, 0);
+		/* The key IPC_PRIVATE is a new queue each time. */
+		if (id != -ENOENT)
+			break;
+		record(q, QUEUE_BEING_MADE);
 		id = sys_msgget(q->key, IPC_CREAT | IPC_EXCL | 0600);
 		created = id >= 0;
 		if (id != -EEXIST)
-			break;
-		id = sys_msgget(q->key, 0);
-		if (id != -ENOENT)
 			break;
 	}
 	if (id < 0)
@@ -139,6 +155,7 @@ static int acquire(struct status_queue *q, int recorded_id)
 			sys_msgctl(id, IPC_RMID, NULL);
 		return problem(q, r, "cannot be given its mode and group: %s", strerror(-r));
 	}
+	record(q, id);
 	q->id = id;
 	q->problem[0] = '\0';
 	return 0;
@@ -155,6 +172,7 @@ int queue_open(struct status_queue *q, int64_t key, const char *runtime_dir, mod
 		.mode = mode & 0777,
 		.has_group = has_group,
 		.gid = gid,
+		.record = q->record,
 	};
 	if (key == 0 && q->key == -1) {
 		q->key = IPC_PRIVATE;
@@ -276,7 +294,6 @@ static void note_outcome(struct status_queue *q, int r)
 int queue_publish(struct status_queue *q, enum queue_type type, const char *body, size_t n)
 {
 	struct queue_buffer message = {.type = type};
-	bool renewed = false;
 	int r = 0;
 
 	if (n > QUEUE_MAX_BODY)
@@ -294,12 +311,11 @@ int queue_publish(struct status_queue *q, enum queue_type type, const char *body
 	}
 	if (q->id < 0) {
 		r = renew(q);
-		renewed = r == 0;
-		if (renewed)
+		if (r == 0)
 			r = send_making_room(q->id, &message, n);
 	}
 	note_outcome(q, r);
-	return r < 0 ? r : renewed ? QUEUE_RENEWED : 0;
+	return r;
 }
 
 void queue_remove(struct status_queue *q)

@@ -16,7 +16,7 @@
 #define QUEUE_PROBLEM_SIZE 256
 
 struct status_queue {
-	int id; /* -1: none. To be recorded, so that the next engine knows it */
+	int id; /* -1: none */
 	key_t key;
 	mode_t mode;
 	gid_t gid;
@@ -25,17 +25,25 @@ struct status_queue {
 	usec_t retry_usec; /* with no queue: when making one is tried again */
 	uint64_t n_lost; /* messages since it was reported */
 	char problem[QUEUE_PROBLEM_SIZE];
+	/*
+	 * Records the id for the next engine, before the queue is used; and QUEUE_BEING_MADE
+	 * before one is made, should this engine die in between. May be NULL.
+	 */
+	void (*record)(struct status_queue *q, int id);
 };
 
-/* Positive outcome of queue_publish(): sent, on a queue that is new. Record q->id. */
-#define QUEUE_RENEWED 1
+/*
+ * Instead of a recorded id: of two that may be there, one was about to be made. A queue that
+ * is ours and that nobody has ever used is it.
+ */
+#define QUEUE_BEING_MADE (-2)
 
 /*
  * Makes the queue, or takes the one called recorded_id over (-1: there is none) where it is
  * still ours and as we made it; any other one under that key is refused. key 0: the key is
  * ftok(runtime_dir, 'S'). 0, or -errno with queue_problem() set; q is valid in both cases,
  * and publishing tries again by itself, at most once a second, and reports when that works.
- * The failure itself is the caller's to report.
+ * The failure itself is the caller's to report. q->record has to be set before.
  */
 int queue_open(struct status_queue *q, int64_t key, const char *runtime_dir, mode_t mode,
 	bool has_group, gid_t gid, int recorded_id);

@@ -51,7 +51,9 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 	record.schedule_next_usec = s->schedule.runs.next_usec;
 	snprintf(record.name, sizeof(record.name), "%s", s->name);
 	memcpy(record.invocation, s->invocation, sizeof(record.invocation));
+	memcpy(record.pipe_inodes, s->pipe_inodes, sizeof(record.pipe_inodes));
 	memcpy(record.ops, r->ops, sizeof(record.ops));
+	memcpy(record.op_generations, r->op_generations, sizeof(record.op_generations));
 	memcpy(record.starts_msec, r->starts_msec, sizeof(r->starts_msec));
 	for (unsigned i = 0; i < SERVICE_EXITS; i++) {
 		const struct service_exit *x = &s->exits[i];
@@ -60,6 +62,11 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 			x->realtime_msec, x->ran_msec, x->end, x->stage, x->status};
 	}
 	recovery_commit(&s->engine->store.area, s->id, &record);
+	if (mapping_is_lost(&s->engine->store.mapping)) {
+		area_check(s->engine);
+		recovery_commit(&s->engine->store.area, s->id, &record);
+	}
+	board_tell(s);
 }
 
 void service_commit_counters(struct service *s)
@@ -68,7 +75,8 @@ void service_commit_counters(struct service *s)
 		const struct log_counters *c = &s->streams[i].sink.counters;
 
 		*recovery_counters(&s->engine->store.area, s->id, i) = (struct recovery_counters){
-			c->bytes, c->lines, c->dropped_bytes, c->dropped_lines};
+			c->bytes, c->lines, c->dropped_bytes, c->dropped_lines,
+			s->streams[i].seen_generation, s->streams[i].sink.line};
 	}
 }
 
@@ -90,9 +98,12 @@ static void restore_counters(struct service *s)
 	for (unsigned i = 0; i < s->n_streams; i++) {
 		const struct recovery_counters *c =
 			recovery_counters(&s->engine->store.area, s->id, i);
+		struct stream *t = &s->streams[i];
 
-		s->streams[i].sink.counters = (struct log_counters){
+		t->sink.counters = (struct log_counters){
 			c->bytes, c->lines, c->dropped_bytes, c->dropped_lines};
+		t->sink.line = c->line < INTENT_LINE_MAX ? c->line : INTENT_LINE_START;
+		t->seen_generation = c->seen_generation;
 	}
 }
 
@@ -103,11 +114,13 @@ bool service_restore(struct service *s, struct core_record *ret_record)
 	*ret_record = (struct core_record){FIELDS_OF_CORE(COPY_FROM_CORE)};
 	ret_record->ready = r->state == CORE_RUNNING;
 	memcpy(ret_record->ops, r->ops, sizeof(ret_record->ops));
+	memcpy(ret_record->op_generations, r->op_generations, sizeof(r->op_generations));
 	memcpy(ret_record->starts_msec, r->starts_msec, sizeof(ret_record->starts_msec));
 	FIELDS_OF_SERVICE(COPY_TO_SERVICE)
 	s->asked = (struct event_asked){
 		r->asked_seq, (enum event_verb)r->asked_verb, r->asked_uid, r->asked_pid};
 	memcpy(s->invocation, r->invocation, sizeof(s->invocation));
+	memcpy(s->pipe_inodes, r->pipe_inodes, sizeof(s->pipe_inodes));
 	s->schedule.runs = (struct schedule_runs){r->schedule_last_usec, r->schedule_next_usec};
 	restore_exits(s, r);
 	restore_counters(s);
@@ -116,14 +129,16 @@ bool service_restore(struct service *s, struct core_record *ret_record)
 
 uint64_t service_last_generation(const struct engine *e, uint32_t id)
 {
-	return recovery_record(&e->store.area, id)->generation;
+	return e->generations[id];
 }
 
 void service_commit_removal(struct engine *e, uint32_t id, uint64_t generation)
 {
 	struct recovery_record nobody = {.generation = generation};
 
+	e->generations[id] = generation;
 	recovery_commit(&e->store.area, id, &nobody);
 	for (unsigned i = 0; i < RECOVERY_STREAMS; i++)
 		*recovery_counters(&e->store.area, id, i) = (struct recovery_counters){0};
+	board_forget(e, id);
 }

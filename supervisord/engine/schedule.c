@@ -49,7 +49,7 @@ static struct schedule_clock read_clocks(void)
 /* FNV-1a of this boot and the name: jitter of its own for each service of each machine. */
 static uint64_t seed_of(const struct service *s)
 {
-	const struct recovery_head *head = s->engine->store.area.head;
+	const struct recovery_head *head = &s->engine->store.head;
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
 	for (size_t i = 0; i < sizeof(head->boot_id); i++)

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/sys.h"
 #include "engine/reload/config.h"
 #include "engine/services.h"
 
@@ -45,14 +46,17 @@ static int init_sink(struct service *s, struct sink *sink, const struct spec_log
 {
 	_cleanup_free_
 	char *path = NULL;
+	int r;
 
 	if (log->sink == SPEC_SINK_FILE) {
 		path = log_path(s, log);
 		if (!path)
 			return -ENOMEM;
 	}
-	return sink_init(
+	r = sink_init(
 		sink, &s->engine->sinks, s->name, log->sink, path, log->max_size_bytes, log->keep);
+	sink_set_timestamps(sink, log->timestamps);
+	return r;
 }
 
 static void fini_streams(struct service *s)
@@ -61,7 +65,7 @@ static void fini_streams(struct service *s)
 		struct stream *t = &s->streams[k];
 
 		if (t->fd >= 0) {
-			pump_fini(&t->pump);
+			pump_stop(&t->pump);
 			t->fd = close_fd(t->fd);
 		}
 		sink_fini(&t->sink);
@@ -69,6 +73,16 @@ static void fini_streams(struct service *s)
 	free(s->streams);
 	s->streams = NULL;
 	s->n_streams = 0;
+}
+
+static void on_pipe_ended(struct pump *p)
+{
+	struct stream *t = CONTAINER_OF(p, struct stream, pump);
+
+	sink_end(&t->sink, t->service->engine->loop.now_usec);
+	service_commit_counters(t->service);
+	pump_stop(&t->pump);
+	t->fd = close_fd(t->fd);
 }
 
 static int init_streams(struct service *s)
@@ -84,6 +98,8 @@ static int init_streams(struct service *s)
 
 		t->service = s;
 		t->fd = -1;
+		pump_init(
+			&t->pump, &s->engine->pumps, &t->sink, s->id, s->n_streams, on_pipe_ended);
 		r = init_sink(s, &t->sink, log_of(s, s->n_streams));
 		if (r < 0)
 			return r;
@@ -105,7 +121,10 @@ static void configure_streams(struct service *s)
 				log->max_size_bytes, log->keep, s->engine->loop.now_usec);
 		if (r < 0)
 			log_error("service '%s': no memory to log elsewhere", s->name);
+		else
+			sink_set_timestamps(&s->streams[i].sink, log->timestamps);
 	}
+	service_commit_counters(s);
 }
 
 /* Another number of pipes: only between two generations, with none open. */
@@ -124,6 +143,7 @@ static void renew_streams(struct service *s)
 		return;
 	}
 	s->streams[0].sink.counters = old[0].sink.counters;
+	s->streams[0].sink.line = old[0].sink.line;
 	for (unsigned i = 0; i < n_old; i++)
 		sink_fini(&old[i].sink);
 	free(old);
@@ -189,6 +209,7 @@ int service_new(struct engine *e, uint32_t id, const struct spec_service *spec, 
 	s->id = id;
 	s->spec = spec;
 	s->instance = instance;
+	s->pidfd = -1;
 	s->timer.dispatch = on_deadline;
 	schedule_init(&s->schedule);
 	list_init(&s->outbox.node);
@@ -219,6 +240,7 @@ void service_free(struct service *s)
 {
 	struct engine *e = s->engine;
 
+	close_fd(s->pidfd);
 	tree_unwatch(s);
 	ready_free(s);
 	health_free(s);
@@ -245,22 +267,26 @@ bool service_has_run(const struct service *s)
 	return memcmp(s->invocation, none, sizeof(none)) != 0;
 }
 
-static void on_pipe_ended(struct pump *p)
+bool service_has_process(const struct service *s)
 {
-	struct stream *t = CONTAINER_OF(p, struct stream, pump);
+	const struct core_record *r = core_record(s->engine->core, s->id);
 
-	sink_end(&t->sink, t->service->engine->loop.now_usec);
-	service_commit_counters(t->service);
-	pump_fini(&t->pump);
-	t->fd = close_fd(t->fd);
+	switch ((enum core_phase)r->phase) {
+	case CORE_PHASE_PRE_START:
+	case CORE_PHASE_CANCELLED:
+	case CORE_PHASE_POST_STOP:
+		return false;
+	default:
+		break;
+	}
+	return r->state == CORE_STARTING || r->state == CORE_RUNNING || r->state == CORE_STOPPING;
 }
 
 void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 {
-	struct engine *e = s->engine;
-
 	for (unsigned i = 0; i < n_fds; i++) {
 		struct stream *t = i < s->n_streams ? &s->streams[i] : NULL;
+		struct stat st;
 		int r;
 
 		/* Told again after the engine's restart or a REFETCH: the one we have will do. */
@@ -268,7 +294,7 @@ void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 			fds[i] = close_fd(fds[i]);
 			continue;
 		}
-		r = pump_init(&t->pump, &e->pumps, fds[i], &t->sink, on_pipe_ended);
+		r = pump_start(&t->pump, fds[i]);
 		if (r < 0) {
 			log_error(
 				"service '%s': cannot watch its output: %s", s->name, strerror(-r));
@@ -276,6 +302,7 @@ void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 			continue;
 		}
 		t->fd = TAKE_FD(fds[i]);
+		s->pipe_inodes[i] = sys_fstat(t->fd, &st) == 0 ? st.st_ino : 0;
 	}
 	ready_attach(s);
 }

@@ -34,6 +34,9 @@ const struct spec_service *service_definition(const struct service *s);
 /* A generation of it was begun; what is told of the last one is not empty. */
 bool service_has_run(const struct service *s);
 
+/* Its generation lives and has, or has had, or is to have processes: it is more than a hook. */
+bool service_has_process(const struct service *s);
+
 /* Takes the read ends of a generation's pipes (owned from now on); -1 fds are skipped. */
 void service_take_pipes(struct service *s, int *fds, unsigned n_fds);
 /* Reads what is in the pipes now, for a process that has ended. */

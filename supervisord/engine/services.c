@@ -69,6 +69,18 @@ static int grow(struct service ***array, uint32_t n_old, uint32_t n)
 	return 0;
 }
 
+static int grow_generations(struct engine *e, uint32_t n)
+{
+	uint64_t *bigger = reallocarray(e->generations, n ? n : 1, sizeof(*bigger));
+
+	if (!bigger)
+		return -ENOMEM;
+	if (n > e->n_ids)
+		memset(bigger + e->n_ids, 0, (n - e->n_ids) * sizeof(*bigger));
+	e->generations = bigger;
+	return 0;
+}
+
 /* Places for n services in all. */
 static int reserve(struct engine *e, uint32_t n)
 {
@@ -83,9 +95,11 @@ static int reserve(struct engine *e, uint32_t n)
 	n_ids = e->n_ids > 0 ? n + n / 4 : n;
 	r = grow(&e->by_id, e->n_ids, n_ids);
 	if (r == 0)
+		r = grow_generations(e, n_ids);
+	if (r == 0)
 		r = core_grow(e->core, n_ids);
-	if (r == 0 && n_ids > e->store.area.head->capacity)
-		r = store_grow(&e->store, n_ids);
+	if (r == 0 && n_ids > e->store.head.capacity)
+		r = area_grow(e, n_ids);
 	if (r == 0)
 		e->n_ids = n_ids;
 	return r;
@@ -155,6 +169,7 @@ static void enter(struct engine *e, struct service *s, const struct core_record 
 	s->begun = core_record(e->core, s->id)->generation;
 	loop_timer_set(&e->loop, &s->timer, core_deadline(e->core, s->id));
 	e->by_id[s->id] = s;
+	s->board_place = e->n_services;
 	e->services[e->n_services++] = s;
 }
 
@@ -236,7 +251,7 @@ static int restore(struct engine *e, uint32_t id, const struct roster rosters[RE
 
 static int restore_all(struct engine *e)
 {
-	uint32_t capacity = e->store.area.head->capacity;
+	uint32_t capacity = e->store.head.capacity;
 	struct roster rosters[RECOVERY_CONFIGS] = {0};
 	int r = reserve(e, capacity);
 
@@ -245,7 +260,10 @@ static int restore_all(struct engine *e)
 			r = roster_init(&rosters[i], e->configs[i].spec);
 	}
 	for (uint32_t id = 0; id < capacity && r == 0; id++) {
-		if (recovery_record(&e->store.area, id)->name[0] != '\0')
+		const struct recovery_record *record = recovery_record(&e->store.area, id);
+
+		e->generations[id] = record->generation;
+		if (record->name[0] != '\0')
 			r = restore(e, id, rosters);
 	}
 	for (unsigned i = 0; i < RECOVERY_CONFIGS; i++)
@@ -361,7 +379,7 @@ int services_init(struct engine *e)
 	if (r < 0)
 		return r;
 	r = e->recovering ? restore_all(e) : 0;
-	if (e->store.area.head->flags & RECOVERY_SHUTTING_DOWN)
+	if (e->store.head.flags & RECOVERY_SHUTTING_DOWN)
 		core_expect_shutdown(e->core);
 	if (r == 0)
 		r = roster_init(&roster, e->spec);
@@ -384,6 +402,8 @@ void services_fini(struct engine *e)
 	free(e->services);
 	free(e->by_name);
 	free(e->by_id);
+	free(e->generations);
 	e->services = e->by_name = e->by_id = NULL;
+	e->generations = NULL;
 	e->n_services = e->n_ids = 0;
 }

@@ -26,6 +26,8 @@
 #include "engine/publish.h"
 #include "engine/reload/config.h"
 #include "engine/services.h"
+#include "engine/streams.h"
+#include "engine/takeover/adopt.h"
 #include "engine/tree/cgroup.h"
 #include "engine/tree/orphans.h"
 
@@ -75,24 +77,19 @@ static int make_directories(struct engine *e)
 	return 0;
 }
 
-/* What a supervisord that was killed with its engine left behind. */
+/* Ends what a supervisord that was killed with its engine left behind. */
 static int clear_up(struct engine *e, int *ret_queue_id, uint64_t *ret_queue_seq)
 {
-	struct store left = STORE_INIT;
+	struct store left;
 	int r = store_open_left(e->spec->runtime_dir, &left);
 
-	if (r == -ENOENT || r == -ESTALE)
-		return 0;
-	if (r < 0) {
-		log_warning("the recovery area in %s can't be used (%s); starting afresh",
-			e->spec->runtime_dir, strerror(-r));
-		return 0;
-	}
-	*ret_queue_id = left.area.head->queue_id;
-	*ret_queue_seq = left.area.head->queue_seq;
-	e->event_seq = left.area.head->event_seq;
+	if (r < 0)
+		return 0; /* it was said */
+	*ret_queue_id = left.head.queue_id;
+	*ret_queue_seq = left.head.queue_seq;
+	e->event_seq = left.head.event_seq;
 	if (!e->tree.blind)
-		r = orphans_end(&left, e->tree.cgroup_fd);
+		r = orphans_end(&(struct orphans){&left, e->tree.cgroup_fd, NULL});
 	else /* nothing is older than the first process of a pid namespace */
 		r = getppid() == 1 ? 0 : -ENOENT;
 	/* Cgroups that were killed as a whole take no new process: all start anew. */
@@ -108,11 +105,40 @@ static int clear_up(struct engine *e, int *ret_queue_id, uint64_t *ret_queue_seq
 	return 0;
 }
 
-static int take_runtime(struct engine *e, int *ret_queue_id)
+/* 1: of a supervisord that was killed; 0: a new one; or -1 with the exit status. */
+static int find_area(struct engine *e, int *ret_queue_id, int *reterr_status)
 {
 	uint64_t seq = 0;
 	uint32_t n = 0;
-	int holder = 0, r;
+	int r = adopt_left(e);
+
+	if (r > 0) {
+		*ret_queue_id = e->store.head.queue_id;
+		return 1;
+	}
+	*reterr_status = clear_up(e, ret_queue_id, &seq);
+	if (*reterr_status != 0)
+		return -1;
+	for (size_t i = 0; i < e->spec->n_services; i++)
+		n += e->spec->services[i].n_instances;
+	r = store_create(&e->store, e->spec->runtime_dir, n);
+	if (r < 0) {
+		*reterr_status =
+			fail_path("cannot make the recovery area in", e->spec->runtime_dir, r);
+		return -1;
+	}
+	e->queue_seq = seq;
+	store_set(&e->store, started_realtime_usec, usec_now(CLOCK_REALTIME));
+	store_set(&e->store, launcher_pid, getppid());
+	store_set(&e->store, queue_seq, seq);
+	/* For an engine that takes over from us before there is a queue. */
+	store_set(&e->store, queue_id, *ret_queue_id);
+	return 0;
+}
+
+static int take_runtime(struct engine *e, int *ret_queue_id)
+{
+	int holder = 0, status = 0, r;
 
 	/* Kept, if an engine before us died before it had made the recovery area. */
 	e->store.lock_fd = uplink_take_kept(e, LINK_KEEP_LOCK);
@@ -123,20 +149,19 @@ static int take_runtime(struct engine *e, int *ret_queue_id)
 	}
 	if (r < 0)
 		return fail_path("cannot lock", e->spec->runtime_dir, r);
-	tree_init(e, -1);
-	r = clear_up(e, ret_queue_id, &seq);
-	if (r != 0)
-		return r;
-	for (size_t i = 0; i < e->spec->n_services; i++)
-		n += e->spec->services[i].n_instances;
-	r = store_create(&e->store, e->spec->runtime_dir, n);
+	/* Before anything else: should we die, nobody slips in before the next engine. */
+	r = uplink_keep(e, LINK_KEEP_LOCK, e->store.lock_fd);
 	if (r < 0)
-		return fail_path("cannot make the recovery area in", e->spec->runtime_dir, r);
-	e->store.area.head->started_realtime_usec = usec_now(CLOCK_REALTIME);
-	e->store.area.head->launcher_pid = getppid();
-	e->store.area.head->queue_seq = e->queue_seq = seq;
+		return fail("cannot give the launcher the lock", r);
+	tree_init(e, -1);
+	r = find_area(e, ret_queue_id, &status);
+	if (r < 0)
+		return status;
+	e->adopting = e->recovering = r > 0;
+	if (e->adopting)
+		e->event_seq = e->store.head.event_seq;
 	journal_file_open(e);
-	e->store.area.head->event_seq = e->event_seq;
+	store_set(&e->store, event_seq, e->event_seq);
 	return 0;
 }
 
@@ -206,17 +231,26 @@ static int open_queue_as_it_was(struct engine *e, int recorded_id)
 	return open_queue_of(e, spec, recorded_id);
 }
 
+static void record_queue(struct status_queue *q, int id)
+{
+	struct engine *e = CONTAINER_OF(q, struct engine, queue);
+
+	store_set(&e->store, queue_key, (uint32_t)q->key);
+	store_set(&e->store, queue_id, id);
+}
+
 static void open_queue(struct engine *e, int recorded_id)
 {
-	struct recovery_head *head = e->store.area.head;
-	int r = open_queue_of(e, e->spec, recorded_id);
+	int r;
 
-	if (r == -EEXIST && recorded_id >= 0)
+	e->queue.record = record_queue;
+	r = open_queue_of(e, e->spec, recorded_id);
+	if (r == -EEXIST && recorded_id != -1)
 		r = open_queue_as_it_was(e, recorded_id);
 	if (r < 0)
 		log_error("%s; going on without a status queue", queue_problem(&e->queue));
-	head->queue_id = e->queue.id;
-	head->queue_key = (uint32_t)e->queue.key;
+	if (e->queue.id < 0)
+		store_set(&e->store, queue_id, -1);
 }
 
 static unsigned max_open_logs(void)
@@ -237,6 +271,8 @@ static int make_services(struct engine *e)
 
 	sink_set_init(&e->sinks, &e->loop, e->spec->log_dir, max_open_logs(), STDOUT_FILENO);
 	r = pump_set_init(&e->pumps, &e->loop);
+	if (r == 0)
+		streams_init(e);
 	command_init(e);
 	reload_command_init(e);
 	ready_init(e);
@@ -253,7 +289,11 @@ static int make_services(struct engine *e)
 		r = rollings_init(e);
 	if (r == 0)
 		r = reload_init(e);
-	return r < 0 ? fail("cannot set up the services", r) : 0;
+	if (r < 0)
+		return fail("cannot set up the services", r);
+	area_begin(e);
+	streams_recover(e);
+	return 0;
 }
 
 static int start_server(struct engine *e, int fd)
@@ -271,6 +311,18 @@ static int start_server(struct engine *e, int fd)
 	if (e->recovering)
 		control_configure(e);
 	return 0;
+}
+
+/* That of the files, or those that an adopted area goes by. */
+static int keep_configs(struct engine *e, int *text)
+{
+	int r;
+
+	if (e->adopting)
+		return config_keep_saved(e);
+	r = config_keep(e, 0, *text);
+	e->configs[0].text = TAKE_FD(*text);
+	return r;
 }
 
 static int init_first(struct engine *e)
@@ -294,22 +346,26 @@ static int init_first(struct engine *e)
 		r = take_notify(e);
 	if (r != 0)
 		return r;
-	r = config_keep(e, 0, text);
-	if (r == 0)
-		r = uplink_keep(e, LINK_KEEP_LOCK, e->store.lock_fd);
+	r = keep_configs(e, &text);
 	if (r == 0)
 		r = uplink_keep(e, LINK_KEEP_CONTROL, control);
-	e->configs[0].text = TAKE_FD(text);
 	if (r == 0 && e->tree.cgroup_fd >= 0)
 		r = uplink_keep(e, LINK_KEEP_CGROUP, e->tree.cgroup_fd);
 	/* The recovery area comes last: where there is one, the rest is there as well. */
 	if (r == 0)
-		r = uplink_keep(e, LINK_KEEP_RECOVERY, e->store.file_fd);
+		r = e->store.unsaved ? area_save(e)
+				     : uplink_keep(e, LINK_KEEP_RECOVERY, e->store.file_fd);
 	if (r < 0)
 		return fail("cannot give the launcher what it has to keep", r);
 	open_queue(e, queue_id);
 	r = make_services(e);
-	return r != 0 ? r : start_server(e, control);
+	if (r != 0)
+		return r;
+	if (e->recovering) {
+		event_recover(e);
+		publish_pending(e);
+	}
+	return start_server(e, control);
 }
 
 /* What an older program has left is ours to change once the launcher keeps our form of it. */
@@ -319,9 +375,7 @@ static int save_store(struct engine *e)
 
 	if (!e->store.unsaved)
 		return 0;
-	r = store_save(&e->store, e->spec->runtime_dir);
-	if (r == 0)
-		r = uplink_keep(e, LINK_KEEP_RECOVERY, e->store.file_fd);
+	r = area_save(e);
 	if (r < 0)
 		return fail_path("cannot make a new recovery area in", e->spec->runtime_dir, r);
 	log_info("the recovery area of an older supervisord was taken over");
@@ -335,6 +389,10 @@ static int init_again(struct engine *e, int recovery_fd)
 	if (r < 0)
 		return fail("cannot use the recovery area", r);
 	e->store.lock_fd = uplink_take_kept(e, LINK_KEEP_LOCK);
+	if (e->store.head.launcher_pid != getppid()) {
+		store_set(&e->store, launcher_pid, getppid());
+		store_note_holder(&e->store);
+	}
 	r = config_take_kept(e);
 	if (r < 0)
 		return EXIT_FAILURE;
@@ -343,7 +401,7 @@ static int init_again(struct engine *e, int recovery_fd)
 	if (r != 0)
 		return r;
 	tree_init(e, uplink_take_kept(e, LINK_KEEP_CGROUP));
-	open_queue(e, e->store.area.head->queue_id);
+	open_queue(e, e->store.head.queue_id);
 	r = make_services(e);
 	if (r != 0)
 		return r;
@@ -382,12 +440,15 @@ int engine_init(struct engine *e, int argc, char **argv)
 	signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of a call, nothing more */
 	memset(e, 0, sizeof(*e));
 	e->store = (struct store)STORE_INIT;
+	e->arguments = argv;
 	e->tree.cgroup_fd = -1;
 	config_init(e);
 	events_init(e);
 	journal_file_init(&e->journal);
 	event_forget_cause(e);
+	upgrade_init(e);
 	notify_init(e, -1);
+	board_init(e);
 	r = uplink_init(e);
 	if (r < 0) {
 		fprintf(stderr, "supervisord-engine is started by supervisord, not by hand (%s)\n",
@@ -408,5 +469,11 @@ int engine_init(struct engine *e, int argc, char **argv)
 	r = loop_init(&e->loop);
 	if (r < 0)
 		return fail("cannot set up the event loop", r);
-	return recovery_fd >= 0 ? init_again(e, recovery_fd) : init_first(e);
+	r = area_init(e);
+	if (r < 0)
+		return fail("cannot watch over the recovery area", r);
+	r = recovery_fd >= 0 ? init_again(e, recovery_fd) : init_first(e);
+	if (r == 0)
+		board_open(e);
+	return r;
 }

@@ -359,7 +359,7 @@ static int send_plan(struct service *s, char *const *argv, char *const *envp, un
 		return fd;
 	m->version = LINK_VERSION;
 	m->type = LINK_SPAWN;
-	return link_send(LINK_FD, m, &fd, 1);
+	return uplink_post(m, &fd, 1);
 }
 
 static unsigned pipes_of(const struct spec_service *spec)

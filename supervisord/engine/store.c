@@ -22,8 +22,7 @@
 #define RECOVERY_NAME "recovery"
 #define NEW_NAME      "recovery.new"
 
-/* All zero where there is no /proc to tell it. */
-static int get_boot_id(uint8_t ret_id[16])
+int store_get_boot_id(uint8_t ret_id[16])
 {
 	char text[64];
 	_cleanup_close_
@@ -116,11 +115,19 @@ static int read_holder(int fd)
 	return parse_u64(text, INT32_MAX, &pid) == 0 ? (int)pid : 0;
 }
 
+/* For people, and for the message to who comes second; the lock itself is what counts. */
+void store_note_holder(const struct store *s)
+{
+	char pid[16];
+
+	sys_ftruncate(s->lock_fd, 0);
+	sys_pwrite(s->lock_fd, pid, (size_t)snprintf(pid, sizeof(pid), "%d\n", (int)getppid()), 0);
+}
+
 int store_lock(struct store *s, const char *runtime_dir, int *ret_holder)
 {
 	_cleanup_free_
 	char *path = join(runtime_dir, LOCK_NAME);
-	char pid[16];
 
 	if (!path)
 		return -ENOMEM;
@@ -146,10 +153,8 @@ int store_lock(struct store *s, const char *runtime_dir, int *ret_holder)
 		if (sys_fstatat(AT_FDCWD, path, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
 			named.st_ino != held.st_ino || named.st_dev != held.st_dev)
 			continue;
-		/* For people and for the message above; the lock itself is what counts. */
-		sys_ftruncate(fd, 0);
-		sys_pwrite(fd, pid, (size_t)snprintf(pid, sizeof(pid), "%d\n", (int)getppid()), 0);
 		s->lock_fd = TAKE_FD(fd);
+		store_note_holder(s);
 		return 0;
 	}
 }
@@ -157,6 +162,12 @@ int store_lock(struct store *s, const char *runtime_dir, int *ret_holder)
 static int map(int fd, size_t size, void **ret_memory)
 {
 	return sys_mmap(size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, ret_memory);
+}
+
+static int map_memory(size_t size, void **ret_memory)
+{
+	return sys_mmap(
+		size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, ret_memory);
 }
 
 /* The area of an older program, in memory; what it was in is unmapped. */
@@ -175,13 +186,19 @@ static int move_to_memory(struct store *s)
 	return 0;
 }
 
+/* With the mapping in its final place: what comes after this sees no SIGBUS. */
+static void protect(struct store *s)
+{
+	/* There is a place for it: those that are mapped are few, and known. */
+	(void)mapping_add(&s->mapping, s->area.head, s->area.size);
+}
+
 int store_take(struct store *s, int fd)
 {
-	struct store taken = *s;
 	uint8_t boot_id[16];
 	struct stat st;
 	void *memory;
-	int r = get_boot_id(boot_id);
+	int r = store_get_boot_id(boot_id);
 
 	if (r < 0)
 		return r;
@@ -193,15 +210,25 @@ int store_take(struct store *s, int fd)
 	r = map(fd, (size_t)st.st_size, &memory);
 	if (r < 0)
 		return r;
-	r = recovery_open(&taken.area, memory, (size_t)st.st_size, boot_id);
+	s->area = (struct recovery){.head = memory, .size = (size_t)st.st_size};
+	protect(s);
+	r = recovery_open(&s->area, memory, (size_t)st.st_size, boot_id);
 	if (r == RECOVERY_OLDER)
-		r = move_to_memory(&taken);
+		r = move_to_memory(s);
+	if (r == 0)
+		s->head = *s->area.head;
+	if (r == 0 && mapping_is_lost(&s->mapping))
+		r = -EBADMSG;
+	if (s->unsaved || r < 0)
+		mapping_remove(&s->mapping);
 	if (r < 0) {
-		sys_munmap(memory, (size_t)st.st_size);
+		sys_munmap(s->area.head, s->area.size);
+		s->area = (struct recovery){0};
+		s->unsaved = false;
 		return r;
 	}
-	taken.file_fd = fd;
-	*s = taken;
+	s->file_fd = fd;
+	s->nameless = st.st_nlink == 0;
 	return 0;
 }
 
@@ -227,35 +254,89 @@ static int make_file(const char *path, size_t size, void **ret_memory)
 	return TAKE_FD(fd);
 }
 
+/* The area is what is in that memory now, which maps fd (owned from now on). */
+static void adopt(struct store *s, void *memory, int fd)
+{
+	sys_munmap(s->area.head, s->area.size);
+	close_fd(s->file_fd);
+	s->area.head = memory;
+	s->file_fd = fd;
+	s->unsaved = false;
+	protect(s);
+}
+
 int store_save(struct store *s, const char *runtime_dir)
 {
 	_cleanup_free_
-	char *path = join(runtime_dir, RECOVERY_NAME), *new_path = join(runtime_dir, NEW_NAME);
-	_cleanup_close_
-	int fd = -1;
-	struct recovery saved = s->area;
+	char *path = join(runtime_dir, RECOVERY_NAME);
+	_cleanup_free_
+	char *new_path = join(runtime_dir, NEW_NAME);
 	void *memory;
-	int r;
+	int fd, r;
 
 	if (!path || !new_path)
 		return -ENOMEM;
 	fd = make_file(new_path, s->area.size, &memory);
 	if (fd < 0)
 		return fd;
+	/* All of it is there before the name is. */
 	memcpy(memory, s->area.head, s->area.size);
-	saved.head = memory;
 	r = sys_renameat(AT_FDCWD, new_path, path);
 	if (r < 0) {
 		sys_munmap(memory, s->area.size);
 		sys_unlinkat(AT_FDCWD, new_path, 0);
+		close_fd(fd);
 		return r;
 	}
-	sys_munmap(s->area.head, s->area.size);
-	close_fd(s->file_fd);
-	s->area = saved;
-	s->file_fd = TAKE_FD(fd);
-	s->unsaved = false;
+	adopt(s, memory, fd);
+	s->nameless = false;
 	return 0;
+}
+
+int store_save_nameless(struct store *s)
+{
+	_cleanup_close_
+	int fd = sys_memfd_create("recovery", 0);
+	void *memory;
+	int r = fd < 0 ? fd : sys_fallocate(fd, (off_t)s->area.size);
+
+	if (r == 0)
+		r = map(fd, s->area.size, &memory);
+	if (r < 0)
+		return r;
+	memcpy(memory, s->area.head, s->area.size);
+	adopt(s, memory, TAKE_FD(fd));
+	s->nameless = true;
+	return 0;
+}
+
+int store_renew(struct store *s, uint32_t capacity)
+{
+	struct recovery new;
+	void *memory;
+	int r = map_memory(recovery_size(capacity), &memory);
+
+	if (r < 0)
+		return r;
+	recovery_format(&new, memory, capacity, s->head.boot_id);
+	recovery_take_head(&new, &s->head);
+	mapping_remove(&s->mapping);
+	s->mapping = (struct mapping){0};
+	sys_munmap(s->area.head, s->area.size);
+	s->area = new;
+	s->head = *new.head;
+	s->unsaved = true;
+	return 0;
+}
+
+bool store_is_damaged(const struct store *s)
+{
+	struct stat st;
+
+	if (s->unsaved || mapping_is_lost(&s->mapping))
+		return true;
+	return sys_fstat(s->file_fd, &st) == 0 &&
+	       (st.st_size < (off_t)s->area.size || (st.st_nlink == 0 && !s->nameless));
 }
 
 int store_open_left(const char *runtime_dir, struct store *ret_store)
@@ -264,10 +345,10 @@ int store_open_left(const char *runtime_dir, struct store *ret_store)
 	char *path = join(runtime_dir, RECOVERY_NAME);
 	_cleanup_close_
 	int fd = -1;
-	struct store s = STORE_INIT;
 	struct stat st;
 	int r;
 
+	*ret_store = (struct store)STORE_INIT;
 	if (!path)
 		return -ENOMEM;
 	fd = sys_openat(AT_FDCWD, path, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
@@ -278,12 +359,10 @@ int store_open_left(const char *runtime_dir, struct store *ret_store)
 		return r;
 	if (st.st_uid != geteuid())
 		return -EPERM;
-	r = store_take(&s, fd);
-	if (r < 0)
-		return r;
-	TAKE_FD(fd);
-	*ret_store = s;
-	return 0;
+	r = store_take(ret_store, fd);
+	if (r == 0)
+		TAKE_FD(fd);
+	return r;
 }
 
 int store_create(struct store *s, const char *runtime_dir, uint32_t capacity)
@@ -292,7 +371,7 @@ int store_create(struct store *s, const char *runtime_dir, uint32_t capacity)
 	char *path = join(runtime_dir, RECOVERY_NAME);
 	uint8_t boot_id[16];
 	void *memory;
-	int r = get_boot_id(boot_id);
+	int r = store_get_boot_id(boot_id);
 
 	if (r < 0)
 		return r;
@@ -302,8 +381,10 @@ int store_create(struct store *s, const char *runtime_dir, uint32_t capacity)
 	if (r < 0)
 		return r;
 	recovery_format(&s->area, memory, capacity, boot_id);
+	s->head = *s->area.head;
 	s->file_fd = r;
 	s->unsaved = false;
+	protect(s);
 	return 0;
 }
 
@@ -315,11 +396,20 @@ int store_grow(struct store *s, uint32_t capacity)
 
 	if (capacity > RECOVERY_MAX_SLOTS)
 		return -ENOSPC;
+	/* One that was lost is in parts, which can't be moved. */
+	if (mapping_is_lost(&s->mapping))
+		return -EIO;
 	r = s->unsaved ? 0 : sys_fallocate(s->file_fd, (off_t)size);
-	if (r == 0)
-		r = sys_mremap(s->area.head, s->area.size, size, &memory);
-	if (r == 0)
+	if (r < 0)
+		return r;
+	mapping_remove(&s->mapping);
+	r = sys_mremap(s->area.head, s->area.size, size, &memory);
+	if (r == 0) {
 		recovery_grow(&s->area, memory, capacity);
+		s->head.capacity = capacity;
+	}
+	if (!s->unsaved)
+		protect(s);
 	return r;
 }
 
@@ -334,11 +424,13 @@ static void remove_file(const char *directory, const char *name)
 
 void store_fini(struct store *s, const char *runtime_dir)
 {
+	mapping_remove(&s->mapping);
 	if (s->area.head)
 		sys_munmap(s->area.head, s->area.size);
 	s->area = (struct recovery){0};
 	s->unsaved = false;
 	if (runtime_dir) {
+		remove_file(runtime_dir, NEW_NAME);
 		remove_file(runtime_dir, RECOVERY_NAME);
 		remove_file(runtime_dir, LOCK_NAME);
 	}

@@ -4,20 +4,41 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
+#include "base/mapping.h"
 #include "wire/recovery.h"
 
 struct store {
 	struct recovery area;
+	/*
+	 * What the area's head says, for reading: the file may be cut short by anybody who may
+	 * write to it, and then this is what is left. Written by store_set() alone.
+	 */
+	struct recovery_head head;
+	struct mapping mapping; /* of the area, once there is a file of it */
 	int lock_fd, file_fd; /* owned; the launcher keeps duplicates */
+	bool nameless; /* its file has no name, for want of room */
 	bool unsaved; /* the area is in memory alone: store_save() has to follow */
 };
+
+/* Changes a field of the head, in the order in which this is called. */
+#define store_set(s, field, value)                                              \
+	do {                                                                    \
+		__typeof__((s)->head.field) _v = (value);                       \
+		(s)->head.field = _v;                                           \
+		__atomic_store_n(&(s)->area.head->field, _v, __ATOMIC_RELEASE); \
+		atomic_signal_fence(memory_order_seq_cst);                      \
+	} while (0)
 
 #define STORE_INIT                           \
 	{                                    \
 		.lock_fd = -1, .file_fd = -1 \
 	}
+
+/* Which boot this is; all zero where there is no /proc to tell. 0 or -errno. */
+int store_get_boot_id(uint8_t ret_id[16]);
 
 /*
  * Makes a directory and those above it, 0755 and the last one with mode, and checks that
@@ -30,6 +51,8 @@ int store_make_directory(const char *path, unsigned mode);
  * in *ret_holder (0 if unknown); -errno.
  */
 int store_lock(struct store *s, const char *runtime_dir, int *ret_holder);
+/* Writes down which pid users see: of another launcher than that of the engine before. */
+void store_note_holder(const struct store *s);
 
 /*
  * Maps the area that a dead instance left there, read and to be saved as store_take().
@@ -56,6 +79,17 @@ int store_take(struct store *s, int fd);
  * leaves the old file or the new one, and both say the same. 0 or -errno.
  */
 int store_save(struct store *s, const char *runtime_dir);
+/* The same with a file that has no name, where there is no room for one that has. */
+int store_save_nameless(struct store *s);
+
+/*
+ * Instead of an area that was lost, one in memory alone with the same head and room for so
+ * many services, whose records are the caller's to write before it is saved. 0 or -errno.
+ */
+int store_renew(struct store *s, uint32_t capacity);
+
+/* The area's file is shorter than it should be, or has no name any more. */
+bool store_is_damaged(const struct store *s);
 
 /* Unmaps and closes; with runtime_dir, also removes the files: the end of supervisord. */
 void store_fini(struct store *s, const char *runtime_dir);

@@ -1,7 +1,7 @@
 /*
  * Sending is driven by marks on services (see uplink.h); receiving turns messages into
- * events. If the launcher is gone there is nobody left to start or reap anything: the
- * engine says so and ends, and leaves the services running.
+ * events. If the launcher is gone, all that it had sent is read, and takeover/gone.c has the
+ * rest.
  */
 #include "engine/uplink.h"
 
@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -20,11 +21,22 @@
 #include "engine/service.h"
 #include "engine/services.h"
 #include "engine/spawn.h"
+#include "engine/takeover/foster.h"
+#include "engine/takeover/gone.h"
+#include "engine/takeover/pidfd.h"
 
 #define HELLO_WAIT_MSEC 10000
 #define SEND_WAIT_MSEC	1000
 #define REFETCH_USEC	USEC_PER_SEC
 #define MAX_PER_ROUND	256 /* messages, so that clients get their turn in a storm of exits */
+
+int uplink_post(struct link_message *m, const int *fds, unsigned n_fds)
+{
+	int r = link_send(LINK_FD, m, fds, n_fds);
+
+	/* Not an error of what is sent: whoever takes the launcher's place is asked again. */
+	return r == -EPIPE || r == -ECONNRESET || r == -ENOTCONN ? -EAGAIN : r;
+}
 
 int uplink_send(struct engine *e, struct link_message *m, const int *fds, unsigned n_fds)
 {
@@ -48,11 +60,22 @@ void uplink_send_plain(struct engine *e, enum link_type type, uint32_t value, in
 			"cannot tell the launcher %s: %s", link_type_to_string(type), strerror(-r));
 }
 
+/* A launcher that dies is followed by us, with all that it kept. */
+static void mirror(struct uplink *u, uint32_t tag, int fd)
+{
+	close_fd(u->mirror[tag]);
+	u->mirror[tag] = sys_dup_cloexec(fd, STDERR_FILENO + 1);
+	if (u->mirror[tag] < 0)
+		log_warning("cannot hold a copy of what the launcher keeps: %s",
+			strerror(-u->mirror[tag]));
+}
+
 int uplink_keep(struct engine *e, enum link_keep tag, int fd)
 {
 	struct link_message m = {
 		.version = LINK_VERSION, .type = LINK_KEEP, .value = (uint32_t)tag};
 
+	mirror(&e->uplink, tag, fd);
 	return uplink_send(e, &m, &fd, 1);
 }
 
@@ -100,7 +123,7 @@ static int send_simple(struct service *s, enum link_type type, uint64_t generati
 		.generation = generation,
 		.serial = serial};
 
-	return link_send(LINK_FD, &m, NULL, 0);
+	return uplink_post(&m, NULL, 0);
 }
 
 static int send_kill(struct service *s, enum link_scope scope)
@@ -114,7 +137,7 @@ static int send_kill(struct service *s, enum link_scope scope)
 		.op = r->signal_op,
 		.value = scope};
 
-	return link_send(LINK_FD, &m, NULL, 0);
+	return uplink_post(&m, NULL, 0);
 }
 
 bool uplink_remove(struct service *s)
@@ -189,8 +212,11 @@ static int send_all(struct engine *e)
 
 void uplink_flush(struct engine *e)
 {
-	bool full = send_all(e) == -EAGAIN;
+	bool full;
 
+	if (e->uplink.gone)
+		return;
+	full = send_all(e) == -EAGAIN;
 	loop_modify(&e->loop, &e->uplink.source, full ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
@@ -268,6 +294,7 @@ static void on_started(
 		s->adoption = (struct uplink_adoption){0};
 	s->pidfd_inode = m->started.pidfd_inode;
 	s->main_pid = m->pid;
+	pidfd_take(&s->pidfd, m->pid, m->started.pidfd_inode);
 	s->started_realtime_usec = m->started.realtime_usec;
 	s->told_generation = m->generation;
 	if (lost)
@@ -292,6 +319,8 @@ static void on_refused(struct service *s, const struct link_message *m)
 {
 	bool ended = s->adoption.ended;
 
+	if (foster_refused(s, m))
+		return;
 	if (!is_being_adopted(s, m) || s->adoption.pid != m->pid)
 		return; /* another one has been asked for since */
 	s->adoption = (struct uplink_adoption){0};
@@ -376,7 +405,11 @@ static void on_message(
 		engine_signal_seen(e, m->signo);
 		return;
 	case LINK_SYNCED:
+		memcpy(e->uplink.nofile, m->synced.nofile, sizeof(e->uplink.nofile));
 		engine_synced(e);
+		return;
+	case LINK_UPGRADED:
+		upgrade_over(e, m);
 		return;
 	case LINK_PING:
 		uplink_send_plain(e, LINK_PONG, 0, 0);
@@ -390,10 +423,9 @@ static void on_message(
 
 static void on_gone(struct engine *e)
 {
-	log_error("the launcher is gone; services keep running, but nobody can start or end them "
-		  "until supervisord is started again");
 	loop_remove(&e->loop, &e->uplink.source);
-	e->loop.quit = true;
+	e->uplink.gone = true;
+	gone_begin(e);
 }
 
 static void on_link(struct loop_source *source, uint32_t events)
@@ -409,10 +441,12 @@ static void on_link(struct loop_source *source, uint32_t events)
 
 		if (r == -EAGAIN)
 			break;
-		if (r == 0 || r == -ECONNRESET) {
+		if (r == 0) {
 			on_gone(e);
 			return;
 		}
+		if (r == -ECONNRESET) /* told once, before what is there to be read still */
+			continue;
 		if (r < 0) {
 			log_error("bad message from the launcher: %s", strerror(-r));
 			continue;
@@ -441,10 +475,12 @@ static int take_kept(struct uplink *u)
 			return r == 0 ? -ECONNRESET : r;
 		if (u->first.type == LINK_KEPT && u->first_lost)
 			return -EMFILE;
-		if (u->first.type == LINK_KEPT)
-			u->kept[u->first.value] = u->first_fds[0];
-		else
+		if (u->first.type != LINK_KEPT) {
 			u->has_first = true;
+			continue;
+		}
+		u->kept[u->first.value] = u->first_fds[0];
+		mirror(u, u->first.value, u->first_fds[0]);
 	}
 	return 0;
 }
@@ -460,7 +496,9 @@ int uplink_init(struct engine *e)
 	list_init(&u->outbox);
 	u->source = (struct loop_source){.fd = -1, .dispatch = on_link};
 	for (int i = 0; i < LINK_KEEP_MAX; i++)
-		u->kept[i] = -1;
+		u->kept[i] = u->mirror[i] = -1;
+	proc_command_name(getppid(), u->launcher_name, sizeof(u->launcher_name));
+	u->launcher_command = proc_command_hash(getppid());
 	if (getsockopt(LINK_FD, SOL_SOCKET, SO_TYPE, &type, &n) < 0 || type != SOCK_SEQPACKET)
 		return -ENOTSOCK;
 	r = sys_fcntl(LINK_FD, F_SETFD, FD_CLOEXEC);

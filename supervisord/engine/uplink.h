@@ -46,6 +46,11 @@ struct uplink {
 	bool told_lack; /* of descriptors */
 	struct list outbox;
 	int kept[LINK_KEEP_MAX]; /* from the launcher, until taken; -1 */
+	int mirror[LINK_KEEP_MAX]; /* owned: copies of all that the launcher keeps; -1 */
+	uint64_t nofile[2]; /* what services are started with; 0: not told */
+	char launcher_name[256]; /* that it was started by */
+	uint64_t launcher_command; /* proc_command_hash() of it */
+	bool gone; /* its end of the link is closed */
 	struct link_message first; /* the first message that is no KEPT */
 	int first_fds[LINK_MAX_FDS];
 	unsigned n_first_fds;
@@ -71,6 +76,11 @@ void uplink_tell(struct service *s, unsigned marks);
 void uplink_flush(struct engine *e);
 /* The service is no more; nothing of it may be left to tell. False: not just now. */
 bool uplink_remove(struct service *s);
+/*
+ * Sends without waiting. 0; -EAGAIN: it can't be sent now, nor will it be if the launcher is gone,
+ * which its end of the link tells; or what else link_send() says.
+ */
+int uplink_post(struct link_message *m, const int *fds, unsigned n_fds);
 /* Sends, and waits a moment where the link is full: for what has no mark. 0 or -errno. */
 int uplink_send(struct engine *e, struct link_message *m, const int *fds, unsigned n_fds);
 /* Small messages that must get through; wait a moment (bounded) if they have to. */

@@ -1,9 +1,11 @@
 /*
- * Only a child of ours can be adopted: nobody else could reap it, so its exit status is learned,
- * and its pid stays its own until then. Descendants of services become our children when their
- * parents end, since we are their subreaper. Usually a program hands over while it is the
+ * In general only a child of ours can be adopted: nobody else could reap it, so its exit status is
+ * learned, and its pid stays its own until then. Descendants of services become our children when
+ * their parents end, since we are their subreaper. Usually a program hands over while it is the
  * parent of the new one: that one is remembered, with its pidfd, and is looked at again when
- * the old one is reaped; by then the kernel has given it to us.
+ * the old one is reaped; by then the kernel has given it to us. But where the main process is no
+ * child of ours itself (see foster.h), nor will those be that come after it: they are taken all
+ * the same.
  *
  * The pidfd is what proves that the pid is not somebody else's by now: waitid() speaks of the
  * process that it was opened for.
@@ -14,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/sys.h"
+#include "launcher/foster.h"
 
 /* Where the kernel can tell: is it that process's pidfd? 0 or -errno. */
 static int check_pid(const struct launcher *l, pid_t pid, int pidfd)
@@ -28,47 +31,69 @@ static int check_pid(const struct launcher *l, pid_t pid, int pidfd)
 		       : -EINVAL;
 }
 
-/* 0: it is ours, and not reaped; or -errno as REFUSED has it. */
-static int check(struct launcher *l, const struct entry *e, pid_t pid, int pidfd)
+/* 0: it is that process, and nobody else's main one. */
+static int identify(struct launcher *l, const struct entry *e, pid_t pid, int pidfd)
 {
-	siginfo_t info = {0};
-	int r = sys_waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT, NULL);
-	const struct entry *other;
+	const struct entry *other = table_find_pid(&l->table, pid);
 
-	if (r == -ECHILD)
-		return sys_pidfd_send_signal(pidfd, 0) == -ESRCH ? -ESRCH : r;
-	if (r < 0)
-		return r;
-	other = table_find_pid(&l->table, pid);
 	if (pid == l->engine.pid || (other && other != e))
 		return -EBUSY;
 	return check_pid(l, pid, pidfd);
 }
 
+int adopt_check(struct launcher *l, const struct entry *e, pid_t pid, int pidfd)
+{
+	siginfo_t info = {0};
+	int r = sys_waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT, NULL);
+
+	if (r == -ECHILD)
+		return sys_pidfd_send_signal(pidfd, 0) == -ESRCH ? -ESRCH : r;
+	return r < 0 ? r : identify(l, e, pid, pidfd);
+}
+
 static void take_over(struct launcher *l, struct entry *e, pid_t pid, int pidfd)
 {
+	foster_drop(l, e);
 	e->start.flags |= LINK_STARTED_ADOPTED;
+	e->start.flags &= ~(uint32_t)LINK_STARTED_FOSTERED;
 	e->start.pidfd_inode = spawn_pidfd_inode(&l->spawner, pidfd);
 	table_adopt(&l->table, e, pid);
+}
+
+/* It is no child of ours, but nor was the one before. */
+static int take_fostered(struct launcher *l, struct entry *e, pid_t pid, int *pidfd)
+{
+	int r = identify(l, e, pid, *pidfd);
+
+	if (r == 0)
+		r = spawner_has_room(&l->spawner, *pidfd) ? foster_watch(l, e, *pidfd) : -EMFILE;
+	if (r < 0)
+		return r;
+	*pidfd = -1;
+	e->start.flags |= LINK_STARTED_ADOPTED;
+	table_adopt(&l->table, e, pid);
+	return 0;
 }
 
 void adopt(struct launcher *l, struct entry *e, pid_t pid, int pidfd)
 {
 	_cleanup_close_
 	int owned = pidfd;
-	int r = e->started && !e->released ? check(l, e, pid, pidfd) : -ESRCH;
+	int r = e->started && !e->released ? adopt_check(l, e, pid, pidfd) : -ESRCH;
 
-	if (r == 0) {
+	if (r == 0)
 		take_over(l, e, pid, pidfd);
+	else if (r == -ECHILD && (e->start.flags & LINK_STARTED_FOSTERED))
+		r = take_fostered(l, e, pid, &owned);
+	if (r == 0)
 		return;
-	}
 	/* Adopted already, and reaped since: its end is what there is to say. */
 	if (r == -ESRCH && e->ended && pid == e->told_pid) {
 		table_tell_again(&l->table, e);
 		return;
 	}
-	if (r == -ECHILD && e->pid != 0 && (uint64_t)pidfd >= l->spawner.max_fd)
-		r = -EMFILE; /* what is left is for starting an engine */
+	if (r == -ECHILD && e->pid != 0 && !spawner_has_room(&l->spawner, pidfd))
+		r = -EMFILE;
 	else if (r == -ECHILD && e->pid != 0)
 		table_set_successor(e, pid, TAKE_FD(owned));
 	table_refused(&l->table, e, pid, -r);
@@ -80,7 +105,7 @@ bool adopt_successor(struct launcher *l, struct entry *e)
 	_cleanup_close_
 	int pidfd = TAKE_FD(e->successor_fd);
 
-	if (pidfd < 0 || check(l, e, pid, pidfd) < 0)
+	if (pidfd < 0 || adopt_check(l, e, pid, pidfd) < 0)
 		return false;
 	take_over(l, e, pid, pidfd);
 	return true;

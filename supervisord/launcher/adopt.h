@@ -11,6 +11,12 @@
 void adopt(struct launcher *l, struct entry *e, pid_t pid, int pidfd);
 
 /*
+ * May that process become the entry's main one? 0: it is a child of ours, and not reaped;
+ * otherwise -errno as REFUSED has it.
+ */
+int adopt_check(struct launcher *l, const struct entry *e, pid_t pid, int pidfd);
+
+/*
  * The main process is reaped. True: another one that was named before has taken over, and
  * the generation goes on.
  */

@@ -18,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -26,8 +25,8 @@
 #include "base/sys.h"
 #include "launcher/orders.h"
 #include "launcher/outbox.h"
+#include "launcher/upgrade.h"
 
-#define ENGINE_NAME	   "supervisord-engine"
 #define EXEC_FAILED_STATUS 127
 
 /* Our own program's path. Without /proc it is as we were executed by. */
@@ -79,44 +78,75 @@ static int open_engine(const struct launcher_options *options)
 	return fd;
 }
 
-int engine_process_init(struct launcher *l, const struct launcher_options *options)
+/* Without it an engine can't take over from us, and that is all. */
+static int open_ourselves(void)
 {
-	int fd = open_engine(options);
+	int fd = sys_openat(AT_FDCWD, "/proc/self/exe", O_PATH, 0);
 
 	if (fd < 0)
-		return fd;
+		fd = sys_openat(AT_FDCWD, (const char *)getauxval(AT_EXECFN), O_PATH, 0);
+	return MAX_OF(fd, -1);
+}
+
+int engine_process_init(struct launcher *l, const struct launcher_options *options, bool inherited)
+{
+	int *engine = &l->kept[LINK_KEEP_ENGINE], *launcher = &l->kept[LINK_KEEP_LAUNCHER];
+
+	if (*launcher < 0)
+		*launcher = open_ourselves();
+	if (*engine < 0) {
+		int fd = open_engine(options);
+
+		if (fd < 0)
+			return fd;
+		*engine = fd;
+	}
 	l->engine = (struct engine_process){.argv = options->argv,
-		.image_fd = fd,
 		.link = -1,
 		.start_usec = USEC_INFINITY,
+		.ever_hello = inherited,
 		.watched = getenv("WATCHDOG_USEC") != NULL};
 	return 0;
 }
 
-_noreturn_ static void run_engine(const struct engine_process *e, int link)
+void engine_process_reset_signals(void)
 {
 	sigset_t none;
-	char *argv[64];
-	char **args = argv;
-	size_t n = 0;
 
-	/* A session of its own: Ctrl-C on the terminal is for the launcher. */
-	setsid();
 	signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	while (e->argv[n])
+}
+
+char **engine_process_argv(const struct launcher *l, const char *name)
+{
+	char *const *argv = l->engine.argv;
+	char **args;
+	size_t n = 0;
+
+	while (argv[n])
 		n++;
-	if (n >= ELEMENTSOF(argv))
-		args = calloc(n + 2, sizeof(*args));
-	if (args && dup2(SPAWN_NULL_FD, STDIN_FILENO) >= 0 && dup2(link, LINK_FD) >= 0) {
-		memcpy(args, e->argv, (n + 1) * sizeof(*args));
-		args[0] = (char *)ENGINE_NAME;
-		if (n == 0)
-			args[1] = NULL;
-		syscall(SYS_execveat, e->image_fd, "", args, environ, AT_EMPTY_PATH);
-	}
-	log_error("cannot execute the engine: %s", strerror(errno));
+	args = calloc(n + 2, sizeof(*args));
+	if (!args)
+		return NULL;
+	memcpy(args, argv, n * sizeof(*args));
+	args[0] = (char *)name;
+	return args;
+}
+
+_noreturn_ static void run_engine(const struct launcher *l, int link)
+{
+	char **args = engine_process_argv(l, ENGINE_NAME);
+	int r = args ? 0 : -ENOMEM;
+
+	/* A session of its own: Ctrl-C on the terminal is for the launcher. */
+	setsid();
+	engine_process_reset_signals();
+	if (r == 0)
+		r = dup2(SPAWN_NULL_FD, STDIN_FILENO) < 0 || dup2(link, LINK_FD) < 0 ? -errno : 0;
+	if (r == 0)
+		r = sys_execveat(l->kept[LINK_KEEP_ENGINE], args, environ);
+	log_error("cannot execute the engine: %s", strerror(-r));
 	_exit(EXEC_FAILED_STATUS);
 }
 
@@ -147,7 +177,7 @@ int engine_process_start(struct launcher *l)
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)
-		run_engine(e, theirs);
+		run_engine(l, theirs);
 	e->pid = pid;
 	e->link = TAKE_FD(ours);
 	e->start_usec = USEC_INFINITY;
@@ -235,6 +265,8 @@ int engine_process_ended(struct launcher *l, const siginfo_t *info)
 	if (!e->ever_hello && e->n_early_deaths == 0 && info->si_code == CLD_EXITED &&
 		info->si_status == EXEC_FAILED_STATUS)
 		return -ENOEXEC;
+	if (upgrade_is_leaving(l))
+		return 0;
 	schedule(l);
 	log_end(e, info);
 	return 0;

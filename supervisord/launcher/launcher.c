@@ -1,7 +1,8 @@
 /*
- * The loop: signals, the link, the error pipes of spawns in flight, and one timeout.
+ * The loop: signals, the link, the error pipes of spawns in flight, the pidfds of processes that
+ * are no children, and one timeout.
  *
- * The order within one turn matters: error pipes first, then reaping, then the link, so
+ * The order within one turn matters: error pipes and pidfds first, then reaping, then the link, so
  * that how a spawn went is known before its exit, and both before the next order. What
  * has become known is told at the end of the turn.
  *
@@ -12,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,19 +21,21 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "launcher/adopt.h"
 #include "launcher/engine_process.h"
+#include "launcher/foster.h"
+#include "launcher/inherit.h"
 #include "launcher/orders.h"
 #include "launcher/outbox.h"
 #include "launcher/passed.h"
+#include "launcher/reap.h"
 #include "launcher/state.h"
+#include "launcher/upgrade.h"
 
 #define MAX_EVENTS 64
-/* Per turn, so that neither a flood of orphans nor one of orders starves the other. */
-#define MAX_REAPS  512
-#define MAX_ORDERS 256
+#define MAX_ORDERS 256 /* per turn */
 
 static const int taken_signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
 
@@ -154,57 +158,6 @@ static usec_t signals_tick(struct launcher *l, usec_t now)
 	return due;
 }
 
-/* ---- reaping ---- */
-
-static void record_exit(
-	struct launcher *l, struct entry *e, const siginfo_t *info, const struct rusage *usage)
-{
-	struct link_exit end = {.code = info->si_code,
-		.status = info->si_status,
-		.user_usec = (usec_t)usage->ru_utime.tv_sec * USEC_PER_SEC +
-			     (usec_t)usage->ru_utime.tv_usec,
-		.system_usec = (usec_t)usage->ru_stime.tv_sec * USEC_PER_SEC +
-			       (usec_t)usage->ru_stime.tv_usec,
-		.max_rss_kib = (uint64_t)usage->ru_maxrss,
-		.monotonic_usec = usec_now(CLOCK_MONOTONIC),
-		.realtime_usec = usec_now(CLOCK_REALTIME)};
-
-	/* The error pipe may have more to say than that it ended with 127. */
-	if (spawn_progress(&l->spawner, e, true))
-		orders_spawn_over(l, e);
-	if (!e->ended && !adopt_successor(l, e))
-		table_ended(&l->table, e, &end);
-}
-
-/* 0, or what engine_process_ended() says. */
-static int reap(struct launcher *l)
-{
-	for (int i = 0; i < MAX_REAPS; i++) {
-		siginfo_t info = {0};
-		struct rusage usage;
-		struct entry *e;
-		int r = sys_waitid(P_ALL, 0, &info, WEXITED | WNOHANG, &usage);
-
-		l->reap_failed = r < 0 && r != -ECHILD;
-		if (r < 0 || info.si_pid == 0) {
-			l->reap = l->reap_failed;
-			return 0;
-		}
-		if (info.si_pid == l->engine.pid) {
-			r = engine_process_ended(l, &info);
-			if (r < 0)
-				return r;
-			continue;
-		}
-		e = table_find_pid(&l->table, info.si_pid);
-		if (e)
-			record_exit(l, e, &info, &usage);
-		else
-			log_debug("reaped orphan %d", (int)info.si_pid);
-	}
-	return 0; /* l->reap stays set */
-}
-
 /* ---- the loop ---- */
 
 static void read_link(struct launcher *l)
@@ -246,8 +199,10 @@ static usec_t slots_tick(struct launcher *l, usec_t now)
 
 static usec_t tick(struct launcher *l, usec_t now)
 {
-	usec_t due = MIN_OF(engine_process_tick(l, now), signals_tick(l, now));
+	usec_t due = MIN_OF(upgrade_tick(l, now), engine_process_tick(l, now));
 
+	due = MIN_OF(due, signals_tick(l, now));
+	due = MIN_OF(due, foster_tick(l, now));
 	if (l->exiting && l->ending == ENDING_NOT) {
 		if (now >= l->exiting_usec) {
 			engine_process_kill(l);
@@ -282,6 +237,8 @@ static int turn(struct launcher *l, const struct epoll_event *events, int n)
 			link = true;
 		else if (events[i].data.ptr == &l->signal_fd)
 			read_signals(l, usec_now(CLOCK_MONOTONIC));
+		else if (e->pidfd >= 0)
+			foster_ended(l, e);
 		else if (spawn_progress(&l->spawner, e, false))
 			orders_spawn_over(l, e);
 	}
@@ -336,36 +293,36 @@ static int open_null(int *ret_lack)
 	return r < 0 || (r = sys_fcntl(fd, F_SETFD, 0)) < 0 ? r : fd;
 }
 
-/* Closes from first on, but for spared; the slow way where the call is missing. */
-static void close_from(int first, int spared)
+/* The slow way where the call is missing. */
+static void close_between(int first, int last)
 {
-	if (spared < 0 ? close_range((unsigned)first, ~0U, 0) == 0
-		       : close_range((unsigned)first, (unsigned)spared - 1, 0) == 0 &&
-				 close_range((unsigned)spared + 1, ~0U, 0) == 0)
+	if (first > last || close_range((unsigned)first, (unsigned)last, 0) == 0)
 		return;
-	for (int fd = first; fd < 65536; fd++) {
-		if (fd != spared)
-			close(fd);
-	}
+	for (int fd = first; fd <= MIN_OF(last, 65535); fd++)
+		close(fd);
 }
 
 /*
- * 0, 1 and 2 must be something, and 3 is /dev/null: what is opened later lies above.
- * *ret_lack is the errno where something else had to do for that.
+ * 0, 1 and 2 must be something, and 3 is /dev/null: what is opened later lies above. Of what was
+ * inherited beyond stdio only what is spared (ascending) is ours; the rest must not leak into
+ * services. *ret_lack is the errno where something else had to do for /dev/null.
  */
-static int init_fds(int passed, int *ret_lack)
+static int init_fds(const int *spared, size_t n, int *ret_lack)
 {
-	int fd;
+	int fd, first = SPAWN_NULL_FD + 1;
 
 	do {
 		fd = open_null(ret_lack);
 		if (fd < 0)
 			return fd;
 	} while (fd < SPAWN_NULL_FD);
-	/* What was inherited beyond stdio is not ours, and must not leak into services. */
 	if (fd != SPAWN_NULL_FD && dup3(fd, SPAWN_NULL_FD, O_CLOEXEC) < 0)
 		return -errno;
-	close_from(SPAWN_NULL_FD + 1, passed);
+	for (size_t i = 0; i < n; i++) {
+		close_between(first, spared[i] - 1);
+		first = spared[i] + 1;
+	}
+	close_between(first, INT_MAX);
 	return sys_fcntl(SPAWN_NULL_FD, F_SETFD, FD_CLOEXEC);
 }
 
@@ -399,22 +356,49 @@ static int init_signals(struct launcher *l)
 	return sys_epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->signal_fd, &event);
 }
 
-static int init(struct launcher *l)
+/* What is inherited, or else passed in, is spared; the rest is closed. */
+static int init_descriptors(struct launcher *l, struct handover *h, bool inherited)
 {
-	uint64_t nofile[2];
-	int lack = 0, passed, r;
+	int passed = inherited ? -ENOENT : passed_take(), lack = 0, r;
+	_cleanup_free_
+	int *spared = NULL;
+	size_t n = 0;
 
-	init_limits(nofile);
-	passed = passed_take();
-	r = init_fds(passed, &lack);
+	r = inherited ? inherit_fds(h, &spared, &n) : 0;
+	if (r == 0)
+		r = inherited ? init_fds(spared, n, &lack) : init_fds(&passed, passed >= 0, &lack);
 	if (r < 0)
 		return r;
-	spawner_init(&l->spawner, nofile);
 	log_init("supervisord");
 	if (lack > 0)
 		log_warning("cannot open /dev/null: %s; services get an empty file that can't be "
 			    "written instead",
 			strerror(lack));
+	if (passed >= 0)
+		l->kept[LINK_KEEP_CONTROL] = passed;
+	else
+		passed_explain(passed);
+	return 0;
+}
+
+static int init(struct launcher *l, struct handover *h, bool inherited)
+{
+	uint64_t nofile[2];
+	int r;
+
+	init_limits(nofile);
+	if (h->head.nofile[1] > 0) /* those were raised before */
+		memcpy(nofile, h->head.nofile, sizeof(nofile));
+	list_init(&l->dying);
+	l->retry_usec = USEC_INFINITY;
+	for (int tag = 0; tag < LINK_KEEP_MAX; tag++)
+		l->kept[tag] = -1;
+	for (int i = 0; i < UPGRADE_PROGRAMS; i++)
+		l->upgrade.programs[i] = -1;
+	r = init_descriptors(l, h, inherited);
+	if (r < 0)
+		return r;
+	spawner_init(&l->spawner, nofile);
 	l->epoll = l->spawner.epoll = sys_epoll_create();
 	if (l->epoll < 0)
 		return l->epoll;
@@ -422,34 +406,54 @@ static int init(struct launcher *l)
 	if (r < 0)
 		return r;
 	table_init(&l->table);
-	for (int tag = 0; tag < LINK_KEEP_MAX; tag++)
-		l->kept[tag] = -1;
-	if (passed >= 0)
-		l->kept[LINK_KEEP_CONTROL] = passed;
-	else
-		passed_explain(passed);
-	l->retry_usec = USEC_INFINITY;
 	prctl(PR_SET_NAME, "supervisord");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		log_warning(
 			"cannot become a subreaper: %s; orphans of services are not reaped here",
 			strerror(errno));
-	return 0;
+	return inherited ? inherit_load(l, h) : 0;
+}
+
+/* 1: there is one; 0: there is none, or none that can be used. */
+static int find_handover(struct handover *ret)
+{
+	int r = handover_find(HANDOVER_VARIABLE, ret);
+
+	if (r < 0 && r != -ENOENT)
+		log_error("what was handed over to this supervisord can't be used: %s; starting "
+			  "afresh",
+			strerror(-r));
+	return r == 0;
+}
+
+/* Could we go on from this one? That it could be read, with all its descriptors, tells. */
+static int try_handover(int r)
+{
+	if (r == 0)
+		return 0;
+	log_error("what is to be handed over can't be used: %s", strerror(-r));
+	return 1;
 }
 
 int launcher_run(const struct launcher_options *options)
 {
 	static struct launcher launcher; /* lives as long as the process: nothing is freed */
+	_cleanup_(handover_fini) struct handover h = HANDOVER_INIT;
 	struct launcher *l = &launcher;
+	bool inherited;
 	int r;
 
 	sys_faults_init("launcher");
-	r = init(l);
+	r = handover_find(HANDOVER_TRIAL, &h);
+	if (r != -ENOENT)
+		return try_handover(r);
+	inherited = find_handover(&h);
+	r = init(l, &h, inherited);
 	if (r < 0) {
 		log_error("cannot start: %s", strerror(-r));
 		return 1;
 	}
-	r = engine_process_init(l, options);
+	r = engine_process_init(l, options, inherited);
 	if (r < 0) {
 		log_error("cannot open the engine (%s): %s", options->engine_path, strerror(-r));
 		return 1;
@@ -460,6 +464,9 @@ int launcher_run(const struct launcher_options *options)
 		return 1;
 	}
 	r = loop(l);
+	/* Where the engine has cleared up, another supervisord may have these names by now. */
+	if (l->ending == ENDING_NOT)
+		return r;
 	table_each_service(&l->table, kill_cgroup, l);
 	table_each_service(&l->table, remove_cgroup, l);
 	return r;

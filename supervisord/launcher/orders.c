@@ -17,7 +17,9 @@
 #include "base/sys.h"
 #include "launcher/adopt.h"
 #include "launcher/deputy.h"
+#include "launcher/foster.h"
 #include "launcher/outbox.h"
+#include "launcher/upgrade.h"
 
 /* What came with a message. Handlers take the descriptor, or it is closed after them. */
 struct order {
@@ -48,20 +50,12 @@ void orders_spawn_over(struct launcher *l, struct entry *e)
 		table_started(&l->table, e);
 }
 
-static bool has_process(const struct service *s)
-{
-	list_foreach (it, &s->entries)
-		if (list_entry(it, struct entry, in_service)->pid != 0)
-			return true;
-	return false;
-}
-
 static void order_spawn(struct launcher *l, struct order *o)
 {
 	struct service *s = table_find_service(&l->table, o->m.id);
 	struct entry *e = table_find(&l->table, o->m.id, o->m.generation);
 	enum link_stage stage = LINK_STAGE_RESOURCES;
-	bool busy = s && has_process(s), spare;
+	bool busy = s && table_is_busy(s), spare;
 	int r = 0;
 
 	if (e) {
@@ -104,6 +98,16 @@ static void order_adopt(struct launcher *l, struct order *o)
 		adopt(l, e, o->m.pid, TAKE_FD(o->fds[0]));
 }
 
+static void order_foster(struct launcher *l, struct order *o)
+{
+	foster(l, &o->m, o->fds, o->n_fds, o->lost_fds);
+}
+
+static void order_upgrade(struct launcher *l, struct order *o)
+{
+	upgrade_begin(l, o->m.op, o->fds, o->lost_fds);
+}
+
 /* What the kernel refused, for want of CAP_KILL. */
 static void kill_as_its_user(struct service *s, int pidfd, int signo, bool group)
 {
@@ -125,6 +129,11 @@ void orders_kill(const struct entry *e, int signo, enum link_scope scope)
 
 	if (e->pid == 0)
 		return;
+	if (e->pidfd >= 0) {
+		if (foster_kill(e, signo, scope) == -EPERM)
+			kill_as_its_user(e->service, e->pidfd, signo, scope == LINK_SCOPE_GROUP);
+		return;
+	}
 	/* Right after clone it has no group of its own yet. */
 	if (scope == LINK_SCOPE_GROUP)
 		r = sys_kill(-e->pid, signo);
@@ -268,6 +277,7 @@ static void order_recovered(struct launcher *l, struct order *o _unused_)
 {
 	l->engine.recovered = true;
 	l->engine.n_early_deaths = 0;
+	upgrade_recovered(l);
 }
 
 static void order_pong(struct launcher *l _unused_, struct order *o _unused_)
@@ -298,6 +308,8 @@ static void (*const handlers[LINK_TYPE_MAX])(struct launcher *, struct order *) 
 	[LINK_SEEN] = order_seen,
 	[LINK_PONG] = order_pong,
 	[LINK_EXIT] = order_exit,
+	[LINK_FOSTER] = order_foster,
+	[LINK_UPGRADE] = order_upgrade,
 };
 
 static void perform(struct launcher *l, struct order *o)

@@ -4,7 +4,7 @@
  * because the next engine's HELLO marks everything.
  *
  * The order is part of the contract: kept descriptors, starts, refusals, exits by serial,
- * signals, and SYNCED when nothing else is left.
+ * signals, SYNCED when nothing else is left, and how the last upgrade went.
  */
 #include "launcher/outbox.h"
 
@@ -25,6 +25,7 @@ void outbox_start(struct launcher *l)
 	for (int signo = 0; signo < N_SIGNALS; signo++)
 		l->signals[signo].told = false;
 	l->tell_synced = true;
+	l->upgrade.tell = l->upgrade.known;
 }
 
 void outbox_close(struct launcher *l)
@@ -75,7 +76,7 @@ static int send_refusal(struct launcher *l, struct entry *e)
 	int r = link_send(l->engine.link, &m, NULL, 0);
 
 	if (r == 0)
-		table_told_refusal(e);
+		table_told_refusal(&l->table, e);
 	return r;
 }
 
@@ -116,13 +117,36 @@ static int send_signal(struct launcher *l, int signo)
 	return r;
 }
 
-static int send_flag(struct launcher *l, enum link_type type, bool *flag)
+static int send_ping(struct launcher *l)
 {
-	struct link_message m = {.type = (uint16_t)type};
+	struct link_message m = {.type = LINK_PING};
 	int r = link_send(l->engine.link, &m, NULL, 0);
 
 	if (r == 0)
-		*flag = false;
+		l->tell_ping = false;
+	return r;
+}
+
+static int send_synced(struct launcher *l)
+{
+	const uint64_t *nofile = l->spawner.nofile;
+	struct link_message m = {.type = LINK_SYNCED, .synced = {{nofile[0], nofile[1]}}};
+	int r = link_send(l->engine.link, &m, NULL, 0);
+
+	if (r == 0)
+		l->tell_synced = false;
+	return r;
+}
+
+static int send_upgraded(struct launcher *l)
+{
+	struct link_message m = {.type = LINK_UPGRADED,
+		.op = l->upgrade.known_op,
+		.value = (uint32_t)l->upgrade.known_error};
+	int r = link_send(l->engine.link, &m, NULL, 0);
+
+	if (r == 0)
+		l->upgrade.tell = false;
 	return r;
 }
 
@@ -133,7 +157,7 @@ static int send_next(struct launcher *l)
 	int signo;
 
 	if (l->tell_ping)
-		return send_flag(l, LINK_PING, &l->tell_ping);
+		return send_ping(l);
 	if (!l->engine.hello)
 		return 1;
 	if (l->tell_kept)
@@ -151,7 +175,9 @@ static int send_next(struct launcher *l)
 	if (signo > 0)
 		return send_signal(l, signo);
 	if (l->tell_synced)
-		return send_flag(l, LINK_SYNCED, &l->tell_synced);
+		return send_synced(l);
+	if (l->upgrade.tell)
+		return send_upgraded(l);
 	return 1;
 }
 

@@ -122,6 +122,11 @@ bool spawner_is_full(const struct spawner *s)
 	return s->n_slots > 0 && s->n_busy == s->n_slots && !s->stuck;
 }
 
+bool spawner_has_room(const struct spawner *s, int fd)
+{
+	return (uint64_t)fd < s->max_fd;
+}
+
 static int map_plan(int fd, void **ret_plan, size_t *ret_size, struct plan_view *ret_view)
 {
 	struct stat st;
@@ -157,7 +162,7 @@ static int make_pipe(const struct spawner *s, int *ret_read, int *ret_write)
 	r = sys_pipe2(fds, 0);
 	if (r < 0)
 		return r;
-	if ((uint64_t)MAX_OF(fds[0], fds[1]) >= s->max_fd)
+	if (!spawner_has_room(s, MAX_OF(fds[0], fds[1])))
 		r = -EMFILE;
 	else
 		r = sys_fcntl(fds[0], F_SETFL, O_NONBLOCK);
@@ -240,6 +245,24 @@ static long clone_child(struct spawner *s, struct clone_args *args, const struct
 #define N_PIPES	   (ENTRY_PIPES + 1)
 _Static_assert(N_PIPES == SPAWN_SLOT_FDS, "a slot has room for what a child may need");
 
+/*
+ * The service's end, open for reading as well: with that the pipe has a reader as long as the
+ * service lives, so that nobody gets SIGPIPE when supervisord is killed, and what is written
+ * waits for the next one. Without /proc it is as it was.
+ */
+static void hold_open(int fd)
+{
+	char path[32];
+	int both;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	both = sys_openat(AT_FDCWD, path, O_RDWR, 0);
+	if (both < 0)
+		return;
+	sys_dup3(both, fd, O_CLOEXEC);
+	close_fd(both);
+}
+
 /* The descriptors that a spawn takes and that must not stay behind when it fails. */
 struct ends {
 	int read[N_PIPES], write[N_PIPES];
@@ -263,9 +286,12 @@ static int make_pipes(const struct spawner *s, uint32_t flags, struct ends *p)
 	};
 	int r = 0;
 
-	for (int i = 0; i < N_PIPES && r == 0; i++)
+	for (int i = 0; i < N_PIPES && r == 0; i++) {
 		if (wanted[i])
 			r = make_pipe(s, &p->read[i], &p->write[i]);
+		if (wanted[i] && r == 0 && i != ERROR_PIPE)
+			hold_open(p->write[i]);
+	}
 	return r;
 }
 

@@ -56,6 +56,9 @@ void spawner_init(struct spawner *s, const uint64_t nofile[static 2]);
  */
 bool spawner_is_full(const struct spawner *s);
 
+/* This descriptor may be kept for a service: what is left is for starting an engine. */
+bool spawner_has_room(const struct spawner *s, int fd);
+
 /*
  * Starts what the plan says; the plan's descriptor stays the caller's. cgroup_dir may be
  * -1. 0: in flight, epoll reports the error pipe with the entry as data; or -errno with

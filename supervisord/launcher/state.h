@@ -25,12 +25,13 @@
 #define SIGNAL_SEEN_USEC	LAUNCHER_SECONDS(5) /* to see TERM, INT or QUIT */
 #define ENDING_TERM_USEC	LAUNCHER_SECONDS(10) /* from TERM to KILL */
 #define ENDING_KILL_USEC	LAUNCHER_SECONDS(5) /* for what KILL does not end */
+#define UPGRADE_TRIAL_USEC	(10 * USEC_PER_SEC) /* for new programs to pass their trial */
+#define UPGRADE_RECOVER_USEC	LAUNCHER_SECONDS(30) /* for a new engine to be up */
 #define SLOT_WAIT_USEC		(20 * USEC_PER_MSEC) /* for a slot to come free */
 #define SEND_RETRY_USEC		(10 * USEC_PER_MSEC)
 
 struct engine_process {
 	char *const *argv; /* of the launcher */
-	int image_fd; /* O_PATH */
 	pid_t pid; /* 0: none */
 	int link; /* -1: none */
 	bool ever_hello; /* any engine has said HELLO */
@@ -54,15 +55,35 @@ struct pending_signal {
 };
 #define N_SIGNALS 32
 
+/* See upgrade.c. */
+enum upgrade_stage { UPGRADE_NOT, UPGRADE_TRIAL, UPGRADE_LEAVE, UPGRADE_PROBATION };
+enum upgrade_program { UPGRADE_LAUNCHER, UPGRADE_ENGINE, UPGRADE_PROGRAMS };
+
+struct upgrade {
+	enum upgrade_stage stage;
+	uint32_t op;
+	int programs[UPGRADE_PROGRAMS]; /* owned, O_PATH: to go on as; -1 */
+	pid_t trials[UPGRADE_PROGRAMS]; /* 0: there is none */
+	usec_t due_usec;
+	int error; /* errno for which we go back to the old programs; 0: we don't */
+	/* how the last one went */
+	bool known, tell;
+	uint32_t known_op;
+	int known_error;
+};
+
 enum ending_stage { ENDING_NOT, ENDING_TERM, ENDING_KILL };
 
 struct launcher {
 	int epoll, signal_fd;
 	bool reap; /* there may be children to reap */
 	bool reap_failed; /* though the last attempt could not: not so fast */
+	struct list dying; /* entries whose end is to be learned, see foster.c */
+	usec_t dying_usec; /* when to ask again, while there are any */
 	struct table table;
 	struct spawner spawner;
 	struct engine_process engine;
+	struct upgrade upgrade;
 	int kept[LINK_KEEP_MAX];
 	struct pending_signal signals[N_SIGNALS];
 	/* outbox: what is to be told besides the table */

@@ -1,7 +1,8 @@
 /*
  * Two hash tables of fixed size (by pid, by service) with chains, and lists through the
  * entries. Invariants:
- *   - an entry is found by pid exactly while its process is not reaped;
+ *   - an entry is found by pid exactly while its process is not reaped, or while it is not
+ *     known how one that is no child of ours has ended: by then another may have that pid;
  *   - table.exits is sorted by serial, since serials are given on appending;
  *   - an entry goes when its exit is acknowledged and it is released, which is for the engine
  *     to say once the generation is over: until then another process of it may be adopted.
@@ -106,6 +107,22 @@ struct entry *table_find_pid(struct table *t, pid_t pid)
 	return NULL;
 }
 
+struct entry *table_find_child(struct table *t, pid_t pid)
+{
+	for (struct entry *e = *pid_bucket(t, pid); e; e = e->next)
+		if (e->pid == pid && e->pidfd < 0)
+			return e;
+	return NULL;
+}
+
+bool table_is_busy(const struct service *s)
+{
+	list_foreach (it, &s->entries)
+		if (list_entry(it, struct entry, in_service)->pid != 0)
+			return true;
+	return false;
+}
+
 static struct service *add_service(struct table *t, uint32_t id, bool *spare)
 {
 	struct service *s = pool_get(&t->services, spare), **bucket = id_bucket(t, id);
@@ -117,6 +134,14 @@ static struct service *add_service(struct table *t, uint32_t id, bool *spare)
 	s->next = *bucket;
 	*bucket = s;
 	return s;
+}
+
+struct service *table_add_service(struct table *t, uint32_t id)
+{
+	struct service *s = table_find_service(t, id);
+	bool spare;
+
+	return s ? s : add_service(t, id, &spare);
 }
 
 static void drop_service_if_done(struct table *t, struct service *s)
@@ -151,11 +176,12 @@ struct entry *table_add(struct table *t, uint32_t id, uint64_t generation, bool 
 	s->newest = generation;
 	for (int i = 0; i < ENTRY_PIPES; i++)
 		e->read_fds[i] = -1;
-	e->spawn.error_fd = e->spawn.slot = e->successor_fd = -1;
+	e->spawn.error_fd = e->spawn.slot = e->successor_fd = e->pidfd = -1;
 	list_append(&s->entries, &e->in_service);
 	list_init(&e->starts);
 	list_init(&e->refusals);
 	list_init(&e->exits);
+	list_init(&e->dying);
 	*ret_spare = spare;
 	return e;
 }
@@ -285,8 +311,8 @@ static void tell_start_of(struct service *s _unused_, struct entry *e, void *tab
 void table_tell_all(struct table *t)
 {
 	table_each(t, tell_start_of, t);
-	while (!list_empty(&t->refusals))
-		list_remove(t->refusals.next); /* who has asked is gone */
+	while (!list_empty(&t->refusals)) /* who has asked is gone */
+		table_told_refusal(t, table_next_refusal(t));
 	t->next_exit = t->exits.next;
 }
 
@@ -310,9 +336,10 @@ void table_told_start(struct entry *e)
 	list_remove(&e->starts);
 }
 
-void table_told_refusal(struct entry *e)
+void table_told_refusal(struct table *t, struct entry *e)
 {
 	list_remove(&e->refusals);
+	drop_if_done(t, e);
 }
 
 void table_told_exit(struct table *t, struct entry *e)

@@ -48,6 +48,7 @@ struct entry {
 	pid_t told_pid; /* the same, for telling, also after its end */
 	pid_t successor; /* the main process once this one has ended, see adopt.h */
 	int successor_fd; /* owned: its pidfd; -1: there is none */
+	int pidfd; /* owned: of a main process that is no child of ours, see foster.h; -1 */
 	/* Owned, -1 where there is none: stdout, stderr, and the pipe for readiness. */
 	int read_fds[ENTRY_PIPES];
 	uint32_t last_op;
@@ -64,6 +65,8 @@ struct entry {
 	pid_t refused;
 	int refusal; /* errno */
 	struct list exits; /* on table.exits from its end until ACK */
+	struct list dying; /* on launcher.dying while it would not tell how it has ended */
+	unsigned n_tries;
 };
 
 struct pool {
@@ -94,7 +97,14 @@ void table_init(struct table *t);
 
 struct service *table_find_service(struct table *t, uint32_t id);
 struct entry *table_find(struct table *t, uint32_t id, uint64_t generation);
+/* Whose main process that is; _child: if it is a child of ours. */
 struct entry *table_find_pid(struct table *t, pid_t pid);
+struct entry *table_find_child(struct table *t, pid_t pid);
+/* A generation of it is alive. */
+bool table_is_busy(const struct service *s);
+
+/* The one that there is, or a new one, also from the reserve; NULL where not even that has room. */
+struct service *table_add_service(struct table *t, uint32_t id);
 
 /*
  * Adds an entry for a newer generation than any before. NULL where not even the reserve
@@ -116,7 +126,7 @@ void table_adopt(struct table *t, struct entry *e, pid_t pid);
 void table_refused(struct table *t, struct entry *e, pid_t pid, int error);
 /* Who takes over; the descriptor is the entry's from now on. */
 void table_set_successor(struct entry *e, pid_t pid, int pidfd);
-/* It has ended as `end` says: gives it a serial, to be told. */
+/* It has ended as `end` says, and has no pidfd now: gives it a serial, to be told. */
 void table_ended(struct table *t, struct entry *e, const struct link_exit *end);
 /* Tell again what was told already (and, to keep the order, all ends after it). */
 void table_tell_again(struct table *t, struct entry *e);
@@ -128,7 +138,7 @@ struct entry *table_next_start(struct table *t);
 struct entry *table_next_refusal(struct table *t);
 struct entry *table_next_exit(struct table *t);
 void table_told_start(struct entry *e);
-void table_told_refusal(struct entry *e);
+void table_told_refusal(struct table *t, struct entry *e); /* may free it */
 void table_told_exit(struct table *t, struct entry *e);
 
 /* These may free the entry. */

@@ -33,7 +33,8 @@ enum field {
 	FIELD_CODE = 1 << 6,
 	FIELD_EXIT = 1 << 7,
 	FIELD_ERROR = 1 << 8,
-	FIELD_STARTED = 1 << 9
+	FIELD_STARTED = 1 << 9,
+	FIELD_OUTCOME = 1 << 10 /* an errno or 0 */
 };
 
 static const struct type_info {
@@ -65,7 +66,7 @@ static const struct type_info {
 	[LINK_PING] = {"PING", 0, 0, 0},
 	[LINK_FOSTER] = {"FOSTER", 1, 3, FIELD_GENERATION | FIELD_PID | FIELD_STARTED},
 	[LINK_UPGRADE] = {"UPGRADE", 2, 2, 0},
-	[LINK_UPGRADED] = {"UPGRADED", 0, 0, FIELD_ERROR},
+	[LINK_UPGRADED] = {"UPGRADED", 0, 0, FIELD_OUTCOME},
 };
 
 static const char *const stage_names[LINK_STAGE_MAX] = {
@@ -83,14 +84,12 @@ static const char *const stage_names[LINK_STAGE_MAX] = {
 	[LINK_STAGE_LIMITS] = "cannot set its resource limits",
 };
 
-static bool exit_is_valid(const struct link_message *m)
+bool link_exit_is_valid(const struct link_exit *e, int32_t pid)
 {
-	const struct link_exit *e = &m->exit;
-
 	if (e->error != 0)
 		return e->error > 0 && e->error <= MAX_ERRNO && e->stage > LINK_STAGE_NONE &&
-		       e->stage < LINK_STAGE_MAX && m->pid == 0;
-	if (e->stage != LINK_STAGE_NONE || m->pid <= 0)
+		       e->stage < LINK_STAGE_MAX && pid == 0;
+	if (e->stage != LINK_STAGE_NONE || pid <= 0)
 		return false;
 	if (e->code == LINK_EXIT_UNKNOWN)
 		return e->status == 0;
@@ -118,9 +117,11 @@ static bool fields_are_valid(const struct link_message *m, unsigned fields)
 		return false;
 	if ((fields & FIELD_ERROR) && (m->value == 0 || m->value > MAX_ERRNO))
 		return false;
+	if ((fields & FIELD_OUTCOME) && m->value > MAX_ERRNO)
+		return false;
 	if ((fields & FIELD_STARTED) && (m->started.flags & ~(uint32_t)LINK_STARTED_FLAGS_ALL))
 		return false;
-	return !(fields & FIELD_EXIT) || exit_is_valid(m);
+	return !(fields & FIELD_EXIT) || link_exit_is_valid(&m->exit, m->pid);
 }
 
 static int check(const void *data, size_t n)
@@ -143,8 +144,8 @@ static int check(const void *data, size_t n)
 
 static bool n_fds_is_valid(const struct link_message *m, unsigned n_fds)
 {
-	unsigned n_ready =
-		m->type == LINK_STARTED && (m->started.flags & LINK_STARTED_READY_FD) != 0;
+	unsigned n_ready = (types[m->type].fields & FIELD_STARTED) &&
+			   (m->started.flags & LINK_STARTED_READY_FD) != 0;
 
 	return n_fds >= types[m->type].min_fds + n_ready &&
 	       n_fds <= types[m->type].max_fds + n_ready;

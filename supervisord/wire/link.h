@@ -35,12 +35,15 @@
  *   PONG       answers PING.
  *   EXIT       code: end with this exit status; there are no children any more.
  *   FOSTER     id, generation, pid, started; fds: its pidfd, then the read ends that are known
- *              of its pipes: take this process, which is no child of ours (or is, after an
- *              exec), as that generation's main one. Answered with STARTED, and once the pidfd
- *              says that it has ended, with EXITED; or with REFUSED.
+ *              of its pipes (with LINK_STARTED_READY_FD the one for readiness last): take this
+ *              process, which need not be a child of ours, as that generation's main one.
+ *              Answered with STARTED, and once the pidfd says that it has ended, with EXITED;
+ *              or with REFUSED, and then this generation is not known here. Asked again, the
+ *              same. A process that has ended already is STARTED and EXITED. ADOPT
+ *              then takes other processes that are no children of ours for this generation.
  *   UPGRADE    op; fds: the new launcher's and the new engine's program, O_PATH: go on as
- *              these, see launcher/handover.h. Answered with UPGRADED only where nothing comes
- *              of it.
+ *              these, see wire/handover.h. Answered with UPGRADED, by whichever launcher goes
+ *              on then. Asked again with the same op, the same.
  *
  * Launcher to engine:
  *   KEPT       tag; fd.
@@ -55,10 +58,16 @@
  *                      STARTED tells so in the place of EXITED;
  *              EBUSY   it is somebody else's main process;
  *              other   it can't be told: ask again.
+ *              That FOSTER: EBUSY (the service, or the process, has another), EINVAL (the pidfd
+ *              is not that process's), or what was lacking (EMFILE, ENOMEM): ask again.
  *   SIGNALLED  signo, sender_pid, sender_uid: a signal sent to supervisord.
- *   SYNCED     everything that the launcher knew at HELLO has been told.
+ *   SYNCED     everything that the launcher knew at HELLO has been told; limits.
  *   PING
- *   UPGRADED   op, value: an errno: it stays as it is.
+ *   UPGRADED   op, value: how the last upgrade went: 0, or an errno for which the old programs go
+ *              on: ENOEXEC (a program did not pass its trial), ETIMEDOUT (nor did it end, or the
+ * new engine did not recover in time), ECANCELED (the new engine died again and again), EBUSY
+ * (another one is being tried, or supervisord ends), or that of a system call. Told when it is
+ * known, and to every later engine after SYNCED.
  */
 #pragma once
 
@@ -139,7 +148,15 @@ enum link_keep {
 	LINK_KEEP_NOTIFY, /* the socket that services speak to */
 	LINK_KEEP_HOLD_READ, /* both ends of the log pump's holding pipe */
 	LINK_KEEP_HOLD_WRITE,
-	LINK_KEEP_MAX = 16
+	/*
+	 * O_PATH of the programs, by the launcher itself. An engine that executes LAUNCHER when
+	 * that is dead passes on all that it was told as KEPT, also what it does not know.
+	 */
+	LINK_KEEP_LAUNCHER = 16,
+	LINK_KEEP_ENGINE,
+	LINK_KEEP_OLD_LAUNCHER, /* during an upgrade which may have to be taken back */
+	LINK_KEEP_OLD_ENGINE,
+	LINK_KEEP_MAX = 32
 };
 
 enum link_scope { LINK_SCOPE_PROCESS, LINK_SCOPE_GROUP, LINK_SCOPE_MAX };
@@ -189,6 +206,10 @@ struct link_started {
 	uint32_t reserved;
 };
 
+struct link_synced {
+	uint64_t nofile[2]; /* RLIMIT_NOFILE that services are started with, soft and hard */
+};
+
 struct link_message {
 	uint16_t version; /* LINK_VERSION */
 	uint16_t type; /* enum link_type */
@@ -204,6 +225,7 @@ struct link_message {
 	union {
 		struct link_exit exit;
 		struct link_started started;
+		struct link_synced synced;
 		uint8_t reserved[96];
 	};
 };
@@ -232,6 +254,9 @@ int link_send(int fd, struct link_message *m, const int *fds, unsigned n_fds);
  */
 int link_recv(int fd, struct link_message *ret_m, int ret_fds[static LINK_MAX_FDS],
 	unsigned *ret_n_fds, bool *ret_lost_fds);
+
+/* What an EXITED of this pid may say. */
+bool link_exit_is_valid(const struct link_exit *e, int32_t pid);
 
 const char *link_type_to_string(enum link_type type);
 /* "cannot execute", "cannot change to its directory": reads on with ": strerror". */

@@ -172,6 +172,18 @@ void recovery_format(struct recovery *r, void *memory, uint32_t capacity, const 
 	finish(h);
 }
 
+void recovery_take_head(struct recovery *r, const struct recovery_head *head)
+{
+	uint32_t capacity = r->head->capacity;
+
+	*r->head = *head;
+	r->head->magic = RECOVERY_MAGIC;
+	r->head->version = RECOVERY_VERSION;
+	r->head->layout = r->layout;
+	r->head->capacity = capacity;
+	r->head->journal_valid = 0;
+}
+
 size_t recovery_moved_size(const struct recovery *old)
 {
 	struct recovery_layout l = moved_layout(&old->layout);

@@ -33,6 +33,7 @@
 #define RECOVERY_MAX_SLOTS  (1u << 20)
 #define RECOVERY_OPS	    16 /* ids of requests that a service remembers */
 #define RECOVERY_EXITS	    4 /* ends that a service remembers */
+#define RECOVERY_PIPES	    2
 #define RECOVERY_CONFIGS    8 /* the configuration in force, and those that are being left */
 #define RECOVERY_STREAMS    2 /* stdout, and stderr where it has a pipe of its own */
 
@@ -43,7 +44,7 @@
 #endif
 
 /* Of the first program of this version: no area has less. */
-#define RECOVERY_LEAST_RECORD	608
+#define RECOVERY_LEAST_RECORD	624
 #define RECOVERY_LEAST_COUNTERS 32
 #define RECOVERY_LEAST_INTENT	512
 
@@ -95,7 +96,8 @@ struct recovery_record {
 	/* A rolling restart that it has its turn in, by the request's id (0: none), and when. */
 	uint64_t roll_op;
 	uint32_t roll_place;
-	uint32_t reserved; /* zero, for what comes next: padding could be anything */
+	uint32_t reserved; /* zero: padding could be anything, and then be taken for a field */
+	uint8_t op_generations[RECOVERY_OPS]; /* when ops took effect, modulo 256 */
 	/* Numbers in the event journal: of the last change of state, and who has asked for one
 	 * last. */
 	uint64_t event_seq, asked_seq;
@@ -105,6 +107,7 @@ struct recovery_record {
 	uint32_t oom_kills; /* in its cgroup, when its process was started */
 	uint8_t asked_verb;
 	uint8_t event_reserved[3]; /* zero */
+	uint64_t pipe_inodes[RECOVERY_PIPES]; /* of stdout and stderr; 0: none, or not known */
 #ifdef RECOVERY_NEXT /* what a later version could add; for tests */
 	uint64_t next_number, next_generation;
 #endif
@@ -113,6 +116,9 @@ struct recovery_record {
 /* Counters of one log stream; each is stored by itself, at once. */
 struct recovery_counters {
 	uint64_t bytes, lines, dropped_bytes, dropped_lines;
+	uint64_t seen_generation; /* the last one whose line for log:REGEX was seen there */
+	uint8_t line; /* enum intent_line: where it stands in its log */
+	uint8_t reserved[7]; /* zero */
 #ifdef RECOVERY_NEXT
 	uint64_t next_count;
 #endif
@@ -134,6 +140,10 @@ enum recovery_flags {
 	RECOVERY_STARTED = 1 << 2, /* every service with autostart was told to start */
 	RECOVERY_SIGNALLED = 1 << 3, /* TERM or INT came; another one hurries */
 	RECOVERY_ESSENTIAL = 1 << 4, /* it shuts down for an essential service: exit_status */
+	RECOVERY_FOSTERED =
+		1 << 5, /* there may be processes that are no children of the launcher */
+	RECOVERY_MISSING = 1 << 6, /* and some that it has not been told of */
+	RECOVERY_RENEW = 1 << 7, /* the files are to be read, as after HUP */
 };
 
 /* How a configuration was put in force. */
@@ -183,6 +193,9 @@ size_t recovery_size_with(const struct recovery *r, uint32_t capacity);
 /* Makes an empty area in zeroed memory of recovery_size(capacity) bytes. */
 void recovery_format(
 	struct recovery *r, void *memory, uint32_t capacity, const uint8_t boot_id[16]);
+
+/* Gives an empty area what another one's head says, but for its sizes. */
+void recovery_take_head(struct recovery *r, const struct recovery_head *head);
 
 /*
  * Takes an area that was there: checks everything about its head, and finishes what was

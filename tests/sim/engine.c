@@ -108,6 +108,21 @@ void engine_begin(struct world *w)
 
 /* --- after another one --- */
 
+/* The launcher may have died as well, and another one not have seen how a process ended. */
+static void lose_ends(struct world *w)
+{
+	for (EACH_PLACE(w, i)) {
+		struct core_event *e = &w->places[i].ended;
+
+		w->random = random_for(w, i);
+		if (!w->places[i].tell_ended || e->end == CORE_END_SPAWN_FAILED || !rarely(w, 3))
+			continue;
+		e->end = CORE_END_UNKNOWN;
+		e->status = 0;
+		tell(w, "    service %u: how it ended is not known any more", i);
+	}
+}
+
 /* Starts go before exits; what was acknowledged is not told again. */
 static void launcher_tells(struct world *w)
 {
@@ -195,6 +210,7 @@ void engine_restart(struct world *w)
 	HOLDS(w, INV_REFUSED, SIM_SERVICES, set_graph(w));
 	if (w->shutting_down)
 		core_expect_shutdown(w->core);
+	lose_ends(w);
 	launcher_tells(w);
 	for (EACH_PLACE(w, i))
 		redo(w, i);

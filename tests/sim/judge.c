@@ -27,7 +27,8 @@ static bool is_abnormal(const struct place *p, const struct core_record *r)
 		return true;
 	case CORE_CAUSE_NONE:
 		return p->counted.generation == r->generation &&
-		       (p->counted.end == CORE_END_SIGNALLED || p->counted.end == CORE_END_DUMPED);
+		       (p->counted.end == CORE_END_SIGNALLED || p->counted.end == CORE_END_DUMPED ||
+			       p->counted.end == CORE_END_UNKNOWN);
 	default:
 		return false;
 	}

@@ -57,6 +57,7 @@ MUTANTS = [
      "was_ready && p->stable_after_usec > 0 && ran_usec >= p->stable_after_usec", "was_ready"),
     ("a stable run forgets nothing",
      "		if (restart_is_stable(p, r->ready, ran))\n			restart_forget(r);\n", ""),
+    ("an end that nobody saw is a normal one", "r->end == CORE_END_UNKNOWN;", "false;"),
     ("success started again", "return !restart_is_success(p, r);", "return true;"),
     ("reset forgets nothing",
      "bool reset(struct step *s)\n{\n	forget_failures(s);", "bool reset(struct step *s)\n{\n	change(s, 0);"),

@@ -22,7 +22,9 @@ struct field {
 		sizeof(((struct core_record *)NULL)->field), kind}
 #define FOUR_OPS(i) \
 	FIELD(ops[i], PLAIN), FIELD(ops[i + 1], PLAIN), FIELD(ops[i + 2], PLAIN), \
-		FIELD(ops[i + 3], PLAIN)
+		FIELD(ops[i + 3], PLAIN), FIELD(op_generations[i], PLAIN), \
+		FIELD(op_generations[i + 1], PLAIN), FIELD(op_generations[i + 2], PLAIN), \
+		FIELD(op_generations[i + 3], PLAIN)
 static const struct field fields[] = {
 	FIELD(state, PLAIN), FIELD(why, PLAIN), FIELD(then, PLAIN), FIELD(end, PLAIN),
 	FIELD(desired_up, PLAIN), FIELD(ready, PLAIN), FIELD(killed, PLAIN),

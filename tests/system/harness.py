@@ -95,6 +95,13 @@ def is_alive(pid):
     return fields is not None and fields[0] not in (b"Z", b"X")
 
 
+def is_session_leader(pid):
+    try:
+        return os.getsid(pid) == pid
+    except ProcessLookupError:
+        return False
+
+
 def children():
     """Who has which children, of all processes: {parent: [pid, ...]}."""
     result = {}
@@ -270,6 +277,28 @@ def program(variable):
     return os.path.abspath(path)
 
 
+class Heir:
+    """A supervisord that was not started by us, but is our child: as subprocess.Popen has it."""
+
+    def __init__(self, pid):
+        self.pid, self.returncode = pid, None
+
+    def poll(self):
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self, timeout=None):
+        end = time.monotonic() + (timeout or DEADLINE)
+        while self.poll() is None:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired("supervisord", timeout)
+            time.sleep(0.01)
+        return self.returncode
+
+
 living = []  # the supervisords that were not cleaned up yet
 
 
@@ -400,7 +429,9 @@ class Supervisor:
         for pid in children().get(self.pid, []):
             with contextlib.suppress(OSError):
                 exe = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
-                if os.path.basename(exe) == "supervisord-engine" and is_alive(pid):
+                # What a dead engine has forked is the launcher's child too, and leads no session.
+                if (os.path.basename(exe) == "supervisord-engine" and is_alive(pid)
+                        and is_session_leader(pid)):
                     return pid
         return None
 
@@ -415,6 +446,25 @@ class Supervisor:
         new = self.wait_engine(other_than=old)
         wait_until(self.answers, "the next engine answers")
         return new
+
+    def kill_launcher(self):
+        """KILLs the launcher and waits until its engine has taken its place; the new pid."""
+        engine, old = self.wait_engine(), self.process
+        os.kill(old.pid, signal.SIGKILL)
+        old.wait()
+        self.process = Heir(engine)
+        self.wait_engine()
+        wait_until(self.answers, "the next supervisord answers")
+        return engine
+
+    def kill_both(self):
+        """KILLs launcher and engine at once."""
+        engine = self.wait_engine()
+        os.kill(self.pid, signal.SIGSTOP)
+        os.kill(engine, signal.SIGKILL)
+        os.kill(self.pid, signal.SIGKILL)
+        self.process.wait()
+        wait_until(lambda: not is_alive(engine), "the engine has ended")
 
     def signal(self, signo):
         os.kill(self.pid, signo)

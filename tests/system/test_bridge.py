@@ -242,10 +242,24 @@ class Bridge(harness.SystemTest):
     def test_without_any_engine_it_gives_up_and_says_so(self):
         s = self.counting("a")
         os.kill(s.wait_engine(), signal.SIGSTOP)
-        code, _, err = s.ctl("status", timeout=40)
+        code, _, err = s.ctl("show", "a", timeout=40)
         self.assertEqual(code, 1)
         self.assertIn("does not answer", err)
         os.kill(s.engine_pid(), signal.SIGCONT)
+
+    def test_a_repeated_restart_is_judged_by_its_own_generation(self):
+        # Its main process has ended well; what is left of it is being ended when it asks again.
+        s = self.supervisor(service("job", sh("trap '' TERM; (exec >&- 2>&-; while :; do sleep 0.1;"
+                                              " done) & exit 0"), "autostart = false",
+                                    'restart = "never"', "stop { timeout = 2s }"))
+        asked = {"names": ["job"], "id": "0123456789abcdef"}
+        with s.connect() as v:
+            v.send(f"{harness.INTERFACE}.Restart", asked)
+            s.wait_state("job", "stopping")
+            s.kill_engine()
+        self.assertEqual("stopping", s.status("job")["state"])
+        result = s.varlink("Restart", asked)["results"][0]
+        self.assertEqual((True, "exited"), (result["ok"], result["state"]))
 
 
 if __name__ == "__main__":

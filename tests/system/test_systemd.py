@@ -101,6 +101,21 @@ class NotifyTest(harness.SystemTest):
 
 
 class Notify(NotifyTest):
+    def test_the_main_pid_follows_whoever_takes_the_launchers_place(self):
+        s = self.supervisor(service("web", harness.SLEEP), env=self.env)
+        self.assertEqual(str(s.pid), self.receive_until("READY")["MAINPID"])
+        for _ in range(3):
+            s.kill_launcher()
+            self.assertEqual(str(s.pid), self.receive_until("READY")["MAINPID"])
+
+    def test_signs_of_life_go_on_under_another_main_pid(self):
+        s = self.supervisor(service("web", harness.SLEEP),
+                            env=self.env | {"WATCHDOG_USEC": "200000"})
+        self.receive_until("WATCHDOG", "1")
+        s.kill_launcher()
+        self.receive_until("READY")
+        self.receive_until("WATCHDOG", "1")
+
     def test_ready_is_told_with_the_main_pid_and_stopping_at_the_end(self):
         s = self.supervisor(service("web", harness.SLEEP), env=self.env)
         told = self.receive()

@@ -29,6 +29,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/macro.h"
 #include "base/usec.h"
 
 static const char *launcher_path, *engine_path;
@@ -70,7 +71,8 @@ void fixture_start_with(struct fixture *f, const struct fixture_options *options
 	struct rlimit limit = {.rlim_cur = options->nofile, .rlim_max = options->nofile};
 	char path[128];
 
-	*f = (struct fixture){.listen_fd = -1, .link = -1, .fds = {-1, -1, -1}};
+	*f = (struct fixture){
+		.listen_fd = -1, .link = -1, .fds = {-1, -1, -1, -1}, .programs = {-1, -1, -1, -1}};
 	snprintf(f->dir, sizeof(f->dir), "/tmp/test-launcher-XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	assert_int_equal(chmod(f->dir, 0755), 0);
@@ -140,6 +142,12 @@ static void drop_fds(struct fixture *f)
 		f->fds[i] = close_fd(f->fds[i]);
 }
 
+static void drop_programs(struct fixture *f)
+{
+	for (size_t i = 0; i < ELEMENTSOF(f->programs); i++)
+		f->programs[i] = close_fd(f->programs[i]);
+}
+
 void fixture_stop(struct fixture *f)
 {
 	char path[128];
@@ -153,6 +161,7 @@ void fixture_stop(struct fixture *f)
 	close_fd(f->link);
 	close_fd(f->listen_fd);
 	drop_fds(f);
+	drop_programs(f);
 	unlink(f->socket);
 	snprintf(path, sizeof(path), "%s/supervisord", f->dir);
 	unlink(path);
@@ -176,6 +185,20 @@ void fixture_simple(struct fixture *f, enum link_type type)
 	fixture_send(f, (struct link_message){.type = (uint16_t)type}, -1);
 }
 
+static bool is_program(const struct fixture *f)
+{
+	return f->m.type == LINK_KEPT && f->m.value >= LINK_KEEP_LAUNCHER &&
+	       f->m.value <= LINK_KEEP_OLD_ENGINE;
+}
+
+static void take_program(struct fixture *f)
+{
+	int *program = &f->programs[f->m.value - LINK_KEEP_LAUNCHER];
+
+	close_fd(*program);
+	*program = TAKE_FD(f->fds[0]);
+}
+
 static void next_message(struct fixture *f, bool want_ping)
 {
 	usec_t deadline = usec_now(CLOCK_MONOTONIC) + FIXTURE_DEADLINE_MSEC * USEC_PER_MSEC;
@@ -188,6 +211,10 @@ static void next_message(struct fixture *f, bool want_ping)
 			wait_readable(f->link);
 		assert_int_equal(r, 1);
 		assert_false(lost);
+		if (is_program(f)) {
+			take_program(f);
+			continue;
+		}
 		if (f->m.type != LINK_PING || want_ping)
 			return;
 		fixture_simple(f, LINK_PONG);
@@ -224,6 +251,7 @@ void fixture_expect_silence(struct fixture *f, int msec)
 
 void fixture_hello(struct fixture *f)
 {
+	drop_programs(f);
 	fixture_simple(f, LINK_HELLO);
 	fixture_expect(f, LINK_SYNCED);
 	fixture_simple(f, LINK_RECOVERED);

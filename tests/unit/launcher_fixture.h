@@ -23,6 +23,8 @@ struct fixture {
 	struct link_message m;
 	int fds[LINK_MAX_FDS];
 	unsigned n_fds;
+	/* What the launcher keeps by itself and tells at every HELLO: owned, -1. */
+	int programs[LINK_KEEP_OLD_ENGINE - LINK_KEEP_LAUNCHER + 1];
 };
 
 /* Paths of the two programs; the launcher's copy and the engine's go into the directory. */
@@ -49,7 +51,10 @@ void fixture_hello(struct fixture *f);
 
 void fixture_send(struct fixture *f, struct link_message m, int fd);
 void fixture_simple(struct fixture *f, enum link_type type);
-/* The next message must be of that type; a PING is answered unless it is what is wanted. */
+/*
+ * The next message must be of that type; a PING is answered unless it is what is wanted, and the
+ * launcher's own programs are put aside.
+ */
 void fixture_expect(struct fixture *f, enum link_type type);
 /* The next message, whatever it is but a PING. */
 void fixture_expect_any(struct fixture *f);

@@ -163,6 +163,19 @@ static void a_start_that_failed_says_where_and_why(void **state _unused_)
 	assert_string_equal(r.text, "was not begun");
 }
 
+static void what_nobody_saw_is_no_success_and_no_signal(void **state _unused_)
+{
+	struct command_result r =
+		describe((struct command_result){.cancelled = true, .timed_out = true},
+			(struct link_exit){.code = LINK_EXIT_UNKNOWN}, "so far\n");
+
+	assert_true(r.unknown);
+	assert_false(r.ok || r.cancelled || r.timed_out);
+	assert_int_equal(r.code, -1);
+	assert_int_equal(r.signo, 0);
+	assert_string_equal(r.text, "ended while nobody could see how: so far");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +186,7 @@ int main(void)
 		cmocka_unit_test(a_signal_is_told_by_name_and_by_who_sent_it),
 		cmocka_unit_test(who_ends_by_itself_in_time_was_not_killed),
 		cmocka_unit_test(a_start_that_failed_says_where_and_why),
+		cmocka_unit_test(what_nobody_saw_is_no_success_and_no_signal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

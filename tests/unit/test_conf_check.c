@@ -27,8 +27,6 @@ static void what_this_version_lacks_is_refused_by_name(void **state)
 		"'limits.cpu-weight' in service 'web' is not available");
 	bad_key(f, "limits { tasks-max = 1 }", 2,
 		"'limits.tasks-max' in service 'web' is not available");
-	bad_key(f, "log { timestamps = none }", 2,
-		"'log.timestamps' in service 'web' is not available");
 	bad_key(f, "log { compress = none }", 2,
 		"'log.compress' in service 'web' is not available");
 	bad_key(f, "log { overflow = drop }", 2,
@@ -111,6 +109,7 @@ static void values_out_of_range_are_refused(void **state)
 		"log { file = \"dir/\" }",
 		"log { max-size = 1X }",
 		"log { keep = 1001 }",
+		"log { timestamps = utc }",
 		"restart-window = 0",
 	};
 

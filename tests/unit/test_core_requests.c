@@ -335,6 +335,49 @@ static void nobody_is_signalled_where_there_is_no_main_process(void **state _unu
 	assert_int_equal(g.n_changes, 0);
 }
 
+static void a_request_is_remembered_with_the_generation_that_it_found(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 1, 0);
+	rig_run(&g, 0);
+	ask_with(&g, CORE_EVENT_RESTART, 42);
+	rig_exit(&g, 0, 0);
+	rig_started(&g, 0);
+	assert_int_equal(rig_record(&g, 0)->generation, 2);
+	ask_with(&g, CORE_EVENT_STOP, 43);
+	rig_exit(&g, 0, 0);
+	ask_with(&g, CORE_EVENT_RESTART, 44); /* starts it at once */
+	assert_int_equal(rig_record(&g, 0)->generation, 3);
+	assert_int_equal(core_generation_at(g.core, 0, 42), 1);
+	assert_int_equal(core_generation_at(g.core, 0, 43), 2);
+	assert_int_equal(core_generation_at(g.core, 0, 44), 2);
+	assert_int_equal(core_generation_at(g.core, 0, 45), 3);
+	assert_int_equal(core_generation_at(g.core, 0, 0), 3);
+	/* Whatever has become of the service since, this restart has happened. */
+	rig_started(&g, 0);
+	rig_end(&g, 0, CORE_END_EXITED, 0, true);
+	assert_int_equal(rig_record(&g, 0)->state, CORE_STOPPING);
+	judged(&g, 0, CORE_EVENT_RESTART, core_generation_at(g.core, 0, 44), CORE_PENDING);
+	rig_gone(&g, 0);
+	judged(&g, 0, CORE_EVENT_RESTART, core_generation_at(g.core, 0, 44), CORE_DONE);
+}
+
+static void the_generation_of_a_request_is_told_over_255_more(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 1, 0);
+	rig_run(&g, 0);
+	ask_with(&g, CORE_EVENT_RESTART, 42);
+	for (unsigned i = 0; i < 255; i++) {
+		rig_exit(&g, 0, 0);
+		rig_started(&g, 0);
+		assert_int_equal(core_generation_at(g.core, 0, 42), 1);
+		ask_with(&g, CORE_EVENT_RESTART, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -353,6 +396,8 @@ int main(void)
 		cmocka_unit_test(
 			an_operators_signal_goes_to_the_main_process_and_changes_nothing_else),
 		cmocka_unit_test(a_request_of_its_kind_without_a_signal_is_only_remembered),
+		cmocka_unit_test(a_request_is_remembered_with_the_generation_that_it_found),
+		cmocka_unit_test(the_generation_of_a_request_is_told_over_255_more),
 		cmocka_unit_test(nobody_is_signalled_where_there_is_no_main_process),
 	};
 

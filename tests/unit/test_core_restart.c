@@ -46,6 +46,39 @@ static void the_delay_doubles_up_to_its_maximum(void **state _unused_)
 	}
 }
 
+static void what_explains_a_restart_is_what_decides_it(void **state _unused_)
+{
+	struct core_restart_facts facts;
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 1, 0);
+	g.policies[0].restart_limit = 2;
+	rig_run(&g, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		crash_after(&g, MSEC);
+		core_restart_facts(g.core, 0, g.now, &facts);
+		assert_true(facts.wanted);
+		assert_false(facts.success);
+		assert_int_equal(facts.n_counted, i);
+		assert_int_equal(facts.delay_usec, delay(&g));
+	}
+	crash_after(&g, MSEC);
+	assert_int_equal(rig_record(&g, 0)->state, CORE_FAILED);
+	core_restart_facts(g.core, 0, g.now, &facts);
+	assert_true(facts.wanted);
+	assert_int_equal(facts.n_counted, 2);
+	/* the window leaves them behind */
+	core_restart_facts(g.core, 0, g.now + 61 * SEC, &facts);
+	assert_int_equal(facts.n_counted, 0);
+	g.policies[0].restart = SPEC_RESTART_NEVER;
+	core_restart_facts(g.core, 0, g.now, &facts);
+	assert_false(facts.wanted);
+	rig_run(&g, 0);
+	rig_exit(&g, 0, 0);
+	core_restart_facts(g.core, 0, g.now, &facts);
+	assert_true(facts.success);
+}
+
 static void the_delay_is_bounded_for_every_streak(void **state _unused_)
 {
 	struct spec_policy p = rig_policy();
@@ -303,6 +336,8 @@ static void policies_and_ends_decide_together(void **state _unused_)
 		{CORE_END_DUMPED, SIGSEGV, THEN(A, A, A, F)},
 		{CORE_END_SPAWN_FAILED, ENOENT, THEN(A, A, F, F)},
 		{CORE_END_SPAWN_FAILED, 3, THEN(A, A, F, F)},
+		{CORE_END_UNKNOWN, 0, THEN(A, A, A, F)},
+		{CORE_END_UNKNOWN, 3, THEN(A, A, A, F)},
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -482,6 +517,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_delay_doubles_up_to_its_maximum),
 		cmocka_unit_test(the_delay_is_bounded_for_every_streak),
+		cmocka_unit_test(what_explains_a_restart_is_what_decides_it),
 		cmocka_unit_test(jitter_is_only_added_and_stays_below_its_percentage),
 		cmocka_unit_test(the_limit_is_the_number_of_automatic_starts),
 		cmocka_unit_test(without_a_limit_it_never_gives_up),

@@ -422,6 +422,7 @@ static inline void rig_same_record(const struct core_record *a, const struct cor
 	SAME(start_order);
 	SAME(ready_order);
 	SAME(ops[0]);
+	SAME(op_generations[0]);
 	SAME(user_signo);
 	SAME(since_usec);
 	SAME(started_usec);

@@ -220,6 +220,7 @@ static void of_how_a_run_ended(void **state _unused_)
 			"killed by signal QUIT (core dumped)"},
 		{{ENDED, .end = CORE_END_SPAWN_FAILED, .end_status = EACCES},
 			"cannot execute: Permission denied"},
+		{{ENDED, .end = CORE_END_UNKNOWN}, "ended while nobody could see how"},
 		{{ENDED, .cause = CORE_CAUSE_START_TIMEOUT, EXIT_1},
 			"was not ready within 7s, exited with code 1"},
 		{{ENDED, .cause = CORE_CAUSE_START_TIMEOUT}, "was not ready within 7s"},
@@ -376,6 +377,7 @@ static void one_end_is_told_for_itself(void **state _unused_)
 		{CORE_END_SPAWN_FAILED, ENOENT, "", "No such file or directory"},
 		{CORE_END_SPAWN_FAILED, ENOENT, "cannot change to its directory",
 			"cannot change to its directory: No such file or directory"},
+		{CORE_END_UNKNOWN, 0, "fork", "ended while nobody could see how"},
 	};
 	char text[CORE_REASON_SIZE];
 
@@ -423,6 +425,28 @@ static void each_event_phase_and_health_has_a_name_of_its_own(void **state _unus
 	assert_string_equal(core_health_to_string(CORE_HEALTH_BAD), "unhealthy");
 }
 
+static void each_reason_cause_and_consequence_has_a_name_of_its_own(void **state _unused_)
+{
+	for (int i = 0; i < CORE_WHY_MAX; i++) {
+		assert_non_null(core_why_to_string((enum core_why)i));
+		for (int k = 0; k < i; k++)
+			assert_string_not_equal(core_why_to_string((enum core_why)i),
+				core_why_to_string((enum core_why)k));
+	}
+	for (int i = 0; i < CORE_CAUSE_MAX; i++) {
+		assert_non_null(core_cause_to_string((enum core_cause)i));
+		for (int k = 0; k < i; k++)
+			assert_string_not_equal(core_cause_to_string((enum core_cause)i),
+				core_cause_to_string((enum core_cause)k));
+	}
+	for (int i = 0; i < CORE_THEN_MAX; i++) {
+		assert_non_null(core_then_to_string((enum core_then)i));
+		for (int k = 0; k < i; k++)
+			assert_string_not_equal(core_then_to_string((enum core_then)i),
+				core_then_to_string((enum core_then)k));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -440,6 +464,7 @@ int main(void)
 		cmocka_unit_test(one_end_is_told_for_itself),
 		cmocka_unit_test(states_have_names_that_read_back),
 		cmocka_unit_test(each_event_phase_and_health_has_a_name_of_its_own),
+		cmocka_unit_test(each_reason_cause_and_consequence_has_a_name_of_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,7 +38,7 @@ static const char common[] =
 	"'user': null, 'autostart': true, 'hook_timeout_ms': 30000, 'watchdog_ms': null, "
 	"'pending': null, 'deadline': null, 'run': null, 'schedule': null, 'health': null, "
 	"'pool': null, 'starting': null, 'causes': [], 'dependents': null, 'survivors': null, "
-	"'shutting_down': false, 'essential_end': null, 'chain': [],"
+	"'shutting_down': false, 'essential_end': null, 'chain': [], 'request': null,"
 	"'readiness': {'on': 'exec', 'problem': null, 'timeout_ms': 30000},"
 	"'stop': {'signal': 'TERM', 'timeout_ms': 10000, 'kill': 'tree', 'command': false},"
 	"'restart': {'policy': 'on-failure', 'success_codes': [0], 'success': false, 'wanted': "
@@ -132,7 +132,8 @@ static void of_a_service_that_runs(void **state)
 		{"running", "{'why': 'autostart', 'service': {'pid': 7}}",
 			"has been running for 12s, since 06:36:41 (pid 7).",
 			"supervisord started it by itself, as autostart = true wants.\n"},
-		{"running", "{'why': 'operator'}", NULL, "It was started by request.\n"},
+		{"running", "{'why': 'operator', 'request': {'verb': 'start', 'uid': 1000}}", NULL,
+			"It was started by alice (uid 1000) with supctl start.\n"},
 		{"running", "{'why': 'needed', 'other': 'app'}", NULL,
 			"It was started because app needs it.\n"},
 		{"running",
@@ -163,37 +164,44 @@ static void of_a_service_that_runs(void **state)
 			"forgotten (stable-after); until then 2 of 5 automatic starts are used "
 			"up.\n"},
 		{"running",
-			"{'why': 'operator', 'service': {'restarts': 1}, 'restart': "
+			"{'why': 'operator', 'request': {'verb': 'start', 'uid': 1000}, 'service': "
+			"{'restarts': 1}, 'restart': "
 			"{'stable_in_ms': 0}}",
 			NULL,
-			"It was started by request.\n"
+			"It was started by alice (uid 1000) with supctl start.\n"
 			"It was started again automatically 1 time since an operator's start or "
 			"reset.\n"
 			"It has run long enough (stable-after) for the failures before to be "
 			"forgotten when it ends.\n"},
 		{"running",
-			"{'why': 'operator', 'service': {'stale': true, 'status_text': '3 of 7', "
+			"{'why': 'operator', 'request': {'verb': 'start', 'uid': 1000}, 'service': "
+			"{'stale': true, 'status_text': '3 of 7', "
 			"'reloading': true}, 'pending': 'changed'}",
 			NULL,
-			"It was started by request.\n"
+			"It was started by alice (uid 1000) with supctl start.\n"
 			"It says of itself: 3 of 7.\n"
 			"It says that it is reloading its configuration.\n"
 			"It runs by an older configuration than the one in force; to start it by "
 			"that: supctl restart web.\n"},
-		{"running", "{'why': 'operator', 'shutting_down': true}", NULL,
-			"It was started by request.\n"
+		{"running",
+			"{'why': 'operator', 'request': {'verb': 'start', 'uid': 1000}, "
+			"'shutting_down': true}",
+			NULL,
+			"It was started by alice (uid 1000) with supctl start.\n"
 			"supervisord is shutting down, and stops it in its turn.\n"},
 		{"running",
-			"{'why': 'operator', 'watchdog_ms': 5000, 'deadline': {'time': "
+			"{'why': 'operator', 'request': {'verb': 'start', 'uid': 1000}, "
+			"'watchdog_ms': 5000, 'deadline': {'time': "
 			"'2026-11-25T06:36:55Z', 'in_ms': 2000}}",
 			NULL,
-			"It was started by request.\n"
+			"It was started by alice (uid 1000) with supctl start.\n"
 			"Its next sign of life (watchdog) has to come in 2s (06:36:55).\n"},
 		{"running",
-			"{'why': 'operator', 'hooks': [{'hook': 'post-start', 'ok': false, 'how': "
+			"{'why': 'operator', 'request': {'verb': 'start', 'uid': 1000}, 'hooks': "
+			"[{'hook': 'post-start', 'ok': false, 'how': "
 			"'exited with code 1: no', 'pid': null}]}",
 			NULL,
-			"It was started by request.\n"
+			"It was started by alice (uid 1000) with supctl start.\n"
 			"Its post-start hook exited with code 1: no.\n"},
 	};
 
@@ -203,39 +211,43 @@ static void of_a_service_that_runs(void **state)
 
 static void of_its_health(void **state)
 {
-#define HEALTH(rest)                                                                          \
-	"{'why': 'operator', 'health': {'kind': 'tcp', 'failures': 0, 'limit': 3, 'action': " \
+#define HEALTH(rest)                                                                         \
+	"{'why': 'operator', 'request': {'verb': 'start', 'uid': 1000}, 'health': {'kind': " \
+	"'tcp', 'failures': 0, 'limit': 3, 'action': "                                       \
 	"'none', 'grace_ms': 10000, 'probe': null}" rest "}"
 	static const struct example examples[] = {
 		{"running", HEALTH(", 'service': {'health': 'unknown'}"), NULL,
-			"It was started by request.\n"
+			"It was started by alice (uid 1000) with supctl start.\n"
 			"Its health has not been checked yet.\n"},
 		{"running", HEALTH(", 'service': {'health': 'healthy'}"), NULL,
-			"It was started by request.\n"
+			"It was started by alice (uid 1000) with supctl start.\n"
 			"It is healthy: the last check of its health was good.\n"},
 		{"running",
-			"{'why': 'operator', 'service': {'health': 'unhealthy'}, 'health': "
+			"{'why': 'operator', 'request': {'verb': 'start', 'uid': 1000}, 'service': "
+			"{'health': 'unhealthy'}, 'health': "
 			"{'failures': 4, 'limit': 3, 'action': 'none', 'probe': {'ok': false, "
 			"'message': 'connection refused'}}}",
 			NULL,
-			"It was started by request.\n"
+			"It was started by alice (uid 1000) with supctl start.\n"
 			"It is unhealthy: 4 checks in a row have failed, the last one: connection "
 			"refused.\n"
 			"health.action = \"none\" leaves it running.\n"},
 		{"running",
-			"{'why': 'operator', 'service': {'health': 'healthy'}, 'health': "
+			"{'why': 'operator', 'request': {'verb': 'start', 'uid': 1000}, 'service': "
+			"{'health': 'healthy'}, 'health': "
 			"{'failures': 1, 'limit': 3, 'action': 'restart', 'probe': {'ok': false, "
 			"'message': 'no answer'}}}",
 			NULL,
-			"It was started by request.\n"
+			"It was started by alice (uid 1000) with supctl start.\n"
 			"1 check of its health has failed in a row: no answer; health.failures = 3 "
 			"of them, and health.action = \"restart\" follows.\n"},
 		{"running",
-			"{'why': 'operator', 'service': {'health': 'unknown'}, 'health': "
+			"{'why': 'operator', 'request': {'verb': 'start', 'uid': 1000}, 'service': "
+			"{'health': 'unknown'}, 'health': "
 			"{'failures': 0, 'limit': 3, 'action': 'restart', 'grace_ms': 10000, "
 			"'probe': {'ok': false, 'forgiven': true, 'message': 'no answer'}}}",
 			NULL,
-			"It was started by request.\n"
+			"It was started by alice (uid 1000) with supctl start.\n"
 			"The last check of its health failed: no answer, which does not count "
 			"within health.grace (10s) of its being ready.\n"},
 	};
@@ -245,12 +257,12 @@ static void of_its_health(void **state)
 }
 
 #define DEADLINE "'deadline': {'time': '2026-11-25T06:37:05Z', 'in_ms': 12000}"
-#define STARTING(phase, on)                                                               \
-	"{'why': 'operator', 'service': {'phase': '" phase "'}, 'readiness': {'on': '" on \
-	"'}, " DEADLINE "}"
-#define READY_OR(sentence)                     \
-	"It was started by request.\n"         \
-	"It is not ready yet: " sentence ".\n" \
+#define STARTING(phase, on)                                                                    \
+	"{'why': 'operator', 'request': {'verb': 'start', 'uid': 1000}, 'service': {'phase': " \
+	"'" phase "'}, 'readiness': {'on': '" on "'}, " DEADLINE "}"
+#define READY_OR(sentence)                                        \
+	"It was started by alice (uid 1000) with supctl start.\n" \
+	"It is not ready yet: " sentence ".\n"                    \
 	"If it is not ready in 12s (06:37:05), it is ended, and counts as failed.\n"
 
 static void of_a_service_that_starts(void **state)
@@ -258,7 +270,7 @@ static void of_a_service_that_starts(void **state)
 	static const struct example examples[] = {
 		{"starting", STARTING("exec", "exec"),
 			"has been starting for 12s, since 06:36:41: it is not ready yet.",
-			"It was started by request.\n"
+			"It was started by alice (uid 1000) with supctl start.\n"
 			"Its program is being executed; the launcher has not said yet how that "
 			"went.\n"},
 		{"starting", STARTING("ready", "notify"), NULL,
@@ -274,31 +286,35 @@ static void of_a_service_that_starts(void **state)
 		{"starting", STARTING("ready", "log:^up$"), NULL,
 			READY_OR("it has to write a line that matches ^up$")},
 		{"starting",
-			"{'why': 'operator', 'service': {'phase': 'ready'}, 'readiness': {'on': "
+			"{'why': 'operator', 'request': {'verb': 'start', 'uid': 1000}, 'service': "
+			"{'phase': 'ready'}, 'readiness': {'on': "
 			"'tcp:[::1]:80', 'problem': 'connection refused'}}",
 			NULL,
-			"It was started by request.\n"
+			"It was started by alice (uid 1000) with supctl start.\n"
 			"It is not ready yet: [::1]:80 has to accept a connection; so far: "
 			"connection refused.\n"},
 		{"starting",
-			"{'why': 'operator', 'service': {'phase': 'forked'}, 'type': 'forking'}",
+			"{'why': 'operator', 'request': {'verb': 'start', 'uid': 1000}, 'service': "
+			"{'phase': 'forked'}, 'type': 'forking'}",
 			NULL,
-			"It was started by request.\n"
+			"It was started by alice (uid 1000) with supctl start.\n"
 			"Its first process has to end, and its pid-file to name the main process "
 			"(type = \"forking\").\n"},
 		{"starting",
-			"{'why': 'operator', 'service': {'phase': 'ready'}, 'type': "
+			"{'why': 'operator', 'request': {'verb': 'start', 'uid': 1000}, 'service': "
+			"{'phase': 'ready'}, 'type': "
 			"'oneshot', " DEADLINE "}",
 			NULL,
-			"It was started by request.\n"
+			"It was started by alice (uid 1000) with supctl start.\n"
 			"It does its work now: a oneshot counts as done when it has ended well.\n"
 			"If it has not ended in 12s (06:37:05), it is ended, and counts as "
 			"failed.\n"},
 		{"starting",
-			"{'why': 'operator', 'service': {'phase': 'pre-start'}, 'hooks': [{'hook': "
+			"{'why': 'operator', 'request': {'verb': 'start', 'uid': 1000}, 'service': "
+			"{'phase': 'pre-start'}, 'hooks': [{'hook': "
 			"'pre-start', 'ok': null, 'how': 'runs', 'pid': 99}], " DEADLINE "}",
 			NULL,
-			"It was started by request.\n"
+			"It was started by alice (uid 1000) with supctl start.\n"
 			"Its program is executed once its pre-start hook has succeeded.\n"
 			"Its pre-start hook runs (pid 99).\n"
 			"If that has not ended in 12s (06:37:05), it is ended, and counts as "
@@ -648,8 +664,9 @@ static void of_a_service_that_is_stopped(void **state)
 			"has been stopped for 12s, since 06:36:41.",
 			"It has not been started since supervisord came up, as autostart = false "
 			"wants.\n" BY_HAND},
-		{"stopped", "{'why': 'operator', " TERM "}", NULL,
-			"It was stopped by request.\n" BY_TERM BY_HAND},
+		{"stopped",
+			"{'why': 'operator', 'request': {'verb': 'start', 'uid': 1000}, " TERM "}",
+			NULL, "It was stopped by request.\n" BY_TERM BY_HAND},
 		{"stopped", "{'why': 'shutdown', 'shutting_down': true}", NULL,
 			"supervisord is shutting down.\n"
 			"Nothing starts any more: supervisord is shutting down.\n"},
@@ -678,7 +695,8 @@ static void of_a_service_that_stops(void **state)
 {
 	static const struct example examples[] = {
 		{"stopping",
-			"{'why': 'operator', 'then': 'stopped', 'sent': 'TERM', 'service': {'pid': "
+			"{'why': 'operator', 'request': {'verb': 'start', 'uid': 1000}, 'then': "
+			"'stopped', 'sent': 'TERM', 'service': {'pid': "
 			"7, 'phase': 'signal'}, 'survivors': [{'pid': 7, 'command': 'web -x'}, "
 			"{'pid': 8, 'command': 'worker'}], " DEADLINE "}",
 			"has been stopping for 12s, since 06:36:41 (pid 7): it is being ended, and "
@@ -716,7 +734,8 @@ static void of_a_service_that_stops(void **state)
 			"supervisord has sent it TERM and waits for its end.\n"
 			"Then it has failed, and nothing starts it by itself.\n"},
 		{"stopping",
-			"{'why': 'operator', 'then': 'stopped', 'service': {'phase': "
+			"{'why': 'operator', 'request': {'verb': 'start', 'uid': 1000}, 'then': "
+			"'stopped', 'service': {'phase': "
 			"'dependents'}, 'dependents': ['app', 'api'], 'survivors': [{'pid': 1}]}",
 			NULL,
 			"It was stopped by request.\n"
@@ -745,7 +764,8 @@ static void of_a_service_that_stops(void **state)
 			"Its stop command has ended, and its process is expected to end now.\n"
 			"Then it starts again.\n"},
 		{"stopping",
-			"{'why': 'operator', 'then': 'stopped', 'service': {'phase': "
+			"{'why': 'operator', 'request': {'verb': 'start', 'uid': 1000}, 'then': "
+			"'stopped', 'service': {'phase': "
 			"'cancelled'}}",
 			NULL,
 			"It was stopped by request.\n"
@@ -767,59 +787,128 @@ static void of_a_service_that_stops(void **state)
 /* --- who asked --- */
 
 #define ASKED(verb) "{'verb': '" verb "', 'uid': 1000, 'client_pid': 9}"
-#define CHANGE(why, more)                                                                 \
-	"'chain': [{'type': 'state', 'service': 'web', 'state': 'starting', 'why': '" why \
-	"', 'time': '2026-11-25T06:30:12Z'" more "}]"
+#define CHANGE_FROM(previous, state, why, more)                                 \
+	"{'type': 'state', 'seq': 20, 'service': 'web', 'previous': '" previous \
+	"', 'state': '" state "', 'why': '" why "', 'time': '2026-11-25T06:30:12Z'" more "}"
+#define CHANGE(why, more) "'chain': [" CHANGE_FROM("stopped", "starting", why, more) "]"
+#define REQUEST(verb, names)                                                                       \
+	"{'type': 'request', 'seq': 10, 'service': null, 'verb': '" verb "', 'names': [" names "]" \
+	"}"
+#define BY_REQUEST(verb) \
+	", 'cause': {'seq': 10, 'type': 'request', 'verb': '" verb "', 'uid': 1000}"
+/* Its stop, by a request, and its next start, as the journal has them. */
+#define RETURN(why, blocker, asked_seq)                                                       \
+	"{'why': 'operator', 'chain': [{'type': 'state', 'seq': 15, 'service': 'web', "       \
+	"'previous': 'running', 'state': 'stopping', 'why': '" why "', 'blocker': '" blocker  \
+	"', 'time': '2026-11-25T06:29:00Z'" BY_REQUEST("apply") "}, " CHANGE_FROM("stopping", \
+		"starting", "operator",                                                       \
+		", 'asked': {'seq': " asked_seq ", 'verb': 'start', 'uid': 0}") "]}"
 
 static void of_who_wanted_it(void **state)
 {
 	static const struct example examples[] = {
 		{"running",
-			"{'why': 'operator', " CHANGE("operator", ", 'asked': " ASKED("Start")) "}",
+			"{'why': 'operator', " CHANGE("operator", ", 'asked': " ASKED("start")) "}",
 			NULL,
 			"It was started by alice (uid 1000) with supctl start at 06:30:12.\n"},
 		{"running",
 			"{'why': 'operator', " CHANGE(
-				"operator", ", 'asked': {'verb': 'Start', 'uid': 0}") "}",
+				"operator", ", 'asked': {'verb': 'start', 'uid': 0}") "}",
 			NULL, "It was started by uid 0 with supctl start at 06:30:12.\n"},
 		{"running", "{'why': 'operator', " CHANGE("operator", "") "}", NULL,
 			"It was started by request at 06:30:12.\n"},
+		{"running", "{'why': 'operator', 'request': {'verb': 'signal', 'uid': 1000}}", NULL,
+			""},
 		{"running", "{'why': 'autostart', " CHANGE("autostart", "") "}", NULL,
 			"supervisord started it by itself at 06:30:12, as autostart = true "
 			"wants.\n"},
+		{"running", "{'why': 'autostart', " CHANGE("autostart", BY_REQUEST("apply")) "}",
+			NULL,
+			"supervisord started it by itself at 06:30:12, as autostart = true wants: "
+			"alice (uid 1000) asked for that with supctl apply.\n"},
 		{"running",
 			"{'why': 'needed', " CHANGE(
-				"needed", ", 'blocker': 'app', 'cause': " ASKED("Start")) "}",
+				"needed", ", 'blocker': 'app'" BY_REQUEST("start")) "}",
 			NULL,
 			"It was started at 06:30:12 because app needs it: alice (uid 1000) asked "
 			"for that with supctl start.\n"},
+		{"running", "{'why': 'schedule', " CHANGE("schedule", "") "}", NULL,
+			"Its schedule started this run at 06:30:12.\n"},
+		/* what has waited since says nothing of who wanted it */
+		{"running", "{'why': 'operator', " CHANGE("dependency", "") "}", NULL,
+			"supervisord started it by itself at 06:30:12, as autostart = true "
+			"wants.\n"},
 		{"running",
-			"{'why': 'changed', " CHANGE("changed", ", 'cause': " ASKED("Apply")) "}",
+			"{'why': 'operator', 'chain': [" REQUEST(
+				"start", "'web', 'x'") ", " CHANGE_FROM("stopped", "waiting",
+				"pool", BY_REQUEST("start")) "]}",
 			NULL,
+			"It was started by alice (uid 1000) with supctl start at 06:30:12.\n"},
+		{"running",
+			"{'why': 'operator', 'chain': [" REQUEST("start", "'app'") ", " CHANGE_FROM(
+				"stopped", "waiting", "dependency", BY_REQUEST("start")) "]}",
+			NULL,
+			"It was started at 06:30:12 because app needs it: alice (uid 1000) asked "
+			"for that with supctl start.\n"},
+		/* what was stopped only to be started again */
+		{"running", RETURN("changed", "", "1"), NULL,
 			"It was started again at 06:30:12 because its configuration had changed: "
 			"alice (uid 1000) asked for that with supctl apply.\n"},
+		{"running", RETURN("restart", "", "1"), NULL,
+			"It was restarted by alice (uid 1000) with supctl apply at 06:29:00.\n"},
+		{"running", RETURN("dependency", "db", "1"), NULL,
+			"It was started again at 06:30:12, after db, which it requires, was "
+			"away.\n"},
+		{"running",
+			"{'why': 'operator', 'chain': [" CHANGE_FROM("stopped", "waiting", "pool",
+				"") ", {'type': 'exit', 'seq': 21, 'service': 'db', 'reason': "
+				    "'killed by signal KILL'}, {'type': 'state', 'seq': 22, "
+				    "'service': 'web', 'previous': 'running', 'state': 'stopping', "
+				    "'why': 'dependency', 'blocker': 'db', 'time': "
+				    "'2026-11-25T06:31:00Z', 'cause': {'seq': 21}}]}",
+			NULL,
+			"supervisord started it by itself at 06:30:12, as autostart = true wants.\n"
+			"It was stopped at 06:31:00, as db, which it requires, was not there any "
+			"more (killed by signal KILL).\n"},
+		{"running", RETURN("schedule", "", "1"), NULL,
+			"It was started again at 06:30:12 because its next run was due.\n"},
+		{"running", RETURN("changed", "", "16"), NULL,
+			"It was started by uid 0 with supctl start at 06:30:12.\n"},
 		{"stopped",
-			"{'why': 'operator', " CHANGE("operator", ", 'cause': " ASKED("Stop")) "}",
+			"{'why': 'operator', 'chain': [" CHANGE_FROM(
+				"running", "stopping", "operator", BY_REQUEST("stop")) "]}",
 			NULL,
 			"It was stopped by alice (uid 1000) with supctl stop at "
 			"06:30:12.\n" BY_HAND},
-		{"stopped",
-			"{'why': 'operator', " CHANGE("operator", ", 'cause': " ASKED("Reset")) "}",
-			NULL,
+		{"stopped", "{'why': 'operator', 'request': {'verb': 'reset', 'uid': 1000}}", NULL,
 			"It was forgiven its failures, and set to stopped, by alice (uid 1000) "
-			"with supctl reset at 06:30:12.\n" BY_HAND},
+			"with supctl reset.\n" BY_HAND},
 		{"stopped",
 			"{'why': 'shutdown', 'shutting_down': true, 'chain': [{'type': "
 			"'shutdown', 'cause': {'type': 'signal', 'signal': 'TERM', 'uid': 1000}}]}",
 			NULL,
 			"supervisord is shutting down: alice (uid 1000) sent it TERM.\n"
 			"Nothing starts any more: supervisord is shutting down.\n"},
+		/* a cause at one remove */
+		{"stopped",
+			"{'why': 'removed', 'chain': [{'type': 'reloaded', 'seq': "
+			"12" BY_REQUEST("apply") "}, " CHANGE_FROM("running", "stopped", "removed",
+				", 'cause': {'seq': 12, 'type': 'reloaded'}") "]}",
+			NULL,
+			"It is not in the configuration any more: alice (uid 1000) asked for that "
+			"with supctl apply.\n" BY_HAND},
 		/* of another service, and of another kind: neither is taken for it */
 		{"running",
-			"{'why': 'operator', 'chain': [{'type': 'state', 'service': 'db', 'why': "
-			"'operator', 'time': '2026-11-25T06:30:12Z'}, {'type': 'exit', 'service': "
-			"'web', 'why': 'operator', 'time': '2026-11-25T06:30:13Z'}]}",
-			NULL, "It was started by request.\n"},
+			"{'why': 'operator', 'chain': [{'type': 'state', 'service': 'db', "
+			"'previous': 'stopped', 'state': 'starting', 'why': 'autostart'}, {'type': "
+			"'exit', 'service': 'web', 'previous': 'stopped', 'state': 'starting', "
+			"'why': 'autostart'}]}",
+			NULL, ""},
+		/* events that are each other's causes */
+		{"running",
+			"{'why': 'operator', 'chain': [" CHANGE_FROM(
+				"stopped", "starting", "operator", ", 'cause': {'seq': 20}") "]}",
+			NULL, "It was started by request at 06:30:12.\n"},
 	};
 
 	(void)state;

@@ -143,7 +143,7 @@ static void kept_descriptors_come_back(void **state _unused_)
 		fixture_send(&f, (struct link_message){.type = LINK_KEEP, .value = LINK_KEEP_LOCK},
 			pipes[i][0]);
 	}
-	fixture_send(&f, (struct link_message){.type = LINK_KEEP, .value = LINK_KEEP_MAX - 1},
+	fixture_send(&f, (struct link_message){.type = LINK_KEEP, .value = LINK_KEEP_HOLD_WRITE},
 		STDIN_FILENO);
 	fixture_next_engine(&f);
 	fixture_simple(&f, LINK_HELLO);
@@ -153,7 +153,7 @@ static void kept_descriptors_come_back(void **state _unused_)
 	assert_int_equal(fstat(f.fds[0], &b), 0);
 	assert_int_equal(a.st_ino, b.st_ino);
 	fixture_expect(&f, LINK_KEPT);
-	assert_int_equal(f.m.value, LINK_KEEP_MAX - 1);
+	assert_int_equal(f.m.value, LINK_KEEP_HOLD_WRITE);
 	fixture_expect(&f, LINK_SYNCED);
 	for (int i = 0; i < 4; i++)
 		close(pipes[i / 2][i % 2]);

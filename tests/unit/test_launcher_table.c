@@ -220,7 +220,7 @@ static void the_last_refusal_is_told_unless_it_is_none_any_more(void **state _un
 	assert_ptr_equal(table_next_refusal(&t), a);
 	table_adopt(&t, a, 22);
 	assert_ptr_equal(table_next_refusal(&t), b);
-	table_told_refusal(b);
+	table_told_refusal(&t, b);
 	assert_null(table_next_refusal(&t));
 	table_refused(&t, a, 20, 10);
 	table_tell_all(&t); /* another engine, which has not asked */

@@ -64,8 +64,10 @@ static struct link_message valid(enum link_type type)
 
 static unsigned fds_of(enum link_type type)
 {
+	if (type == LINK_UPGRADE)
+		return 2;
 	return type == LINK_SPAWN || type == LINK_ADOPT || type == LINK_KILL_PIDFD ||
-	       type == LINK_KEEP || type == LINK_KEPT;
+	       type == LINK_KEEP || type == LINK_KEPT || type == LINK_FOSTER;
 }
 
 static int received(struct pair *p, struct link_message *ret_m)
@@ -87,10 +89,10 @@ static void every_type_makes_the_round_trip(void **state _unused_)
 	pair_open(&p);
 	for (int type = LINK_HELLO; type < LINK_TYPE_MAX; type++) {
 		struct link_message m = valid((enum link_type)type), got;
-		int fd = STDIN_FILENO;
+		const int fds[2] = {STDIN_FILENO, STDIN_FILENO};
 
 		m.version = 0; /* link_send() fills it in */
-		assert_int_equal(link_send(p.fd[0], &m, &fd, fds_of((enum link_type)type)), 0);
+		assert_int_equal(link_send(p.fd[0], &m, fds, fds_of((enum link_type)type)), 0);
 		assert_int_equal(received(&p, &got), 1);
 		assert_memory_equal(&m, &got, sizeof(m));
 		assert_string_not_equal(link_type_to_string((enum link_type)type), "?");
@@ -129,15 +131,19 @@ static void descriptors_arrive_in_order_and_close_on_exec(void **state _unused_)
 
 static void the_pipe_for_readiness_is_one_more_and_the_last(void **state _unused_)
 {
-	struct link_message m = valid(LINK_STARTED);
+	struct link_message started = valid(LINK_STARTED), foster = valid(LINK_FOSTER);
 
-	for (unsigned n = 0; n <= LINK_MAX_FDS; n++) {
-		m.started.flags = 0;
-		assert_int_equal(link_check(&m, sizeof(m), n), n <= 2 ? 0 : -EPROTO);
-		m.started.flags = LINK_STARTED_READY_FD;
-		assert_int_equal(link_check(&m, sizeof(m), n), n >= 1 ? 0 : -EPROTO);
+	for (unsigned n = 0; n <= LINK_MAX_FDS + 1; n++) {
+		started.started.flags = foster.started.flags = 0;
+		assert_int_equal(link_check(&started, sizeof(started), n), n <= 2 ? 0 : -EPROTO);
+		assert_int_equal(
+			link_check(&foster, sizeof(foster), n), n >= 1 && n <= 3 ? 0 : -EPROTO);
+		started.started.flags = foster.started.flags = LINK_STARTED_READY_FD;
+		assert_int_equal(
+			link_check(&started, sizeof(started), n), n >= 1 && n <= 3 ? 0 : -EPROTO);
+		assert_int_equal(
+			link_check(&foster, sizeof(foster), n), n >= 2 && n <= 4 ? 0 : -EPROTO);
 	}
-	assert_int_equal(link_check(&m, sizeof(m), LINK_MAX_FDS + 1), -EPROTO);
 }
 
 static void a_closed_peer_reads_as_zero_and_sends_as_gone(void **state _unused_)
@@ -211,6 +217,10 @@ static void every_field_has_its_range(void **state _unused_)
 		{LINK_REFUSED, 3, -1, 1},
 		{LINK_REFUSED, 5, 0, 1},
 		{LINK_REFUSED, 5, 4096, 4095},
+		{LINK_UPGRADED, 5, 4096, 0},
+		{LINK_FOSTER, 1, 0, 1},
+		{LINK_FOSTER, 3, 0, 1},
+		{LINK_FOSTER, 6, LINK_STARTED_FLAGS_ALL + 1, LINK_STARTED_FLAGS_ALL},
 		{LINK_STARTED, 6, LINK_STARTED_FLAGS_ALL + 1, LINK_STARTED_FLAGS_ALL},
 		{LINK_ACK, 1, 0, 1},
 		{LINK_ACK, 2, 0, 1},

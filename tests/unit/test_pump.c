@@ -27,7 +27,7 @@ static void ended(struct pump *p)
 	struct stream *s = CONTAINER_OF(p, struct stream, pump);
 
 	s->n_ended++;
-	pump_fini(p);
+	pump_stop(p);
 	close(s->reader);
 	s->reader = -1;
 }
@@ -42,12 +42,13 @@ static void start(struct fixture *f, struct stream *s, const char *name)
 	s->writer = fds[1];
 	bench_path(&f->bench, name, path);
 	assert_int_equal(sink_init(&s->sink, &f->set, name, SPEC_SINK_FILE, path, 0, 1), 0);
-	assert_int_equal(pump_init(&s->pump, &f->pumps, s->reader, &s->sink, ended), 0);
+	pump_init(&s->pump, &f->pumps, &s->sink, s == &f->b, 0, ended);
+	assert_int_equal(pump_start(&s->pump, s->reader), 0);
 }
 
 static void finish(struct stream *s)
 {
-	pump_fini(&s->pump);
+	pump_stop(&s->pump);
 	sink_fini(&s->sink);
 	if (s->reader >= 0)
 		close(s->reader);

@@ -140,6 +140,64 @@ static void mode_and_group_are_as_configured(void **state)
 	assert_int_equal(look(f).msg_perm.gid, getegid());
 }
 
+static void one_that_an_engine_died_over_making_is_taken(void **state)
+{
+	struct fixture *f = *state;
+	int id = msgget(f->key, IPC_CREAT | IPC_EXCL | 0600);
+
+	assert_int_equal(open_queue(f, -1), -EEXIST);
+	assert_int_equal(open_queue(f, QUEUE_BEING_MADE), 0);
+	assert_int_equal(f->queue.id, id);
+	assert_int_equal(look(f).msg_perm.mode & 0777, 0640);
+	assert_int_equal(publish(f, QUEUE_CHANGE, 1, 10), 0);
+}
+
+static void one_that_was_used_is_not_one_that_was_being_made(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(open_queue(f, -1), 0);
+	assert_int_equal(publish(f, QUEUE_CHANGE, 1, 10), 0);
+	assert_int_equal(receive(f, -3, NULL, NULL), 1);
+	assert_int_equal(open_queue(f, QUEUE_BEING_MADE), -EEXIST);
+}
+
+static int recorded[8];
+static unsigned n_recorded;
+
+/* What is there when it is told is what the next engine finds, should this one die. */
+static void note_record(struct status_queue *q, int id)
+{
+	bool there = msgget(q->key, 0) >= 0;
+
+	assert_true(n_recorded < ELEMENTSOF(recorded));
+	assert_int_equal(there, id != QUEUE_BEING_MADE);
+	recorded[n_recorded++] = id;
+}
+
+static void a_queue_is_recorded_before_it_is_made_and_before_it_is_used(void **state)
+{
+	struct fixture *f = *state;
+	int id;
+
+	n_recorded = 0;
+	f->queue.record = note_record;
+	assert_int_equal(open_queue(f, -1), 0);
+	id = f->queue.id;
+	assert_int_equal(n_recorded, 2);
+	assert_int_equal(recorded[0], QUEUE_BEING_MADE);
+	assert_int_equal(recorded[1], id);
+	assert_int_equal(open_queue(f, id), 0); /* by the next engine */
+	assert_int_equal(n_recorded, 3);
+	assert_int_equal(recorded[2], id);
+	msgctl(id, IPC_RMID, NULL);
+	assert_int_equal(publish(f, QUEUE_CHANGE, 1, 10), 0);
+	assert_int_equal(n_recorded, 5);
+	assert_int_equal(recorded[3], QUEUE_BEING_MADE);
+	assert_int_equal(recorded[4], f->queue.id);
+	assert_int_equal(look(f).msg_qnum, 1);
+}
+
 static void the_queue_is_gone_after_remove(void **state)
 {
 	struct fixture *f = *state;
@@ -384,7 +442,7 @@ static void a_queue_removed_by_others_is_made_anew(void **state)
 	assert_int_equal(open_queue(f, -1), 0);
 	id = f->queue.id;
 	assert_int_equal(msgctl(id, IPC_RMID, NULL), 0);
-	assert_int_equal(publish(f, QUEUE_CHANGE, 5, 10), QUEUE_RENEWED);
+	assert_int_equal(publish(f, QUEUE_CHANGE, 5, 10), 0);
 	assert_true(f->queue.id >= 0 && f->queue.id != id);
 	assert_int_equal(publish(f, QUEUE_CHANGE, 6, 10), 0);
 	assert_int_equal(receive(f, -3, NULL, NULL), 5);
@@ -409,7 +467,7 @@ static void a_queue_replaced_by_others_is_refused_and_reported_once(void **state
 	assert_int_equal(msgctl(msgget(f->key, 0), IPC_RMID, NULL), 0);
 	assert_int_equal(publish(f, QUEUE_CHANGE, 1, 10), -ENXIO); /* not before a second */
 	f->queue.retry_usec = 0;
-	assert_int_equal(publish(f, QUEUE_CHANGE, 1, 10), QUEUE_RENEWED);
+	assert_int_equal(publish(f, QUEUE_CHANGE, 1, 10), 0);
 	assert_int_equal(bench_logged(&f->bench, "6 messages were lost"), 1);
 	assert_null(queue_problem(&f->queue));
 }
@@ -423,7 +481,7 @@ static void where_the_system_refuses_supervision_goes_on(void **state)
 	assert_non_null(strstr(queue_problem(&f->queue), "No space left on device"));
 	assert_int_equal(publish(f, QUEUE_CHANGE, 1, 10), -ENXIO);
 	f->queue.retry_usec = 0;
-	assert_int_equal(publish(f, QUEUE_CHANGE, 1, 10), QUEUE_RENEWED);
+	assert_int_equal(publish(f, QUEUE_CHANGE, 1, 10), 0);
 	assert_int_equal(bench_log_lines(&f->bench), 1);
 }
 
@@ -434,6 +492,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_reader_gets_the_urgent_first),
 		TEST(mode_and_group_are_as_configured),
+		TEST(one_that_an_engine_died_over_making_is_taken),
+		TEST(one_that_was_used_is_not_one_that_was_being_made),
+		TEST(a_queue_is_recorded_before_it_is_made_and_before_it_is_used),
 		TEST(the_queue_is_gone_after_remove),
 		TEST(the_recorded_queue_is_taken_over_with_its_messages),
 		TEST(a_recorded_queue_that_is_gone_is_made_anew),

@@ -312,7 +312,6 @@ static void the_real_clock_is_no_matter_to_every(void **state _unused_)
 
 struct fixture {
 	struct engine engine;
-	struct recovery_head head;
 	struct service services[N_SERVICES];
 	struct service *list[N_SERVICES];
 	struct spec_service specs[N_SERVICES];
@@ -370,7 +369,6 @@ static struct fixture *fixture_new(const struct core_record *records)
 
 	assert_int_equal(loop_init(&e->loop), 0);
 	e->loop.now_usec = clocks.monotonic_usec;
-	e->store.area.head = &f->head;
 	e->services = f->list;
 	e->n_services = N_SERVICES;
 	e->core = core_new(N_SERVICES, 0);

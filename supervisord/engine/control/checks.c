@@ -19,19 +19,6 @@ static json_t *add(json_t *object, json_t *part)
 	return object;
 }
 
-json_t *checks_add(const struct service *s, json_t *service)
-{
-	const struct core_record *r = core_record(s->engine->core, s->id);
-	bool asked = s->spec->health.kind != SPEC_PROBE_NONE;
-	const char *said = ready_status(s);
-
-	return add(
-		service, json_pack("{s:s?,s:s?,s:b}", "health",
-				 asked ? core_health_to_string((enum core_health)r->health) : NULL,
-				 "status_text", *said ? said : NULL, "reloading",
-				 ready_doing(s) == READY_RELOADING));
-}
-
 /* What tells that it is ready, and why it is not so far. */
 json_t *checks_readiness(const struct service *s)
 {

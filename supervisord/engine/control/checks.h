@@ -7,10 +7,7 @@
 
 #include "engine/engine.h"
 
-/* Adds its part to a Service of the interface, which it returns; NULL stays NULL. */
-json_t *checks_add(const struct service *s, json_t *service);
-
-/* The same for the reply of Show. */
+/* Adds its part to the reply of Show, which it returns; NULL stays NULL. */
 json_t *checks_add_details(const struct service *s, json_t *show);
 
 /* What tells that it is ready, and why it isn't so far; type Probe of its last answer, or null. */

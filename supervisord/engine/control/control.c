@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -71,6 +72,38 @@ static int set_access(const struct engine *e)
 			r = sys_fchownat(AT_FDCWD, path, (uid_t)-1, group);
 	}
 	return r < 0 ? r : sys_fchmodat(AT_FDCWD, path, mode_of(e->spec));
+}
+
+/* A group all of whose members may look. */
+static bool find_listed_group(const struct spec *spec, gid_t *ret_group)
+{
+	const struct spec_role *r =
+		spec->observers.n_gids > 0 ? &spec->observers : &spec->operators;
+
+	if (r->n_gids == 0)
+		return false;
+	*ret_group = r->gids[0];
+	return true;
+}
+
+void control_readers(const struct engine *e, mode_t *ret_mode, gid_t *ret_group)
+{
+	const struct spec *spec = e->spec;
+	mode_t socket = mode_of(spec);
+
+	*ret_mode = 0600;
+	*ret_group = getegid();
+	if (passed_is(e, e->server.listener.fd))
+		return; /* its mode is somebody else's to say */
+	if (has_roles(spec)) {
+		if (find_listed_group(spec, ret_group))
+			*ret_mode |= 0040;
+		return;
+	}
+	/* To connect is to write. */
+	*ret_mode |= (socket & 0020 ? 0040 : 0) | (socket & 0002 ? 0004 : 0);
+	if (spec->has_control_group)
+		*ret_group = spec->control_group;
 }
 
 void control_set_roles(struct engine *e)

@@ -109,6 +109,7 @@ static void list(
 
 static void do_list(void *userdata, struct server_call *call)
 {
+	board_check(userdata);
 	list(userdata, call, status_service);
 }
 
@@ -411,13 +412,24 @@ static void do_version(void *userdata, struct server_call *call)
 	const struct engine *e = userdata;
 	char started[USEC_RFC3339_SIZE];
 
-	usec_rfc3339(e->store.area.head->started_realtime_usec, started);
+	usec_rfc3339(e->store.head.started_realtime_usec, started);
 	server_reply(call,
 		json_pack("{s:s,s:i,s:i,s:s,s:s,s:b}", "version", SUPERVISORD_VERSION, "pid",
 			(int)getppid(), "engine_pid", (int)getpid(), "started", started,
 			"configuration", e->spec->files[0], "socket_passed",
 			passed_is(e, e->server.listener.fd)),
 		false);
+}
+
+static void do_upgrade(void *userdata, struct server_call *call)
+{
+	struct engine *e = userdata;
+
+	note(e, call, EVENT_VERB_UPGRADE, NULL, 0);
+	if (core_is_shutting_down(e->core))
+		server_error(call, CONTROL_ERROR_SHUTTING_DOWN, NULL);
+	else
+		upgrade_ask(e, call, op_of(call));
 }
 
 static void do_shutdown(void *userdata, struct server_call *call)
@@ -538,6 +550,7 @@ static const struct server_method methods[] = {
 		.call = do_note},
 	{.name = "Reopen", .needs = PEER_RIGHT_ACT, .call = do_reopen},
 	{.name = "Version", .needs = PEER_RIGHT_OBSERVE, .call = do_version},
+	{.name = "Upgrade", .needs = PEER_RIGHT_OWN, .parameters = {ID}, .call = do_upgrade},
 	{.name = "Shutdown", .needs = PEER_RIGHT_OWN, .call = do_shutdown},
 };
 

@@ -189,21 +189,16 @@ static struct request_wish fresh_wish(struct service *s, enum core_event_type ev
 		.before = core_record(s->engine->core, s->id)->generation};
 }
 
-static struct request_wish repeated_wish(struct service *s, enum core_event_type event)
-{
-	const struct core_record *r = core_record(s->engine->core, s->id);
-	struct request_wish wish = fresh_wish(s, event);
-
-	/* The restart is over the stop already: what runs, or ran, is the new generation. */
-	if (event == CORE_EVENT_RESTART && r->state != CORE_STOPPING && r->generation > 0)
-		wish.before = r->generation - 1;
-	return wish;
-}
-
+/*
+ * A repeated request is judged by what was there when it took effect: that the service is being
+ * stopped just now may have another reason by now, another client's among them.
+ */
 struct request_wish request_make_wish(struct service *s, enum core_event_type event, uint64_t op)
 {
-	return core_remembers(s->engine->core, s->id, op) ? repeated_wish(s, event)
-							  : fresh_wish(s, event);
+	struct request_wish wish = fresh_wish(s, event);
+
+	wish.before = core_generation_at(s->engine->core, s->id, op);
+	return wish;
 }
 
 void request_wish(struct request_wishes *w, struct service *s, enum core_event_type event)
@@ -227,13 +222,6 @@ void request_wish_failed(struct request_wishes *w, struct service *s, const char
 
 	if (w)
 		add(w, &wish);
-}
-
-void request_wish_again(struct request_wishes *w, struct service *s, enum core_event_type event)
-{
-	struct request_wish wish = repeated_wish(s, event);
-
-	add(w, &wish);
 }
 
 /* --- beginning --- */

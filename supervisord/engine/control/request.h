@@ -46,9 +46,7 @@ void request_wish(struct request_wishes *w, struct service *s, enum core_event_t
 void request_wish_command(struct request_wishes *w, struct service *s, uint64_t serial);
 /* What has failed already: "WHAT: errno" is told. */
 void request_wish_failed(struct request_wishes *w, struct service *s, const char *what, int error);
-/* Of a request that took effect already, and is repeated. */
-void request_wish_again(struct request_wishes *w, struct service *s, enum core_event_type event);
-/* Either of them, by whether the service remembers the request. */
+/* For a request that may have taken effect already, and is repeated then. */
 struct request_wish request_make_wish(struct service *s, enum core_event_type event, uint64_t op);
 
 /*

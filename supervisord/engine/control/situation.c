@@ -9,66 +9,6 @@
 #include "engine/service.h"
 #include "engine/services.h"
 
-static const char *name_of(const struct engine *e, uint32_t id)
-{
-	const struct service *s = services_by_id(e, id);
-
-	return s ? s->name : NULL;
-}
-
-/* Why it does not start yet. */
-static json_t *blocker(const struct service *s)
-{
-	const struct core_record *r = core_record(s->engine->core, s->id);
-	const char *kind = NULL, *name = NULL;
-
-	if (r->state != CORE_WAITING)
-		return json_null();
-	switch ((enum core_why)r->why) {
-	case CORE_WHY_DEPENDENCY:
-		kind = "service";
-		name = name_of(s->engine, r->blocker);
-		break;
-	case CORE_WHY_CONFLICT:
-		kind = "conflict";
-		name = name_of(s->engine, r->blocker);
-		break;
-	case CORE_WHY_POOL:
-		kind = "pool";
-		name = service_definition(s)->pool;
-		break;
-	case CORE_WHY_SLOT:
-		kind = "place";
-		break;
-	case CORE_WHY_PREDECESSOR:
-		kind = "predecessor";
-		break;
-	case CORE_WHY_SCHEDULE:
-		kind = "schedule";
-		break;
-	default:
-		return json_null();
-	}
-	return json_pack("{s:s,s:s?}", "kind", kind, "name", name);
-}
-
-json_t *situation_add(const struct service *s, json_t *service)
-{
-	const struct core_record *r = core_record(s->engine->core, s->id);
-	const char *phase = core_phase_to_string((enum core_phase)r->phase);
-	json_t *part = json_pack("{s:s?,s:o,s:b}", "phase", phase[0] ? phase : NULL, "waiting_for",
-		blocker(s), "stale", service_is_stale(s));
-
-	if (service && (!part || json_object_update(service, part) < 0)) {
-		json_decref(service);
-		service = NULL;
-	}
-	json_decref(part);
-	return service;
-}
-
-/* --- links --- */
-
 static json_t *kinds_of(unsigned kinds)
 {
 	static const struct {

@@ -1,5 +1,5 @@
 /*
- * Where a service stands among others: what it waits for, what it needs, who needs it.
+ * Where a service stands among others: what it needs, who needs it.
  */
 #pragma once
 
@@ -9,8 +9,5 @@
 
 #define SITUATION_MAX_LINKS 1000 /* that are told, in each direction */
 
-/* Adds its part to a Service of the interface, which it returns; NULL stays NULL. */
-json_t *situation_add(const struct service *s, json_t *service);
-
-/* The same for the reply of Show. */
+/* Adds its part to the reply of Show, which it returns; NULL stays NULL. */
 json_t *situation_add_links(const struct service *s, bool with_environment, json_t *show);

@@ -1,6 +1,6 @@
 /*
- * Points in time are told as the real clock showed them when they happened; durations are
- * monotonic, so a clock that is set does not change them.
+ * What the board shows, too, is made from what the board is told; the rest is for those who ask
+ * the engine.
  */
 #include "engine/control/status.h"
 
@@ -13,6 +13,7 @@
 #include "engine/control/situation.h"
 #include "engine/service.h"
 #include "engine/spawn.h"
+#include "wire/board_json.h"
 
 #define SHOW_MAX_PROCESSES 256
 #define NGROUPS_SHOWN	   1024
@@ -55,32 +56,12 @@ json_t *status_bytes(const char *data, size_t n)
 	return status_text(copy);
 }
 
-/* The next start that comes by itself: after an end, or by the schedule. */
-static usec_t next_start(const struct core_record *r)
-{
-	return r->state == CORE_BACKOFF ? MIN_OF(r->deadline_usec, r->due_usec) : r->due_usec;
-}
-
 json_t *status_service(const struct service *s)
 {
-	const struct core_record *r = core_record(s->engine->core, s->id);
-	enum core_state state = (enum core_state)r->state;
-	usec_t now = usec_now(CLOCK_MONOTONIC), next = next_start(r);
-	char reason[CORE_REASON_SIZE], signal[SIGNAL_NAME_SIZE];
-	bool signalled = r->end == CORE_END_SIGNALLED || r->end == CORE_END_DUMPED;
-	json_t *service = json_pack("{s:s,s:s,s:s,s:b,s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:o}", "name",
-		s->name, "state", core_state_to_string(state), "desired",
-		r->desired_up ? "up" : "down", "ready", r->ready, "pid",
-		integer_if(r->pid > 0, (uint64_t)r->pid), "since",
-		status_time(s->since_realtime_usec), "uptime_ms",
-		integer_if(r->pid > 0, usec_sub(now, r->started_usec) / USEC_PER_MSEC), "restarts",
-		(json_int_t)r->restarts, "exit_code",
-		integer_if(r->end == CORE_END_EXITED, (uint64_t)r->end_status), "exit_signal",
-		signalled ? json_string(signal_name(r->end_status, signal)) : json_null(), "reason",
-		status_text(service_reason(s, reason)), "next_start_ms",
-		integer_if(next < USEC_INFINITY, usec_sub(next, now) / USEC_PER_MSEC));
+	struct supervisord_board_slot slot;
 
-	return checks_add(s, situation_add(s, service));
+	board_describe(s, &slot);
+	return board_json(&slot, usec_now(CLOCK_MONOTONIC));
 }
 
 json_t *status_logs(const struct service *s)

@@ -201,9 +201,10 @@ static bool take(json_t *reply, json_t *part)
 json_t *why(struct service *s)
 {
 	const struct why_now now = {usec_now(CLOCK_MONOTONIC), usec_now(CLOCK_REALTIME)};
-	json_t *reply = json_pack("{s:o,s:I,s:o,s:o,s:o,s:o}", "service", status_service(s),
+	json_t *reply = json_pack("{s:o,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "service", status_service(s),
 		"generation", (json_int_t)core_record(s->engine->core, s->id)->generation, "end",
-		why_end(s), "ends", ends(s), "hooks", status_hooks(s), "logs", status_logs(s));
+		why_end(s), "ends", ends(s), "hooks", status_hooks(s), "logs", status_logs(s),
+		"chain", why_chain(s), "request", why_request(s));
 
 	if (reply && take(reply, reasons(s)) && take(reply, definition(s)) &&
 		take(reply, times(s, &now)) && take(reply, rules(s, &now)) &&

@@ -39,3 +39,10 @@ json_t *why_starting(const struct service *s);
 json_t *why_causes(const struct service *s, const struct why_now *now);
 /* Names of those that have to stop before it does; null where it does not wait for any. */
 json_t *why_dependents(const struct service *s);
+
+/* --- why_chain.c: the journal --- */
+
+/* The events that led there, the oldest first; empty where the journal has none of them. */
+json_t *why_chain(const struct service *s);
+/* {seq, verb, uid, client_pid} of the last request that wanted something of it; or null. */
+json_t *why_request(const struct service *s);

@@ -83,6 +83,14 @@ static void hold(struct logfile_set *set, struct logfile *f, int fd)
 	set->n_open++;
 }
 
+static void take(struct logfile_set *set, struct logfile *f, int fd, const struct stat *st)
+{
+	f->device = st->st_dev;
+	f->inode = st->st_ino;
+	f->offset = (uint64_t)st->st_size;
+	hold(set, f, fd);
+}
+
 static bool close_oldest(struct logfile_set *set)
 {
 	struct logfile *f = list_first(&set->open, struct logfile, lru);
@@ -131,6 +139,17 @@ static int open_path(struct logfile_set *set, const char *path)
 	return r;
 }
 
+static int check(const struct logfile_set *set, int fd, struct stat *ret_st)
+{
+	int r = sys_fstat(fd, ret_st);
+
+	if (r < 0)
+		return r;
+	if (!S_ISREG(ret_st->st_mode))
+		return NOT_REGULAR;
+	return ret_st->st_uid != set->owner ? NOT_OURS : 0;
+}
+
 int logfile_open(struct logfile_set *set, struct logfile *f)
 {
 	_cleanup_close_
@@ -145,15 +164,10 @@ int logfile_open(struct logfile_set *set, struct logfile *f)
 	fd = open_path(set, f->path);
 	if (fd < 0)
 		return fd;
-	r = sys_fstat(fd, &st);
+	r = check(set, fd, &st);
 	if (r < 0)
 		return r;
-	if (!S_ISREG(st.st_mode))
-		return NOT_REGULAR;
-	if (st.st_uid != set->owner)
-		return NOT_OURS;
-	f->offset = (uint64_t)st.st_size;
-	hold(set, f, TAKE_FD(fd));
+	take(set, f, TAKE_FD(fd), &st);
 	return 0;
 }
 
@@ -181,15 +195,11 @@ static int is_in_place(const struct logfile *f)
 static int replace(
 	struct logfile_set *set, struct logfile *f, char ret_stamp[static ROTATE_STAMP_SIZE])
 {
+	const struct logfile old = *f;
 	int held, r = is_in_place(f);
-	uint64_t offset = f->offset;
-	/* Later than the last one, though the name before it may be free again by now. */
-	usec_t stamp_usec = MAX_OF(usec_now(CLOCK_REALTIME), set->stamp_usec + USEC_PER_MSEC);
-
 	ret_stamp[0] = '\0';
 	if (r > 0) {
-		r = rotate_rename(f->path, &stamp_usec, ret_stamp);
-		set->stamp_usec = stamp_usec;
+		r = rotate_rename(f->path, &set->stamp_usec, ret_stamp);
 	}
 	if (r < 0)
 		return r;
@@ -200,7 +210,9 @@ static int replace(
 	r = logfile_open(set, f);
 	if (r < 0) {
 		hold(set, f, held);
-		f->offset = offset;
+		f->device = old.device;
+		f->inode = old.inode;
+		f->offset = old.offset;
 		if (ret_stamp[0])
 			rotate_undo(f->path, ret_stamp);
 		return r;
@@ -220,7 +232,12 @@ static void prune(struct logfile *f, const char *name, const char *stamp)
 	f->prune_failed = r < 0;
 }
 
-static int rotate(struct logfile_set *set, struct logfile *f, const char *name, usec_t now)
+void logfile_plan_rotation(struct logfile_set *set)
+{
+	set->stamp_usec = MAX_OF(usec_now(CLOCK_REALTIME), set->stamp_usec + USEC_PER_MSEC);
+}
+
+void logfile_rotate(struct logfile_set *set, struct logfile *f, const char *name, usec_t now)
 {
 	char stamp[ROTATE_STAMP_SIZE];
 	int r = replace(set, f, stamp);
@@ -232,46 +249,42 @@ static int rotate(struct logfile_set *set, struct logfile *f, const char *name, 
 				name, f->path, logfile_strerror(r));
 		f->rotate_failed = true;
 		f->retry_usec = usec_add(now, LOGFILE_RETRY_USEC);
-		return r;
+		return;
 	}
 	if (f->rotate_failed)
 		log_info("service '%s': %s could be rotated again", name, f->path);
 	f->rotate_failed = false;
-	f->mid_line = false;
 	if (stamp[0])
 		prune(f, name, stamp);
-	return 0;
 }
 
 /*
- * How much of data goes into the present file; 0: a new one is due. It ends with a newline
- * wherever that can be had: also a line whose end is still to come, and might not fit, goes to
- * the new file. Only a line longer than the reserve is torn.
+ * A piece ends with a newline wherever that can be had: also a line whose end is still to come,
+ * and might not fit, goes to the new file. Only a line longer than the reserve is torn.
  */
-static size_t fit(const struct logfile *f, const char *data, size_t n)
+size_t logfile_fit(const struct logfile *f, const char *data, size_t n, bool mid_line, size_t whole,
+	usec_t now)
 {
 	uint64_t max = f->max_size_bytes;
 	uint64_t room = max > f->offset ? max - f->offset : 0;
 	uint64_t reserve = MIN_OF((uint64_t)LOGFILE_LINE_RESERVE, max / 4);
 	const char *newline;
 
+	if (max == 0 || (f->rotate_failed && now < f->retry_usec))
+		return n;
 	if (n <= room && (data[n - 1] == '\n' || n + reserve <= room))
 		return n;
 	newline = memrchr(data, '\n', MIN_OF((uint64_t)n, room));
 	if (newline)
 		return (size_t)(newline - data) + 1;
-	if (f->offset > 0 && !f->mid_line)
+	if (f->offset > 0 && !mid_line)
 		return 0;
+	if (whole > 0)
+		room = MAX_OF(room, (uint64_t)whole + 1);
 	return MIN_OF((uint64_t)n, room);
 }
 
-static bool may_rotate(const struct logfile *f, usec_t now)
-{
-	return f->max_size_bytes > 0 && !(f->rotate_failed && now < f->retry_usec);
-}
-
-/* Open, most recently used, and with the offset at the file's end, whatever others did to it. */
-static int make_ready(struct logfile_set *set, struct logfile *f)
+int logfile_ready(struct logfile_set *set, struct logfile *f)
 {
 	struct stat st;
 	int r;
@@ -287,8 +300,7 @@ static int make_ready(struct logfile_set *set, struct logfile *f)
 	return 0;
 }
 
-/* Returns what was written, which is less than n only with *ret_error set. */
-static size_t write_all(struct logfile *f, const char *data, size_t n, int *ret_error)
+size_t logfile_put(struct logfile *f, const char *data, size_t n, int *ret_error)
 {
 	size_t done = 0;
 
@@ -302,30 +314,88 @@ static size_t write_all(struct logfile *f, const char *data, size_t n, int *ret_
 		done += (size_t)r;
 		f->offset += (uint64_t)r;
 	}
-	if (done > 0)
-		f->mid_line = data[done - 1] != '\n';
 	return done;
 }
 
-size_t logfile_write(struct logfile_set *set, struct logfile *f, const char *name, const char *data,
-	size_t n, usec_t now, int *ret_error)
+void logfile_take_back(struct logfile *f, size_t n)
 {
-	size_t done = 0;
-	int error = make_ready(set, f);
+	f->offset -= MIN_OF(f->offset, (uint64_t)n);
+	/* Where that fails, they stay, and the next batch goes behind them. */
+	(void)sys_ftruncate(f->fd, (off_t)f->offset);
+}
 
-	while (error == 0 && done < n) {
-		size_t chunk = n - done;
+/* --- after another process --- */
 
-		if (may_rotate(f, now)) {
-			chunk = fit(f, data + done, n - done);
-			if (chunk == 0) {
-				rotate(set, f, name, now);
-				continue;
-			}
-		}
-		done += write_all(f, data + done, chunk, &error);
-	}
-	if (error < 0)
-		*ret_error = error;
-	return done;
+static bool is_file(const struct stat *st, uint64_t device, uint64_t inode)
+{
+	return st->st_dev == device && st->st_ino == inode;
+}
+
+/* Opens the file of that inode beside the path, whatever it is called by now. */
+static int open_renamed(struct logfile_set *set, struct logfile *f, uint64_t device, uint64_t inode,
+	char ret_name[static NAME_MAX + 1])
+{
+	_cleanup_close_
+	int directory = -1, fd = -1;
+	struct stat st;
+	int r = rotate_find(f->path, device, inode, &directory, ret_name);
+
+	if (r < 0)
+		return r;
+	fd = sys_openat(directory, ret_name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+	if (fd < 0)
+		return fd;
+	r = check(set, fd, &st);
+	if (r < 0)
+		return r;
+	if (!is_file(&st, device, inode))
+		return -ESTALE;
+	take(set, f, TAKE_FD(fd), &st);
+	return 0;
+}
+
+/* 1: the path names that very file. */
+static int is_named(const struct logfile *f, uint64_t device, uint64_t inode)
+{
+	struct stat st;
+	int r = sys_fstatat(AT_FDCWD, f->path, &st, AT_SYMLINK_NOFOLLOW);
+
+	return r < 0 ? r : is_file(&st, device, inode);
+}
+
+int logfile_resume(struct logfile_set *set, struct logfile *f, uint64_t device, uint64_t inode,
+	uint64_t offset)
+{
+	char name[NAME_MAX + 1];
+	int r;
+
+	logfile_close(set, f);
+	if (is_named(f, device, inode) == 1)
+		r = logfile_open(set, f);
+	else
+		r = open_renamed(set, f, device, inode, name);
+	if (r == 0)
+		f->offset = MIN_OF(f->offset, offset);
+	return r == -ENOENT ? -ESTALE : r;
+}
+
+int logfile_resume_rotation(struct logfile_set *set, struct logfile *f, const char *name,
+	uint64_t device, uint64_t inode)
+{
+	char found[NAME_MAX + 1];
+	_cleanup_close_
+	int directory = -1;
+	const char *slash = strrchr(f->path, '/');
+	size_t base = strlen(slash ? slash + 1 : f->path);
+	int r;
+
+	logfile_close(set, f);
+	r = logfile_open(set, f);
+	/* The same one: the rename is yet to come. */
+	if (r < 0 || (f->device == device && f->inode == inode))
+		return r;
+	if (rotate_find(f->path, device, inode, &directory, found) == 0 &&
+		strlen(found) > base + 1 && rotate_is_stamp(found + base + 1))
+		prune(f, name, found + base + 1);
+	return 0;
 }

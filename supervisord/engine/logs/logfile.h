@@ -26,12 +26,11 @@ struct logfile_set {
 struct logfile {
 	char *path; /* owned; absolute */
 	struct list lru;
-	uint64_t offset; /* where the next byte goes, while open */
+	uint64_t device, inode, offset; /* while open; offset: where the next byte goes */
 	uint64_t max_size_bytes; /* 0: no rotation */
 	usec_t retry_usec; /* monotonic: not before then what failed is tried again */
 	unsigned keep;
 	int fd; /* owned; -1: not open */
-	bool mid_line; /* the last byte written was no newline */
 	bool broken; /* can't be written; the owner's to set */
 	bool rotate_failed; /* and reported */
 	bool prune_failed; /* likewise */
@@ -53,13 +52,45 @@ void logfile_fini(struct logfile_set *set, struct logfile *f);
 int logfile_open(struct logfile_set *set, struct logfile *f);
 void logfile_close(struct logfile_set *set, struct logfile *f);
 
+/* Before a batch: opens it, or looks where its end is by now. 0 or -errno. */
+int logfile_ready(struct logfile_set *set, struct logfile *f);
+
 /*
- * Writes, and rotates where the file would pass its limit. Returns how many bytes were
- * written; where those are less than n, *ret_error is the negative errno. name is the
- * service's, for the report of a rotation that fails (it goes on in the present file then).
+ * How much of data may go to the present file; 0: it has to be rotated first. mid_line: data
+ * goes on in a line of this file. The first `whole` bytes of data and one more are never torn.
  */
-size_t logfile_write(struct logfile_set *set, struct logfile *f, const char *name, const char *data,
-	size_t n, usec_t now, int *ret_error);
+size_t logfile_fit(const struct logfile *f, const char *data, size_t n, bool mid_line, size_t whole,
+	usec_t now);
+
+/* Returns what was written, which is less than n only with *ret_error set. */
+size_t logfile_put(struct logfile *f, const char *data, size_t n, int *ret_error);
+
+/* Takes back the last n bytes that were put. */
+void logfile_take_back(struct logfile *f, size_t n);
+
+/*
+ * Chooses set->stamp_usec for a rotation: later than that of the last one, though the name
+ * before it may be free again by now.
+ */
+void logfile_plan_rotation(struct logfile_set *set);
+
+/*
+ * Renames it and begins a new one, or reports why not; then it goes on in the present one for
+ * a while. name is the service's.
+ */
+void logfile_rotate(struct logfile_set *set, struct logfile *f, const char *name, usec_t now);
+
+/*
+ * For a batch that somebody else had begun to write to the file of that device and inode:
+ * opens it where it is by now, with the offset there, or at its end if it has become shorter.
+ * -ESTALE: it is not to be found.
+ */
+int logfile_resume(struct logfile_set *set, struct logfile *f, uint64_t device, uint64_t inode,
+	uint64_t offset);
+
+/* The same for one that was being rotated. Goes on in the new one, which may be yet to make. */
+int logfile_resume_rotation(struct logfile_set *set, struct logfile *f, const char *name,
+	uint64_t device, uint64_t inode);
 
 /* What an error of the above means, for people. */
 const char *logfile_strerror(int error);

@@ -1,11 +1,12 @@
 /*
  * The sources are level triggered: a pipe that still holds data is ready again in the next
  * round, behind all others that are ready. That is all the fairness there needs to be, and it
- * works only with a single read per turn.
+ * works only with a single turn per round.
  */
 #include "engine/logs/pump.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -18,24 +19,67 @@ int pump_set_init(struct pump_set *set, struct loop *loop)
 
 	if (!buffer)
 		return -ENOMEM;
-	*set = (struct pump_set){.loop = loop, .buffer = buffer};
+	*set = (struct pump_set){.loop = loop, .buffer = buffer, .hold = HOLD_INIT};
 	return 0;
 }
 
 void pump_set_fini(struct pump_set *set)
 {
+	if (!set->loop)
+		return;
+	hold_fini(&set->hold);
+	set->ledger.room = NULL;
 	free(TAKE_PTR(set->buffer));
 }
 
-/* One read of at most n bytes. How many there were; 0: the end; -EAGAIN: nothing now. */
+static ssize_t plain_turn(struct pump *p, size_t n)
+{
+	char *data = p->set->buffer;
+	ssize_t r = sys_read(p->fd, data, MIN_OF(n, (size_t)PUMP_BUFFER_SIZE));
+
+	if (r <= 0)
+		return r;
+	if (p->tap)
+		p->tap(p, data, (size_t)r);
+	sink_write(p->sink, data, (size_t)r, p->set->loop->now_usec);
+	if (p->set->owner)
+		p->set->owner->account(p);
+	return r;
+}
+
+static void forget_size(struct pump *p)
+{
+	p->set->n_large -= p->large;
+	p->large = false;
+	p->n_full = 0;
+}
+
+/* What is refused is not asked for again: the pipe counts as large then. */
+static void note_size(struct pump *p, size_t n)
+{
+	p->n_full = n >= PUMP_FULL_BYTES ? (uint8_t)(p->n_full + 1) : 0;
+	if (p->large || p->n_full < PUMP_FULL_TURNS)
+		return;
+	p->n_full = 0;
+	if (p->set->n_large >= PUMP_MAX_LARGE)
+		return;
+	(void)sys_fcntl(p->fd, F_SETPIPE_SZ, PUMP_PIPE_SIZE);
+	p->large = true;
+	p->set->n_large++;
+}
+
+/* One turn of at most n bytes. How many there were; 0: the end; -EAGAIN: nothing now. */
 static ssize_t transfer(struct pump *p, size_t n)
 {
-	ssize_t r = sys_read(p->fd, p->set->buffer, MIN_OF(n, (size_t)PUMP_BUFFER_SIZE));
+	bool held = p->set->ledger.room && p->sink->kind == SPEC_SINK_FILE && !p->plain;
+	ssize_t r = held ? pump_hold_turn(p, n) : plain_turn(p, n);
 
+	if (held && r == -EINVAL) {
+		p->plain = true;
+		r = plain_turn(p, n);
+	}
 	if (r > 0) {
-		if (p->tap)
-			p->tap(p, p->set->buffer, (size_t)r);
-		sink_write(p->sink, p->set->buffer, (size_t)r, p->set->loop->now_usec);
+		note_size(p, (size_t)r);
 		return r;
 	}
 	if (r == -EAGAIN)
@@ -44,7 +88,7 @@ static ssize_t transfer(struct pump *p, size_t n)
 		log_error("service '%s': cannot read its output: %s; reading no more of it",
 			p->sink->name, strerror((int)-r));
 	sink_end(p->sink, p->set->loop->now_usec);
-	pump_fini(p);
+	pump_stop(p);
 	return 0;
 }
 
@@ -56,23 +100,38 @@ static void dispatch(struct loop_source *s, uint32_t events _unused_)
 		p->ended(p);
 }
 
-int pump_init(struct pump *p, struct pump_set *set, int fd, struct sink *sink,
-	void (*ended)(struct pump *p))
+void pump_init(struct pump *p, struct pump_set *set, struct sink *sink, uint32_t id,
+	unsigned stream, void (*ended)(struct pump *p))
 {
 	*p = (struct pump){
 		.source = {.fd = -1, .dispatch = dispatch},
 		.set = set,
 		.sink = sink,
 		.ended = ended,
-		.fd = fd,
+		.id = id,
+		.stream = (uint8_t)stream,
+		.fd = -1,
 	};
-	return loop_add(set->loop, &p->source, fd, EPOLLIN);
 }
 
-void pump_fini(struct pump *p)
+int pump_start(struct pump *p, int fd)
 {
-	if (p->set)
-		loop_remove(p->set->loop, &p->source);
+	int r = loop_add(p->set->loop, &p->source, fd, EPOLLIN);
+
+	if (r < 0)
+		return r;
+	p->fd = fd;
+	p->plain = false;
+	return 0;
+}
+
+void pump_stop(struct pump *p)
+{
+	if (!p->set)
+		return;
+	loop_remove(p->set->loop, &p->source);
+	forget_size(p);
+	p->fd = -1;
 }
 
 enum pump_outcome pump_drain(struct pump *p, size_t max_bytes)
@@ -86,7 +145,7 @@ enum pump_outcome pump_drain(struct pump *p, size_t max_bytes)
 			return PUMP_EMPTY;
 		if (r == 0)
 			return PUMP_ENDED;
-		max_bytes -= (size_t)r;
+		max_bytes -= MIN_OF(max_bytes, (size_t)r);
 	}
 	return PUMP_MORE;
 }

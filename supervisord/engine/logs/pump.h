@@ -1,29 +1,65 @@
 /*
- * From a pipe to a sink: one read per round of the loop, into one buffer that all pumps of
- * the process share. So a service that floods costs neither memory nor the others' turn.
+ * From a pipe to a sink: one turn per round of the loop, and one buffer that all pumps of the
+ * process share. So a service that floods costs neither memory nor the others' turn.
+ *
+ * What goes to a file goes by the holding pipe, and each step is committed before it is
+ * taken: whoever comes after a process that was killed, at whatever instant, goes on with
+ * pump_set_redo(), and nothing is written twice or not at all.
  */
 #pragma once
 
+#include "engine/logs/hold.h"
+#include "engine/logs/ledger.h"
 #include "engine/logs/sink.h"
 #include "engine/loop.h"
 
-#define PUMP_BUFFER_SIZE (64 * 1024)
+#define PUMP_BUFFER_SIZE (256 * 1024) /* also the most that is moved in one turn */
 #define PUMP_DRAIN_MAX	 (1024 * 1024) /* the largest pipe an ordinary user can have */
+
+/*
+ * A pipe that is found nearly full time and again is made larger, and so are only so many at
+ * once: an ordinary user has 64 MiB for all pipes, and of new ones beyond that each gets 8 KiB.
+ */
+#define PUMP_PIPE_SIZE	PUMP_BUFFER_SIZE
+#define PUMP_MAX_LARGE	32
+#define PUMP_FULL_BYTES (48 * 1024) /* nearly full, for a pipe as it is made */
+#define PUMP_FULL_TURNS 8
+
+struct pump;
+struct pump_set;
+
+/* What the owner of pumps does for them. */
+struct pump_owner {
+	/* The pump of a service's stream, whether it has a pipe or not; NULL: there is none. */
+	struct pump *(*find)(struct pump_set *set, uint32_t id, unsigned stream);
+	/* Stores the counters and the line of a pump's sink where the next engine finds them. */
+	void (*account)(struct pump *p);
+};
 
 struct pump_set {
 	struct loop *loop;
 	char *buffer; /* owned; PUMP_BUFFER_SIZE */
+	struct hold hold;
+	struct ledger ledger; /* room NULL: there is no holding pipe */
+	const struct pump_owner *owner; /* borrowed; NULL: none */
+	unsigned n_large;
+	bool told; /* that something with the holding pipe is wrong */
 };
 
 struct pump {
 	struct loop_source source;
 	struct pump_set *set;
-	struct sink *sink; /* borrowed; may be exchanged at any time */
+	struct sink *sink; /* borrowed; its settings may change at any time */
 	/* The pipe has ended (or failed), and the pump is out of the loop. May end the pump. */
 	void (*ended)(struct pump *p);
 	/* Sees what was read before it is written; NULL: nobody looks. May not end the pump. */
 	void (*tap)(struct pump *p, const char *data, size_t n);
-	int fd; /* borrowed: the owner closes it, after pump_fini() */
+	uint32_t id; /* of the service */
+	uint8_t stream;
+	uint8_t n_full; /* turns in a row that found the pipe nearly full */
+	bool large; /* its pipe was made larger */
+	bool plain; /* it is no pipe at all */
+	int fd; /* borrowed: the owner closes it, after pump_stop(); -1 */
 };
 
 enum pump_outcome {
@@ -37,11 +73,26 @@ enum pump_outcome {
 int pump_set_init(struct pump_set *set, struct loop *loop);
 void pump_set_fini(struct pump_set *set);
 
+/*
+ * Takes over the holding pipe that somebody before us has left (both ends owned from now on),
+ * or makes one where they are -1. room: see ledger.h; sinks are those of the
+ * pumps. 0 or -errno, and
+ * everything goes without it then. pump_set_redo() must follow before anything is pumped.
+ */
+int pump_set_hold(struct pump_set *set, int read_fd, int write_fd, void *(*room)(struct ledger *l),
+	struct sink_set *sinks, const struct pump_owner *owner);
+
+/* Goes on where somebody before us was killed. */
+void pump_set_redo(struct pump_set *set);
+
+/* Makes it known, without a pipe. The sink must outlive it. */
+void pump_init(struct pump *p, struct pump_set *set, struct sink *sink, uint32_t id,
+	unsigned stream, void (*ended)(struct pump *p));
+
 /* fd: the read end of a pipe, O_NONBLOCK. 0, or -errno and nothing is to be undone. */
-int pump_init(struct pump *p, struct pump_set *set, int fd, struct sink *sink,
-	void (*ended)(struct pump *p));
+int pump_start(struct pump *p, int fd);
 /* Takes it out of the loop; reads nothing. May be called twice, and after the end. */
-void pump_fini(struct pump *p);
+void pump_stop(struct pump *p);
 
 /*
  * Reads what is in the pipe now, without waiting, but not (much) more than max_bytes: for the
@@ -49,3 +100,8 @@ void pump_fini(struct pump *p);
  * ended.
  */
 enum pump_outcome pump_drain(struct pump *p, size_t max_bytes);
+
+/* --- pump_held.c: for pump.c --- */
+
+/* One turn by the holding pipe, at most n bytes. As a read; -EINVAL: it is no pipe. */
+ssize_t pump_hold_turn(struct pump *p, size_t n);

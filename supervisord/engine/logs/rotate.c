@@ -194,3 +194,37 @@ int rotate_prune(const char *path, unsigned keep, const char *newest)
 	}
 	return error;
 }
+
+/* Some file systems list other inode numbers than they tell: names like path's are looked at. */
+static bool is_worth_a_look(const struct dirent *e, const char *base, uint64_t inode)
+{
+	return e->d_ino == inode || strncmp(e->d_name, base, strlen(base)) == 0;
+}
+
+int rotate_find(const char *path, uint64_t device, uint64_t inode, int *ret_directory,
+	char ret_name[static NAME_MAX + 1])
+{
+	_cleanup_(cleanup_dir) DIR *dir = NULL;
+	const char *slash = strrchr(path, '/');
+	const char *base = slash ? slash + 1 : path;
+	unsigned n = 0;
+	int r = open_dir_of(path, base, &dir);
+
+	if (r < 0)
+		return r;
+	for (struct dirent *e = readdir(dir); e && n < ROTATE_MAX_LISTED; e = readdir(dir), n++) {
+		struct stat st;
+
+		if (!is_worth_a_look(e, base, inode) ||
+			sys_fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+			st.st_dev != device || st.st_ino != inode)
+			continue;
+		r = sys_dup_cloexec(dirfd(dir), 0);
+		if (r < 0)
+			return r;
+		*ret_directory = r;
+		snprintf(ret_name, NAME_MAX + 1, "%s", e->d_name);
+		return 0;
+	}
+	return -ENOENT;
+}

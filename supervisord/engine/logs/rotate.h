@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <limits.h>
 #include <stdbool.h>
 
 #include "base/usec.h"
@@ -26,6 +27,13 @@ int rotate_rename(const char *path, usec_t *realtime, char ret_stamp[static ROTA
 
 /* Gives path.STAMP its old name back, unless that is taken by now. */
 int rotate_undo(const char *path, const char *stamp);
+
+/*
+ * Looks for the file of that device and inode in the directory of path. 0, with that directory
+ * (owned by the caller) and the name in it; -ENOENT; -errno.
+ */
+int rotate_find(const char *path, uint64_t device, uint64_t inode, int *ret_directory,
+	char ret_name[static NAME_MAX + 1]);
 
 /*
  * Removes the oldest rotated files of path until keep are left. The one called newest

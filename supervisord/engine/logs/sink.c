@@ -2,31 +2,33 @@
  * A sink chooses the writer, counts, and owns the one piece of policy: a file that can't be
  * written is reported once, left alone for a second with all that comes dropped, and tried
  * again when data comes after that. The first batch that goes through ends it, with one line
- * that tells what was lost.
+ * that tells what was lost. How a batch gets into a file is in sink_file.c.
  */
 #include "engine/logs/sink.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "engine/logs/sink_internal.h"
 
 /* There are thousands of sinks; a buffer or a spare field would multiply. */
-_Static_assert(sizeof(struct sink) <= 144, "struct sink has grown");
+_Static_assert(sizeof(struct sink) <= 160, "struct sink has grown");
 
 void sink_set_init(struct sink_set *set, struct loop *loop, const char *log_dir, unsigned max_open,
 	int inherit_fd)
 {
 	logfile_set_init(&set->files, log_dir, max_open);
 	inherit_init(&set->inherit, loop, inherit_fd);
+	set->stamped = NULL;
 }
 
 void sink_set_fini(struct sink_set *set)
 {
 	assert(set->files.n_open == 0);
 	inherit_fini(&set->inherit);
+	free(TAKE_PTR(set->stamped));
 }
 
 static int set_target(struct sink *s, enum spec_sink kind, const char *path)
@@ -98,18 +100,19 @@ int sink_configure(struct sink *s, enum spec_sink kind, const char *path, uint64
 			return r;
 		drop_target(&old);
 		s->lost_bytes = s->lost_lines = 0;
+		s->line = INTENT_LINE_START;
 	}
 	set_limits(s, max_size_bytes, keep);
 	return 0;
 }
 
-static void count_written(struct sink *s, const char *data, size_t n)
+void sink_count_written(struct sink *s, const char *data, size_t n)
 {
 	s->counters.bytes += n;
 	s->counters.lines += inherit_count_lines(data, n);
 }
 
-static void count_dropped(struct sink *s, const char *data, size_t n)
+void sink_count_dropped(struct sink *s, const char *data, size_t n)
 {
 	size_t lines = inherit_count_lines(data, n);
 
@@ -119,65 +122,67 @@ static void count_dropped(struct sink *s, const char *data, size_t n)
 	s->lost_lines += lines;
 }
 
-/* Closed, since what is wrong may be the file: the next try opens the path anew. */
-static void set_broken(struct sink *s, int error, usec_t now)
+void sink_cut_line(struct sink *s)
 {
-	logfile_close(&s->set->files, &s->file);
-	if (!s->file.broken)
-		log_error("service '%s': cannot write %s: %s; dropping its output, trying again "
-			  "every second",
-			s->name, s->file.path, logfile_strerror(error));
-	s->file.broken = true;
-	s->file.retry_usec = usec_add(now, LOGFILE_RETRY_USEC);
+	if (s->line == INTENT_LINE_OPEN)
+		s->line = INTENT_LINE_CUT;
 }
 
-static void set_mended(struct sink *s)
+void sink_tell_counters(const struct sink *s, struct intent *i)
 {
-	log_info("service '%s': %s mended: %" PRIu64 " bytes, %" PRIu64 " lines were lost", s->name,
-		s->file.path, s->lost_bytes, s->lost_lines);
-	s->file.broken = false;
-	s->lost_bytes = s->lost_lines = 0;
+	i->bytes = s->counters.bytes;
+	i->lines = s->counters.lines;
+	i->dropped_bytes = s->counters.dropped_bytes;
+	i->dropped_lines = s->counters.dropped_lines;
 }
 
-static void write_file(struct sink *s, const char *data, size_t n, usec_t now)
+void sink_set_timestamps(struct sink *s, enum spec_timestamps timestamps)
 {
-	size_t done = 0;
-	int error = 0;
-
-	if (s->file.broken && now < s->file.retry_usec) {
-		count_dropped(s, data, n);
-		return;
-	}
-	done = logfile_write(&s->set->files, &s->file, s->name, data, n, now, &error);
-	count_written(s, data, done);
-	count_dropped(s, data + done, n - done);
-	if (done < n)
-		set_broken(s, error, now);
-	else if (s->file.broken)
-		set_mended(s);
+	s->timestamps = (uint8_t)timestamps;
 }
 
 void sink_write(struct sink *s, const void *data, size_t n, usec_t now)
+{
+	sink_write_noted(s, data, n, now, NULL);
+}
+
+void sink_write_noted(struct sink *s, const void *data, size_t n, usec_t now, struct ledger *ledger)
 {
 	if (n == 0)
 		return;
 	switch ((enum spec_sink)s->kind) {
 	case SPEC_SINK_FILE:
-		write_file(s, data, n, now);
+		sink_write_file(s, data, n, now, ledger);
 		break;
 	case SPEC_SINK_INHERIT:
 		inherit_write(&s->set->inherit, &s->partial, s->name, data, n, now, &s->counters);
 		break;
 	case SPEC_SINK_NONE:
-		count_written(s, data, n);
+		sink_count_written(s, data, n);
 		break;
 	case SPEC_SINK_MAX:
 		break;
 	}
 }
 
+void sink_redo(struct sink *s, const void *data, size_t n, usec_t now, struct ledger *ledger)
+{
+	const struct intent *i = &ledger->intent;
+	size_t done = MIN_OF((uint64_t)n, i->done);
+
+	s->counters = (struct log_counters){i->bytes, i->lines, i->dropped_bytes, i->dropped_lines};
+	s->line = i->line;
+	if (i->phase == INTENT_DONE)
+		return;
+	if (s->kind == SPEC_SINK_FILE && (i->phase == INTENT_WRITE || i->phase == INTENT_ROTATE))
+		sink_redo_file(s, data, n, now, ledger);
+	else
+		sink_write_noted(s, (const char *)data + done, n - done, now, NULL);
+}
+
 void sink_end(struct sink *s, usec_t now)
 {
+	sink_cut_line(s);
 	if (s->kind == SPEC_SINK_INHERIT)
 		inherit_end(&s->set->inherit, &s->partial, s->name, now, &s->counters);
 }
@@ -189,12 +194,11 @@ void sink_reopen(struct sink *s, usec_t now)
 	if (s->kind != SPEC_SINK_FILE || (s->file.fd < 0 && !s->file.broken))
 		return;
 	logfile_close(&s->set->files, &s->file);
-	s->file.mid_line = false;
 	s->file.rotate_failed = false;
 	s->file.retry_usec = 0;
 	r = logfile_open(&s->set->files, &s->file);
 	if (r < 0)
-		set_broken(s, r, now);
+		sink_set_broken(s, r, now);
 }
 
 void sink_close(struct sink *s)

@@ -11,8 +11,11 @@
 #include "engine/logs/inherit.h"
 #include "engine/logs/logfile.h"
 
+struct ledger;
+
 /* What all sinks of a process share. */
 struct sink_set {
+	char *stamped; /* owned: where lines get their time stamps; NULL: not needed yet */
 	struct logfile_set files;
 	struct inherit inherit;
 };
@@ -28,6 +31,8 @@ struct sink {
 	};
 	uint64_t lost_bytes, lost_lines; /* since the file is broken */
 	uint8_t kind; /* enum spec_sink */
+	uint8_t timestamps; /* enum spec_timestamps; of a file */
+	uint8_t line; /* enum intent_line, of a file. May be set likewise */
 };
 
 /*
@@ -56,8 +61,25 @@ void sink_fini(struct sink *s);
 int sink_configure(struct sink *s, enum spec_sink kind, const char *path, uint64_t max_size_bytes,
 	unsigned keep, usec_t now);
 
+/* What each line of a file begins with from now on. */
+void sink_set_timestamps(struct sink *s, enum spec_timestamps timestamps);
+
 /* Writes n bytes; now is monotonic. With SPEC_SINK_NONE they count as written. */
 void sink_write(struct sink *s, const void *data, size_t n, usec_t now);
+
+/*
+ * The same for a batch that somebody else could have to go on with: each step is committed to
+ * the ledger first, which knows the stream and the batch; NULL: none. When it returns, it is
+ * the caller's to commit that it is done.
+ */
+void sink_write_noted(
+	struct sink *s, const void *data, size_t n, usec_t now, struct ledger *ledger);
+
+/*
+ * Goes on with the batch that ledger->intent tells of, data being all of it; counters and
+ * line are then as if nothing had come in between.
+ */
+void sink_redo(struct sink *s, const void *data, size_t n, usec_t now, struct ledger *ledger);
 
 /* The stream has ended: a last line without a newline goes out. More may follow later. */
 void sink_end(struct sink *s, usec_t now);

@@ -150,8 +150,8 @@ static void on_command(
 	release(h);
 	if (h->abandoned)
 		return;
-	if (result->cancelled || result->generation != h->generation) {
-		ask_later(h); /* it was asked of another one, which has stood in the way */
+	if (result->cancelled || result->unknown || result->generation != h->generation) {
+		ask_later(h); /* another one was in the way, or nobody heard the answer */
 		return;
 	}
 	if (is_our_lack(result->error)) {

@@ -129,11 +129,26 @@ void ready_end(struct service *s)
 	ready_log_end(r);
 }
 
+static bool is_waited_for(const struct service *s)
+{
+	const struct core_record *c = record_of(s);
+
+	return c->state == CORE_STARTING && c->phase == CORE_PHASE_READY;
+}
+
+void ready_resume(struct service *s)
+{
+	if (is_waited_for(s) && s->spec->policy.ready == SPEC_READY_LOG) {
+		ready_begin(s);
+		ready_log_resume(s->readiness);
+	}
+}
+
 void ready_follow(struct service *s)
 {
 	const struct core_record *c = record_of(s);
 
-	if (c->state == CORE_STARTING && c->phase == CORE_PHASE_READY)
+	if (is_waited_for(s))
 		ready_begin(s);
 	else
 		ready_end(s);

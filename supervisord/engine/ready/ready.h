@@ -18,6 +18,11 @@ void ready_follow(struct service *s);
 
 /* Its generation has started and is to become ready: asks, until it is told. May be repeated. */
 void ready_begin(struct service *s);
+/*
+ * After another engine, before any output is read: looks out for the line, where it is one that
+ * tells, as the last engine did.
+ */
+void ready_resume(struct service *s);
 /* It is ready, or will not be any more. */
 void ready_end(struct service *s);
 /*
@@ -26,6 +31,8 @@ void ready_end(struct service *s);
  * engine; what one engine has read from the pipe, no other will.
  */
 void service_take_ready_fd(struct service *s, int fd);
+/* That one, while it is read from; -1. */
+int ready_pipe_fd(const struct service *s);
 /* Pipes of its output have been opened: where they are to be looked at, they are. */
 void ready_attach(struct service *s);
 /* Takes in what it has said until now, before its end is judged. May give an event to the core. */

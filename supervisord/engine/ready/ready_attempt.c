@@ -66,8 +66,8 @@ static void on_command(
 
 	if (!r || !r->asking)
 		return;
-	if (result->cancelled || result->generation != r->generation) {
-		attempt_again(r); /* it was asked of another one, which has stood in the way */
+	if (result->cancelled || result->unknown || result->generation != r->generation) {
+		attempt_again(r); /* another one was in the way, or nobody heard the answer */
 		return;
 	}
 	if (result->ok) {

@@ -57,5 +57,7 @@ void ready_attempt_end(struct readiness *r);
 
 /* 0 or -errno; -EINVAL with r->problem set. */
 int ready_log_begin(struct readiness *r);
+/* Right after that, where another engine was here: takes in what it had seen. r may be NULL. */
+void ready_log_resume(struct readiness *r);
 void ready_log_end(struct readiness *r);
 void ready_log_free(struct readiness *r);

@@ -9,7 +9,17 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "engine/logs/last_line.h"
 #include "engine/ready/ready_internal.h"
+#include "engine/service.h"
+
+static void note_seen(struct readiness *r)
+{
+	struct loop *loop = &r->service->engine->loop;
+
+	r->seen = true;
+	loop_timer_set(loop, &r->timer, loop->now_usec);
+}
 
 /* From within a pump, and maybe from within the core's changes: only remembered. */
 static void on_output(struct pump *p, const char *data, size_t n)
@@ -28,9 +38,12 @@ static void on_output(struct pump *p, const char *data, size_t n)
 	if (k == 0)
 		return;
 	ready_attach(s);
-	r->seen = k == 1;
-	if (r->seen)
-		loop_timer_set(&s->engine->loop, &r->timer, s->engine->loop.now_usec);
+	if (k != 1)
+		return;
+	/* Committed before the batch is: the next engine will not see it again. */
+	t->seen_generation = r->generation;
+	service_commit_counters(s);
+	note_seen(r);
 }
 
 void ready_attach(struct service *s)
@@ -73,6 +86,20 @@ int ready_log_begin(struct readiness *r)
 		return -ENOMEM;
 	ready_attach(r->service);
 	return 0;
+}
+
+void ready_log_resume(struct readiness *r)
+{
+	const struct service *s = r ? r->service : NULL;
+	char line[WATCH_LINE_MAX];
+
+	for (unsigned i = 0; s && i < s->n_streams && r->watch && !r->seen; i++) {
+		if (s->streams[i].seen_generation == r->generation)
+			note_seen(r);
+		else
+			(void)watch_take(r->watch, i, line,
+				last_line_read(&s->streams[i].pump, line, sizeof(line)));
+	}
 }
 
 void ready_log_end(struct readiness *r)

@@ -105,6 +105,15 @@ bool ready_pipe_settle(struct readiness *r)
 	return is_ready;
 }
 
+int ready_pipe_fd(const struct service *s)
+{
+	const struct readiness *r = s->readiness;
+
+	if (!r || r->pipe_generation != core_record(s->engine->core, s->id)->generation)
+		return -1;
+	return r->pipe.fd;
+}
+
 void service_take_ready_fd(struct service *s, int fd)
 {
 	_cleanup_close_

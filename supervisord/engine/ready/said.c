@@ -37,8 +37,10 @@ void ready_note_status(struct service *s, const char *text)
 {
 	struct readiness *r = get_said(s);
 
-	if (r)
-		snprintf(r->status, sizeof(r->status), "%s", text);
+	if (!r)
+		return;
+	snprintf(r->status, sizeof(r->status), "%s", text);
+	board_tell(s);
 }
 
 void ready_note_doing(struct service *s, enum ready_doing doing)
@@ -46,8 +48,10 @@ void ready_note_doing(struct service *s, enum ready_doing doing)
 	/* Most say READY=1 and nothing else, which takes no memory. */
 	struct readiness *r = s->readiness || doing != READY_DOING_NOTHING ? get_said(s) : NULL;
 
-	if (r)
-		r->doing = doing;
+	if (!r)
+		return;
+	r->doing = doing;
+	board_tell(s);
 }
 
 const char *ready_status(const struct service *s)

@@ -320,6 +320,7 @@ int apply_spec(struct engine *e, struct apply *a, struct request_wishes *wishes)
 		core_set_graph(e->core, graph);
 		configure(e);
 		apply_finish(e, a->op, wishes);
+		board_tell_all(e);
 	}
 	services_addition_fini(&addition);
 	config_unref(e, (uint8_t)place);

@@ -1,12 +1,12 @@
 /*
  * A spec is a pure function of its sources, so the text is all that has to be kept: the next
- * engine comes to the same, whatever has become of the files meanwhile.
+ * engine comes to the same, whatever has become of the files meanwhile. The launcher keeps it, and
+ * a copy lies beside the recovery area, for when that one is killed as well.
  */
 #include "engine/reload/config.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +53,11 @@ int config_load_files(struct engine *e, struct conf_sources **ret_sources, struc
 	return r < 0 ? EXIT_CONFIGURATION : 0;
 }
 
+static int seal(int fd)
+{
+	return sys_fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
+}
+
 int config_write(const struct conf_sources *sources)
 {
 	_cleanup_buf_ struct buf bytes = {0};
@@ -72,7 +77,7 @@ int config_write(const struct conf_sources *sources)
 			return n < 0 ? (int)n : -ENOSPC;
 		done += (size_t)n;
 	}
-	r = sys_fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
+	r = seal(fd);
 	return r < 0 ? r : TAKE_FD(fd);
 }
 
@@ -108,8 +113,10 @@ static int parse(const struct engine *e, int fd, struct spec **ret_spec)
 
 void config_init(struct engine *e)
 {
-	for (unsigned i = 0; i < RECOVERY_CONFIGS; i++)
+	for (unsigned i = 0; i < RECOVERY_CONFIGS; i++) {
 		e->configs[i] = (struct config){.text = -1};
+		e->saved[i] = -1;
+	}
 }
 
 int config_find_place(const struct engine *e)
@@ -121,15 +128,113 @@ int config_find_place(const struct engine *e)
 	return -EBUSY;
 }
 
+/* --- copies beside the recovery area, for who finds that after the launcher's end --- */
+
+static char *saved_path(const char *runtime_dir, unsigned place, const char *suffix)
+{
+	char *path;
+
+	return asprintf(&path, "%s/configuration.%u%s", runtime_dir, place, suffix) < 0 ? NULL
+											: path;
+}
+
+static int copy_bytes(int from, int to)
+{
+	char data[16384];
+
+	for (off_t at = 0;;) {
+		ssize_t n = sys_pread(from, data, sizeof(data), at), written;
+
+		if (n <= 0)
+			return (int)n;
+		written = sys_pwrite(to, data, (size_t)n, at);
+		if (written <= 0)
+			return written < 0 ? (int)written : -ENOSPC;
+		at += written;
+	}
+}
+
+/* Replaced as a whole. What it holds may be secret. */
+static int save(const struct engine *e, unsigned place, int text)
+{
+	_cleanup_free_
+	char *path = saved_path(e->spec->runtime_dir, place, "");
+	_cleanup_free_
+	char *new = saved_path(e->spec->runtime_dir, place, ".new");
+	_cleanup_close_
+	int fd = -1;
+	int r;
+
+	if (!path || !new)
+		return -ENOMEM;
+	sys_unlinkat(AT_FDCWD, new, 0);
+	fd = sys_openat(AT_FDCWD, new, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return fd;
+	r = copy_bytes(text, fd);
+	if (r == 0)
+		r = sys_renameat(AT_FDCWD, new, path);
+	if (r < 0)
+		sys_unlinkat(AT_FDCWD, new, 0);
+	return r;
+}
+
+static int open_saved(const char *runtime_dir, unsigned place)
+{
+	_cleanup_free_
+	char *path = saved_path(runtime_dir, place, "");
+	_cleanup_close_
+	int fd = -1;
+	_cleanup_close_
+	int copy = -1;
+	struct stat st;
+	int r;
+
+	if (!path)
+		return -ENOMEM;
+	fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	if (fd < 0)
+		return fd;
+	r = sys_fstat(fd, &st);
+	if (r == 0 && (!S_ISREG(st.st_mode) || st.st_uid != geteuid()))
+		r = -EPERM;
+	if (r < 0)
+		return r;
+	copy = sys_memfd_create("configuration", MFD_ALLOW_SEALING);
+	if (copy < 0)
+		return copy;
+	r = copy_bytes(fd, copy);
+	if (r == 0)
+		r = seal(copy);
+	return r < 0 ? r : TAKE_FD(copy);
+}
+
+void config_forget_saved(const char *runtime_dir)
+{
+	for (unsigned i = 0; i < RECOVERY_CONFIGS; i++) {
+		_cleanup_free_
+		char *path = saved_path(runtime_dir, i, "");
+
+		if (path)
+			sys_unlinkat(AT_FDCWD, path, 0);
+	}
+}
+
 int config_keep(struct engine *e, uint8_t place, int fd)
 {
+	int r = save(e, place, fd);
+
+	if (r < 0)
+		log_warning("cannot save the configuration in %s: %s; should supervisord be killed "
+			    "with its engine, the next one ends what is left",
+			e->spec->runtime_dir, strerror(-r));
 	return uplink_keep(e, (enum link_keep)(LINK_KEEP_CONFIG + place), fd);
 }
 
 /* A place in use by nobody may hold an old text still; nobody asks for its spec. */
 static bool is_needed(const struct engine *e, unsigned place)
 {
-	const struct recovery_head *head = e->store.area.head;
+	const struct recovery_head *head = &e->store.head;
 
 	if (head->config == place)
 		return true;
@@ -158,17 +263,54 @@ int config_take_kept(struct engine *e)
 		 * after no more, which is said. */
 		if (r < 0)
 			log_error("cannot read a configuration in force again: %s", strerror(-r));
-		if (i != e->store.area.head->config)
+		if (i != e->store.head.config)
 			continue;
 		result = r;
 		e->configs[i].text = TAKE_FD(fd);
 	}
-	e->config = (uint8_t)e->store.area.head->config;
+	e->config = (uint8_t)e->store.head.config;
 	e->spec = e->configs[e->config].spec;
 	return result;
 }
 
-static void drop(struct config *c)
+int config_take_saved(struct engine *e, const char *runtime_dir)
+{
+	for (unsigned i = 0; i < RECOVERY_CONFIGS; i++) {
+		int *kept = &e->uplink.kept[LINK_KEEP_CONFIG + i];
+		int r;
+
+		if (!is_needed(e, i))
+			continue;
+		close_fd(*kept);
+		*kept = open_saved(runtime_dir, i);
+		if (*kept < 0) {
+			r = *kept;
+			*kept = -1;
+			return r;
+		}
+		/* Until it has told the launcher what to keep, that has to come from here. */
+		e->saved[i] = sys_dup_cloexec(*kept, STDERR_FILENO + 1);
+		if (e->saved[i] < 0)
+			return e->saved[i];
+	}
+	return config_take_kept(e);
+}
+
+int config_keep_saved(struct engine *e)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < RECOVERY_CONFIGS; i++) {
+		if (e->saved[i] < 0)
+			continue;
+		if (r == 0)
+			r = config_keep(e, (uint8_t)i, e->saved[i]);
+		e->saved[i] = close_fd(e->saved[i]);
+	}
+	return r;
+}
+
+void config_free(struct config *c)
 {
 	spec_free(c->spec);
 	*c = (struct config){.text = close_fd(c->text)};
@@ -176,31 +318,29 @@ static void drop(struct config *c)
 
 void config_enforce(struct engine *e, uint8_t place, uint64_t op, uint8_t flags)
 {
-	struct recovery_head *head = e->store.area.head;
 	uint8_t old = e->config;
 
-	head->config_op[place] = op;
-	head->config_flags[place] = flags;
-	atomic_signal_fence(memory_order_seq_cst);
-	__atomic_store_n(&head->config, place, __ATOMIC_RELEASE);
+	store_set(&e->store, config_op[place], op);
+	store_set(&e->store, config_flags[place], flags);
+	store_set(&e->store, config, place);
 	e->config = place;
 	e->spec = e->configs[place].spec;
 	if (old == place)
 		return;
 	e->configs[old].text = close_fd(e->configs[old].text);
 	if (e->configs[old].n_users == 0)
-		drop(&e->configs[old]);
+		config_free(&e->configs[old]);
 }
 
 uint8_t config_flags(const struct engine *e)
 {
-	return e->store.area.head->config_flags[e->config];
+	return e->store.head.config_flags[e->config];
 }
 
 bool config_remembers(const struct engine *e, uint64_t op)
 {
 	for (unsigned i = 0; i < RECOVERY_CONFIGS; i++) {
-		if (op != 0 && e->store.area.head->config_op[i] == op)
+		if (op != 0 && e->store.head.config_op[i] == op)
 			return true;
 	}
 	return false;
@@ -212,12 +352,12 @@ void config_unref(struct engine *e, uint8_t place)
 
 	if (--c->n_users > 0 || place == e->config)
 		return;
-	drop(c);
+	config_free(c);
 	reload_place_is_free(e);
 }
 
 void config_fini(struct engine *e)
 {
 	for (unsigned i = 0; i < RECOVERY_CONFIGS; i++)
-		drop(&e->configs[i]);
+		config_free(&e->configs[i]);
 }

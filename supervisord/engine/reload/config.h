@@ -19,6 +19,15 @@ int config_read(int fd, struct conf_sources **ret_sources);
 int config_find_place(const struct engine *e);
 /* Gives the launcher the text for a place. 0 or -errno. */
 int config_keep(struct engine *e, uint8_t place, int fd);
+/*
+ * The same as config_take_kept() from the copies in the runtime directory, where the launcher has
+ * nothing; and then gives it all that. 0 or -errno.
+ */
+int config_take_saved(struct engine *e, const char *runtime_dir);
+int config_keep_saved(struct engine *e);
+/* Removes the copies: the end of supervisord. */
+void config_forget_saved(const char *runtime_dir);
+void config_free(struct config *c);
 /* Takes all that the launcher has, and what is in force from the recovery area. 0 or -errno. */
 int config_take_kept(struct engine *e);
 

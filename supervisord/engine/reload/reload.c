@@ -51,8 +51,12 @@ static void on_cancelled(struct server_call *call)
  */
 static void end(struct engine *e, struct reload_request *q)
 {
-	if (q->by_signal)
+	if (q->by_signal) {
 		uplink_send_plain(e, LINK_SEEN, 0, SIGHUP);
+		if (e->store.head.flags & RECOVERY_RENEW)
+			store_set(
+				&e->store, flags, e->store.head.flags & ~(uint32_t)RECOVERY_RENEW);
+	}
 	if (q->kind == APPLY)
 		systemd_reloaded(e);
 	list_remove(&q->node);
@@ -316,7 +320,7 @@ static void join(struct engine *e, struct server_call *call, bool wait, uint64_t
 		bool up = core_record(e->core, s->id)->desired_up;
 
 		if (core_remembers(e->core, s->id, op))
-			request_wish_again(&wishes, s, up ? CORE_EVENT_START : CORE_EVENT_STOP);
+			request_wish(&wishes, s, up ? CORE_EVENT_START : CORE_EVENT_STOP);
 	}
 	request_await(call, NULL, &wishes, wait);
 }
@@ -500,6 +504,15 @@ void reload_scale(struct engine *e, struct server_call *call, const char *name, 
 	q->name = copy;
 	q->instances = n;
 	submit(e, q);
+}
+
+bool reload_owes_signal(const struct engine *e)
+{
+	list_foreach (node, &e->reload.requests) {
+		if (list_entry(node, struct reload_request, node)->by_signal)
+			return true;
+	}
+	return false;
 }
 
 int reload_init(struct engine *e)

@@ -22,6 +22,8 @@ struct reload {
 	struct loop_timer again; /* a place has become free */
 };
 
+/* A signal has asked for a reload that is not over: nobody has told that it was seen. */
+bool reload_owes_signal(const struct engine *e);
 int reload_init(struct engine *e);
 void reload_fini(struct engine *e);
 

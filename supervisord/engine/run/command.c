@@ -124,6 +124,7 @@ struct command *command_new(struct service *s, enum command_kind kind)
 		return NULL;
 	}
 	c->service = s;
+	c->pidfd = -1;
 	c->kind = kind;
 	c->began_usec = s->engine->loop.now_usec;
 	c->service_generation = core_record(s->engine->core, s->id)->generation;
@@ -160,6 +161,7 @@ void command_free(struct command *c)
 
 	close_output(c);
 	forget_words(c);
+	close_fd(c->pidfd);
 	list_remove(&c->node);
 	list_remove(&c->line);
 	loop_timer_remove(loop_of(c), &c->timer);
@@ -301,6 +303,7 @@ void command_end(struct command *c, const struct link_exit *x, uint64_t serial)
 {
 	read_output(c, READS_AT_END); /* its last words */
 	close_output(c);
+	c->pidfd = close_fd(c->pidfd);
 	forget_words(c);
 	list_remove(&c->line);
 	c->marks = 0;
@@ -452,7 +455,7 @@ static int send_mark(struct command *c, enum mark mark)
 		m.type = LINK_RELEASE;
 		break;
 	}
-	return link_send(LINK_FD, &m, NULL, 0);
+	return uplink_post(&m, NULL, 0);
 }
 
 int command_flush(struct engine *e)

@@ -35,6 +35,7 @@ struct command {
 	struct loop_source source; /* the read end of its pipe, owned */
 	struct output output;
 	pid_t pid;
+	int pidfd; /* owned, until its end; -1 */
 	bool counted; /* among the probes that are under way */
 	bool timed_out, cancelled;
 	unsigned n_kills;

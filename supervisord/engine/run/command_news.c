@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "engine/service.h"
+#include "engine/takeover/pidfd.h"
 
 static usec_t usual_timeout(const struct service *s, enum command_kind kind)
 {
@@ -55,6 +56,7 @@ static void on_started(struct service *s, struct command *c, const struct link_m
 		c->stage = STAGE_SENT;
 		c->marks &= ~(unsigned)MARK_SPAWN;
 		c->pid = m->pid;
+		pidfd_take(&c->pidfd, m->pid, m->started.pidfd_inode);
 		c->began_usec = m->started.monotonic_usec;
 		if (c->began_usec < r->started_usec)
 			c->service_generation = 0;

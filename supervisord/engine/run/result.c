@@ -37,11 +37,13 @@ void result_describe(
 	struct command_result *r, const struct link_exit *end, const struct output *output)
 {
 	bool exited = end->error == 0 && end->code == CLD_EXITED;
+	bool unknown = end->error == 0 && end->code == LINK_EXIT_UNKNOWN;
 	char how[RESULT_TEXT_SIZE - OUTPUT_LINE_SIZE - 2], line[OUTPUT_LINE_SIZE];
 
 	r->error = end->error;
 	r->code = exited ? end->status : -1;
-	r->signo = end->error == 0 && !exited ? end->status : 0;
+	r->unknown = unknown;
+	r->signo = end->error == 0 && !exited && !unknown ? end->status : 0;
 	r->ok = exited && end->status == 0;
 	r->timed_out &= r->signo == SIGKILL;
 	r->cancelled &= r->signo == SIGKILL || r->error == ECANCELED;
@@ -49,6 +51,8 @@ void result_describe(
 		describe_failure(end, how, sizeof(how));
 	else if (exited)
 		snprintf(how, sizeof(how), "exited with code %d", r->code);
+	else if (unknown)
+		snprintf(how, sizeof(how), "ended while nobody could see how");
 	else
 		describe_signal(r, how, sizeof(how));
 	r->n_how = strlen(how);

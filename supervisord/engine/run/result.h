@@ -16,6 +16,7 @@ struct command_result {
 	bool ok; /* exited with code 0 */
 	bool timed_out; /* it was killed because it took too long */
 	bool cancelled; /* it was killed by request, or was not begun at all */
+	bool unknown; /* nobody was there to see how it ended */
 	int code; /* exit code, -1 where it did not exit */
 	int signo; /* that ended it, else 0 */
 	int error; /* errno of a start that failed, else 0 */

@@ -6,6 +6,9 @@
  * by then. So where the walk comes to somebody who is gone, the one before is looked at again. And
  * where a process that may be ours was gone before it was judged, or just could not be asked,
  * there may be others that it began: then a look that finds nobody proves nothing, and says so.
+ *
+ * Who was started by a launcher that has died since has whatever parent the kernel has chosen:
+ * then the environment of anybody is looked at.
  */
 #include "engine/tree/look.h"
 
@@ -84,6 +87,7 @@ struct walk {
 	const struct leader *leaders;
 	size_t n_leaders;
 	pid_t launcher;
+	pid_t heir; /* where children of a launcher that died may be; 0: there are none */
 	struct tree_seen *path[MAX_ANCESTORS]; /* from the one that is judged upwards */
 	int depth;
 	uint32_t service;
@@ -104,6 +108,14 @@ static bool is_mute(struct tree_seen *p)
 	return p->mute;
 }
 
+/* Its parent is one that orphans come to. */
+static bool is_orphan(const struct walk *w, const struct tree_seen *p)
+{
+	pid_t parent = p->stat.parent;
+
+	return parent == w->launcher || (w->heir > 0 && (parent == w->heir || parent == 1));
+}
+
 /* Whether it is known by itself. */
 static uint32_t judge_here(const struct walk *w, const struct tree_seen *p)
 {
@@ -114,7 +126,7 @@ static uint32_t judge_here(const struct walk *w, const struct tree_seen *p)
 		service = find_leader(w->leaders, w->n_leaders, p->stat.pid);
 	if (service == TREE_NOBODY)
 		service = find_leader(w->leaders, w->n_leaders, p->stat.session);
-	if (service == TREE_NOBODY && orphan && p->stat.pid != getpid())
+	if (service == TREE_NOBODY && (orphan || w->heir > 0) && p->stat.pid != getpid())
 		service = judge_by_environment(w->e, p->stat.pid);
 	return service;
 }
@@ -122,7 +134,7 @@ static uint32_t judge_here(const struct walk *w, const struct tree_seen *p)
 /* It says nothing, and is nobody's as far as anyone can tell: whose children are its own? */
 static bool is_lost(const struct walk *w, struct tree_seen *p)
 {
-	bool orphan = p->stat.parent == w->launcher && p->stat.pid != getpid();
+	bool orphan = is_orphan(w, p) && p->stat.pid != getpid();
 	uint32_t service = p->judged || !orphan ? p->service : judge_here(w, p);
 
 	return service == TREE_NOBODY && (p->mute || (orphan && is_mute(p)));
@@ -175,7 +187,7 @@ static bool may_be_ours(const struct walk *w, struct tree_seen *p, enum reached 
 {
 	if (reached == REACHED_LOST)
 		return true;
-	return (reached == REACHED_UNSEEN || p->stat.parent == w->launcher) && is_mute(p);
+	return (reached == REACHED_UNSEEN || is_orphan(w, p)) && is_mute(p);
 }
 
 /* Writes the verdict to all on the way. */
@@ -222,7 +234,7 @@ int look_take(struct engine *e)
 	struct proc_stat *stats = NULL;
 	_cleanup_free_
 	struct leader *leaders = NULL;
-	struct walk w = {.e = e, .launcher = getppid()};
+	struct walk w = {.e = e, .launcher = getppid(), .heir = tree_heir(e)};
 	size_t n;
 	int r = proc_list(&stats, &n);
 

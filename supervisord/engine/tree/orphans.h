@@ -5,9 +5,19 @@
 
 #include "engine/store.h"
 
+struct orphans {
+	const struct store *left; /* the dead instance's area */
+	int cgroup_fd; /* the directory with its cgroups; -1: there are none */
+	/*
+	 * Those of services that live, and no commands beside them, are spared, and this is the
+	 * name of that directory ("" for none); NULL: nobody is.
+	 */
+	const char *spared_below;
+};
+
 /*
- * Ends every process of the services that the dead instance's area knows, and whatever is
- * in the cgroups below cgroup_fd (-1: none): TERM, and KILL after a while. Waits for them,
- * bounded. 0; -EBUSY where some are still there; -errno where that can't be told.
+ * Ends every process of the services that the area knows, and whatever is in the cgroups: TERM,
+ * and KILL after a while; where some are spared, KILL at once. Waits for them, bounded. 0; -EBUSY
+ * where some are still there; -errno where that can't be told.
  */
-int orphans_end(const struct store *left, int cgroup_fd);
+int orphans_end(const struct orphans *o);

@@ -65,12 +65,13 @@ static struct service *find_here(
 	const struct engine *e, const struct proc_stat *p, enum tree_evidence *ret_evidence)
 {
 	bool orphan = p->parent == getppid() && p->pid != getpid();
+	bool foster = tree_heir(e) > 0 && p->pid != getpid();
 	struct service *s = orphan || p->session == p->pid ? find_main(e, p->pid) : NULL;
 
 	*ret_evidence = TREE_EVIDENCE_KERNEL;
 	if (!s)
 		s = find_main(e, p->session);
-	if (s || !orphan)
+	if (s || (!orphan && !foster))
 		return s;
 	*ret_evidence = TREE_EVIDENCE_ENVIRONMENT;
 	return find_by_invocation(e, p->pid);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/macro.h"
 #include "base/parse.h"
 #include "base/sys.h"
 
@@ -125,9 +126,9 @@ static bool parse_hex(const char *text, size_t n, uint8_t ret_bytes[static PROC_
 	return true;
 }
 
-bool proc_invocation(pid_t pid, uint8_t ret_invocation[static PROC_INVOCATION_SIZE])
+/* The environment, to be freed. */
+static int read_environment(pid_t pid, char **ret_text, size_t *ret_n)
 {
-	static const char name[] = "SUPERVISOR_INVOCATION=";
 	_cleanup_close_
 	int fd = open_proc(pid, "environ");
 	_cleanup_free_
@@ -135,26 +136,100 @@ bool proc_invocation(pid_t pid, uint8_t ret_invocation[static PROC_INVOCATION_SI
 	size_t n = 0;
 
 	if (fd < 0)
-		return false;
+		return fd == -ENOENT ? -ESRCH : fd;
 	text = malloc(MAX_ENVIRONMENT);
 	if (!text)
-		return false;
+		return -ENOMEM;
 	while (n < MAX_ENVIRONMENT) {
 		ssize_t r = sys_read(fd, text + n, MAX_ENVIRONMENT - n);
 
-		if (r <= 0)
+		if (r < 0)
+			return (int)r;
+		if (r == 0)
 			break;
 		n += (size_t)r;
 	}
+	*ret_text = TAKE_PTR(text);
+	*ret_n = n;
+	return 0;
+}
+
+/* The value of the first variable of that name ("K="), *ret_n bytes; NULL: there is none. */
+static const char *find_variable(const char *text, size_t n, const char *name, size_t *ret_n)
+{
+	size_t name_size = strlen(name);
+
 	for (const char *p = text; p < text + n;) {
 		const char *end = memchr(p, '\0', (size_t)(text + n - p));
 		size_t k = end ? (size_t)(end - p) : (size_t)(text + n - p);
 
-		if (k >= strlen(name) && memcmp(p, name, strlen(name)) == 0)
-			return parse_hex(p + strlen(name), k - strlen(name), ret_invocation);
+		if (k >= name_size && memcmp(p, name, name_size) == 0) {
+			*ret_n = k - name_size;
+			return p + name_size;
+		}
 		p += k + 1;
 	}
-	return false;
+	return NULL;
+}
+
+bool proc_invocation(pid_t pid, uint8_t ret_invocation[static PROC_INVOCATION_SIZE])
+{
+	struct proc_identity i;
+
+	if (proc_identity_get(pid, &i) <= 0)
+		return false;
+	memcpy(ret_invocation, i.invocation, sizeof(i.invocation));
+	return true;
+}
+
+int proc_identity_get(pid_t pid, struct proc_identity *ret_identity)
+{
+	_cleanup_free_
+	char *text = NULL;
+	struct proc_identity i = {0};
+	const char *value;
+	size_t n = 0, n_value;
+	int r = read_environment(pid, &text, &n);
+
+	if (r < 0)
+		return r;
+	value = find_variable(text, n, "SUPERVISOR_INVOCATION=", &n_value);
+	if (!value || !parse_hex(value, n_value, i.invocation))
+		return 0;
+	value = find_variable(text, n, "SUPERVISOR_HOOK=", &n_value);
+	if (value)
+		snprintf(i.hook, sizeof(i.hook), "%.*s", (int)MIN_OF(n_value, sizeof(i.hook)),
+			value);
+	*ret_identity = i;
+	return 1;
+}
+
+void proc_command_name(pid_t pid, char *ret_name, size_t n)
+{
+	ssize_t r = read_proc(pid, "cmdline", ret_name, n);
+
+	/* Its NUL, or ours where it is cut. */
+	if (r <= 0 || ret_name[0] == '\0' || strlen(ret_name) + 1 == n)
+		snprintf(ret_name, n, "supervisord");
+}
+
+uint64_t proc_command_hash(pid_t pid)
+{
+	_cleanup_close_
+	int fd = open_proc(pid, "cmdline");
+	uint64_t hash = UINT64_C(14695981039346656037);
+	unsigned char data[4096];
+	size_t n = 0;
+	ssize_t r;
+
+	if (fd < 0)
+		return 0;
+	while (n < MAX_ENVIRONMENT && (r = sys_read(fd, data, sizeof(data))) > 0) {
+		for (ssize_t i = 0; i < r; i++)
+			hash = (hash ^ data[i]) * UINT64_C(1099511628211);
+		n += (size_t)r;
+	}
+	return n > 0 ? hash : 0;
 }
 
 static void close_directory(DIR **d)

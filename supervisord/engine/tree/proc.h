@@ -36,6 +36,21 @@ void proc_command(pid_t pid, char *ret_text, size_t n);
 #define PROC_INVOCATION_SIZE 16
 bool proc_invocation(pid_t pid, uint8_t ret_invocation[static PROC_INVOCATION_SIZE]);
 
+/* What supervisord has put into its environment. */
+struct proc_identity {
+	uint8_t invocation[PROC_INVOCATION_SIZE];
+	char hook[32]; /* SUPERVISOR_HOOK, "" where there is none: it is no command */
+};
+
+/* 1; 0: it has none, or none of our form; -errno, of which -EACCES says that it is kept from us. */
+int proc_identity_get(pid_t pid, struct proc_identity *ret_identity);
+
+/* The first word of its command line, "supervisord" where that can't be told. */
+void proc_command_name(pid_t pid, char *ret_name, size_t n);
+
+/* Of its command line; 0 where it has none, see proc_has_command(). */
+uint64_t proc_command_hash(pid_t pid);
+
 /*
  * Whether /proc is there and shows our own pid namespace: a container may have none, or that
  * of its host, in which a pid means somebody else.

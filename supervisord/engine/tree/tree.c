@@ -67,6 +67,16 @@ void tree_init(struct engine *e, int kept_fd)
 	close_fd(kept_fd);
 }
 
+pid_t tree_heir(const struct engine *e)
+{
+	struct proc_stat launcher;
+
+	if (!(e->store.head.flags & RECOVERY_FOSTERED))
+		return 0;
+	return proc_stat_get(getppid(), &launcher) == 0 && launcher.parent > 0 ? launcher.parent
+									       : 1;
+}
+
 const char *tree_cgroup_name(const struct service *s, char ret_name[static TREE_CGROUP_NAME_SIZE])
 {
 	ret_name[0] = '\0';

@@ -1,8 +1,8 @@
 /*
  * Which processes belong to a service. By its cgroup where there is one, which nothing
  * can leave without privilege. Otherwise by one look at all of /proc: descendants of its
- * main process, members of its session, and orphans (children of the launcher) that
- * carry its SUPERVISOR_INVOCATION, each with their descendants.
+ * main process, members of its session, and orphans (children of the launcher, or anybody once
+ * a launcher has died) that carry its SUPERVISOR_INVOCATION, each with their descendants.
  */
 #pragma once
 
@@ -54,6 +54,11 @@ struct tree_watch {
  * else -1). Without one, or without /proc, says so once.
  */
 void tree_init(struct engine *e, int kept_fd);
+/*
+ * Who has inherited the children of a launcher that died, as far as can be told from our own, whose
+ * parent that is; besides, process 1 may have. 0: all were started by the launcher that we have.
+ */
+pid_t tree_heir(const struct engine *e);
 /* Removes the cgroups. True once none is left. */
 bool tree_remove_cgroups(struct engine *e);
 /*

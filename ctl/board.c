@@ -1,0 +1,338 @@
+/*
+ * Trusted is a board of root, of whoever runs this, or of the socket's owner, who could answer
+ * whatever he likes there as well. Even so its bytes are judged as any others; and a file that is
+ * cut short under our hands is noticed (base/mapping.h).
+ */
+#include "ctl/board.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/macro.h"
+#include "wire/control.h"
+
+#define BUSY_TRIES   20 /* a writer that lost its CPU gets it back */
+#define BUSY_USEC    1000
+#define MOMENT_TRIES 3
+#define MAX_PATTERN  256 /* as the engine has it */
+
+/* --- opening --- */
+
+/* The board beside a socket, if that is one that supervisord makes; NULL. */
+static char *path_beside(const char *socket_path)
+{
+	const char *slash = strrchr(socket_path, '/');
+	int n = slash ? (int)(slash - socket_path) + 1 : 0;
+	char *path;
+
+	if (strcmp(socket_path + n, CONTROL_SOCKET_NAME) != 0)
+		return NULL;
+	return asprintf(&path, "%.*s" SUPERVISORD_BOARD_NAME, n, socket_path) < 0 ? NULL : path;
+}
+
+static bool is_trusted(const struct stat *st, const char *socket_path)
+{
+	struct stat socket;
+
+	if (!S_ISREG(st->st_mode))
+		return false;
+	if (st->st_uid == 0 || st->st_uid == geteuid())
+		return true;
+	return lstat(socket_path, &socket) == 0 && S_ISSOCK(socket.st_mode) &&
+	       socket.st_uid == st->st_uid;
+}
+
+/* A board outlives its boot where the runtime directory does. */
+static bool is_of_this_boot(const struct supervisord_board_head *h)
+{
+	static const uint8_t unknown[sizeof(h->boot_id)];
+	char text[64] = "", id[2 * sizeof(h->boot_id) + 1];
+	size_t n = 0;
+	_cleanup_close_
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+
+	if (memcmp(h->boot_id, unknown, sizeof(unknown)) == 0)
+		return true;
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		return true; /* who has no /proc can't tell */
+	for (char *c = text; *c && *c != '\n'; c++) {
+		if (*c != '-')
+			text[n++] = *c;
+	}
+	text[n] = '\0';
+	for (size_t i = 0; i < sizeof(h->boot_id); i++)
+		snprintf(id + 2 * i, 3, "%02x", h->boot_id[i]);
+	return strcmp(id, text) == 0;
+}
+
+static int map(struct board *b, const struct stat *st)
+{
+	size_t size = (size_t)st->st_size;
+	void *memory;
+	int r;
+
+	if (size == 0)
+		return -EBADMSG;
+	if (mapping_init() < 0)
+		return -errno;
+	memory = mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_POPULATE, b->fd, 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+	mapping_add(&b->mapping, memory, size);
+	r = supervisord_board_look(memory, size, &b->view);
+	if (r == SUPERVISORD_BOARD_UNKNOWN_VERSION)
+		return -EPROTONOSUPPORT;
+	if (r != SUPERVISORD_BOARD_OK)
+		return -EBADMSG;
+	if (supervisord_board_load(&b->view.head->flags) &
+			(SUPERVISORD_BOARD_RETIRED | SUPERVISORD_BOARD_ENDED) ||
+		!is_of_this_boot(b->view.head))
+		return -ESTALE;
+	return 0;
+}
+
+static int open_at(struct board *b, const char *socket_path)
+{
+	struct stat st;
+
+	b->path = path_beside(socket_path);
+	if (!b->path)
+		return -ENOENT;
+	b->fd = open(b->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	if (b->fd < 0 || fstat(b->fd, &st) < 0)
+		return -errno;
+	if (!is_trusted(&st, socket_path))
+		return -EPERM;
+	b->device = st.st_dev;
+	b->inode = st.st_ino;
+	return map(b, &st);
+}
+
+int board_open(struct board *b, const char *socket_path)
+{
+	int r;
+
+	*b = (struct board)BOARD_INIT;
+	r = open_at(b, socket_path);
+	if (r < 0)
+		board_close(b);
+	return r;
+}
+
+void board_close(struct board *b)
+{
+	struct mapping m = b->mapping;
+
+	mapping_remove(&b->mapping);
+	if (m.address)
+		munmap(m.address, m.size);
+	close_fd(b->fd);
+	free(b->path);
+	*b = (struct board)BOARD_INIT;
+}
+
+bool board_is_attended(const struct board *b)
+{
+	return supervisord_board_is_attended(b->fd) == 1;
+}
+
+bool board_is_current(const struct board *b)
+{
+	uint32_t flags = supervisord_board_load(&b->view.head->flags);
+	struct stat st;
+
+	return flags == 0 && !mapping_is_lost(&b->mapping) && lstat(b->path, &st) == 0 &&
+	       st.st_ino == b->inode && st.st_dev == b->device && board_is_attended(b);
+}
+
+/* --- names --- */
+
+/* "web" means web, or web@1, web@2 and so on. */
+static bool is_of_definition(const char *name, const char *definition)
+{
+	size_t n = strlen(definition);
+
+	return strncmp(name, definition, n) == 0 && (name[n] == '\0' || name[n] == '@');
+}
+
+static bool is_glob(const char *pattern)
+{
+	return strpbrk(pattern, "*?[") != NULL;
+}
+
+static bool matches(const char *name, const char *pattern)
+{
+	return is_of_definition(name, pattern) ||
+	       (is_glob(pattern) && fnmatch(pattern, name, 0) == 0);
+}
+
+/* Groups are known to the engine only, and what is no name at all is for it to refuse. */
+static bool is_for_us(const json_t *patterns)
+{
+	const json_t *pattern;
+	size_t i;
+
+	json_array_foreach(patterns, i, pattern)
+	{
+		const char *text = json_string_value(pattern);
+
+		if (text[0] == '@' || strlen(text) > MAX_PATTERN)
+			return false;
+	}
+	return true;
+}
+
+/* Whether one of the patterns means it; each that does is marked. */
+static bool is_meant(const char *name, const json_t *patterns, bool *marks)
+{
+	const json_t *pattern;
+	bool found = json_array_size(patterns) == 0;
+	size_t i;
+
+	json_array_foreach(patterns, i, pattern)
+	{
+		if (matches(name, json_string_value(pattern)))
+			found = marks[i] = true;
+	}
+	return found;
+}
+
+static const char *find_unknown(const json_t *patterns, const bool *marks)
+{
+	for (size_t i = 0; i < json_array_size(patterns); i++) {
+		if (!marks[i])
+			return json_string_value(json_array_get(patterns, i));
+	}
+	return NULL;
+}
+
+/* --- reading --- */
+
+void board_services_fini(struct board_services *s)
+{
+	free(s->services);
+	*s = (struct board_services){0};
+}
+
+/* Room for one more. */
+static int reserve(struct board_services *s, size_t *size)
+{
+	struct board_service *bigger;
+
+	if (s->n < *size)
+		return 0;
+	*size = *size ? *size * 2 : 16;
+	bigger = reallocarray(s->services, *size, sizeof(*bigger));
+	if (!bigger)
+		return -ENOMEM;
+	s->services = bigger;
+	return 0;
+}
+
+static int read_slot(const struct board *b, uint32_t id, struct supervisord_board_slot *ret_slot)
+{
+	for (int tries = 0; tries < BUSY_TRIES; tries++) {
+		int r = supervisord_board_read(&b->view, id, ret_slot);
+
+		if (r != SUPERVISORD_BOARD_BUSY)
+			return r;
+		usleep(BUSY_USEC);
+	}
+	return SUPERVISORD_BOARD_BUSY;
+}
+
+/* Each slot as it was at some moment. */
+static int read_each(const struct board *b, uint32_t capacity, const json_t *patterns, bool *marks,
+	struct board_services *s, size_t *size)
+{
+	s->n = 0;
+	memset(marks, 0, json_array_size(patterns) * sizeof(*marks));
+	for (uint32_t id = 0; id < capacity; id++) {
+		struct board_service *next;
+		int r = reserve(s, size);
+
+		if (r < 0)
+			return r;
+		next = &s->services[s->n];
+		r = read_slot(b, id, &next->slot);
+		if (r == SUPERVISORD_BOARD_BUSY)
+			return -EBUSY;
+		if (r != SUPERVISORD_BOARD_OK || !is_meant(next->slot.name, patterns, marks))
+			continue;
+		next->id = id;
+		s->n++;
+	}
+	return mapping_is_lost(&b->mapping) ? -EIO : 0;
+}
+
+static int compare_places(const void *a, const void *b)
+{
+	uint32_t x = ((const struct board_service *)a)->slot.place;
+	uint32_t y = ((const struct board_service *)b)->slot.place;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Mostly it is sorted already. */
+static void sort(struct board_services *s)
+{
+	for (size_t i = 1; i < s->n; i++) {
+		if (compare_places(&s->services[i - 1], &s->services[i]) > 0) {
+			qsort(s->services, s->n, sizeof(*s->services), compare_places);
+			return;
+		}
+	}
+}
+
+int board_read(const struct board *b, const json_t *patterns, struct board_services *ret_services,
+	const char **ret_unknown)
+{
+	const struct supervisord_board_head *h = b->view.head;
+	uint32_t capacity = supervisord_board_slots(&b->view), changes;
+	_cleanup_board_services_ struct board_services s = {0};
+	_cleanup_free_
+	bool *marks = calloc(json_array_size(patterns) + 1, sizeof(*marks));
+	size_t size = 0;
+	int tries = 0, r;
+
+	if (!marks)
+		return -ENOMEM;
+	if (!is_for_us(patterns))
+		return -EOPNOTSUPP;
+	if (supervisord_board_load(&h->flags) & SUPERVISORD_BOARD_INCOMPLETE)
+		return -EXFULL;
+	do {
+		changes = supervisord_board_load(&h->changes);
+		r = read_each(b, capacity, patterns, marks, &s, &size);
+	} while (
+		r == 0 && changes != supervisord_board_load(&h->changes) && ++tries < MOMENT_TRIES);
+	if (r < 0)
+		return r;
+	if (supervisord_board_load(&h->capacity) > capacity)
+		return -EAGAIN;
+	s.changed_usec = __atomic_load_n(&h->changed_usec, __ATOMIC_RELAXED);
+	*ret_unknown = find_unknown(patterns, marks);
+	sort(&s);
+	*ret_services = s;
+	s = (struct board_services){0};
+	return *ret_unknown ? -ENOENT : 0;
+}
+
+int board_get(const char *socket_path, bool attended, const json_t *patterns,
+	struct board_services *ret_services, const char **ret_unknown)
+{
+	_cleanup_board_ struct board b = BOARD_INIT;
+	int r = board_open(&b, socket_path);
+
+	if (r == 0 && board_is_attended(&b) != attended)
+		return -EAGAIN;
+	return r < 0 ? r : board_read(&b, patterns, ret_services, ret_unknown);
+}

@@ -1,0 +1,41 @@
+/*
+ * The recovery area in a running engine: whoever may write to the runtime directory can cut
+ * its file short or remove it, and a new one is then written from what the engine has in
+ * memory, and given to the launcher.
+ */
+#pragma once
+
+#include "engine/loop.h"
+
+struct engine;
+
+struct area_watch {
+	struct loop_source source; /* inotify, on the file */
+	struct loop_timer retry; /* while it has no name: for want of room */
+	int watch; /* its number; -1 */
+	bool ready; /* every service is known, so that a new one can be written */
+	bool mending;
+	bool told; /* that there is no room for a file with a name */
+};
+
+/* Without inotify, damage is found when the area is touched. 0 or -errno. */
+int area_init(struct engine *e);
+void area_fini(struct engine *e);
+
+/* Every service is known: from here on, damage is mended. */
+void area_begin(struct engine *e);
+
+/* Makes room for so many services. 0 or -errno. */
+int area_grow(struct engine *e, uint32_t capacity);
+
+/*
+ * Right after something was written to the area, and before anybody acts on that: where it
+ * was lost, writes all of it anew.
+ */
+void area_check(struct engine *e);
+
+/*
+ * Gives an area that is in memory alone a file, with a name or else without, and the file to
+ * the launcher. 0 or -errno.
+ */
+int area_save(struct engine *e);

@@ -1,0 +1,87 @@
+/*
+ * Only at an engine's start, and only of the present file: a line that was torn by a rotation
+ * is longer than anybody looks for.
+ */
+#include "engine/logs/last_line.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/macro.h"
+#include "base/sys.h"
+#include "engine/logs/stamp.h"
+
+/* Where it ends in the file; false: there is none, or not in that file. */
+static bool find_end(const struct pump *p, int fd, uint64_t *ret_end)
+{
+	const struct intent *i = &p->set->ledger.intent;
+	bool mine = p->set->ledger.room && i->id == p->id && i->stream == p->stream;
+	unsigned line = p->sink->line;
+	struct stat st;
+
+	if (sys_fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	*ret_end = (uint64_t)st.st_size;
+	if (mine && i->phase == INTENT_DONE)
+		line = i->line;
+	if (mine && (i->phase == INTENT_WRITE || i->phase == INTENT_ROTATE)) {
+		if (i->phase == INTENT_ROTATE || i->done > 0 || i->inode != st.st_ino ||
+			i->device != st.st_dev)
+			return false;
+		*ret_end = MIN_OF(*ret_end, i->offset);
+	}
+	return line == INTENT_LINE_OPEN;
+}
+
+/* As stamp_make() writes them, of whatever time. */
+static size_t skip_stamp(const struct sink *s, const char *text, size_t n)
+{
+	struct stamp stamp;
+
+	stamp_make(&stamp, (enum spec_timestamps)s->timestamps, 0, 0);
+	if (n < stamp.n)
+		return 0;
+	for (size_t i = 0; i < stamp.n; i++) {
+		bool digit = text[i] >= '0' && text[i] <= '9';
+		bool sign = stamp.text[i] == '+' && text[i] == '-';
+
+		if (stamp.text[i] >= '0' && stamp.text[i] <= '9'
+				? !digit
+				: text[i] != stamp.text[i] && !sign)
+			return 0;
+	}
+	return stamp.n;
+}
+
+size_t last_line_read(const struct pump *p, char *data, size_t size)
+{
+	char text[8192];
+	const char *line;
+	uint64_t end, n;
+	_cleanup_close_
+	int fd = -1;
+	ssize_t r;
+	size_t skip;
+
+	if (p->sink->kind != SPEC_SINK_FILE)
+		return 0;
+	fd = sys_openat(
+		AT_FDCWD, p->sink->file.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+	if (fd < 0 || !find_end(p, fd, &end))
+		return 0;
+	n = MIN_OF(end, (uint64_t)sizeof(text));
+	r = sys_pread(fd, text, n, (off_t)(end - n));
+	if (r <= 0 || (uint64_t)r != n)
+		return 0;
+	line = memrchr(text, '\n', n);
+	if (!line && n < end)
+		return 0; /* too long */
+	line = line ? line + 1 : text;
+	n -= (uint64_t)(line - text);
+	skip = skip_stamp(p->sink, line, n);
+	n = MIN_OF(n - skip, (uint64_t)size);
+	memcpy(data, line + skip, n);
+	return n;
+}

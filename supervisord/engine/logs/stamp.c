@@ -1,0 +1,97 @@
+/*
+ * A stamp is text made once for a batch, from numbers that the pump's intent holds: whoever
+ * writes the batch again, maybe with another idea of local time, makes the same.
+ */
+#include "engine/logs/stamp.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/macro.h"
+
+#define LATEST_USEC UINT64_C(253402300799999999) /* the last moment whose year has four digits */
+
+int stamp_utc_offset(usec_t realtime)
+{
+	time_t seconds = (time_t)(realtime / USEC_PER_SEC);
+	struct tm tm;
+
+	if (!localtime_r(&seconds, &tm))
+		return 0;
+	return (int)(tm.tm_gmtoff / 60 * 60);
+}
+
+void stamp_make(struct stamp *s, enum spec_timestamps kind, usec_t realtime, int utc_offset_sec)
+{
+	char text[USEC_RFC3339_SIZE];
+	unsigned minutes = (unsigned)abs(utc_offset_sec) / 60;
+	usec_t offset = minutes * USEC_PER_MINUTE;
+	size_t n;
+
+	s->n = 0;
+	if (kind == SPEC_TIMESTAMPS_NONE)
+		return;
+	realtime = MIN_OF(realtime, LATEST_USEC);
+	if (kind == SPEC_TIMESTAMPS_LOCAL)
+		realtime = utc_offset_sec < 0 ? usec_sub(realtime, offset)
+					      : MIN_OF(usec_add(realtime, offset), LATEST_USEC);
+	n = usec_rfc3339(realtime, text); /* 2026-11-23T06:36:53.123456Z */
+	memcpy(s->text, text, n - 1);
+	s->n = n - 1;
+	if (kind == SPEC_TIMESTAMPS_LOCAL)
+		s->n += (size_t)snprintf(s->text + s->n, STAMP_SIZE - s->n, "%c%02u:%02u ",
+			utc_offset_sec < 0 ? '-' : '+', minutes / 60 % 100, minutes % 60);
+	else
+		s->n += (size_t)snprintf(s->text + s->n, STAMP_SIZE - s->n, "Z ");
+}
+
+size_t stamp_lines(const struct stamp *s, bool at_start, const char *data, size_t n, char *out,
+	size_t size, size_t *ret_taken)
+{
+	size_t taken = 0, used = 0;
+
+	while (taken < n) {
+		size_t head = at_start ? s->n : 0, k;
+		const char *newline;
+
+		if (size - used <= head)
+			break;
+		newline = memchr(data + taken, '\n', n - taken);
+		k = newline ? (size_t)(newline + 1 - (data + taken)) : n - taken;
+		at_start = newline && k <= size - used - head;
+		k = MIN_OF(k, size - used - head);
+		memcpy(out + used, s->text, head);
+		memcpy(out + used + head, data + taken, k);
+		used += head + k;
+		taken += k;
+	}
+	*ret_taken = taken;
+	return used;
+}
+
+size_t stamp_measure(
+	const struct stamp *s, bool at_start, const char *out, size_t n, size_t *ret_torn)
+{
+	size_t done = 0, taken = 0;
+
+	*ret_torn = 0;
+	while (done < n) {
+		const char *newline;
+		size_t k;
+
+		if (at_start && n - done <= s->n) {
+			*ret_torn = n - done;
+			break;
+		}
+		if (at_start)
+			done += s->n;
+		newline = memchr(out + done, '\n', n - done);
+		k = newline ? (size_t)(newline + 1 - (out + done)) : n - done;
+		at_start = newline != NULL;
+		done += k;
+		taken += k;
+	}
+	return taken;
+}

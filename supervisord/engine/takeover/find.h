@@ -1,0 +1,26 @@
+/*
+ * Processes that a launcher has started, and died before it could tell of them.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "engine/run/command.h"
+
+struct engine;
+struct service;
+
+struct find_target {
+	struct service *service;
+	enum command_kind kind; /* COMMAND_KIND_MAX: its main process */
+	pid_t pid; /* 0: there is none */
+	int pidfd; /* owned by the caller from then on; -1 */
+};
+
+/*
+ * Fills in pid and pidfd of those that there are. Waits, bounded by some seconds, for those that
+ * are about to execute their program, and then kills these: whoever is not found does not run,
+ * and will not. 0; -EAGAIN or another -errno: that could not be made sure of.
+ */
+int find_processes(struct engine *e, struct find_target *targets, size_t n);

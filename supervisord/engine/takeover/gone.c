@@ -1,0 +1,407 @@
+/*
+ * A launcher is what keeps descriptors, starts processes and sees them end; an engine that lives
+ * while the launcher dies has all of the first, and its program, as a descriptor. So it writes down
+ * what the dead one knew (wire/handover.h) and executes that program; whatever an engine has to
+ * know is in the recovery area, and is read by the one that the new launcher starts: recovery is
+ * one path, whoever was killed.
+ *
+ * What the dead launcher had told was judged and committed before. What it had not told is looked
+ * for: processes under way (find.c), and how others have ended, which their pidfds say. A spawn
+ * that nothing is found of was not begun, and is asked for again.
+ *
+ * If the program can't be executed, services and their logs go on, and it is tried again.
+ */
+#include "engine/takeover/gone.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "engine/engine.h"
+#include "engine/run/command_handover.h"
+#include "engine/service.h"
+#include "engine/takeover/find.h"
+#include "engine/takeover/pidfd.h"
+#include "engine/takeover/reopen.h"
+#include "wire/handover.h"
+
+#define RETRY_MIN_USEC USEC_PER_SEC
+#define RETRY_MAX_USEC (30 * USEC_PER_SEC)
+#define MAX_ARGUMENTS  1024 /* far more than there are options */
+
+struct testament {
+	struct engine *e;
+	struct handover h;
+	uint32_t n_entries; /* so far */
+	struct find_target *targets; /* owned, with their pidfds */
+	size_t n_targets;
+	int *opened; /* owned: pidfds that were opened for this */
+	size_t n_opened;
+	bool incomplete; /* a process is alive that could not be put into it */
+};
+
+static void testament_fini(struct testament *t)
+{
+	for (size_t i = 0; i < t->n_targets; i++)
+		close_fd(t->targets[i].pidfd);
+	for (size_t i = 0; i < t->n_opened; i++)
+		close_fd(t->opened[i]);
+	free(t->targets);
+	free(t->opened);
+	handover_fini(&t->h);
+}
+
+/* --- what there is --- */
+
+static bool is_told(const struct service *s)
+{
+	return s->told_generation == core_record(s->engine->core, s->id)->generation;
+}
+
+/* The launcher was to start it, and has not said whether it did. */
+static bool is_under_way(const struct service *s)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+
+	if (s->engine->synced && (s->outbox.marks & UPLINK_SPAWN))
+		return false;
+	return service_has_process(s) && !r->main_ended && !is_told(s);
+}
+
+static unsigned count_commands(const struct service *s)
+{
+	struct command_situation c;
+	unsigned n = 0;
+
+	while (command_situation(s, n, &c))
+		n++;
+	return n;
+}
+
+/* --- those that nobody has told of --- */
+
+static void add_target(struct testament *t, struct service *s, enum command_kind kind)
+{
+	t->targets[t->n_targets++] = (struct find_target){.service = s, .kind = kind, .pidfd = -1};
+}
+
+static void find_missing(struct testament *t)
+{
+	struct engine *e = t->e;
+	int r;
+
+	for (uint32_t i = 0; i < e->n_services; i++) {
+		struct service *s = e->services[i];
+		struct command_situation c;
+
+		if (is_under_way(s))
+			add_target(t, s, COMMAND_KIND_MAX);
+		for (unsigned k = 0; command_situation(s, k, &c); k++) {
+			if (c.stage == COMMAND_UNDER_WAY)
+				add_target(t, s, c.kind);
+		}
+	}
+	r = find_processes(e, t->targets, t->n_targets);
+	if (r < 0)
+		log_warning("cannot make sure which processes the launcher had started last: %s",
+			strerror(-r));
+	t->incomplete |= r < 0;
+}
+
+static const struct find_target *found(
+	const struct testament *t, const struct service *s, enum command_kind kind)
+{
+	for (size_t i = 0; i < t->n_targets; i++) {
+		const struct find_target *x = &t->targets[i];
+
+		if (x->service == s && x->kind == kind && x->pid > 0)
+			return x;
+	}
+	return NULL;
+}
+
+/* --- writing it down --- */
+
+static struct handover_entry *add_entry(struct testament *t, uint32_t id, uint64_t generation)
+{
+	struct handover_entry *x = &t->h.entries[t->n_entries++];
+
+	x->id = id;
+	x->generation = generation;
+	return x;
+}
+
+static int32_t fd_or_none(int fd)
+{
+	return fd > STDERR_FILENO ? fd : 0;
+}
+
+static void add_end(struct testament *t, struct handover_entry *x, pid_t pid)
+{
+	x->flags |= HANDOVER_ENDED;
+	x->told_pid = pid;
+	x->serial = ++t->h.head.last_serial;
+}
+
+/*
+ * A process that lives, as far as we know: by the pidfd that we have, or by another one. Who is
+ * gone without one has ended in a way that nobody knows.
+ */
+static void add_process(struct testament *t, struct handover_entry *x, pid_t pid, int pidfd)
+{
+	if (pidfd < 0) {
+		pidfd = pidfd_open(pid, x->start.pidfd_inode);
+		if (pidfd >= 0)
+			t->opened[t->n_opened++] = pidfd;
+	}
+	x->flags |= HANDOVER_STARTED;
+	if (pidfd == -ESRCH) {
+		add_end(t, x, pid);
+		x->exit = (struct link_exit){.code = LINK_EXIT_UNKNOWN,
+			.monotonic_usec = usec_now(CLOCK_MONOTONIC),
+			.realtime_usec = usec_now(CLOCK_REALTIME)};
+		return;
+	}
+	if (pidfd < 0) {
+		*x = (struct handover_entry){0};
+		t->n_entries--; /* the next engine looks for it */
+		t->incomplete = true;
+		return;
+	}
+	x->flags |= HANDOVER_FOSTERED;
+	x->pid = x->told_pid = pid;
+	x->pidfd = pidfd;
+}
+
+static void add_streams(const struct service *s, struct handover_entry *x)
+{
+	for (unsigned k = 0; k < s->n_streams; k++)
+		x->pipes[k] = fd_or_none(s->streams[k].fd);
+	x->pipes[2] = fd_or_none(ready_pipe_fd(s));
+}
+
+static struct link_exit exit_of(const struct core_record *r)
+{
+	static const int codes[CORE_END_MAX] = {[CORE_END_EXITED] = CLD_EXITED,
+		[CORE_END_SIGNALLED] = CLD_KILLED,
+		[CORE_END_DUMPED] = CLD_DUMPED,
+		[CORE_END_UNKNOWN] = LINK_EXIT_UNKNOWN};
+	int code = r->end < CORE_END_MAX ? codes[r->end] : LINK_EXIT_UNKNOWN;
+
+	return (struct link_exit){.code = code,
+		.status = code == LINK_EXIT_UNKNOWN ? 0 : r->end_status,
+		.monotonic_usec = r->ended_usec};
+}
+
+/* Its main process has ended, and been counted: others may write into its pipes still. */
+static void add_rest(struct testament *t, struct service *s)
+{
+	const struct core_record *r = core_record(t->e->core, s->id);
+	struct handover_entry *x = add_entry(t, s->id, r->generation);
+
+	x->flags = HANDOVER_STARTED | HANDOVER_ACKED;
+	x->exit = exit_of(r);
+	x->start = (struct link_started){
+		.monotonic_usec = r->started_usec, .realtime_usec = s->started_realtime_usec};
+	add_streams(s, x);
+	add_end(t, x, MAX_OF(s->main_pid, 1));
+}
+
+static void add_main(struct testament *t, struct service *s)
+{
+	const struct core_record *r = core_record(t->e->core, s->id);
+	struct handover_entry *x = add_entry(t, s->id, r->generation);
+
+	x->start = (struct link_started){.monotonic_usec = r->started_usec,
+		.realtime_usec = s->started_realtime_usec,
+		.pidfd_inode = s->pidfd_inode};
+	/* At least once, where nobody knows whether the last signal was sent. */
+	x->last_op = r->signal_op > 0 ? r->signal_op - 1 : 0;
+	add_streams(s, x);
+	add_process(t, x, r->pid > 0 ? r->pid : s->main_pid, s->pidfd);
+}
+
+/* One that was found: its pipes are opened from where the process has them. */
+static void add_found(struct testament *t, const struct find_target *f, uint64_t generation)
+{
+	bool main = f->kind == COMMAND_KIND_MAX;
+	uint32_t id = main ? f->service->id : link_command_id(f->service->id, f->kind);
+	struct handover_entry *x = add_entry(t, id, generation);
+	int pipes[HANDOVER_PIPES];
+
+	log_info("service '%s': pid %d was being started when the launcher died", f->service->name,
+		(int)f->pid);
+	x->start = (struct link_started){.monotonic_usec = t->e->loop.now_usec,
+		.realtime_usec = usec_now(CLOCK_REALTIME),
+		.pidfd_inode = pidfd_inode(f->pidfd)};
+	reopen_pipes(f->service, f->pid, main, NULL, pipes);
+	for (unsigned k = 0; k < HANDOVER_PIPES; k++) {
+		x->pipes[k] = fd_or_none(pipes[k]);
+		if (pipes[k] >= 0)
+			t->opened[t->n_opened++] = pipes[k];
+	}
+	add_process(t, x, f->pid, f->pidfd);
+}
+
+static void add_command(
+	struct testament *t, const struct service *s, const struct command_situation *c)
+{
+	uint32_t id = link_command_id(s->id, c->kind);
+	const struct find_target *f;
+	struct handover_entry *x;
+
+	if (c->stage == COMMAND_UNDER_WAY) {
+		f = found(t, s, c->kind);
+		if (f)
+			add_found(t, f, c->generation);
+		return;
+	}
+	x = add_entry(t, id, c->generation);
+	x->start = (struct link_started){
+		.monotonic_usec = c->began_usec, .pidfd_inode = pidfd_inode(c->pidfd)};
+	x->pipes[0] = fd_or_none(c->output);
+	if (c->stage == COMMAND_RUNS) {
+		add_process(t, x, c->pid, c->pidfd);
+		return;
+	}
+	x->flags = HANDOVER_STARTED;
+	x->exit = c->end;
+	add_end(t, x, c->end.error ? 0 : c->pid);
+}
+
+static void add_service(struct testament *t, uint32_t id, const struct service *s, uint64_t newest)
+{
+	struct handover_service *x = &t->h.services[t->h.head.n_services++];
+	const struct spec_identity *i = &s->spec->identity;
+
+	x->id = id;
+	x->uid = i->set && geteuid() == 0 ? i->uid : UINT32_MAX;
+	x->newest = newest;
+	tree_cgroup_name(s, x->cgroup);
+}
+
+static void add_all_of(struct testament *t, struct service *s)
+{
+	const struct core_record *r = core_record(t->e->core, s->id);
+	const struct find_target *f = found(t, s, COMMAND_KIND_MAX);
+	struct command_situation c;
+
+	if (is_under_way(s) && f)
+		add_found(t, f, r->generation);
+	else if (service_has_process(s) && is_told(s) && !r->main_ended)
+		add_main(t, s);
+	else if (service_has_process(s) && is_told(s))
+		add_rest(t, s);
+	if (t->n_entries > 0 && t->h.entries[t->n_entries - 1].id == s->id)
+		add_service(t, s->id, s, r->generation);
+	for (unsigned k = 0; command_situation(s, k, &c); k++) {
+		add_command(t, s, &c);
+		if (t->n_entries > 0 &&
+			t->h.entries[t->n_entries - 1].id == link_command_id(s->id, c.kind))
+			add_service(t, link_command_id(s->id, c.kind), s, c.generation);
+	}
+}
+
+static void add_head(struct testament *t)
+{
+	struct engine *e = t->e;
+	struct handover_head *head = &t->h.head;
+
+	head->last_serial = e->commands.last_serial;
+	for (uint32_t i = 0; i < e->n_services; i++)
+		head->last_serial = MAX_OF(head->last_serial, e->services[i]->last_serial);
+	memcpy(head->nofile, e->uplink.nofile, sizeof(head->nofile));
+	for (int tag = 0; tag < LINK_KEEP_MAX; tag++)
+		head->kept[tag] = fd_or_none(e->uplink.mirror[tag]);
+	if (reload_owes_signal(e))
+		head->signals[SIGHUP] = (struct handover_signal){.count = 1, .pid = getpid()};
+}
+
+static int testament_make(struct testament *t)
+{
+	struct engine *e = t->e;
+	uint32_t n = e->n_services;
+	int r;
+
+	for (uint32_t i = 0; i < e->n_services; i++)
+		n += count_commands(e->services[i]);
+	t->targets = calloc(n + 1, sizeof(*t->targets));
+	t->opened = calloc((size_t)n * (1 + HANDOVER_PIPES) + 1, sizeof(*t->opened));
+	r = t->targets && t->opened ? handover_alloc(&t->h, n, n) : -ENOMEM;
+	if (r < 0)
+		return r;
+	t->h.head.n_services = 0;
+	add_head(t);
+	find_missing(t);
+	for (uint32_t i = 0; i < e->n_services; i++)
+		add_all_of(t, e->services[i]);
+	t->h.head.n_entries = t->n_entries;
+	return 0;
+}
+
+/* --- becoming it --- */
+
+static int become(struct engine *e, struct testament *t)
+{
+	char *arguments[MAX_ARGUMENTS + 1];
+	size_t n = 0;
+
+	for (; e->arguments[n] && n < MAX_ARGUMENTS; n++)
+		arguments[n] = e->arguments[n];
+	arguments[n] = NULL;
+	arguments[0] = e->uplink.launcher_name;
+	if (e->uplink.mirror[LINK_KEEP_LAUNCHER] < 0)
+		return -ENOENT;
+	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
+	return handover_exec(
+		&t->h, HANDOVER_VARIABLE, e->uplink.mirror[LINK_KEEP_LAUNCHER], arguments);
+}
+
+static void try(struct engine *e)
+{
+	_cleanup_(testament_fini) struct testament t = {.e = e, .h = HANDOVER_INIT};
+	int r;
+
+	store_set(&e->store, flags, e->store.head.flags | RECOVERY_FOSTERED);
+	r = testament_make(&t);
+	if (r == 0 && t.incomplete)
+		store_set(&e->store, flags, e->store.head.flags | RECOVERY_MISSING);
+	if (r == 0)
+		r = become(e, &t);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	log_error("the launcher is gone, and cannot be executed anew: %s; services run on and are "
+		  "logged, but none is started or ended until that works or supervisord is "
+		  "started again",
+		strerror(-r));
+}
+
+static void on_retry(struct loop_timer *timer)
+{
+	struct engine *e = CONTAINER_OF(timer, struct engine, gone);
+
+	try(e);
+	loop_timer_set(&e->loop, timer, usec_add(e->loop.now_usec, e->gone_wait_usec));
+	e->gone_wait_usec = MIN_OF(2 * e->gone_wait_usec, RETRY_MAX_USEC);
+}
+
+void gone_begin(struct engine *e)
+{
+	log_error("the launcher is gone; going on in its place, pid %d", (int)getpid());
+	/* What it has told is judged, as far as that goes without one. */
+	while (e->n_ended > 0)
+		engine_judge_ended(e);
+	try(e);
+	e->gone.dispatch = on_retry;
+	e->gone_wait_usec = RETRY_MIN_USEC;
+	if (loop_timer_add(&e->loop, &e->gone) == 0)
+		on_retry(&e->gone);
+	else
+		e->loop.quit = true;
+}

@@ -1,0 +1,82 @@
+/*
+ * Opening /proc/PID/fd/N of a pipe makes a new end of that same pipe, with what is in it. A
+ * process may have put anything there meanwhile: only a nameless pipe is opened, and where it is
+ * known, only the very one that was made for it, since reading from another would take away what
+ * is meant for somebody else.
+ */
+#include "engine/takeover/reopen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "engine/service.h"
+
+/* A read end that does not block, or -errno; -ENOTSUP where it is no pipe, or not that one. */
+static int reopen(pid_t pid, unsigned number, uint64_t inode)
+{
+	char path[48], link[64];
+	_cleanup_close_
+	int fd = -1;
+	struct stat st;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%u", (int)pid, number);
+	n = readlink(path, link, sizeof(link) - 1);
+	if (n < 0)
+		return -errno;
+	link[n] = '\0';
+	if (strncmp(link, "pipe:[", strlen("pipe:[")) != 0)
+		return -ENOTSUP;
+	fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
+	if (fd < 0)
+		return fd;
+	if (sys_fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode) || (inode > 0 && st.st_ino != inode))
+		return -ENOTSUP;
+	return TAKE_FD(fd);
+}
+
+static int reopen_output(
+	const struct service *s, pid_t pid, unsigned stream, const uint64_t *inodes)
+{
+	int fd = reopen(
+		pid, stream == 0 ? STDOUT_FILENO : STDERR_FILENO, inodes ? inodes[stream] : 0);
+
+	/* One pipe serves both: a program may keep it for its stderr only. */
+	if (fd == -ENOTSUP && stream == 0 && !s->spec->split_stderr && inodes && inodes[0] > 0)
+		fd = reopen(pid, STDERR_FILENO, inodes[0]);
+	if (fd < 0)
+		log_warning("service '%s': the %s of pid %d can't be read any more: %s", s->name,
+			stream == 0 ? "output" : "stderr", (int)pid,
+			fd == -ENOTSUP ? "it leads elsewhere" : strerror(-fd));
+	return fd < 0 ? -1 : fd;
+}
+
+static bool has_output(const struct spec_service *spec, bool main)
+{
+	return !main || spec->split_stderr || spec->log.sink != SPEC_SINK_NONE ||
+	       spec->policy.ready == SPEC_READY_LOG;
+}
+
+void reopen_pipes(const struct service *s, pid_t pid, bool main, const uint64_t *inodes,
+	int ret_fds[static REOPEN_PIPES])
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+	int fd;
+
+	for (unsigned k = 0; k < REOPEN_PIPES; k++)
+		ret_fds[k] = -1;
+	if (has_output(s->spec, main))
+		ret_fds[0] = reopen_output(s, pid, 0, inodes);
+	if (main && s->spec->split_stderr)
+		ret_fds[1] = reopen_output(s, pid, 1, inodes);
+	if (!main || s->spec->policy.ready != SPEC_READY_FD || r->state != CORE_STARTING)
+		return;
+	fd = reopen(pid, (unsigned)s->spec->ready_fd, 0);
+	ret_fds[2] = fd < 0 ? -1 : fd;
+}

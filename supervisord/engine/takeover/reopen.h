@@ -1,0 +1,21 @@
+/*
+ * Pipes of a process whose read ends are lost: they are opened anew from where the process has
+ * its own ends.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct service;
+
+#define REOPEN_PIPES 3 /* stdout, stderr, readiness: as on the link */
+
+/*
+ * Opens those that the service's definition asks for; main: it is its main process, and no command.
+ * inodes, where known, are those of its two output pipes: what leads elsewhere by now is left
+ * alone. -1 for each that there is not; the caller owns them.
+ */
+void reopen_pipes(const struct service *s, pid_t pid, bool main, const uint64_t *inodes,
+	int ret_fds[static REOPEN_PIPES]);

@@ -1,0 +1,277 @@
+/*
+ * A launcher's memory written down, and taken up again. What is in flight goes along: a child that
+ * has not executed yet tells how it went by its error pipe, whoever reads that. Its slot does not:
+ * the launcher's half of it was memory, which the child has for itself by then.
+ *
+ * What is not written down is lost without harm: counts of the engine's early deaths, and what has
+ * been logged once.
+ */
+#include "launcher/inherit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "launcher/foster.h"
+#include "launcher/upgrade.h"
+
+_Static_assert((int)HANDOVER_SIGNALS == (int)N_SIGNALS, "all signals have their room");
+_Static_assert((int)HANDOVER_PIPES == (int)ENTRY_PIPES, "all pipes have their room");
+
+/* In a handover 0 is none, with us it is -1. */
+static int32_t put_fd(int fd)
+{
+	return fd < 0 ? 0 : fd;
+}
+
+static int get_fd(int32_t fd)
+{
+	return fd == 0 ? -1 : fd;
+}
+
+/* ---- save ---- */
+
+static void count_service(struct service *s _unused_, void *n)
+{
+	++*(uint32_t *)n;
+}
+
+static void count_entry(struct service *s _unused_, struct entry *e _unused_, void *n)
+{
+	++*(uint32_t *)n;
+}
+
+static void save_service(struct service *s, void *handover)
+{
+	struct handover *h = handover;
+	struct handover_service *to = &h->services[h->head.n_services++];
+	size_t n = s->cgroup ? strlen(s->cgroup) : 0;
+
+	to->id = s->id;
+	to->uid = s->uid;
+	to->newest = s->newest;
+	if (n < sizeof(to->cgroup)) /* a longer one can't have been made */
+		memcpy(to->cgroup, s->cgroup ? s->cgroup : "", n);
+}
+
+static void save_entry(struct service *s, struct entry *e, void *handover)
+{
+	struct handover *h = handover;
+	struct handover_entry *to = &h->entries[h->head.n_entries];
+
+	if (e->pid == 0 && !e->ended)
+		return; /* it is only there to be refused */
+	h->head.n_entries++;
+	*to = (struct handover_entry){.id = s->id,
+		.flags = (e->pidfd >= 0 ? HANDOVER_FOSTERED : 0U) |
+			 (e->started ? HANDOVER_STARTED : 0U) | (e->ended ? HANDOVER_ENDED : 0U) |
+			 (e->acked ? HANDOVER_ACKED : 0U) | (e->released ? HANDOVER_RELEASED : 0U),
+		.generation = e->generation,
+		.serial = e->ended ? e->serial : 0,
+		.pid = e->pid,
+		.told_pid = e->told_pid,
+		.pidfd = put_fd(e->pidfd),
+		.successor = e->successor,
+		.successor_fd = put_fd(e->successor_fd),
+		.last_op = e->last_op,
+		.error_fd = put_fd(e->spawn.error_fd),
+		.spawn_stage = e->spawn.failure.stage,
+		.spawn_error = e->spawn.failure.error,
+		.start = e->start,
+		.exit = e->exit};
+	for (int i = 0; i < ENTRY_PIPES; i++)
+		to->pipes[i] = put_fd(e->read_fds[i]);
+}
+
+int inherit_save(struct launcher *l, struct handover *ret)
+{
+	uint32_t n_services = 0, n_entries = 0;
+	struct handover h;
+	int r;
+
+	table_each_service(&l->table, count_service, &n_services);
+	table_each(&l->table, count_entry, &n_entries);
+	r = handover_alloc(&h, n_services, n_entries);
+	if (r < 0)
+		return r;
+	h.head.n_services = h.head.n_entries = 0;
+	table_each_service(&l->table, save_service, &h);
+	table_each(&l->table, save_entry, &h);
+	h.head.last_serial = l->table.last_serial;
+	h.head.nofile[0] = l->spawner.nofile[0];
+	h.head.nofile[1] = l->spawner.nofile[1];
+	for (int tag = 0; tag < LINK_KEEP_MAX; tag++)
+		h.head.kept[tag] = put_fd(l->kept[tag]);
+	for (int signo = 0; signo < N_SIGNALS; signo++)
+		h.head.signals[signo] = (struct handover_signal){.count = l->signals[signo].count,
+			.pid = l->signals[signo].pid,
+			.uid = l->signals[signo].uid};
+	*ret = h;
+	return 0;
+}
+
+/* ---- descriptors ---- */
+
+static int move_up(int32_t *fd, void *context _unused_)
+{
+	int r;
+
+	if (*fd >= SPAWN_PRIVATE_FD)
+		return 0;
+	r = sys_dup_cloexec(*fd, SPAWN_PRIVATE_FD);
+	if (r < 0)
+		return r;
+	close(*fd);
+	*fd = r;
+	return 0;
+}
+
+static int compare_fds(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+struct fds {
+	int *all;
+	size_t n;
+};
+
+static int collect(int32_t *fd, void *fds)
+{
+	struct fds *f = fds;
+
+	f->all[f->n++] = *fd;
+	return 0;
+}
+
+int inherit_fds(struct handover *h, int **ret_fds, size_t *ret_n)
+{
+	struct fds f = {.all = calloc(handover_max_fds(h), sizeof(*f.all))};
+	int r = f.all ? handover_each_fd(h, move_up, NULL) : -ENOMEM;
+
+	if (r < 0) {
+		free(f.all);
+		return r;
+	}
+	handover_each_fd(h, collect, &f);
+	qsort(f.all, f.n, sizeof(*f.all), compare_fds);
+	*ret_fds = f.all;
+	*ret_n = f.n;
+	return 0;
+}
+
+/* ---- load ---- */
+
+/* What is alive, and has no serial, comes last. */
+static int compare_serials(const void *a, const void *b)
+{
+	const struct handover_entry *e = a, *f = b;
+
+	return (e->serial - 1 > f->serial - 1) - (e->serial - 1 < f->serial - 1);
+}
+
+static int load_in_flight(struct launcher *l, struct entry *e, const struct handover_entry *from)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = e};
+
+	e->spawn.error_fd = from->error_fd;
+	e->spawn.failure = (struct spawn_report){from->spawn_stage, from->spawn_error};
+	return sys_epoll_ctl(l->epoll, EPOLL_CTL_ADD, from->error_fd, &event);
+}
+
+/* Said to be ours to wait for; if it is not, its end would never be known. */
+static void check_child(struct launcher *l, struct entry *e)
+{
+	const struct link_exit unknown = {.monotonic_usec = usec_now(CLOCK_MONOTONIC),
+		.realtime_usec = usec_now(CLOCK_REALTIME)};
+	siginfo_t info;
+
+	if (sys_waitid(P_PID, (id_t)e->pid, &info, WEXITED | WNOHANG | WNOWAIT, NULL) == -ECHILD)
+		table_ended(&l->table, e, &unknown);
+}
+
+static int load_living(struct launcher *l, struct entry *e, const struct handover_entry *from)
+{
+	table_set_pid(&l->table, e, from->pid);
+	if (from->error_fd > 0)
+		return load_in_flight(l, e, from);
+	if (from->flags & HANDOVER_FOSTERED)
+		return foster_watch(l, e, from->pidfd);
+	check_child(l, e);
+	return 0;
+}
+
+static int load_entry(struct launcher *l, const struct handover_entry *from)
+{
+	bool spare;
+	struct entry *e = table_add(&l->table, from->id, from->generation, &spare);
+
+	if (!e)
+		return -ENOMEM;
+	e->told_pid = from->told_pid;
+	e->last_op = from->last_op;
+	e->start = from->start;
+	e->started = from->flags & HANDOVER_STARTED;
+	e->released = from->flags & HANDOVER_RELEASED;
+	for (int i = 0; i < ENTRY_PIPES; i++)
+		e->read_fds[i] = get_fd(from->pipes[i]);
+	table_set_successor(e, from->successor, get_fd(from->successor_fd));
+	if (!(from->flags & HANDOVER_ENDED))
+		return load_living(l, e, from);
+	l->table.last_serial = from->serial - 1;
+	table_ended(&l->table, e, &from->exit);
+	if (from->flags & HANDOVER_ACKED)
+		table_ack(&l->table, e);
+	return 0;
+}
+
+static int load_service(struct launcher *l, const struct handover_service *from)
+{
+	struct service *s = table_add_service(&l->table, from->id);
+
+	if (!s)
+		return -ENOMEM;
+	s->uid = from->uid;
+	s->newest = from->newest;
+	if (from->cgroup[0] != '\0')
+		s->cgroup = strdup(from->cgroup);
+	return from->cgroup[0] == '\0' || s->cgroup ? 0 : -ENOMEM;
+}
+
+static int load_table(struct launcher *l, struct handover *h)
+{
+	const uint32_t n = h->head.n_entries;
+	uint32_t i = 0;
+	int r = 0;
+
+	qsort(h->entries, n, sizeof(*h->entries), compare_serials);
+	for (; i < n && h->entries[i].serial != 0 && r == 0; i++)
+		r = load_entry(l, &h->entries[i]);
+	l->table.last_serial = h->head.last_serial;
+	for (; i < n && r == 0; i++)
+		r = load_entry(l, &h->entries[i]);
+	for (i = 0; i < h->head.n_services && r == 0; i++)
+		r = load_service(l, &h->services[i]);
+	return r;
+}
+
+int inherit_load(struct launcher *l, struct handover *h)
+{
+	const usec_t now = usec_now(CLOCK_MONOTONIC);
+
+	for (int tag = 0; tag < LINK_KEEP_MAX; tag++)
+		l->kept[tag] = get_fd(h->head.kept[tag]);
+	for (int signo = 0; signo < N_SIGNALS; signo++)
+		l->signals[signo] = (struct pending_signal){.count = h->head.signals[signo].count,
+			.pid = h->head.signals[signo].pid,
+			.uid = h->head.signals[signo].uid,
+			.since_usec = now};
+	l->reap = true;
+	upgrade_inherited(l, h->head.upgrade_op, h->head.upgrade_error);
+	return load_table(l, h);
+}

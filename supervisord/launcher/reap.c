@@ -1,0 +1,72 @@
+/*
+ * SIGCHLD coalesces, so all that have ended are reaped in a loop; but not without an end, so that a
+ * flood of orphans does not starve the rest.
+ */
+#include "launcher/reap.h"
+
+#include <errno.h>
+
+#include "base/log.h"
+#include "base/sys.h"
+#include "launcher/adopt.h"
+#include "launcher/engine_process.h"
+#include "launcher/orders.h"
+#include "launcher/upgrade.h"
+
+#define MAX_REAPS 512 /* per turn */
+
+static uint64_t to_usec(struct timeval t)
+{
+	return (usec_t)t.tv_sec * USEC_PER_SEC + (usec_t)t.tv_usec;
+}
+
+struct link_exit reap_exit(const siginfo_t *info, const struct rusage *usage)
+{
+	return (struct link_exit){.code = info->si_code,
+		.status = info->si_status,
+		.user_usec = to_usec(usage->ru_utime),
+		.system_usec = to_usec(usage->ru_stime),
+		.max_rss_kib = (uint64_t)usage->ru_maxrss,
+		.monotonic_usec = usec_now(CLOCK_MONOTONIC),
+		.realtime_usec = usec_now(CLOCK_REALTIME)};
+}
+
+static void record(
+	struct launcher *l, struct entry *e, const siginfo_t *info, const struct rusage *usage)
+{
+	struct link_exit end = reap_exit(info, usage);
+
+	/* The error pipe may have more to say than that it ended with 127. */
+	if (spawn_progress(&l->spawner, e, true))
+		orders_spawn_over(l, e);
+	if (!e->ended && !adopt_successor(l, e))
+		table_ended(&l->table, e, &end);
+}
+
+int reap(struct launcher *l)
+{
+	for (int i = 0; i < MAX_REAPS; i++) {
+		siginfo_t info = {0};
+		struct rusage usage;
+		struct entry *e;
+		int r = sys_waitid(P_ALL, 0, &info, WEXITED | WNOHANG, &usage);
+
+		l->reap_failed = r < 0 && r != -ECHILD;
+		if (r < 0 || info.si_pid == 0) {
+			l->reap = l->reap_failed;
+			return 0;
+		}
+		if (info.si_pid == l->engine.pid) {
+			r = engine_process_ended(l, &info);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		e = table_find_child(&l->table, info.si_pid);
+		if (e)
+			record(l, e, &info, &usage);
+		else if (!upgrade_trial_ended(l, &info))
+			log_debug("reaped orphan %d", (int)info.si_pid);
+	}
+	return 0; /* l->reap stays set */
+}

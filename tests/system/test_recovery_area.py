@@ -1,0 +1,163 @@
+"""The recovery area is cut short, removed or has no room: it is written anew, and nothing is
+forgotten by the engine after the next kill."""
+
+import os
+import re
+import signal
+import stat
+
+import harness
+from harness import SLEEP, is_alive, service, sh, wait_until
+
+FAULTY = os.environ.get("SUPERVISORD_FAULTY")
+
+CONFIG = (service("web", SLEEP, "instances = 2")
+          + service("idle", SLEEP, "autostart = false")
+          + service("bad", sh("exit 7"), "restart-limit = 2", "restart-delay = 10ms",
+                    "restart-max-delay = 10ms", "restart-jitter = 0")
+          + service("later", sh("exit 1"), "restart-delay = 1h", "restart-max-delay = 1h",
+                    "restart-jitter = 0"))
+STATES = (("web@1", "running"), ("web@2", "running"), ("bad", "failed"), ("later", "backoff"))
+AGAIN = "writing it anew"
+
+
+class RecoveryArea(harness.SystemTest):
+    def settled(self, **kw):
+        s = self.supervisor(CONFIG, **kw)
+        for name, state in STATES:
+            s.wait_state(name, state)
+        return s
+
+    def faulty(self, rules):
+        if not FAULTY or not os.access(FAULTY, os.X_OK):
+            self.skipTest("there is no supervisord with faults (SUPERVISORD_FAULTY)")
+        return self.settled(executable=os.path.abspath(FAULTY), env={"SUPERVISOR_FAULT": rules})
+
+    @staticmethod
+    def path(s):
+        return f"{s.runtime_dir}/recovery"
+
+    @staticmethod
+    def facts(s):
+        rows = s.services()
+        for row in rows.values():
+            for key in ("uptime_ms", "next_start_ms"):
+                row.pop(key)
+        return rows
+
+    def wait_whole(self, s, size):
+        """The file is there, whole, private and allocated."""
+        def whole():
+            st = os.stat(self.path(s))
+            return st.st_size >= size and st.st_blocks * 512 >= size
+        wait_until(whole, "the recovery area is whole again")
+        self.assertEqual(0o600, stat.S_IMODE(os.stat(self.path(s)).st_mode))
+        self.assertFalse(os.path.exists(self.path(s) + ".new"))
+
+    def survives(self, s):
+        """Kills the engine, twice, and compares."""
+        before = self.facts(s)
+        for _ in range(2):
+            s.kill_engine()
+            self.assertEqual(before, self.facts(s))
+        for row in before.values():
+            self.assertTrue(row["pid"] is None or is_alive(row["pid"]), row)
+
+    def test_it_is_allocated_and_private(self):
+        s = self.settled()
+        self.wait_whole(s, 4096)
+
+    def test_cut_to_nothing_it_is_written_anew(self):
+        s = self.settled()
+        size = os.stat(self.path(s)).st_size
+        os.truncate(self.path(s), 0)
+        s.wait_stderr(AGAIN)
+        self.wait_whole(s, size)
+        self.survives(s)
+        self.assertEqual(1, s.stderr().count(AGAIN))
+
+    def test_cut_within_its_slots_it_is_written_anew(self):
+        s = self.settled()
+        size = os.stat(self.path(s)).st_size
+        os.truncate(self.path(s), 3 * 4096)
+        s.wait_stderr(AGAIN)
+        self.wait_whole(s, size)
+        self.survives(s)
+
+    def test_removed_it_is_written_anew_under_its_name(self):
+        s = self.settled()
+        size = os.stat(self.path(s)).st_size
+        os.unlink(self.path(s))
+        s.wait_stderr(AGAIN)
+        self.wait_whole(s, size)
+        self.survives(s)
+
+    def test_again_and_again(self):
+        s = self.settled()
+        size = os.stat(self.path(s)).st_size
+        for i in range(5):
+            os.truncate(self.path(s), 0)
+            wait_until(lambda n=i: s.stderr().count(AGAIN) > n, "it is written anew")
+            self.wait_whole(s, size)
+        self.survives(s)
+
+    def test_what_happens_while_it_is_lost_is_not_forgotten(self):
+        s = self.settled()
+        engine = s.wait_engine()
+        os.kill(engine, signal.SIGSTOP)
+        wait_until(lambda: harness.stat_of(engine)[0] == b"T", "the engine is stopped")
+        os.truncate(self.path(s), 0)
+        acting = [s.ctl_start("stop", "web@1"), s.ctl_start("start", "idle")]
+        os.kill(engine, signal.SIGCONT)
+        for p in acting:
+            out, err = p.communicate(timeout=30)
+            self.assertEqual(0, p.returncode, out + err)
+        s.wait_state("web@1", "stopped")
+        s.wait_state("idle", "running")
+        self.survives(s)
+
+    def test_without_inotify_the_next_touch_tells(self):
+        s = self.faulty("engine:inotify_init:1+:EMFILE")
+        os.truncate(self.path(s), 0)
+        s.ok("stop", "web@1")
+        s.wait_stderr(AGAIN)
+        s.ok("start", "idle")
+        self.survives(s)
+        s.ok("start", "web@1")
+        self.assertEqual([], re.findall(r"killed by signal (?!KILL)", s.stderr()))
+
+    def test_growing_does_not_hide_that_it_was_cut_short(self):
+        s = self.faulty("engine:inotify_init:1+:EMFILE")
+        os.truncate(self.path(s), 0)
+        s.write_config(CONFIG + service("new", SLEEP, "instances = 4"))
+        s.ok("apply")
+        s.wait_state("new@4", "running")
+        s.wait_stderr(AGAIN)
+        self.survives(s)
+
+    def test_without_room_for_a_file_it_goes_on_without_a_name(self):
+        s = self.faulty("engine:fallocate:2:ENOSPC")
+        os.truncate(self.path(s), 0)
+        s.wait_stderr("cannot make a file for the recovery area")
+        s.ok("stop", "web@1")
+        self.survives(s)
+        s.wait_stderr("the recovery area is in")
+        self.wait_whole(s, 4096)
+        self.survives(s)
+
+    def test_a_removed_service_keeps_its_place_and_generation(self):
+        s = self.settled()
+        s.write_config(CONFIG.replace("instances = 2", "instances = 1"))
+        s.ok("apply")
+        wait_until(lambda: "web@2" not in s.services(), "it is removed")
+        os.truncate(self.path(s), 0)
+        s.wait_stderr(AGAIN)
+        s.kill_engine()
+        s.write_config(CONFIG)
+        s.ok("apply")
+        s.wait_state("web@2", "running")
+        self.survives(s)
+
+
+if __name__ == "__main__":
+    harness.main()
