@@ -203,7 +203,9 @@ void engine_synced(struct engine *e)
 	int r;
 
 	/* Whose a sender is can be told from here on: before what has ended is judged. */
-	event_engine(e, e->recovering ? "recovered" : "started");
+	event_engine(e, e->adopting	? "going on with what a killed supervisord has left"
+			: e->recovering ? "recovered"
+					: "started");
 	r = notify_listen(e);
 	if (r < 0)
 		log_error("cannot listen for notifications: %s", strerror(-r));
