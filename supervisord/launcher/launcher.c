@@ -356,8 +356,10 @@ static int init_signals(struct launcher *l)
 	return sys_epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->signal_fd, &event);
 }
 
-/* What is inherited, or else passed in, is spared; the rest is closed. */
-static int init_descriptors(struct launcher *l, struct handover *h, bool inherited)
+/* What is inherited, or else passed in, is spared; the rest is closed, and low ones are reserved.
+ */
+static int init_descriptors(
+	struct launcher *l, struct handover *h, bool inherited, const uint64_t nofile[static 2])
 {
 	int passed = inherited ? -ENOENT : passed_take(), lack = 0, r;
 	_cleanup_free_
@@ -369,6 +371,7 @@ static int init_descriptors(struct launcher *l, struct handover *h, bool inherit
 		r = inherited ? init_fds(spared, n, &lack) : init_fds(&passed, passed >= 0, &lack);
 	if (r < 0)
 		return r;
+	spawner_init(&l->spawner, nofile);
 	log_init("supervisord");
 	if (lack > 0)
 		log_warning("cannot open /dev/null: %s; services get an empty file that can't be "
@@ -395,10 +398,9 @@ static int init(struct launcher *l, struct handover *h, bool inherited)
 		l->kept[tag] = -1;
 	for (int i = 0; i < UPGRADE_PROGRAMS; i++)
 		l->upgrade.programs[i] = -1;
-	r = init_descriptors(l, h, inherited);
+	r = init_descriptors(l, h, inherited, nofile);
 	if (r < 0)
 		return r;
-	spawner_init(&l->spawner, nofile);
 	l->epoll = l->spawner.epoll = sys_epoll_create();
 	if (l->epoll < 0)
 		return l->epoll;

@@ -336,6 +336,34 @@ static void a_program_that_fails_its_trial_changes_nothing(void **state _unused_
 	expect_upgraded(3, ENOEXEC);
 }
 
+static void why_is_in_the_log_of_both(void **state _unused_)
+{
+	int log[2];
+	char text[1024];
+
+	assert_int_equal(pipe2(log, O_CLOEXEC), 0);
+	fixture_start_with(&f, &(struct fixture_options){.log_fd = log[1]});
+	fixture_accept(&f);
+	fixture_hello(&f);
+	fixture_send(&f, (struct link_message){.type = LINK_KEEP, .value = LINK_KEEP_CONTROL}, 0);
+	fixture_upgrade(&f, 1, next, "/bin/false");
+	expect_upgraded(1, ENOEXEC);
+	fixture_upgrade(&f, 2, next, unfit_engine);
+	fixture_accept(&f);
+	fixture_simple(&f, LINK_HELLO);
+	fixture_expect(&f, LINK_KEPT);
+	fixture_expect(&f, LINK_SYNCED);
+	expect_upgraded(2, ECANCELED);
+	teardown(NULL);
+	close(log[1]);
+	fixture_read(log[0], text, sizeof(text));
+	close(log[0]);
+	assert_non_null(strstr(text, "the new engine has not passed its trial"));
+	assert_non_null(strstr(text, "no upgrade: Exec format error; going on as before"));
+	assert_non_null(strstr(text, "ended with status 7")); /* by the new one */
+	assert_non_null(strstr(text, "the new engine dies before it is up; going back"));
+}
+
 /* The trial's process, which connects as an engine does. */
 static int begin_endless_trial(uint32_t op)
 {
@@ -523,6 +551,7 @@ int main(int argc, char *argv[])
 		UPGRADE_TEST(all_goes_along_to_a_later_version_and_back),
 		UPGRADE_TEST(what_was_sent_until_the_end_is_done_once),
 		UPGRADE_TEST(a_program_that_fails_its_trial_changes_nothing),
+		cmocka_unit_test(why_is_in_the_log_of_both),
 		UPGRADE_TEST(a_trial_that_does_not_end_is_ended),
 		UPGRADE_TEST(a_trial_does_not_outlive_the_launcher),
 		UPGRADE_TEST(an_engine_that_cannot_be_started_is_taken_back),
