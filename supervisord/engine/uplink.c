@@ -416,7 +416,8 @@ static void on_message(
 		engine_synced(e);
 		return;
 	case LINK_UPGRADED:
-		forget_old_programs(&e->uplink);
+		if (m->value == 0)
+			forget_old_programs(&e->uplink);
 		upgrade_over(e, m);
 		return;
 	case LINK_PING:

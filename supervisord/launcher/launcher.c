@@ -437,6 +437,20 @@ static int try_handover(int r)
 	return 1;
 }
 
+/* The new launcher can't start: the one before can, and takes the same back. */
+static void give_back(struct handover *h, int error, char *const *argv)
+{
+	int32_t *kept = h->head.kept;
+
+	if (kept[LINK_KEEP_OLD_LAUNCHER] == 0)
+		return;
+	kept[LINK_KEEP_LAUNCHER] = kept[LINK_KEEP_OLD_LAUNCHER];
+	kept[LINK_KEEP_ENGINE] = kept[LINK_KEEP_OLD_ENGINE];
+	kept[LINK_KEEP_OLD_LAUNCHER] = kept[LINK_KEEP_OLD_ENGINE] = 0;
+	h->head.upgrade_error = error;
+	handover_exec(h, HANDOVER_VARIABLE, kept[LINK_KEEP_LAUNCHER], argv);
+}
+
 int launcher_run(const struct launcher_options *options)
 {
 	static struct launcher launcher; /* lives as long as the process: nothing is freed */
@@ -453,6 +467,7 @@ int launcher_run(const struct launcher_options *options)
 	r = init(l, &h, inherited);
 	if (r < 0) {
 		log_error("cannot start: %s", strerror(-r));
+		give_back(&h, -r, options->argv);
 		return 1;
 	}
 	r = engine_process_init(l, options, inherited);

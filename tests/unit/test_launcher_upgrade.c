@@ -447,6 +447,110 @@ static void what_is_told_to_end_is_not_upgraded(void **state _unused_)
 	wait_gone(trial);
 }
 
+/* ---- calls that fail ---- */
+
+/* Which engine ever hears of it: how the upgrade went. Its pid, wherever it is told, is right. */
+static uint32_t outcome(uint32_t id, pid_t pid)
+{
+	usec_t deadline = usec_now(CLOCK_MONOTONIC) + FIXTURE_DEADLINE_MSEC * USEC_PER_MSEC;
+
+	while (usec_now(CLOCK_MONOTONIC) < deadline) {
+		struct pollfd fds[2] = {
+			{.fd = f.listen_fd, .events = POLLIN}, {.fd = f.link, .events = POLLIN}};
+		struct link_message m;
+		unsigned n_fds;
+		bool lost;
+
+		assert_true(poll(fds, 2, FIXTURE_DEADLINE_MSEC) > 0);
+		if (fds[0].revents) {
+			fixture_accept(&f);
+			fixture_simple(&f, LINK_HELLO);
+			fixture_simple(&f, LINK_RECOVERED);
+			continue;
+		}
+		if (link_recv(f.link, &m, f.fds, &n_fds, &lost) != 1) {
+			poll(fds, 1, 10); /* the next engine is on its way */
+			continue;
+		}
+		for (unsigned i = 0; i < n_fds; i++)
+			f.fds[i] = close_fd(f.fds[i]);
+		if (m.id == id && m.type == LINK_STARTED)
+			assert_int_equal(m.pid, pid);
+		assert_false(m.id == id && m.type == LINK_EXITED);
+		if (m.type == LINK_UPGRADED)
+			return m.value;
+	}
+	fail_msg("no answer");
+	return 0;
+}
+
+static void run_with_fault(const char *call, unsigned n, const char *error, bool *ret_failed)
+{
+	char fault[64];
+	pid_t pid;
+	int pidfd;
+
+	snprintf(fault, sizeof(fault), "launcher:%s:%u:%s", call, n, error);
+	setenv("SUPERVISOR_FAULT", fault, 1);
+	fixture_start(&f);
+	unsetenv("SUPERVISOR_FAULT");
+	fixture_simple(&f, LINK_HELLO);
+	do
+		fixture_expect_any(&f);
+	while (f.m.type != LINK_SYNCED);
+	fixture_simple(&f, LINK_RECOVERED);
+	fixture_send(&f, (struct link_message){.type = LINK_KEEP, .value = LINK_KEEP_CONTROL}, 0);
+	fixture_shell_spawn(&f, 1, 1, "exec sleep 100");
+	fixture_expect_any(&f);
+	if (f.m.type == LINK_STARTED) {
+		pid = f.m.pid;
+		pidfd = open_pidfd(pid);
+		fixture_upgrade(&f, 1, next, engine);
+		fixture_shell_spawn(&f, 2, 1, "exit 0");
+		*ret_failed = outcome(1, pid) != 0;
+		assert_int_equal(poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 0), 0);
+		fixture_kill(&f, 1, 1, 1, SIGKILL);
+		do
+			fixture_expect_any(&f);
+		while (f.m.type != LINK_EXITED || f.m.id != 1);
+		assert_int_equal(f.m.exit.status, SIGKILL);
+		close(pidfd);
+	}
+	teardown(NULL);
+}
+
+static void a_call_that_fails_loses_no_service(void **state _unused_)
+{
+	static const struct {
+		const char *call, *error;
+		unsigned from, to;
+	} faults[] = {
+		{"fcntl", "EINVAL", 6, 40},
+		{"memfd_create", "ENOMEM", 1, 2},
+		{"write", "EIO", 1, 2},
+		{"fork", "EAGAIN", 1, 3},
+		{"dup", "EMFILE", 1, 3},
+		{"mmap", "ENOMEM", 1, 4},
+		{"fstat", "EIO", 1, 6},
+		{"epoll_ctl", "ENOMEM", 3, 9},
+		{"waitid", "EINVAL", 1, 6},
+		{"recvmsg", "ENOMEM", 1, 8},
+		{"sendmsg", "ENOBUFS", 1, 8},
+	};
+	unsigned n_failed = 0, n_done = 0;
+
+	for (size_t i = 0; i < ELEMENTSOF(faults); i++) {
+		for (unsigned n = faults[i].from; n <= faults[i].to; n++) {
+			bool failed = false;
+
+			run_with_fault(faults[i].call, n, faults[i].error, &failed);
+			n_failed += failed;
+			n_done += !failed;
+		}
+	}
+	assert_true(n_failed > 0 && n_done > 0);
+}
+
 /* ---- in the place of one that is dead ---- */
 
 static void an_engine_goes_on_as_the_launcher(void **state _unused_)
@@ -557,6 +661,7 @@ int main(int argc, char *argv[])
 		UPGRADE_TEST(an_engine_that_cannot_be_started_is_taken_back),
 		UPGRADE_TEST(an_engine_that_does_not_recover_in_time_is_taken_back),
 		UPGRADE_TEST(what_is_told_to_end_is_not_upgraded),
+		cmocka_unit_test(a_call_that_fails_loses_no_service),
 		UPGRADE_TEST(an_engine_goes_on_as_the_launcher),
 		UPGRADE_TEST(who_is_no_child_after_all_has_ended),
 		cmocka_unit_test(what_is_no_handover_is_not_gone_on_from),
