@@ -475,7 +475,8 @@ int launcher_run(const struct launcher_options *options)
 		log_error("cannot open the engine (%s): %s", options->engine_path, strerror(-r));
 		return 1;
 	}
-	r = engine_process_start(l);
+	/* With services to look after, what is lacking is waited for. */
+	r = inherited ? 0 : engine_process_start(l);
 	if (r < 0) {
 		log_error("cannot start the engine: %s", strerror(-r));
 		return 1;
