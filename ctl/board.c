@@ -23,6 +23,7 @@
 #define BUSY_USEC    1000
 #define MOMENT_TRIES 3
 #define MAX_PATTERN  256 /* as the engine has it */
+#define MAX_GLOBS    64 /* more may take long, and the engine knows when to refuse */
 
 /* --- opening --- */
 
@@ -178,7 +179,7 @@ static bool matches(const char *name, const char *pattern)
 static bool is_for_us(const json_t *patterns)
 {
 	const json_t *pattern;
-	size_t i;
+	size_t i, n_globs = 0;
 
 	json_array_foreach(patterns, i, pattern)
 	{
@@ -186,8 +187,9 @@ static bool is_for_us(const json_t *patterns)
 
 		if (text[0] == '@' || strlen(text) > MAX_PATTERN)
 			return false;
+		n_globs += is_glob(text);
 	}
-	return true;
+	return n_globs <= MAX_GLOBS;
 }
 
 /* Whether one of the patterns means it; each that does is marked. */

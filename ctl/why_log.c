@@ -218,6 +218,21 @@ static json_t *read_log(json_t *facts, json_t *log, uint64_t n)
 	return part;
 }
 
+/* One that is no file: where its lines are instead. */
+static json_t *point_elsewhere(json_t *log)
+{
+	const char *sink = render_string(log, "sink");
+	bool inherit = strcmp(sink, "inherit") == 0;
+	char note[128];
+
+	snprintf(note, sizeof(note),
+		inherit ? "Its output goes to that of supervisord (log.file = \"%s\")."
+			: "Its output is not kept here (log.file = \"%s\").",
+		sink);
+	return json_pack("{s:s,s:n,s:[],s:s,s:s}", "stream", render_string(log, "stream"), "path",
+		"lines", "title", "", "note", note);
+}
+
 json_t *why_log_read(json_t *facts, uint64_t n)
 {
 	json_t *array = json_array(), *log;
@@ -228,9 +243,10 @@ json_t *why_log_read(json_t *facts, uint64_t n)
 		return array;
 	json_array_foreach(json_object_get(facts, "logs"), i, log)
 	{
-		if (!json_is_string(json_object_get(log, "path")))
-			continue;
-		if (json_array_append_new(array, read_log(facts, log, n)) < 0) {
+		bool is_file = json_is_string(json_object_get(log, "path"));
+		json_t *part = is_file ? read_log(facts, log, n) : point_elsewhere(log);
+
+		if (json_array_append_new(array, part) < 0) {
 			json_decref(array);
 			return NULL;
 		}

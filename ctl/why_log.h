@@ -10,8 +10,8 @@
 #define WHY_LOG_MAX_LINE  1024 /* of a longer one, the beginning */
 
 /*
- * For each log of the facts (the reply of Why) that is a file, an object: stream, path, lines
- * (at most n), and title and note in words, the note "" where there is nothing to remark. An
- * array; NULL for lack of memory.
+ * For each log of the facts (the reply of Why) an object: stream, path (null where it is no file),
+ * lines (at most n), and title and note in words, the note "" where there is nothing to remark. An
+ * array, empty where nothing has run or no line is wanted; NULL for lack of memory.
  */
 json_t *why_log_read(json_t *facts, uint64_t n);

@@ -288,13 +288,18 @@ static void mend_if_lost(struct engine *e)
 
 /* --- room --- */
 
-/* Moved or not: the mapping is another one. */
+/* -EIO: somebody has cut it. Moved or not, the mapping is another one afterwards. */
 static int grow(struct board *b, uint32_t capacity)
 {
 	size_t size = board_area_size(capacity);
+	struct stat st;
 	void *memory;
-	int r = sys_fallocate(b->fd, (off_t)size);
+	int r = sys_fstat(b->fd, &st);
 
+	if (r == 0 && (size_t)st.st_size < b->area.size)
+		return -EIO;
+	if (r == 0)
+		r = sys_fallocate(b->fd, (off_t)size);
 	if (r < 0)
 		return r;
 	mapping_remove(&b->mapping);

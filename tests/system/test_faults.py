@@ -44,8 +44,24 @@ class Faults(harness.SystemTest):
     def test_no_descriptors_for_a_client_is_told_and_passes(self):
         s = self.faulty("engine:accept:2:EMFILE,engine:accept:3:EMFILE", service("web", SLEEP))
         for _ in range(5):
-            self.assertEqual(0, s.ctl("status")[0])
+            self.assertEqual(0, s.ctl("version")[0])
         s.wait_stderr("Too many open files")
+
+    def test_without_room_for_the_status_board_the_engine_is_asked(self):
+        s = self.faulty("engine:fallocate:2+:ENOSPC", service("web", SLEEP))
+        for _ in range(3):
+            self.assertEqual("running", s.wait_state("web", "running")["state"])
+            self.assertEqual((0, ""), s.ctl("status", "web")[::2])
+        self.assertFalse(os.path.exists(f"{s.runtime_dir}/status"))
+        self.assertEqual(1, s.stderr().count("cannot make the status board"))
+
+    def test_a_status_board_that_could_not_be_made_is_made_later(self):
+        for rule in ("rename:2:EACCES", "fcntl:1:EAGAIN", "mmap:2:ENOMEM"):
+            with self.subTest(rule):
+                s = self.faulty(f"engine:{rule}", service("web", SLEEP))
+                s.wait_state("web", "running")
+                wait_until(lambda: s.ctl("status", "web")[0] == 0
+                           and os.path.exists(f"{s.runtime_dir}/status"), "there is a board")
 
     def test_no_descriptor_for_a_log_is_told_and_passes(self):
         s = self.faulty("engine:open:40+:EMFILE",
