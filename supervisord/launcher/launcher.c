@@ -369,7 +369,6 @@ static int init_descriptors(struct launcher *l, struct handover *h, bool inherit
 		r = inherited ? init_fds(spared, n, &lack) : init_fds(&passed, passed >= 0, &lack);
 	if (r < 0)
 		return r;
-	log_init("supervisord");
 	if (lack > 0)
 		log_warning("cannot open /dev/null: %s; services get an empty file that can't be "
 			    "written instead",
@@ -399,6 +398,7 @@ static int init(struct launcher *l, struct handover *h, bool inherited)
 	if (r < 0)
 		return r;
 	spawner_init(&l->spawner, nofile);
+	log_init("supervisord"); /* above the spawner's descriptors, which it puts where it likes */
 	l->epoll = l->spawner.epoll = sys_epoll_create();
 	if (l->epoll < 0)
 		return l->epoll;
