@@ -356,8 +356,10 @@ static int init_signals(struct launcher *l)
 	return sys_epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->signal_fd, &event);
 }
 
-/* What is inherited, or else passed in, is spared; the rest is closed. */
-static int init_descriptors(struct launcher *l, struct handover *h, bool inherited)
+/* What is inherited, or else passed in, is spared; the rest is closed, and low ones are reserved.
+ */
+static int init_descriptors(
+	struct launcher *l, struct handover *h, bool inherited, const uint64_t nofile[static 2])
 {
 	int passed = inherited ? -ENOENT : passed_take(), lack = 0, r;
 	_cleanup_free_
@@ -369,6 +371,8 @@ static int init_descriptors(struct launcher *l, struct handover *h, bool inherit
 		r = inherited ? init_fds(spared, n, &lack) : init_fds(&passed, passed >= 0, &lack);
 	if (r < 0)
 		return r;
+	spawner_init(&l->spawner, nofile);
+	log_init("supervisord");
 	if (lack > 0)
 		log_warning("cannot open /dev/null: %s; services get an empty file that can't be "
 			    "written instead",
@@ -394,11 +398,9 @@ static int init(struct launcher *l, struct handover *h, bool inherited)
 		l->kept[tag] = -1;
 	for (int i = 0; i < UPGRADE_PROGRAMS; i++)
 		l->upgrade.programs[i] = -1;
-	r = init_descriptors(l, h, inherited);
+	r = init_descriptors(l, h, inherited, nofile);
 	if (r < 0)
 		return r;
-	spawner_init(&l->spawner, nofile);
-	log_init("supervisord"); /* above the spawner's descriptors, which it puts where it likes */
 	l->epoll = l->spawner.epoll = sys_epoll_create();
 	if (l->epoll < 0)
 		return l->epoll;
@@ -435,6 +437,20 @@ static int try_handover(int r)
 	return 1;
 }
 
+/* The new launcher can't start: the one before can, and takes the same back. */
+static void give_back(struct handover *h, int error, char *const *argv)
+{
+	int32_t *kept = h->head.kept;
+
+	if (kept[LINK_KEEP_OLD_LAUNCHER] == 0)
+		return;
+	kept[LINK_KEEP_LAUNCHER] = kept[LINK_KEEP_OLD_LAUNCHER];
+	kept[LINK_KEEP_ENGINE] = kept[LINK_KEEP_OLD_ENGINE];
+	kept[LINK_KEEP_OLD_LAUNCHER] = kept[LINK_KEEP_OLD_ENGINE] = 0;
+	h->head.upgrade_error = error;
+	handover_exec(h, HANDOVER_VARIABLE, kept[LINK_KEEP_LAUNCHER], argv);
+}
+
 int launcher_run(const struct launcher_options *options)
 {
 	static struct launcher launcher; /* lives as long as the process: nothing is freed */
@@ -451,6 +467,7 @@ int launcher_run(const struct launcher_options *options)
 	r = init(l, &h, inherited);
 	if (r < 0) {
 		log_error("cannot start: %s", strerror(-r));
+		give_back(&h, -r, options->argv);
 		return 1;
 	}
 	r = engine_process_init(l, options, inherited);
