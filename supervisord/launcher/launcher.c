@@ -356,7 +356,9 @@ static int init_signals(struct launcher *l)
 	return sys_epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->signal_fd, &event);
 }
 
-/* What is inherited, or else passed in, is spared; the rest is closed, and low ones are reserved.
+/*
+ * What is inherited, or else passed in, is spared; the rest is closed. The numbers for children
+ * are taken before any other descriptor is made, so that it can't be one of them.
  */
 static int init_descriptors(
 	struct launcher *l, struct handover *h, bool inherited, const uint64_t nofile[static 2])
@@ -475,7 +477,8 @@ int launcher_run(const struct launcher_options *options)
 		log_error("cannot open the engine (%s): %s", options->engine_path, strerror(-r));
 		return 1;
 	}
-	r = engine_process_start(l);
+	/* With services to look after, what is lacking is waited for. */
+	r = inherited ? 0 : engine_process_start(l);
 	if (r < 0) {
 		log_error("cannot start the engine: %s", strerror(-r));
 		return 1;

@@ -30,7 +30,7 @@
 #define MAX_SENT 100000
 
 static struct fixture f;
-static const char *present, *next, *engine, *unfit_engine, *endless_engine;
+static const char *present, *next, *engine, *unfit_engine, *endless_engine, *sound;
 static pid_t stranger; /* a child of the test's, which is fostered */
 
 static int setup(void **state _unused_)
@@ -551,6 +551,41 @@ static void a_call_that_fails_loses_no_service(void **state _unused_)
 	assert_true(n_failed > 0 && n_done > 0);
 }
 
+static void a_launcher_that_passes_its_trial_and_cannot_start_gives_back(void **state _unused_)
+{
+	static const struct {
+		const char *fault;
+		uint32_t error;
+	} faults[] = {
+		{"launcher:signalfd:1:EMFILE", EMFILE}, {"launcher:epoll_create:1:ENOMEM", ENOMEM},
+		{"launcher:epoll_ctl:2:ENOSPC", ENOSPC}, /* with half of the table loaded */
+		{"launcher:socketpair:1+:EMFILE", ECANCELED}, /* it starts, but no engine */
+	};
+
+	fixture_programs(sound, engine);
+	for (size_t i = 0; i < ELEMENTSOF(faults); i++) {
+		pid_t pid;
+
+		setenv("SUPERVISOR_FAULT", faults[i].fault, 1);
+		setup(NULL);
+		unsetenv("SUPERVISOR_FAULT");
+		pid = start(1, 1, "exec sleep 100");
+		foster_stranger(2);
+		fixture_upgrade(&f, 7, next, engine);
+		assert_int_equal(outcome(1, pid), faults[i].error);
+		assert_true(launcher_is(sound));
+		fixture_kill(&f, 1, 1, 1, SIGKILL);
+		fixture_kill(&f, 2, 8, 1, SIGKILL);
+		for (int n = 0; n < 2; n++) {
+			fixture_expect(&f, LINK_EXITED);
+			assert_int_equal(f.m.pid, f.m.id == 1 ? pid : stranger);
+			assert_int_equal(f.m.exit.status, SIGKILL);
+		}
+		teardown(NULL);
+	}
+	fixture_programs(present, engine);
+}
+
 /* ---- in the place of one that is dead ---- */
 
 static void an_engine_goes_on_as_the_launcher(void **state _unused_)
@@ -559,8 +594,7 @@ static void an_engine_goes_on_as_the_launcher(void **state _unused_)
 	char text[8] = "";
 	pid_t pid;
 
-	pid = start(1, 6,
-		"echo one; read x < /dev/zero & trap 'exit 6' TERM; while :; do sleep 0.01; done");
+	pid = start(1, 6, "trap 'exit 6' TERM; echo one; while :; do sleep 0.01; done");
 	assert_int_equal(handover_alloc(&h, 1, 1), 0);
 	h.services[0] = (struct handover_service){.id = 1, .uid = UINT32_MAX, .newest = 6};
 	h.entries[0] = (struct handover_entry){.id = 1,
@@ -662,18 +696,20 @@ int main(int argc, char *argv[])
 		UPGRADE_TEST(an_engine_that_does_not_recover_in_time_is_taken_back),
 		UPGRADE_TEST(what_is_told_to_end_is_not_upgraded),
 		cmocka_unit_test(a_call_that_fails_loses_no_service),
+		cmocka_unit_test(a_launcher_that_passes_its_trial_and_cannot_start_gives_back),
 		UPGRADE_TEST(an_engine_goes_on_as_the_launcher),
 		UPGRADE_TEST(who_is_no_child_after_all_has_ended),
 		cmocka_unit_test(what_is_no_handover_is_not_gone_on_from),
 	};
 
-	if (argc != 6)
+	if (argc != 7)
 		return 2;
 	present = argv[1];
 	engine = argv[2];
 	next = argv[3];
 	unfit_engine = argv[4];
 	endless_engine = argv[5];
+	sound = argv[6];
 	fixture_programs(present, engine);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
