@@ -32,10 +32,12 @@
 #include "base/macro.h"
 #include "base/usec.h"
 
-static const char *launcher_path, *engine_path;
+static char *launcher_path, *engine_path;
 
 void fixture_programs(const char *launcher, const char *engine)
 {
+	free(launcher_path);
+	free(engine_path);
 	launcher_path = realpath(launcher, NULL);
 	engine_path = realpath(engine, NULL);
 	assert_non_null(launcher_path);

@@ -436,6 +436,21 @@ static void an_engine_that_does_not_recover_in_time_is_taken_back(void **state _
 	expect_upgraded(1, ETIMEDOUT);
 }
 
+static void an_engine_that_gives_up_does_not_end_it_all(void **state _unused_)
+{
+	pid_t pid = start(1, 1, "exec sleep 100");
+
+	fixture_upgrade(&f, 1, next, engine);
+	for (int i = 0; i < 3; i++) {
+		fixture_accept(&f);
+		fixture_send(&f, (struct link_message){.type = LINK_EXIT, .value = 2}, -1);
+	}
+	fixture_accept(&f);
+	assert_true(launcher_is(present));
+	hello_with(1, pid);
+	expect_upgraded(1, ECANCELED);
+}
+
 static void what_is_told_to_end_is_not_upgraded(void **state _unused_)
 {
 	int trial = begin_endless_trial(1);
@@ -694,6 +709,7 @@ int main(int argc, char *argv[])
 		UPGRADE_TEST(a_trial_does_not_outlive_the_launcher),
 		UPGRADE_TEST(an_engine_that_cannot_be_started_is_taken_back),
 		UPGRADE_TEST(an_engine_that_does_not_recover_in_time_is_taken_back),
+		UPGRADE_TEST(an_engine_that_gives_up_does_not_end_it_all),
 		UPGRADE_TEST(what_is_told_to_end_is_not_upgraded),
 		cmocka_unit_test(a_call_that_fails_loses_no_service),
 		cmocka_unit_test(a_launcher_that_passes_its_trial_and_cannot_start_gives_back),
