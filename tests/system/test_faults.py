@@ -56,10 +56,11 @@ class Faults(harness.SystemTest):
         self.assertEqual(1, s.stderr().count("cannot make the status board"))
 
     def test_a_status_board_that_could_not_be_made_is_made_later(self):
-        for rule in ("rename:2:EACCES", "fcntl:1:EAGAIN", "mmap:2:ENOMEM"):
+        for rule in ("rename:3:EACCES", "fcntl:8:EAGAIN", "mmap:3:ENOMEM"):
             with self.subTest(rule):
                 s = self.faulty(f"engine:{rule}", service("web", SLEEP))
                 s.wait_state("web", "running")
+                self.assertIn("cannot make the status board", s.stderr())
                 wait_until(lambda: s.ctl("status", "web")[0] == 0
                            and os.path.exists(f"{s.runtime_dir}/status"), "there is a board")
 
