@@ -356,8 +356,12 @@ static int init_signals(struct launcher *l)
 	return sys_epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->signal_fd, &event);
 }
 
-/* What is inherited, or else passed in, is spared; the rest is closed. */
-static int init_descriptors(struct launcher *l, struct handover *h, bool inherited)
+/*
+ * What is inherited, or else passed in, is spared; the rest is closed. The numbers for children
+ * are taken before any other descriptor is made, so that it can't be one of them.
+ */
+static int init_descriptors(
+	struct launcher *l, struct handover *h, bool inherited, const uint64_t nofile[static 2])
 {
 	int passed = inherited ? -ENOENT : passed_take(), lack = 0, r;
 	_cleanup_free_
@@ -369,6 +373,7 @@ static int init_descriptors(struct launcher *l, struct handover *h, bool inherit
 		r = inherited ? init_fds(spared, n, &lack) : init_fds(&passed, passed >= 0, &lack);
 	if (r < 0)
 		return r;
+	spawner_init(&l->spawner, nofile);
 	log_init("supervisord");
 	if (lack > 0)
 		log_warning("cannot open /dev/null: %s; services get an empty file that can't be "
@@ -395,10 +400,9 @@ static int init(struct launcher *l, struct handover *h, bool inherited)
 		l->kept[tag] = -1;
 	for (int i = 0; i < UPGRADE_PROGRAMS; i++)
 		l->upgrade.programs[i] = -1;
-	r = init_descriptors(l, h, inherited);
+	r = init_descriptors(l, h, inherited, nofile);
 	if (r < 0)
 		return r;
-	spawner_init(&l->spawner, nofile);
 	l->epoll = l->spawner.epoll = sys_epoll_create();
 	if (l->epoll < 0)
 		return l->epoll;
@@ -435,6 +439,20 @@ static int try_handover(int r)
 	return 1;
 }
 
+/* The new launcher can't start: the one before can, and takes the same back. */
+static void give_back(struct handover *h, int error, char *const *argv)
+{
+	int32_t *kept = h->head.kept;
+
+	if (kept[LINK_KEEP_OLD_LAUNCHER] == 0)
+		return;
+	kept[LINK_KEEP_LAUNCHER] = kept[LINK_KEEP_OLD_LAUNCHER];
+	kept[LINK_KEEP_ENGINE] = kept[LINK_KEEP_OLD_ENGINE];
+	kept[LINK_KEEP_OLD_LAUNCHER] = kept[LINK_KEEP_OLD_ENGINE] = 0;
+	h->head.upgrade_error = error;
+	handover_exec(h, HANDOVER_VARIABLE, kept[LINK_KEEP_LAUNCHER], argv);
+}
+
 int launcher_run(const struct launcher_options *options)
 {
 	static struct launcher launcher; /* lives as long as the process: nothing is freed */
@@ -451,6 +469,7 @@ int launcher_run(const struct launcher_options *options)
 	r = init(l, &h, inherited);
 	if (r < 0) {
 		log_error("cannot start: %s", strerror(-r));
+		give_back(&h, -r, options->argv);
 		return 1;
 	}
 	r = engine_process_init(l, options, inherited);
@@ -458,7 +477,8 @@ int launcher_run(const struct launcher_options *options)
 		log_error("cannot open the engine (%s): %s", options->engine_path, strerror(-r));
 		return 1;
 	}
-	r = engine_process_start(l);
+	/* With services to look after, what is lacking is waited for. */
+	r = inherited ? 0 : engine_process_start(l);
 	if (r < 0) {
 		log_error("cannot start the engine: %s", strerror(-r));
 		return 1;

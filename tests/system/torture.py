@@ -89,7 +89,7 @@ class Tormentor:
         return pid
 
     def kill(self, pid, plan):
-        self.torture.check()
+        self.torture.note_kill()
         os.kill(pid, signal.SIGKILL)
         self.killed = pid
         self.kills += 1
@@ -100,7 +100,7 @@ class Tormentor:
         if not self.is_recovered(engine):
             self.kill(engine, plan)
             return
-        self.torture.check()
+        self.torture.note_kill()
         os.kill(self.s.pid, signal.SIGKILL)
         self.killed = None
         self.launcher_kills += 1
@@ -218,6 +218,10 @@ class Torture:
         self.tormentor = Tormentor(self, seed + 2)
         self.unsettled = None  # for people
 
+    def note_kill(self):
+        self.check()
+        self.client.last_kill = time.monotonic()
+
     def check(self):
         """Raises what a thread has died of."""
         for part in self.parts:
@@ -274,8 +278,10 @@ class Torture:
             self.s.ok("stop", "*", timeout=120)
             judge.stopped()
             for part in self.parts:
-                part.finish()
+                if part is not self.reader:
+                    part.finish()
             self.s.stop(DEADLINE)
+            self.reader.finish()
             self.check()
             judge.ended()
         except (AssertionError, OSError, subprocess.SubprocessError, harness.VarlinkError) as error:
