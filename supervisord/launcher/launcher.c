@@ -361,7 +361,7 @@ static int init_signals(struct launcher *l)
  * are taken before any other descriptor is made, so that it can't be one of them.
  */
 static int init_descriptors(
-	struct launcher *l, struct handover *h, bool inherited, const uint64_t nofile[2])
+	struct launcher *l, struct handover *h, bool inherited, const uint64_t nofile[static 2])
 {
 	int passed = inherited ? -ENOENT : passed_take(), lack = 0, r;
 	_cleanup_free_
@@ -439,6 +439,20 @@ static int try_handover(int r)
 	return 1;
 }
 
+/* The new launcher can't start: the one before can, and takes the same back. */
+static void give_back(struct handover *h, int error, char *const *argv)
+{
+	int32_t *kept = h->head.kept;
+
+	if (kept[LINK_KEEP_OLD_LAUNCHER] == 0)
+		return;
+	kept[LINK_KEEP_LAUNCHER] = kept[LINK_KEEP_OLD_LAUNCHER];
+	kept[LINK_KEEP_ENGINE] = kept[LINK_KEEP_OLD_ENGINE];
+	kept[LINK_KEEP_OLD_LAUNCHER] = kept[LINK_KEEP_OLD_ENGINE] = 0;
+	h->head.upgrade_error = error;
+	handover_exec(h, HANDOVER_VARIABLE, kept[LINK_KEEP_LAUNCHER], argv);
+}
+
 int launcher_run(const struct launcher_options *options)
 {
 	static struct launcher launcher; /* lives as long as the process: nothing is freed */
@@ -455,6 +469,7 @@ int launcher_run(const struct launcher_options *options)
 	r = init(l, &h, inherited);
 	if (r < 0) {
 		log_error("cannot start: %s", strerror(-r));
+		give_back(&h, -r, options->argv);
 		return 1;
 	}
 	r = engine_process_init(l, options, inherited);
@@ -462,7 +477,8 @@ int launcher_run(const struct launcher_options *options)
 		log_error("cannot open the engine (%s): %s", options->engine_path, strerror(-r));
 		return 1;
 	}
-	r = engine_process_start(l);
+	/* With services to look after, what is lacking is waited for. */
+	r = inherited ? 0 : engine_process_start(l);
 	if (r < 0) {
 		log_error("cannot start the engine: %s", strerror(-r));
 		return 1;

@@ -90,6 +90,8 @@ void fixture_start_with(struct fixture *f, const struct fixture_options *options
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (options->new_session)
 			setsid();
+		if (options->log_fd > 0)
+			dup2(options->log_fd, STDERR_FILENO);
 		if (options->nofile > 0)
 			setrlimit(RLIMIT_NOFILE, &limit);
 		execl(path, "supervisord", f->socket, options->argument, NULL);
