@@ -51,8 +51,8 @@ class Tormentor:
     """Kills the engine, or the launcher, at moments of kinds that have shown to be worth it."""
 
     # What comes before a kill, and its share.
-    PLANS = (("idle", 20), ("answering", 20), ("early", 25), ("burst", 10), ("reload", 12),
-             ("operation", 13))
+    PLANS = (("idle", 12), ("busy", 26), ("answering", 12), ("early", 20), ("burst", 10),
+             ("reload", 10), ("operation", 10))
 
     def __init__(self, torture, seed):
         self.torture, self.s = torture, torture.s
@@ -130,6 +130,15 @@ class Tormentor:
         pid = self.wait_engine()
         time.sleep(self.random.uniform(0.02, 0.5))
         self.strike(pid, "idle")
+
+    def busy(self):
+        """When it is seen at work, which is mostly with logs."""
+        pid = self.wait_engine()
+        self.after(150)
+        end = time.monotonic() + 0.3
+        while time.monotonic() < end and (harness.stat_of(pid) or [b"X"])[0] == b"S":
+            pass
+        self.strike(pid, "busy")
 
     def answering(self):
         wait_until(self.s.answers, "the engine answers", DEADLINE, 0.005)

@@ -68,7 +68,7 @@ class Judge:
         self.expect("counter", name, "invocation", runs[-1].invocation if runs else None,
                     show["invocation"])
         self.expect("counter", name, "dropped bytes", 0, show["log"]["dropped_bytes"])
-        if service.role in ("steady", "slow"):
+        if service.role in ("steady", "drip", "slow"):
             self.expect("counter", name, "the number of its runs", 1, len(runs))
         told = [e["how"] for e in show["exits"]]
         for i, (how, run) in enumerate(zip(told, reversed(runs[:-1]))):
