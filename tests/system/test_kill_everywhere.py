@@ -319,7 +319,7 @@ class KillEverywhere(harness.SystemTest):
             died = self.n_deaths()
             for name in STARTED:
                 self.assertEqual(1, self.starts(name), f"'{name}', death at call {n}")
-            rows = s.services()
+            rows = wait_until(s.services, "an engine answers")  # it may die only now
             for name, state in SETTLED.items():
                 self.assertEqual(state, rows[name]["state"], f"death at call {n}")
                 self.assertEqual(0, rows[name]["restarts"], f"death at call {n}")
