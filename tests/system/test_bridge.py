@@ -53,6 +53,7 @@ class Bridge(harness.SystemTest):
             os.readlink(f"/proc/{p.pid}/fd/{fd}").startswith("socket:")
             for fd in os.listdir(f"/proc/{p.pid}/fd")), "supctl has a connection")
         os.kill(engine, signal.SIGKILL)
+        wait_until(lambda: not harness.is_alive(engine), "the engine is dead")
         return self.result(p)
 
     def result(self, p):

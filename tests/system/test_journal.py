@@ -9,6 +9,7 @@ import subprocess
 import time
 import unittest
 
+import chains
 import harness
 from harness import INTERFACE, NOBODY, SLEEP, VarlinkError, py, service, sh, wait_until
 
@@ -20,26 +21,13 @@ SIZE = 4 << 20
 
 class Journal(harness.SystemTest):
     def events(self, s, *args):
-        return [json.loads(line) for line in s.ok("--json", "events", *args).splitlines()]
+        return chains.read(s, *args)
 
     def check_numbers(self, events):
-        seqs = [e["seq"] for e in events]
-        self.assertEqual(list(range(seqs[0], seqs[0] + len(seqs))), seqs, "no gap, nothing twice")
+        chains.check_numbers(self, events)
 
     def check_chains(self, events):
-        """Each change once: it begins where the one before it has ended; each end and start once."""
-        state, seen = {}, set()
-        for e in events:
-            name = e["service"]
-            if e["type"] == "state":
-                self.assertEqual(state.get(name, "stopped"), e["previous"], e)
-                self.assertNotEqual(e["previous"], e["state"], e)
-                state[name] = e["state"]
-            elif e["type"] in ("start", "exit"):
-                key = (e["type"], name, e["generation"])
-                self.assertNotIn(key, seen)
-                seen.add(key)
-        return state, seen
+        return chains.check_changes(self, events)
 
     def path(self, s):
         return f"{s.state_dir}/events"

@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 
+import chains
 import harness
 from area import Area, plain
 from harness import is_alive, private_key, service, sh, wait_until
@@ -195,6 +196,14 @@ class KillEverywhere(harness.SystemTest):
             n += STEP
         print(f"{name}: {deaths} deaths, over {n} calls", flush=True)
         self.assertGreater(deaths, 0)
+        self.check_journal()
+
+    def check_journal(self):
+        events = chains.read(self.s)
+        chains.check_numbers(self, events)
+        state, _ = chains.check_changes(self, events)
+        rows = self.s.services()
+        self.assertEqual({n: rows[n]["state"] for n in state}, state)
 
     # --- while it works
 
@@ -319,7 +328,7 @@ class KillEverywhere(harness.SystemTest):
             died = self.n_deaths()
             for name in STARTED:
                 self.assertEqual(1, self.starts(name), f"'{name}', death at call {n}")
-            rows = s.services()
+            rows = wait_until(s.services, "an engine answers")  # it may die only now
             for name, state in SETTLED.items():
                 self.assertEqual(state, rows[name]["state"], f"death at call {n}")
                 self.assertEqual(0, rows[name]["restarts"], f"death at call {n}")

@@ -108,6 +108,7 @@ static int set_up(void **state _unused_)
 	e->services = e->by_id = f->by_id;
 	e->n_services = e->n_ids = SERVICES;
 	command_init(e);
+	events_init(e);
 	for (uint32_t id = 0; id < SERVICES; id++)
 		make_service(id);
 	return 0;

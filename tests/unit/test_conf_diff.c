@@ -165,6 +165,8 @@ static const struct key_case service_cases[] = {
 	{"log.file", "inherit", "none", "=", "=", DIFF_RESTART},
 	{"log.stderr", "", "\"err\"", NULL, "=", DIFF_RESTART},
 	{"log.stderr", "inherit", "none", "=", "=", DIFF_LIVE},
+	{"log.timestamps", "", "iso", "none", "=", DIFF_LIVE},
+	{"log.timestamps", "iso", "local", "=", "=", DIFF_LIVE},
 	{"log.max-size", "", "1000", "50M", "=", DIFF_LIVE},
 	{"log.max-size", "1G", "64K", "=", "=", DIFF_LIVE},
 	{"log.keep", "", "0", "10", "=", DIFF_LIVE},
@@ -193,6 +195,7 @@ static const struct key_case global_cases[] = {
 	{"log-dir", "\"/r\"", "\"/s\"", "=", "=", DIFF_LIVE},
 	{"log-level", "", "debug", "info", "=", DIFF_LIVE},
 	{"max-starting", "", "7", "0", "=", DIFF_LIVE},
+	{"on-orphan", "", "stop", "adopt", "=", DIFF_LIVE},
 	{"control.mode", "", "0660", NULL, "=", DIFF_LIVE},
 	{"control.group", "", "\"@\"", NULL, "=", DIFF_LIVE},
 	{"control.operators", "", "{\"@\"}", "{}", "=", DIFF_LIVE},
@@ -281,7 +284,7 @@ static void every_key_is_told_as_it_is_written_and_with_its_effect(void **state)
 static bool is_covered(bool global, const char *path)
 {
 	/* told by their own names; and the one that has but one value yet */
-	static const char *const others[] = {"environment", "env-file", "pool.slots", "on-orphan"};
+	static const char *const others[] = {"environment", "env-file", "pool.slots"};
 	const struct key_case *cases = global ? global_cases : service_cases;
 	size_t n = global ? ELEMENTSOF(global_cases) : ELEMENTSOF(service_cases);
 
@@ -400,17 +403,6 @@ static void a_choice_of_another_kind_is_told_as_both_keys(void **state)
 	two_services(*state, &t, "type = oneshot", "type = oneshot ready { timeout = 30s }");
 	assert_int_equal(t.keys.n, 1);
 	assert_key(&t, 0, "ready.timeout", "0", "30s", DIFF_LIVE);
-	two_free(&t);
-}
-
-static void on_orphan_is_compared_although_one_value_is_all_there_is(void **state)
-{
-	struct two t;
-
-	two_texts(*state, &t, true, "", "");
-	t.before->on_orphan = SPEC_ORPHAN_ADOPT;
-	compare(&t, true);
-	assert_key(&t, 0, "on-orphan", "adopt", "stop", DIFF_LIVE);
 	two_free(&t);
 }
 
@@ -765,7 +757,6 @@ int main(void)
 		TEST(rules_stand_in_the_order_of_the_schema),
 		TEST(pools_are_told_by_name),
 		TEST(a_choice_of_another_kind_is_told_as_both_keys),
-		TEST(on_orphan_is_compared_although_one_value_is_all_there_is),
 		TEST(bytes_that_are_no_text_are_escaped),
 		TEST(what_is_written_otherwise_is_no_difference),
 		TEST(variables_are_told_by_name_and_are_secret),

@@ -133,6 +133,7 @@ ssize_t pump_hold_turn(struct pump *p, size_t n)
 int pump_set_hold(struct pump_set *set, int read_fd, int write_fd, void *(*room)(struct ledger *l),
 	struct sink_set *sinks, const struct pump_owner *owner)
 {
+	bool kept = read_fd >= 0 && write_fd >= 0;
 	int r = hold_init(&set->hold, read_fd, write_fd);
 
 	set->owner = owner;
@@ -147,6 +148,10 @@ int pump_set_hold(struct pump_set *set, int read_fd, int write_fd, void *(*room)
 		log_error("what the log pump was doing can't be told (%s)", strerror(-r));
 		set->ledger.intent = (struct intent){.phase = INTENT_IDLE};
 	}
+	if (!kept && set->ledger.intent.phase == INTENT_FETCH)
+		log_warning("the holding pipe of the logs is gone; up to %d bytes that a service "
+			    "wrote may be lost",
+			PUMP_BUFFER_SIZE);
 	/* Names of rotated files go on growing, though several may have been given in advance. */
 	sinks->files.stamp_usec = set->ledger.intent.rotated_usec;
 	return 0;

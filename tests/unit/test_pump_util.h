@@ -1,0 +1,164 @@
+/*
+ * Pumps in a process of their own, which is killed, and what outlives it.
+ */
+#pragma once
+
+#include "test_sink_util.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "engine/logs/pump.h"
+#include "engine/logs/rotate.h"
+
+#define N_STREAMS 3
+
+/* What outlives a process, as the recovery area does. */
+struct shared {
+	_Alignas(uint64_t) uint8_t room[INTENT_ROOM_SIZE];
+	struct log_counters counters[N_STREAMS];
+	uint8_t line[N_STREAMS];
+	unsigned n_ended;
+};
+
+struct scenario {
+	const char *name;
+	size_t n_bytes; /* of each stream */
+	size_t pipe_size;
+	uint64_t max_size;
+	enum spec_timestamps timestamps;
+	size_t line_max;
+	unsigned keep;
+	const char *fault; /* beside the kill; NULL */
+	unsigned stride; /* of N: 1 tries each */
+	bool is_lossy; /* the fault makes it drop something */
+};
+
+struct fixture {
+	struct bench bench;
+	struct shared *shared;
+	struct hold hold; /* what the launcher keeps */
+	int readers[N_STREAMS], writers[N_STREAMS];
+	char *data[N_STREAMS];
+	size_t n_data[N_STREAMS];
+	const struct scenario *scenario;
+	unsigned step;
+};
+
+/* --- the process that is killed --- */
+
+struct pumper {
+	struct loop loop;
+	struct sink_set sinks;
+	struct pump_set pumps;
+	struct {
+		struct sink sink;
+		struct pump pump;
+	} streams[N_STREAMS];
+};
+
+static struct pumper pumper;
+static struct shared *shared;
+static unsigned n_alive;
+
+static struct pump *find(struct pump_set *set _unused_, uint32_t id, unsigned stream)
+{
+	return id < N_STREAMS && stream == 0 ? &pumper.streams[id].pump : NULL;
+}
+
+static void *room(struct ledger *l _unused_)
+{
+	return shared->room;
+}
+
+static void account(struct pump *p)
+{
+	shared->counters[p->id] = p->sink->counters;
+	shared->line[p->id] = p->sink->line;
+}
+
+static void ended(struct pump *p)
+{
+	account(p);
+	pump_stop(p);
+	n_alive--;
+}
+
+static void pump_everything(struct fixture *f)
+{
+	static const struct pump_owner owner = {find, account};
+	static const char *const names[N_STREAMS] = {"a", "b", "c"};
+	const struct scenario *x = f->scenario;
+	char path[256];
+
+	shared = f->shared;
+	n_alive = N_STREAMS;
+	assert_int_equal(loop_init(&pumper.loop), 0);
+	sink_set_init(&pumper.sinks, &pumper.loop, f->bench.dir, 2, STDOUT_FILENO);
+	assert_int_equal(pump_set_init(&pumper.pumps, &pumper.loop), 0);
+	assert_int_equal(pump_set_hold(&pumper.pumps, dup(f->hold.read_fd), dup(f->hold.write_fd),
+				 room, &pumper.sinks, &owner),
+		0);
+	for (unsigned i = 0; i < N_STREAMS; i++) {
+		struct sink *s = &pumper.streams[i].sink;
+
+		bench_path(&f->bench, names[i], path);
+		assert_int_equal(sink_init(s, &pumper.sinks, names[i], SPEC_SINK_FILE, path,
+					 x->max_size, x->keep),
+			0);
+		sink_set_timestamps(s, x->timestamps);
+		s->counters = shared->counters[i];
+		s->line = shared->line[i];
+		pump_init(&pumper.streams[i].pump, &pumper.pumps, s, i, 0, ended);
+	}
+	pump_set_redo(&pumper.pumps);
+	for (unsigned i = 0; i < N_STREAMS; i++)
+		assert_int_equal(pump_start(&pumper.streams[i].pump, f->readers[i]), 0);
+	while (n_alive > 0)
+		assert_int_equal(loop_once(&pumper.loop), 0);
+}
+
+/* True: it was killed by one of the rules (of base/sys.h); false: it came to the end. */
+static inline bool pumper_run(struct fixture *f, const char *rules)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		setenv("SUPERVISOR_FAULT", rules, 1);
+		sys_faults_init("test");
+		pump_everything(f);
+		_exit(0);
+	}
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFSIGNALED(status)) {
+		assert_int_equal(WTERMSIG(status), SIGKILL);
+		return true;
+	}
+	assert_int_equal(WEXITSTATUS(status), 0);
+	return false;
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	*state = f;
+	bench_init(&f->bench);
+	f->shared = mmap(NULL, sizeof(*f->shared), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(f->shared != MAP_FAILED);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	bench_fini(&f->bench);
+	munmap(f->shared, sizeof(*f->shared));
+	free(f);
+	return 0;
+}
