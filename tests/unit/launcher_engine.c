@@ -7,9 +7,11 @@
  * end, and the test is told who that is.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -48,6 +50,7 @@ int main(int argc, char *argv[])
 		.msg_controllen = sizeof(control.bytes)};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* nothing outlives the test's launcher */
 	if (argc < 2 || strcmp(argv[0], "supervisord-engine") != 0)
 		return 3;
 	if (getenv(HANDOVER_VARIABLE))
