@@ -19,7 +19,10 @@ class Head(ctypes.Structure):
     _fields_ = [("magic", u64), ("version", u32), ("capacity", u32), ("layout", Layout),
                 ("boot_id", u8 * 16), ("flags", u32), ("launcher_pid", i32),
                 ("started_realtime_usec", u64), ("queue_id", i32), ("queue_key", u32),
-                ("queue_seq", u64)]
+                ("queue_seq", u64), ("journal_slot", u32), ("journal_size", u32),
+                ("journal_valid", u32), ("config", u32), ("config_op", u64 * 8),
+                ("exit_status", i32), ("config_flags", u8 * 8), ("reserved", u32),
+                ("event_seq", u64)]
 
 
 class Exit(ctypes.Structure):

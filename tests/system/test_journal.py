@@ -11,6 +11,7 @@ import unittest
 
 import chains
 import harness
+from area import Area, Head
 from harness import INTERFACE, NOBODY, SLEEP, VarlinkError, py, service, sh, wait_until
 
 QUICK = ("restart-delay = 10ms", "restart-max-delay = 10ms", "restart-jitter = 0",
@@ -301,6 +302,43 @@ class Journal(harness.SystemTest):
             followed.append(json.loads(follower.stdout.readline()))
         transient = ("started", "recovered", "live")
         self.assertEqual(events, [e for e in followed if e["type"] not in transient])
+
+    def die_before(self, s, event, noted):
+        """
+        The engine has died when this event, the newest of all, was committed: before it was in the
+        journal, or (noted: None) when it was there, but not yet in the recovery area's head.
+        """
+        os.kill(s.pid, signal.SIGSTOP)
+        os.kill(s.engine_pid(), signal.SIGKILL)
+        with open(f"{s.runtime_dir}/recovery", "r+b") as f:
+            head = Area(s.runtime_dir).head
+            self.assertEqual(event["seq"], head.event_seq)
+            f.seek(Head.event_seq.offset)
+            f.write((event["seq"] - 1).to_bytes(8, "little"))
+        if noted is not None:
+            with open(self.path(s), "r+b") as f:
+                data = f.read()
+                at = data.index(f'"seq":{event["seq"]},'.encode())
+                f.seek(at)
+                f.write(b"torn")
+        s.signal(signal.SIGCONT)
+        wait_until(s.answers, "the next engine answers")
+
+    def test_a_change_that_was_committed_is_told_by_the_next_engine_if_it_was_not_yet(self):
+        for noted in (None, False):
+            s = self.supervisor(IDLE)
+            s.ok("start", "web")
+            before = self.events(s)
+            last = before[-1]
+            self.assertEqual(("state", "running"), (last["type"], last["state"]))
+            self.die_before(s, last, noted)
+            after = self.events(s)
+            self.check_numbers(after)
+            self.check_chains(after)
+            again = after[len(before) - 1]
+            for key in ("type", "seq", "time", "service", "state", "previous", "reason", "why"):
+                self.assertEqual(last[key], again[key])
+            self.assertEqual("engine", after[len(before)]["type"])
 
     def test_it_goes_on_over_restarts_of_supervisord(self):
         s = self.supervisor(IDLE)
