@@ -28,6 +28,7 @@ enum {
 	OPTION_TIMEOUT,
 	OPTION_ROLLING,
 	OPTION_NO_RESTART,
+	OPTION_SINCE,
 	OPTION_VERSION
 };
 
@@ -47,6 +48,7 @@ static const struct option long_options[] = {
 	{"timeout", required_argument, NULL, OPTION_TIMEOUT},
 	{"rolling", no_argument, NULL, OPTION_ROLLING},
 	{"no-restart", no_argument, NULL, OPTION_NO_RESTART},
+	{"since", required_argument, NULL, OPTION_SINCE},
 	{0},
 };
 
@@ -66,6 +68,7 @@ static const struct {
 	{VERB_TIMEOUT, "--timeout", VERB_TAKES_NOTHING},
 	{VERB_ROLLING, "--rolling"},
 	{VERB_NO_RESTART, "--no-restart"},
+	{VERB_SINCE, "--since", VERB_TAKES_NOTHING},
 };
 
 /* The options as understood, before the verb is known. */
@@ -111,6 +114,19 @@ static int set_timeout(struct ctl *ctl, const char *value)
 	return 0;
 }
 
+static int set_since(struct ctl *ctl, const char *value)
+{
+	if (since_parse(value, usec_now(CLOCK_REALTIME), &ctl->since) < 0) {
+		ctl_error(ctl,
+			"--since %s: not a time; 10min, 2026-11-25T17:18:26Z, '2026-11-25 17:18' "
+			"and @1234 are",
+			value);
+		return CTL_USAGE;
+	}
+	ctl->given |= VERB_SINCE;
+	return 0;
+}
+
 static int set_socket(struct ctl *ctl, struct parsed *parsed, const char *value)
 {
 	if (*value == '\0') {
@@ -150,6 +166,8 @@ static int take_option(struct ctl *ctl, struct parsed *parsed, int option)
 		return 0;
 	case OPTION_TIMEOUT:
 		return set_timeout(ctl, optarg);
+	case OPTION_SINCE:
+		return set_since(ctl, optarg);
 	case OPTION_FOR:
 		ctl->states = optarg;
 		ctl->given |= VERB_FOR;

@@ -63,8 +63,9 @@ int client_make_id(char ret_id[static CLIENT_ID_SIZE])
 
 /* Connection and request, as often as it takes. The state of one client_call(). */
 struct call {
-	const char *request; /* the NUL included */
-	size_t request_size;
+	const char *method;
+	json_t *parameters; /* borrowed */
+	struct buf request; /* owned; the NUL included */
 	unsigned flags;
 	usec_t window_end; /* of bridging; 0 while nothing has broken */
 	usec_t pause;
@@ -146,7 +147,7 @@ static int send_request(struct client *c, struct call *call)
 			}
 		}
 		deadline = usec_add(usec_now(CLOCK_MONOTONIC), c->reply_usec);
-		r = client_send(c->fd, call->request, call->request_size, deadline);
+		r = client_send(c->fd, call->request.data, call->request.len, deadline);
 		/* Who closes without reading all may have said why: let the reader look. */
 		if (r == 0 || is_break(r)) {
 			call->sent = r == 0;
@@ -196,6 +197,30 @@ static int take_reply(json_t *reply, const struct call *call, client_reply_fn *o
 	return continues ? -EAGAIN : 0;
 }
 
+/* As the parameters are now: who reads the replies may have changed them. */
+static int make_request(struct call *call)
+{
+	json_t *message =
+		json_pack("{s:s,s:O}", "method", call->method, "parameters", call->parameters);
+	_cleanup_free_
+	char *text = NULL;
+	size_t size;
+	int r = -ENOMEM;
+
+	if (message && (call->flags & CLIENT_MORE))
+		json_object_set_new(message, "more", json_true());
+	if (message)
+		text = json_dumps(message, JSON_COMPACT);
+	json_decref(message);
+	call->request.len = 0;
+	if (text) {
+		size = strlen(text) + 1;
+		r = size > CONTROL_MAX_REQUEST ? -EMSGSIZE
+					       : buf_append(&call->request, SIZE_MAX, text, size);
+	}
+	return r;
+}
+
 /* Replies until the last one; a break is answered by sending the request again. */
 static int converse(struct client *c, struct call *call, client_reply_fn *on_reply, void *userdata,
 	json_t **ret_error)
@@ -208,6 +233,8 @@ static int converse(struct client *c, struct call *call, client_reply_fn *on_rep
 		r = next_reply(c, call, &reply);
 		if (is_break(r)) {
 			r = break_and_pause(c, call);
+			if (r == 0)
+				r = make_request(call);
 			if (r == 0)
 				r = send_request(c, call);
 			continue;
@@ -224,40 +251,15 @@ static int converse(struct client *c, struct call *call, client_reply_fn *on_rep
 	return r;
 }
 
-static int make_request(
-	const char *method, json_t *parameters, unsigned flags, struct buf *ret_request)
-{
-	json_t *message = json_pack("{s:s,s:O}", "method", method, "parameters", parameters);
-	_cleanup_free_
-	char *text = NULL;
-	size_t size;
-	int r = -ENOMEM;
-
-	if (message && (flags & CLIENT_MORE))
-		json_object_set_new(message, "more", json_true());
-	if (message)
-		text = json_dumps(message, JSON_COMPACT);
-	json_decref(message);
-	if (text) {
-		size = strlen(text) + 1;
-		r = size > CONTROL_MAX_REQUEST ? -EMSGSIZE
-					       : buf_append(ret_request, SIZE_MAX, text, size);
-	}
-	return r;
-}
-
 int client_call(struct client *c, const char *method, json_t *parameters, unsigned flags,
 	client_reply_fn *on_reply, void *userdata, json_t **ret_error)
 {
-	_cleanup_buf_ struct buf request = {0};
-	struct call call = {.flags = flags};
-	int r = make_request(method, parameters, flags, &request);
+	struct call call = {.method = method, .parameters = parameters, .flags = flags};
+	int r = make_request(&call);
 
-	if (r < 0)
-		return r;
-	call.request = request.data;
-	call.request_size = request.len;
-	r = converse(c, &call, on_reply, userdata, ret_error);
+	if (r == 0)
+		r = converse(c, &call, on_reply, userdata, ret_error);
+	buf_fini(&call.request);
 	/* What is left of a call that ended early must not answer the next one. */
 	if (r < 0)
 		disconnect(c);

@@ -50,7 +50,8 @@ typedef int client_reply_fn(json_t *parameters, void *userdata);
 #define CLIENT_ERROR 1
 
 /*
- * Calls a method; parameters are borrowed, and on_reply, where not NULL, gets each reply.
+ * Calls a method; parameters are borrowed, and on_reply, where not NULL, gets each reply. It may
+ * change the parameters: for the time when the call has to be repeated.
  * 0, or CLIENT_ERROR with the server's error reply (owned by the caller: "error",
  * "parameters"), or a negative errno:
  *     -ENOENT, -ECONNREFUSED   nobody listens there

@@ -13,6 +13,7 @@
 #include "base/macro.h"
 #include "base/usec.h"
 #include "ctl/client.h"
+#include "ctl/since.h"
 #include "ctl/term.h"
 
 /* Exit statuses: a contract with scripts. */
@@ -40,6 +41,7 @@ struct ctl {
 	uint64_t n_lines;
 	const char *states; /* of --for, borrowed; NULL: not given */
 	usec_t timeout_usec; /* USEC_INFINITY: not given */
+	struct since since; /* all zero: not given */
 	unsigned given; /* enum verb_option: which of the verbs' own options were given */
 	char **args; /* borrowed: what follows the verb */
 	size_t n_args;

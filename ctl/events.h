@@ -14,11 +14,11 @@
 struct events_view {
 	size_t name_width; /* of the longest name so far */
 	int64_t engine_pid; /* of the last greeting; 0: none yet */
-	int64_t seq; /* of the last event */
+	int64_t told_pid; /* of the last greeting that was shown */
 };
 
 /*
- * Appends the line of an event; nothing for one that says nothing new to a reader of lines (the
- * first greeting). -ENOMEM.
+ * Appends the line of an event; nothing for one that says nothing new to a reader of lines.
+ * -ENOMEM.
  */
 int events_render(struct events_view *v, json_t *event, const struct term *term, struct buf *out);

@@ -1,15 +1,50 @@
 /*
- * reopen, version, upgrade and shutdown.
+ * note, reopen, version, upgrade and shutdown.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "ctl/render.h"
 #include "ctl/verbs.h"
 #include "wire/control.h"
+
+/* Words are joined as echo does it, so that a remark needs no quotes. */
+static int join_words(const struct ctl *ctl, struct buf *text)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < ctl->n_args && r == 0; i++)
+		r = buf_printf(text, "%s%s", i > 0 ? " " : "", ctl->args[i]);
+	return r;
+}
+
+int verb_note(struct ctl *ctl)
+{
+	_cleanup_buf_ struct buf text = {0};
+	json_t *note, *reply = NULL;
+	int status;
+
+	if (join_words(ctl, &text) < 0) {
+		ctl_error(ctl, "out of memory");
+		return CTL_FAILED;
+	}
+	note = json_stringn(text.data ? text.data : "", text.len);
+	if (!note) {
+		ctl_error(ctl, "a note is text in UTF-8");
+		return CTL_USAGE;
+	}
+	/* Twice would be twice. */
+	status = ctl_call_once(ctl, CONTROL_INTERFACE ".Note", json_pack("{s:o}", "text", note),
+		CLIENT_ONCE, &reply);
+	if (status == 0 && ctl->json)
+		ctl_write_json(ctl, json_incref(reply));
+	json_decref(reply);
+	return status;
+}
 
 int verb_reopen(struct ctl *ctl)
 {

@@ -62,10 +62,18 @@ static const char why_text[] =
 	"  -n, --lines N    show the last N lines (10), 0 for none\n";
 
 static const char events_text[] =
-	"Shows what happens to the services named, or to all, as it happens: one line for each\n"
-	"change of a state. Goes on when supervisord's engine is replaced, and says so.\n"
+	"Shows what has happened to the services named, or to all, out of supervisord's journal,\n"
+	"the oldest first. With -f what happens from now on, also after a --since, without a gap;\n"
+	"it goes on when supervisord's engine is replaced, and says so.\n"
 	"\n"
-	"  -f, --follow     wait for what happens; Ctrl-C ends it\n";
+	"  -f, --follow     wait for what happens; Ctrl-C ends it\n"
+	"      --since D    only what is no older: 10min, 2026-11-25T17:18:26Z,\n"
+	"                   '2026-11-25 17:18' (local time), or @N: after event number N\n";
+
+static const char note_text[] =
+	"Puts a line of text, 1024 bytes at most, into the journal, with your uid: whoever "
+	"follows\n"
+	"events sees it at once.\n";
 
 static const char for_text[] =
 	"Waits until each service named is, or was for a moment since, in one of the states:\n"
@@ -227,13 +235,23 @@ const struct verb verbs[] = {
 	},
 	{
 		.name = "events",
-		.usage = "-f [NAME...]",
-		.summary = "show what happens to services",
+		.usage = "[-f] [--since D] [NAME...]",
+		.summary = "show what has happened, or happens",
 		.details = events_text,
-		.options = VERB_FOLLOW,
+		.options = VERB_FOLLOW | VERB_SINCE,
 		.max_args = VERB_ANY_ARGS,
 		.takes = VERB_TAKES_NAMES,
 		.run = verb_events,
+	},
+	{
+		.name = "note",
+		.usage = "TEXT",
+		.summary = "put a remark among the events",
+		.details = note_text,
+		.min_args = 1,
+		.max_args = VERB_ANY_ARGS,
+		.takes = VERB_TAKES_NOTHING,
+		.run = verb_note,
 	},
 	{
 		.name = "wait",

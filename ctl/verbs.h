@@ -17,7 +17,8 @@ enum verb_option {
 	VERB_FOR = 1 << 5,
 	VERB_TIMEOUT = 1 << 6,
 	VERB_ROLLING = 1 << 7,
-	VERB_NO_RESTART = 1 << 8
+	VERB_NO_RESTART = 1 << 8,
+	VERB_SINCE = 1 << 9
 };
 
 /* What the arguments of a verb, or the value of an option, are: what completion offers. */
@@ -73,6 +74,7 @@ int verb_events(struct ctl *ctl);
 int verb_wait(struct ctl *ctl);
 int verb_why(struct ctl *ctl);
 int verb_queue(struct ctl *ctl);
+int verb_note(struct ctl *ctl);
 int verb_reopen(struct ctl *ctl);
 int verb_version(struct ctl *ctl);
 int verb_upgrade(struct ctl *ctl);

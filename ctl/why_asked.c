@@ -57,6 +57,12 @@ static json_t *find_change(struct tale *t, size_t *n, bool (*is_it)(struct tale 
 	return NULL;
 }
 
+/* Numbers of events begin with 1. */
+static int64_t seq_of(json_t *object)
+{
+	return render_integer(object, "seq", 0);
+}
+
 static json_t *event_with(struct tale *t, int64_t seq)
 {
 	json_t *event;
@@ -64,7 +70,7 @@ static json_t *event_with(struct tale *t, int64_t seq)
 
 	json_array_foreach(json_object_get(t->facts, "chain"), i, event)
 	{
-		if (render_integer(event, "seq", -1) == seq)
+		if (seq > 0 && seq_of(event) == seq)
 			return event;
 	}
 	return NULL;
@@ -83,7 +89,7 @@ static json_t *asker_of(struct tale *t, json_t *event)
 
 		if (has_msec(cause, "uid"))
 			return cause;
-		event = event_with(t, render_integer(cause, "seq", -2));
+		event = event_with(t, seq_of(cause));
 	}
 	return has_msec(asked, "uid") ? asked : NULL;
 }
@@ -189,7 +195,7 @@ static void tell_needed(struct tale *t, const char *other, json_t *event)
 static void tell_line_up(struct tale *t, json_t *event)
 {
 	json_t *cause = json_object_get(event, "cause");
-	json_t *request = event_with(t, render_integer(cause, "seq", -2));
+	json_t *request = event_with(t, seq_of(cause));
 	const char *other = other_named(t, request);
 
 	if (!has_msec(cause, "uid") || is_word(render_string(cause, "verb"), "apply"))
@@ -224,7 +230,7 @@ static void tell_return(struct tale *t, json_t *stop, json_t *event)
 {
 	const char *why = render_string(stop, "why");
 	json_t *asked = json_object_get(event, "asked");
-	bool since = render_integer(asked, "seq", 0) > render_integer(stop, "seq", 0);
+	bool since = seq_of(asked) > seq_of(stop);
 
 	if (since || is_word(why, "restart") || is_word(why, "operator")) {
 		tell_request(t, since ? "started" : "restarted", since ? asked : asker_of(t, stop),
@@ -257,7 +263,7 @@ static void tell_forgotten(struct tale *t)
 	else if (is_word(t->why, "schedule"))
 		tell(t, "Its schedule started this run");
 	else if (request)
-		tell_request(t, "started", request, NULL);
+		tell_request(t, "started", request, event_with(t, seq_of(request)));
 }
 
 static bool is_loss(struct tale *t, json_t *event)
@@ -277,7 +283,7 @@ static void tell_loss(struct tale *t, size_t begin)
 	say_at(t, render_string(event, "time"));
 	say(t, ", as %s, which it requires, was not there any more",
 		render_string(event, "blocker"));
-	cause = event_with(t, render_integer(json_object_get(event, "cause"), "seq", -2));
+	cause = event_with(t, seq_of(json_object_get(event, "cause")));
 	if (is_word(render_string(cause, "type"), "exit"))
 		say(t, " (%s)", render_string(cause, "reason"));
 	else
@@ -366,8 +372,10 @@ static void tell_stopped_by_request(struct tale *t, json_t *event)
 	json_t *asker = asker_of(t, event);
 	const char *verb;
 
-	if (!asker)
+	if (!asker) {
 		asker = last_request(t, verbs);
+		event = event ? event : event_with(t, seq_of(asker));
+	}
 	verb = render_string(asker, "verb");
 	tell_request(t,
 		is_word(verb, "reset") ? "forgiven its failures, and set to stopped," : "stopped",

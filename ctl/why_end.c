@@ -52,7 +52,7 @@ static void say_how(struct tale *t, json_t *end)
 		say(t, "could not be started: %s: %s", render_string(end, "problem"),
 			render_string(end, "error"));
 	else
-		say(t, "has ended, and nobody knows how");
+		say(t, "ended, and nobody saw how");
 }
 
 void say_end(struct tale *t, json_t *end)

@@ -10,14 +10,14 @@
 static void say_limit(struct tale *t, json_t *restart)
 {
 	int64_t limit = render_integer(restart, "limit", 0);
-	int64_t used = render_integer(restart, "used", 0);
+	int64_t used = MIN_OF(render_integer(restart, "used", 0), limit);
 
 	if (limit <= 0) {
 		say(t, ", and restart-limit = 0 never gives up");
 		return;
 	}
 	say(t, ": automatic start %" PRIi64 " of %" PRIi64 " that restart-limit allows within ",
-		used + 1, limit);
+		used < limit ? used + 1 : limit, limit);
 	say_msec(t, render_integer(restart, "window_ms", 0));
 }
 

@@ -112,8 +112,6 @@ static int init_signals(struct engine *e)
 	for (size_t i = 0; i < ELEMENTSOF(handled); i++)
 		sigaddset(&mask, handled[i]);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write(), nothing more */
 	fd = sys_signalfd(-1, &mask);
 	if (fd < 0)
 		return fd;
@@ -205,7 +203,9 @@ void engine_synced(struct engine *e)
 	int r;
 
 	/* Whose a sender is can be told from here on: before what has ended is judged. */
-	event_engine(e, e->recovering ? "recovered" : "started");
+	event_engine(e, e->adopting	? "going on with what a killed supervisord has left"
+			: e->recovering ? "recovered"
+					: "started");
 	r = notify_listen(e);
 	if (r < 0)
 		log_error("cannot listen for notifications: %s", strerror(-r));

@@ -98,7 +98,7 @@ struct service {
 	bool cgroup_spent; /* was killed as a whole: not to be used again */
 	pid_t main_pid; /* of this or the last generation: also the id of its session */
 	uint64_t foster_generation; /* whose process was given to the launcher; 0: none was */
-	uint64_t pipe_inodes[RECOVERY_PIPES]; /* of this generation's output */
+	uint64_t pipe_inodes[RECOVERY_STREAMS]; /* of this generation's output */
 	int pidfd; /* owned: of the main process that was told of last, until its end; -1 */
 	struct uplink_outbox outbox; /* what the launcher has yet to be told */
 	struct uplink_adoption adoption; /* what it was asked, and has yet to answer */

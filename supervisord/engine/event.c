@@ -7,6 +7,7 @@
  */
 #include "engine/event.h"
 
+#include <jansson.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -111,9 +112,9 @@ void event_end(struct event_draft *d, const struct service *const *services, uin
 	/* Before whatever notes that this one was told. */
 	atomic_signal_fence(memory_order_seq_cst);
 	if (d->service)
-		events_tell(e, &d->service, 1, d->data, length);
+		events_tell(e, d->seq, &d->service, 1, d->data, length);
 	else
-		events_tell(e, services, n, d->data, length);
+		events_tell(e, d->seq, services, n, d->data, length);
 }
 
 /* --- causes --- */
@@ -271,6 +272,36 @@ void event_reloaded(struct engine *e, enum journal_kind kind, const char *text,
 		put_names(&d, "changed", changes->changed);
 	}
 	event_put_cause(&d);
+	event_end(&d, NULL, 0);
+}
+
+/* The launcher tells each engine of the last one. */
+static bool is_known_upgrade(const struct engine *e, uint32_t op)
+{
+	const struct journal *j = journal_file_ring(e);
+	struct journal_cursor c;
+	struct journal_entry entry;
+	json_t *body;
+	bool known;
+
+	journal_seek_before(UINT64_MAX, &c);
+	c.kinds = UINT64_C(1) << JOURNAL_UPGRADE;
+	if (!j || journal_prev(j, &c, &entry) != 1)
+		return false;
+	body = json_loadb(entry.body, entry.length, 0, NULL);
+	known = json_integer_value(json_object_get(body, "op")) == (json_int_t)op;
+	json_decref(body);
+	return known;
+}
+
+void event_upgrade(struct engine *e, uint32_t op, const char *text)
+{
+	struct event_draft d;
+
+	if (is_known_upgrade(e, op))
+		return;
+	event_begin(&d, e, NULL, &(struct event_common){.kind = JOURNAL_UPGRADE, .text = text});
+	body_integer(&d.body, "op", op);
 	event_end(&d, NULL, 0);
 }
 

@@ -114,5 +114,7 @@ struct event_changes {
 /* Another configuration is in force; what follows is caused by it. changes may be NULL. */
 void event_reloaded(struct engine *e, enum journal_kind kind, const char *text,
 	const struct event_changes *changes);
+/* One was tried, and this has become of it. Told again by the same op, it is the same one. */
+void event_upgrade(struct engine *e, uint32_t op, const char *text);
 /* Whatever else: a kind, and a few words for people. */
 void event_supervisor(struct engine *e, enum journal_kind kind, const char *text);

@@ -304,7 +304,7 @@ static void note_newest(struct engine *e)
 	s = services_find(e, json_string_value(json_object_get(body, "service"))
 				     ? json_string_value(json_object_get(body, "service"))
 				     : "");
-	if (s && entry.kind == JOURNAL_EXIT)
+	if (s && entry.kind == JOURNAL_EXIT && !e->adopting) /* else by another launcher's serial */
 		s->event_serial = MAX_OF(s->event_serial,
 			(uint64_t)json_integer_value(json_object_get(body, "serial")));
 	if (s && entry.kind == JOURNAL_START)

@@ -31,7 +31,6 @@
 void journal_file_init(struct journal_file *f)
 {
 	*f = (struct journal_file){.fd = -1};
-	mapping_init(); /* where that fails, a file that is cut short is as bad as ever */
 }
 
 void journal_file_close(struct journal_file *f)

@@ -78,6 +78,7 @@ void service_commit_counters(struct service *s)
 			c->bytes, c->lines, c->dropped_bytes, c->dropped_lines,
 			s->streams[i].seen_generation, s->streams[i].sink.line};
 	}
+	area_check(s->engine);
 }
 
 /* Where the record says nonsense, what it tells of the past counts for nothing. */

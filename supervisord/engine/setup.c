@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -435,6 +436,8 @@ int engine_init(struct engine *e, int argc, char **argv)
 
 	prctl(PR_SET_NAME, "supervisord-eng");
 	umask(022); /* the modes of directories and logs are a contract, whoever starts us */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of a call, nothing more */
 	memset(e, 0, sizeof(*e));
 	e->store = (struct store)STORE_INIT;
 	e->arguments = argv;

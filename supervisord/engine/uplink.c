@@ -70,6 +70,13 @@ static void mirror(struct uplink *u, uint32_t tag, int fd)
 			strerror(-u->mirror[tag]));
 }
 
+/* Whoever goes on in the launcher's place has nothing to go back to any more. */
+static void forget_old_programs(struct uplink *u)
+{
+	u->mirror[LINK_KEEP_OLD_LAUNCHER] = close_fd(u->mirror[LINK_KEEP_OLD_LAUNCHER]);
+	u->mirror[LINK_KEEP_OLD_ENGINE] = close_fd(u->mirror[LINK_KEEP_OLD_ENGINE]);
+}
+
 int uplink_keep(struct engine *e, enum link_keep tag, int fd)
 {
 	struct link_message m = {
@@ -409,6 +416,8 @@ static void on_message(
 		engine_synced(e);
 		return;
 	case LINK_UPGRADED:
+		if (m->value == 0)
+			forget_old_programs(&e->uplink);
 		upgrade_over(e, m);
 		return;
 	case LINK_PING:

@@ -103,7 +103,7 @@ int engine_process_init(struct launcher *l, const struct launcher_options *optio
 	}
 	l->engine = (struct engine_process){.argv = options->argv,
 		.link = -1,
-		.start_usec = USEC_INFINITY,
+		.start_usec = 0,
 		.ever_hello = inherited,
 		.watched = getenv("WATCHDOG_USEC") != NULL};
 	return 0;

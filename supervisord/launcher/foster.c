@@ -181,6 +181,18 @@ void foster_drop(struct launcher *l, struct entry *e)
 	e->n_tries = 0;
 }
 
+/* Whom to become, where it can't be signalled otherwise. */
+static uid_t user_of(pid_t pid)
+{
+	char path[32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	if (sys_fstatat(AT_FDCWD, path, &st, 0) < 0 || st.st_uid == geteuid())
+		return (uid_t)-1;
+	return st.st_uid;
+}
+
 /* fds[0] is the pidfd, the others are pipes. */
 static int take(
 	struct launcher *l, struct entry *e, const struct link_message *m, int *fds, unsigned n_fds)
@@ -207,6 +219,7 @@ static int take(
 		e->read_fds[ENTRY_READY_PIPE] = TAKE_FD(fds[--n_fds]);
 	for (unsigned i = 1; i < n_fds; i++)
 		e->read_fds[i - 1] = TAKE_FD(fds[i]);
+	e->service->uid = user_of(m->pid);
 	table_set_pid(&l->table, e, m->pid);
 	table_started(&l->table, e);
 	return 0;

@@ -17,6 +17,7 @@
 #include "base/sys.h"
 #include "launcher/adopt.h"
 #include "launcher/deputy.h"
+#include "launcher/engine_process.h"
 #include "launcher/foster.h"
 #include "launcher/outbox.h"
 #include "launcher/upgrade.h"
@@ -287,6 +288,12 @@ static void order_pong(struct launcher *l _unused_, struct order *o _unused_)
 
 static void order_exit(struct launcher *l, struct order *o)
 {
+	if (upgrade_is_on_probation(l)) {
+		log_error("the new engine wants to end with status %u, and has not recovered",
+			o->m.value);
+		engine_process_kill(l);
+		return;
+	}
 	l->exiting = true;
 	l->exit_status = (int)o->m.value;
 	l->exiting_usec = usec_now(CLOCK_MONOTONIC) + ENGINE_EXIT_USEC;

@@ -198,12 +198,17 @@ void upgrade_inherited(struct launcher *l, uint32_t op, int error)
 
 void upgrade_recovered(struct launcher *l)
 {
-	if (l->upgrade.stage != UPGRADE_PROBATION)
+	if (!upgrade_is_on_probation(l))
 		return;
 	log_info("the new programs are in charge");
 	drop_old(l);
 	stop(&l->upgrade);
 	tell(l, l->upgrade.op, 0);
+}
+
+bool upgrade_is_on_probation(const struct launcher *l)
+{
+	return l->upgrade.stage == UPGRADE_PROBATION;
 }
 
 static void go_back(struct launcher *l, int error)

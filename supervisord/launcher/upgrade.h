@@ -17,6 +17,9 @@ bool upgrade_trial_ended(struct launcher *l, const siginfo_t *info);
 /* The engine is up: so these programs are fit. */
 void upgrade_recovered(struct launcher *l);
 
+/* Nobody knows yet whether this engine is fit: it does not decide that all ends. */
+bool upgrade_is_on_probation(const struct launcher *l);
+
 /* No engine is to be started: the one that has ended was the last of this launcher. */
 bool upgrade_is_leaving(const struct launcher *l);
 

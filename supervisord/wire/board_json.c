@@ -4,6 +4,7 @@
  */
 #include "wire/board_json.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <string.h>
 

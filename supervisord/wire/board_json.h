@@ -4,13 +4,13 @@
  */
 #pragma once
 
-#include <jansson.h>
-
 #include "base/usec.h"
 #include "wire/board.h"
 
+struct json_t; /* of <jansson.h> */
+
 /* A new object (owned by the caller), or NULL for lack of memory. now: monotonic. */
-json_t *board_json(const struct supervisord_board_slot *slot, usec_t now_usec);
+struct json_t *board_json(const struct supervisord_board_slot *slot, usec_t now_usec);
 
 /* "exec", "ready"; "" for none. "healthy"; NULL for none. Numbers out of range are "unknown". */
 const char *board_json_phase(unsigned phase);

@@ -72,6 +72,12 @@ static size_t quote(const char *text, size_t n, uint32_t c, char ret_quoted[stat
 	return n;
 }
 
+/* Nearly all there is: it stands for itself. */
+static bool is_plain(char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 /* As JSON, without quotes; what is no UTF-8 becomes '?'. Returns the length. */
 static size_t quote_all(const char *value, char *ret_text, size_t size)
 {
@@ -80,8 +86,15 @@ static size_t quote_all(const char *value, char *ret_text, size_t size)
 	while (n > 0) {
 		uint32_t c = '?';
 		char quoted[8];
-		size_t taken = utf8_decode(value, n, &c), length;
+		size_t taken, length;
 
+		if (is_plain(*value) && used + 1 + strlen(ELLIPSIS) <= size) {
+			ret_text[used++] = *value++;
+			fits = used;
+			n--;
+			continue;
+		}
+		taken = utf8_decode(value, n, &c);
 		length = quote(taken ? value : "?", taken ? taken : 1, c, quoted);
 		taken = taken ? taken : 1;
 		if (used + length > size)

@@ -236,7 +236,7 @@ const char control_interface_text[] =
 	"those\n"
 	"# that only this call is told (the first four, and lost) have the last one given. What "
 	"a\n"
-	"# type has beside these fields is in supervisord(8). Names that are groups or globs also\n"
+	"# type has beside these fields is in supctl(1). Names that are groups or globs also\n"
 	"# mean services that come later. service is null for supervisord itself.\n"
 	"type Event (\n"
 	"  type: string,\n"

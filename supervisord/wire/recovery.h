@@ -33,7 +33,6 @@
 #define RECOVERY_MAX_SLOTS  (1u << 20)
 #define RECOVERY_OPS	    16 /* ids of requests that a service remembers */
 #define RECOVERY_EXITS	    4 /* ends that a service remembers */
-#define RECOVERY_PIPES	    2
 #define RECOVERY_CONFIGS    8 /* the configuration in force, and those that are being left */
 #define RECOVERY_STREAMS    2 /* stdout, and stderr where it has a pipe of its own */
 
@@ -107,7 +106,7 @@ struct recovery_record {
 	uint32_t oom_kills; /* in its cgroup, when its process was started */
 	uint8_t asked_verb;
 	uint8_t event_reserved[3]; /* zero */
-	uint64_t pipe_inodes[RECOVERY_PIPES]; /* of stdout and stderr; 0: none, or not known */
+	uint64_t pipe_inodes[RECOVERY_STREAMS]; /* of stdout and stderr; 0: none, or not known */
 #ifdef RECOVERY_NEXT /* what a later version could add; for tests */
 	uint64_t next_number, next_generation;
 #endif

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include "base/macro.h"
 #include "wire/board_area.h"
 #include "wire/board_json.h"

@@ -4,7 +4,8 @@
  * cuts its end off, then offset (two bytes), length (one byte) and that many bytes to put
  * there, again and again.
  *
- * What is let through has only names that end and slots that lie within, holds what is
+ * What is let through is of this program's sizes or larger, or is moved to an area that is. It
+ * has only names that end and slots that lie within, holds what is
  * committed to it, and is let through again.
  */
 #include <stdint.h>
@@ -75,6 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const uint8_t raw[4];
 	struct recovery r;
 	void *memory;
+	int result;
 
 	if (size < sizeof(raw))
 		return 0;
@@ -87,7 +89,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memory = exactly(whole, size);
 		free(whole);
 	}
-	if (recovery_open(&r, memory, size, boot_id) == 0)
+	result = recovery_open(&r, memory, size, boot_id);
+	if (result == RECOVERY_OLDER) {
+		void *old = memory;
+		struct recovery moved;
+
+		size = recovery_moved_size(&r);
+		memory = calloc(1, size);
+		if (!memory)
+			abort();
+		recovery_move(&moved, memory, &r);
+		free(old);
+		result = recovery_open(&r, memory, size, boot_id);
+		if (result != 0)
+			abort();
+	}
+	if (result == 0)
 		check(&r, memory, size);
 	free(memory);
 	return 0;

@@ -116,6 +116,7 @@ class Board(harness.SystemTest):
         self.assertEqual("3 of 7 l\u00f6aded", rows["chatty"]["status_text"])
         self.assertEqual("KILL", rows["slain"]["exit_signal"])
         self.assertEqual("unhealthy", rows["sick"]["health"])
+        s.stop(signo=signal.SIGQUIT)  # "stubborn" takes an hour otherwise
 
     def test_durations_are_those_of_the_moment(self):
         s = self.begin(service("web", SLEEP) + service("bad", ["/bin/false"], "restart-delay = 1h",
@@ -179,6 +180,7 @@ class Board(harness.SystemTest):
             s.kill_engine()
             self.same(s)
         self.assertEqual(inode, os.stat(self.path).st_ino)
+        s.stop(signo=signal.SIGQUIT)
 
     def test_without_an_engine_it_shows_what_was_last_and_says_so(self):
         s = self.begin(service("web", SLEEP) + service("off", SLEEP, "autostart = false"))

@@ -7,6 +7,8 @@ import time
 import harness
 from harness import SLEEP, is_alive, py, service, sh, wait_until
 
+
+BEAT = sh("i=0; while :; do i=$((i+1)); echo beat $i; sleep 0.02; done")
 QUICK = ("restart-delay = 10ms", "restart-max-delay = 10ms", "restart-jitter = 0")
 
 
@@ -156,6 +158,14 @@ class EngineKill(harness.SystemTest):
             s.kill_engine()
         self.assertLessEqual(len(os.listdir(f"/proc/{s.pid}/fd")), before)
 
+    def test_the_launcher_says_so_on_stderr_and_to_no_service(self):
+        s = self.supervisor(service("loop", sh("echo started; exit 1"), "restart-limit = 0", *QUICK))
+        for _ in range(5):
+            engine = s.wait_engine()
+            s.kill_engine()
+            s.wait_stderr(f"engine {engine} was killed by signal KILL")
+        self.assertEqual({"started"}, set(s.wait_log("loop", "started\n").splitlines()))
+
     def test_term_after_a_kill_leaves_nothing(self):
         s = self.supervisor(service("web", SLEEP, "instances = 5"))
         pids = [s.wait_state(f"web@{i + 1}", "running")["pid"] for i in range(5)]
@@ -170,6 +180,84 @@ class EngineKill(harness.SystemTest):
         s.kill_engine()
         self.assertEqual(pid, s.wait_state("web", "running")["pid"])
         s.ok("restart", "web")
+
+    def with_files(self):
+        """A configuration of several files, in force; returns a writer of them, too."""
+        def write(name, text):
+            with open(f"{s.dir}/{name}", "w", encoding="utf-8") as f:
+                f.write(text)
+
+        s = self.supervisor("", start=False)
+        s.write_config(f'include("{s.dir}/*.inc")\n')
+        write("vars", "WHO=one\n")
+        write("a.inc", service("a", sh("echo $WHO $OWN; exec sleep 1000"), 'environment = {"OWN=x"}',
+                               f'env-file = "{s.dir}/vars"'))
+        s.start()
+        s.wait_log("a", "one x\n")
+        return s, write
+
+    def goes_on_as_before(self, s):
+        pid = s.wait_state("a", "running")["pid"]
+        for i in range(2):
+            s.kill_engine()
+            self.assertEqual(pid, s.wait_state("a", "running")["pid"])
+            self.assertEqual(["a"], list(s.services()))
+            s.ok("restart", "a")
+            s.wait_log("a", "one x\n" * (i + 2))
+            pid = s.status("a")["pid"]
+
+    def test_files_that_have_changed_are_not_in_force_after_a_kill(self):
+        s, write = self.with_files()
+        write("vars", "WHO=two\n")
+        write("a.inc", service("a", sh("echo other; exec sleep 1000")))
+        write("b.inc", service("b", SLEEP))
+        self.goes_on_as_before(s)
+        s.ok("apply")
+        s.wait_state("b", "running")
+        s.wait_log("a", "other\n")
+
+    def test_files_that_are_broken_change_nothing_after_a_kill(self):
+        s, write = self.with_files()
+        write("vars", "this is no variable\n")
+        write("a.inc", "service broken {")
+        self.goes_on_as_before(s)
+        self.assertEqual(1, s.ctl("apply")[0])
+        self.assertEqual("running", s.status("a")["state"])
+
+    def test_files_that_have_vanished_change_nothing_after_a_kill(self):
+        s, _ = self.with_files()
+        for name in ("vars", "a.inc", "supervisord.conf"):
+            os.unlink(f"{s.dir}/{name}")
+        self.goes_on_as_before(s)
+        self.assertEqual(1, s.ctl("apply")[0])
+        self.assertEqual("running", s.status("a")["state"])
+
+    def test_engines_that_die_at_once_are_started_ever_later_while_services_run_on(self):
+        faulty = os.environ.get("SUPERVISORD_FAULTY")
+        if not faulty or not os.access(faulty, os.X_OK):
+            self.skipTest("there is no supervisord with faults (SUPERVISORD_FAULTY)")
+        s = self.supervisor(service("web", SLEEP) + service("beat", BEAT), start=False,
+                            executable=os.path.abspath(faulty))
+        s.env["SUPERVISOR_FAULT"] = f"engine:any:@{s.dir}/die:KILL"
+        s.start()
+        pids = {n: s.wait_state(n, "running")["pid"] for n in ("web", "beat")}
+        engine = self.frozen(s)
+        # Each engine finds its end at the sixth of its calls, until nobody arranges it.
+        for i in range(7):
+            with open(f"{s.dir}/new", "w", encoding="ascii") as f:
+                f.write("6")
+            os.rename(f"{s.dir}/new", f"{s.dir}/die")
+            if i == 0:
+                os.kill(engine, signal.SIGKILL)
+            wait_until(lambda: not os.path.exists(f"{s.dir}/die"), "an engine comes to it")
+        wait_until(s.answers, "an engine lives")
+        said = [int(m) for m in re.findall(r"the next engine starts in (\d+)ms", s.stderr())]
+        self.assertEqual([10, 20, 40, 80, 160, 320, 640], said)
+        for name, pid in pids.items():
+            self.assertTrue(is_alive(pid))
+            self.assertEqual(pid, s.wait_state(name, "running")["pid"])
+        n = s.read_log("beat").count("beat")
+        wait_until(lambda: s.read_log("beat").count("beat") > n, "its output goes on")
 
     def test_what_was_stopped_while_its_spawn_was_on_its_way_does_not_run(self):
         s = self.supervisor(service("web", SLEEP, "autostart = false"))

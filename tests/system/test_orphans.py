@@ -99,6 +99,7 @@ class Adopted(harness.SystemTest):
         s.write_config(service("same", SLEEP) + service("other", ["/bin/sleep", "20000"])
                        + service("added", SLEEP) + service("live", SLEEP, "stop { timeout = 1s }"))
         s.start(ready=False)
+        wait_until(lambda: "added" in s.services(), "the files are read")
         s.wait_state("added", "running")
         wait_until(lambda: "removed" not in s.services(), "what is not there any more has gone")
         s.wait_service("other", lambda r: r["state"] == "running" and r["pid"] != old["other"],

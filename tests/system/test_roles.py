@@ -78,6 +78,7 @@ class Roles(harness.SystemTest):
                 self.done(who, "restart", "--rolling", "web", line="Restart web")
                 self.done(who, "scale", "many", "1", line="Scale")
                 self.refused(who, "shutdown", method="Shutdown")
+                self.refused(who, "upgrade", method="Upgrade")
         self.assertEqual("running", self.s.services()["web"]["state"])
 
     def test_observers_look_and_each_refusal_is_written_down_with_uid_and_pid(self):
@@ -119,6 +120,7 @@ class Roles(harness.SystemTest):
             told = self.ctl_as(who, "show", "web")[1]
             self.assertIn("running", told)
             self.assertNotIn("SECRET=yes", told)
+        self.done(root, "upgrade", line="Upgrade")
         self.done(root, "shutdown", line="Shutdown")
         self.assertEqual(0, self.s.wait_exit())
 

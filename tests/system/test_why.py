@@ -146,6 +146,38 @@ class Up(WhyTest):
                     "It is not stable yet: if it runs for another D, the failures before are "
                     "forgotten (stable-after); until then 1 of 5 automatic starts are used up.")
 
+    def test_started_again_or_by_a_new_configuration(self):
+        s = self.supervisor(service("web", SLEEP) + service("old", SLEEP))
+        for name in ("web", "old"):
+            s.wait_state(name, "running")
+        s.ok("restart", "web")
+        self.expect(s, "web", self.HEAD, f"It was restarted by {ME} with supctl restart at T.")
+        s.write_config(service("web", SLEEP) + service("old", SLEEP, 'environment = {"A=1"}')
+                       + service("new", SLEEP))
+        s.ok("apply")
+        for_that = f"{ME} asked for that with supctl apply."
+        self.expect(s, "new", self.HEAD, f"{AUTO[:-1]}: {for_that}")
+        self.expect(s, "old", self.HEAD, "It was started again at T because its configuration had changed: "
+                                         + for_that)
+        s.ok("stop", "old")
+        s.ok("start", "old")
+        self.expect(s, "old", self.HEAD, STARTED)
+
+    def test_without_a_journal(self):
+        s = self.supervisor(service("hand", SLEEP, LATER) + service("auto", SLEEP)
+                            + service("bad", sh("echo hello; exit 1"), NEVER),
+                            prepare=lambda s: os.makedirs(f"{s.state_dir}/events"))
+        s.ok("start", "hand")
+        self.assertEqual([], s.json("why", "hand")[0]["chain"])
+        self.expect(s, "hand", self.HEAD, STARTED.replace(" at T", ""))
+        self.expect(s, "auto", self.HEAD, AUTO.replace(" at T", ""))
+        s.ok("stop", "hand")
+        self.expect(s, "hand", "has been stopped for D, since T.", STOPPED.replace(" at T", ""), TERM,
+                    by_hand("hand"))
+        s.wait_state("bad", "failed")
+        log = s.json("why", "bad")[0]["last_lines"][0]
+        self.assertEqual((["hello"], "Last lines of its log (bad.log):"), (log["lines"], log["title"]))
+
     def test_running_by_schedule(self):
         s = self.supervisor(service("job", SLEEP, 'schedule { every = 1s overlap = "queue" }'))
         s.wait_state("job", "running")
@@ -396,6 +428,23 @@ class Down(WhyTest):
         self.expect(s, "first", "has been stopping for D, since T (pid N): it is being ended, and is not "
                                 "gone yet.", over, SENT, f"Still there: pid N ({PROCESS}).",
                     "Then it is stopped, and stays so.")
+        self.release(s)
+        self.assertEqual(0, s.wait_exit())
+
+    def test_in_a_shutdown_by_signal_or_by_an_end(self):
+        s = self.supervisor(service("first", ALONE, LONG_STOP))
+        self.up(s, "first")
+        s.signal(signal.SIGTERM)
+        self.told(s, "first")
+        self.assertEqual(f"supervisord is shutting down: {ME} sent it TERM.", self.said(s, "first")[1])
+        self.release(s)
+        self.assertEqual(0, s.wait_exit())
+        s = self.supervisor(service("first", ALONE, LONG_STOP)
+                            + service("main", sh("while [ ! -e @DIR@/up.first ]; do sleep 0.05; done"),
+                                      "essential = true"))
+        self.told(s, "first")
+        self.assertEqual("supervisord is shutting down, since main, which is essential, has ended.",
+                         self.said(s, "first")[1])
         self.release(s)
         self.assertEqual(0, s.wait_exit())
 

@@ -51,8 +51,8 @@ class Tormentor:
     """Kills the engine, or the launcher, at moments of kinds that have shown to be worth it."""
 
     # What comes before a kill, and its share.
-    PLANS = (("idle", 20), ("answering", 20), ("early", 25), ("burst", 10), ("reload", 12),
-             ("operation", 13))
+    PLANS = (("idle", 12), ("busy", 26), ("answering", 12), ("early", 20), ("burst", 10),
+             ("reload", 10), ("operation", 10))
 
     def __init__(self, torture, seed):
         self.torture, self.s = torture, torture.s
@@ -89,7 +89,7 @@ class Tormentor:
         return pid
 
     def kill(self, pid, plan):
-        self.torture.check()
+        self.torture.note_kill()
         os.kill(pid, signal.SIGKILL)
         self.killed = pid
         self.kills += 1
@@ -100,7 +100,7 @@ class Tormentor:
         if not self.is_recovered(engine):
             self.kill(engine, plan)
             return
-        self.torture.check()
+        self.torture.note_kill()
         os.kill(self.s.pid, signal.SIGKILL)
         self.killed = None
         self.launcher_kills += 1
@@ -130,6 +130,15 @@ class Tormentor:
         pid = self.wait_engine()
         time.sleep(self.random.uniform(0.02, 0.5))
         self.strike(pid, "idle")
+
+    def busy(self):
+        """When it is seen at work, which is mostly with logs."""
+        pid = self.wait_engine()
+        self.after(150)
+        end = time.monotonic() + 0.3
+        while time.monotonic() < end and (harness.stat_of(pid) or [b"X"])[0] == b"S":
+            pass
+        self.strike(pid, "busy")
 
     def answering(self):
         wait_until(self.s.answers, "the engine answers", DEADLINE, 0.005)
@@ -218,6 +227,10 @@ class Torture:
         self.tormentor = Tormentor(self, seed + 2)
         self.unsettled = None  # for people
 
+    def note_kill(self):
+        self.check()
+        self.client.last_kill = time.monotonic()
+
     def check(self):
         """Raises what a thread has died of."""
         for part in self.parts:
@@ -274,8 +287,10 @@ class Torture:
             self.s.ok("stop", "*", timeout=120)
             judge.stopped()
             for part in self.parts:
-                part.finish()
+                if part is not self.reader:
+                    part.finish()
             self.s.stop(DEADLINE)
+            self.reader.finish()
             self.check()
             judge.ended()
         except (AssertionError, OSError, subprocess.SubprocessError, harness.VarlinkError) as error:

@@ -102,7 +102,9 @@ class World:
         crash = pace | {"bytes": ["1:4000", "2000:200000", "100000:900000"],
                         "end": "0,0,1,2,7,100,-9,-11,-6,-15", "burst": 200000, "pause": [20, 150, 400]}
         sizes = ["200K", "1M", "50M"]
-        self.add("steady", 10, pace, max_size=sizes)
+        self.add("steady", 8, pace, max_size=sizes)
+        # So many small batches that the engine is at one of them whenever it is killed.
+        self.add("drip", 6, {"burst": 60, "chunk": 60, "pause": 1})
         self.add("slow", 2, {"burst": 300, "chunk": 40, "pause": 40})
         self.add("crash", 12, crash, *always, max_size=sizes)
         self.add("ready", 3, crash | {"notify": 1}, 'ready { on = "notify" timeout = 30s }',

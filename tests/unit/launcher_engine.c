@@ -7,6 +7,7 @@
  * end, and the test is told who that is.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,13 +21,15 @@
 static int trial(void)
 {
 	struct handover h;
+	bool fit;
 	int r = handover_find(HANDOVER_TRIAL, &h);
 
-	if (r == -ENOENT)
-		return 0;
+	if (r < 0)
+		return r == -ENOENT ? 0 : 2;
 	/* the lock is nobody's but the launcher's and its engine's */
-	return r < 0 || h.head.kept[LINK_KEEP_LOCK] != 0 || h.head.kept[LINK_KEEP_CONTROL] == 0 ? 2
-												: 1;
+	fit = h.head.kept[LINK_KEEP_LOCK] == 0 && h.head.kept[LINK_KEEP_CONTROL] != 0;
+	handover_fini(&h);
+	return fit ? 1 : 2;
 }
 
 int main(int argc, char *argv[])

@@ -32,10 +32,12 @@
 #include "base/macro.h"
 #include "base/usec.h"
 
-static const char *launcher_path, *engine_path;
+static char *launcher_path, *engine_path;
 
 void fixture_programs(const char *launcher, const char *engine)
 {
+	free(launcher_path);
+	free(engine_path);
 	launcher_path = realpath(launcher, NULL);
 	engine_path = realpath(engine, NULL);
 	assert_non_null(launcher_path);
@@ -90,6 +92,8 @@ void fixture_start_with(struct fixture *f, const struct fixture_options *options
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (options->new_session)
 			setsid();
+		if (options->log_fd > 0)
+			dup2(options->log_fd, STDERR_FILENO);
 		if (options->nofile > 0)
 			setrlimit(RLIMIT_NOFILE, &limit);
 		execl(path, "supervisord", f->socket, options->argument, NULL);

@@ -37,6 +37,7 @@ struct fixture_options {
 	const char *argument; /* for the engine, which then does not connect */
 	bool new_session;
 	unsigned long nofile; /* hard limit; 0: as it is */
+	int log_fd; /* for its stderr; 0: ours */
 };
 /* Starts a launcher, but takes no link yet. */
 void fixture_start_with(struct fixture *f, const struct fixture_options *options);

@@ -85,7 +85,7 @@ static void states_have_their_colours_and_no_service_brings_its_own(void **state
 		"?T  w?eb          ?        -> \033[31mfailed\033[0m             ?[2Jbad line\n");
 }
 
-static void the_first_greeting_is_silent_and_a_later_one_tells_what_was_missed(void **state)
+static void the_first_greeting_is_silent_and_a_later_one_is_told(void **state)
 {
 	struct events_view view = {0};
 
@@ -94,14 +94,49 @@ static void the_first_greeting_is_silent_and_a_later_one_tells_what_was_missed(v
 		&view, &plain, "{\"type\":\"started\",\"seq\":5,\"time\":\"T\",\"pid\":100}", "");
 	check_line(&view, &plain, "{\"type\":\"recovered\",\"seq\":5,\"time\":\"T\",\"pid\":101}",
 		"T  supervisord   recovered, engine 101\n");
-	check_line(&view, &plain, "{\"type\":\"recovered\",\"seq\":6,\"time\":\"T\",\"pid\":102}",
-		"T  supervisord   recovered, engine 102; not seen: change 6\n");
-	check_line(&view, &plain, "{\"type\":\"recovered\",\"seq\":9,\"time\":\"T\",\"pid\":102}",
-		"T  supervisord   connected again; not seen: changes 7 to 9\n");
+	check_line(&view, &plain, "{\"type\":\"recovered\",\"seq\":9,\"time\":\"T\",\"pid\":101}",
+		"T  supervisord   connected again\n");
+	/* That one says nothing new then; another one does. */
+	check_line(&view, &plain,
+		"{\"type\":\"engine\",\"time\":\"T\",\"pid\":101,\"reason\":\"recovered\"}", "");
+	check_line(&view, &plain,
+		"{\"type\":\"engine\",\"time\":\"T\",\"pid\":102,\"reason\":\"recovered\"}",
+		"T  supervisord   engine 102: recovered\n");
 	check_line(&view, &plain, "{\"type\":\"started\",\"seq\":0,\"time\":\"T\",\"pid\":103}",
 		"T  supervisord   started anew, engine 103\n");
-	check_line(&view, &plain, "{\"type\":\"recovered\",\"seq\":1,\"time\":\"T\",\"pid\":104}",
-		"T  supervisord   recovered, engine 104; not seen: change 1\n");
+}
+
+static void who_did_what_is_told(void **state)
+{
+	struct events_view view = {0};
+
+	(void)state;
+	check_line(&view, &plain,
+		"{\"type\":\"request\",\"time\":\"T\",\"verb\":\"stop\",\"uid\":0,\"client_pid\":7,"
+		"\"names\":[\"web\",\"db\"],\"n_services\":5}",
+		"T  supervisord   stop web, db and 3 more by uid 0, pid 7\n");
+	check_line(&view, &plain,
+		"{\"type\":\"request\",\"time\":\"T\",\"verb\":\"apply\",\"uid\":5,"
+		"\"client_pid\":null,\"names\":[],\"n_services\":0}",
+		"T  supervisord   apply by uid 5\n");
+	check_line(&view, &plain,
+		"{\"type\":\"refused\",\"time\":\"T\",\"method\":\"Stop\",\"uid\":5}",
+		"T  supervisord   refused Stop by uid 5\n");
+	check_line(&view, &plain,
+		"{\"type\":\"signal\",\"time\":\"T\",\"signal\":\"HUP\",\"uid\":0,\"client_pid\":"
+		"1}",
+		"T  supervisord   signal HUP by uid 0, pid 1\n");
+	check_line(&view, &plain,
+		"{\"type\":\"note\",\"time\":\"T\",\"text\":\"it \\u001bwas me\",\"uid\":5}",
+		"T  supervisord   note by uid 5: it ?was me\n");
+	check_line(&view, &plain,
+		"{\"type\":\"exit\",\"time\":\"T\",\"service\":\"web\",\"ran_ms\":1500,\"reason\":"
+		"\"exited with code 3\"}",
+		"T  web           exit        exited with code 3, ran 1.5s\n");
+	check_line(&view, &plain,
+		"{\"type\":\"hook\",\"time\":\"T\",\"service\":\"web\",\"ran_ms\":1,\"reason\":"
+		"\"x\"}",
+		"T  web           hook        x\n");
 }
 
 static void supervisords_own_events_are_told_whatever_they_are(void **state)
@@ -112,7 +147,7 @@ static void supervisords_own_events_are_told_whatever_they_are(void **state)
 	check_line(&view, &plain,
 		"{\"type\":\"lost\",\"seq\":5,\"time\":\"T\",\"pid\":1,\"count\":42,\"reason\":"
 		"\"x\"}",
-		"T  supervisord   42 events were lost: not read fast enough\n");
+		"T  supervisord   42 events were lost: x\n");
 	check_line(&view, &plain,
 		"{\"type\":\"shutdown\",\"seq\":5,\"time\":\"T\",\"reason\":\"stopping all\"}",
 		"T  supervisord   shutdown: stopping all\n");
@@ -134,15 +169,77 @@ static void events_are_followed_through_a_break(void **state)
 		ARGS("events", "-f", "web", "@front"));
 	assert_int_equal(4, f.status);
 	assert_string_equal("T  web           running  -> failed             exited with code 1\n"
-			    "T  supervisord   recovered, engine 101; not seen: changes 3 to 4\n"
+			    "T  supervisord   recovered, engine 101\n"
 			    "T  web           failed   -> starting           exited with code 1\n"
 			    "T  supervisord   shutdown: all of it\n",
 		f.out);
 	assert_string_equal("supctl: supervisord has ended\n", f.err);
 	assert_int_equal(2, f.n_requests);
-	assert_string_equal(f.requests[0], f.requests[1]);
 	assert_non_null(strstr(f.requests[0], "\"more\":true"));
 	assert_non_null(strstr(f.requests[0], "{\"names\":[\"web\",\"@front\"]}"));
+	/* after the last one that was seen */
+	assert_non_null(strstr(f.requests[1], "\"names\":[\"web\",\"@front\"],\"after\":2}"));
+	fake_free(&f);
+}
+
+static void history_goes_on_after_a_break_where_it_was(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	run_with(&f,
+		SCRIPT(ACCEPT, READ, GREETING("started", "100", "50"),
+			STATE("web", "running", "failed"), CLOSE, ACCEPT, READ,
+			GREETING("recovered", "101", "60"), STATE("web", "failed", "starting"),
+			"{\"parameters\":{\"event\":{\"type\":\"live\",\"seq\":60,\"pid\":101}}}"),
+		ARGS("events", "--since", "@1"));
+	assert_int_equal(0, f.status);
+	assert_string_equal("T  web           running  -> failed             exited with code 1\n"
+			    "T  web           failed   -> starting           exited with code 1\n",
+		f.out);
+	assert_string_equal("", f.err);
+	assert_int_equal(2, f.n_requests);
+	assert_non_null(strstr(f.requests[0], "\"after\":1"));
+	assert_non_null(strstr(f.requests[0], "\"follow\":false"));
+	assert_non_null(strstr(f.requests[1], "\"after\":2"));
+	fake_free(&f);
+}
+
+static void without_a_journal_it_says_so_and_fails(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	run_with(&f,
+		SCRIPT(ACCEPT, READ, STARTED,
+			"{\"parameters\":{\"event\":{\"type\":\"live\",\"seq\":1,\"pid\":100,"
+			"\"reason\":\"No space left on device\"}}}"),
+		ARGS("events", "--json"));
+	assert_int_equal(1, f.status);
+	assert_string_equal("", f.out);
+	assert_string_equal("supctl: no journal is kept: No space left on device\n", f.err);
+	fake_free(&f);
+}
+
+static void a_note_is_sent_once_with_its_words_joined(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	run_with(
+		&f, SCRIPT(ACCEPT, READ, "{\"parameters\":{\"seq\":7}}"), ARGS("note", "a", "b c"));
+	assert_int_equal(0, f.status);
+	assert_string_equal("", f.out);
+	assert_non_null(strstr(f.requests[0], "{\"text\":\"a b c\"}"));
+	fake_free(&f);
+	run_with(&f, SCRIPT(ACCEPT, READ, "{\"parameters\":{\"seq\":7}}"),
+		ARGS("--json", "note", "a"));
+	assert_string_equal("{\"seq\":7}\n", f.out);
+	fake_free(&f);
+	/* nobody knows whether it is there already */
+	run_with(&f, SCRIPT(ACCEPT, READ, CLOSE), ARGS("note", "a"));
+	assert_int_equal(1, f.status);
+	assert_int_equal(1, f.n_requests);
 	fake_free(&f);
 }
 
@@ -163,15 +260,45 @@ static void events_as_json_are_a_line_each(void **state)
 	fake_free(&f);
 }
 
-static void events_without_follow_are_wrong_usage(void **state)
+static void check_since(const char *text, int result, uint64_t after, usec_t realtime)
 {
-	struct fake f;
+	const usec_t now = UINT64_C(1764091106) * USEC_PER_SEC; /* 2025-11-25T17:18:26Z */
+	struct since since = {.after = 77};
+
+	if (since_parse(text, now, &since) != result)
+		fail_msg("%s", text);
+	if (result == 0 && (since.after != after || since.realtime_usec != realtime))
+		fail_msg("%s: %llu %llu", text, (unsigned long long)since.after,
+			(unsigned long long)since.realtime_usec);
+}
+
+static void since_takes_spans_times_and_numbers(void **state)
+{
+	static const char *const bad[] = {"", "x", "10", "-1s", "10 min", "@", "@-1", "@1x",
+		"2025-11-25T17:18:26+1", "2025-11-25T17:18:26z", "2025-13-01T00:00:00Z",
+		"2025-11-25T17:18:26.Z", " 2025-11-25", "2025-11-25T17:18:26Z ", "17:18",
+		"2025-11-25T17:18:26+01:60", "1969-12-31T23:59:59Z"};
+	const usec_t now = UINT64_C(1764091106) * USEC_PER_SEC;
 
 	(void)state;
-	run_with(&f, SCRIPT(NULL), ARGS("events", "web"));
-	assert_int_equal(2, f.status);
-	assert_non_null(strstr(f.err, "keeps no journal"));
-	fake_free(&f);
+	assert_int_equal(setenv("TZ", "UTC-2", 1), 0);
+	tzset();
+	check_since("@0", 0, 0, 0);
+	check_since("@1234", 0, 1234, 0);
+	check_since("10min", 0, 0, now - 600 * USEC_PER_SEC);
+	check_since("2025-11-25T17:18:26Z", 0, 0, now);
+	check_since("2025-11-25T17:18:26.25Z", 0, 0, now + USEC_PER_SEC / 4);
+	check_since("2025-11-25T18:18:26+01:00", 0, 0, now);
+	check_since("2025-11-25T16:48:26.1234567-00:30", 0, 0, now + 123456);
+	/* local time */
+	check_since("2025-11-25 19:18:26", 0, 0, now);
+	check_since("2025-11-25T19:18:26", 0, 0, now);
+	check_since("2025-11-25 19:18", 0, 0, now - 26 * USEC_PER_SEC);
+	check_since("2025-11-26", 0, 0, UINT64_C(1764108000) * USEC_PER_SEC);
+	for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+		check_since(bad[i], -EINVAL, 0, 0);
+	unsetenv("TZ");
+	tzset();
 }
 
 /* Nothing happens any more, so nothing is written: that the reader went must be noticed. */
@@ -360,12 +487,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(states_stand_below_each_other),
 		cmocka_unit_test(states_have_their_colours_and_no_service_brings_its_own),
-		cmocka_unit_test(
-			the_first_greeting_is_silent_and_a_later_one_tells_what_was_missed),
+		cmocka_unit_test(the_first_greeting_is_silent_and_a_later_one_is_told),
 		cmocka_unit_test(supervisords_own_events_are_told_whatever_they_are),
 		cmocka_unit_test(events_are_followed_through_a_break),
 		cmocka_unit_test(events_as_json_are_a_line_each),
-		cmocka_unit_test(events_without_follow_are_wrong_usage),
+		cmocka_unit_test(who_did_what_is_told),
+		cmocka_unit_test(history_goes_on_after_a_break_where_it_was),
+		cmocka_unit_test(without_a_journal_it_says_so_and_fails),
+		cmocka_unit_test(a_note_is_sent_once_with_its_words_joined),
+		cmocka_unit_test(since_takes_spans_times_and_numbers),
 		cmocka_unit_test(events_end_when_nobody_reads_them),
 		cmocka_unit_test(who_is_there_already_is_not_waited_for),
 		cmocka_unit_test(each_service_is_told_as_it_gets_there_and_passing_through_counts),

@@ -44,6 +44,13 @@ static void of_who_wanted_it(void **state)
 			"It was started by request at 06:30:12.\n"},
 		{"running", "{'why': 'operator', 'request': {'verb': 'signal', 'uid': 1000}}", NULL,
 			""},
+		/* all that is left is who asked last, and that event */
+		{"running",
+			"{'why': 'operator', 'request': {'seq': 10, 'verb': 'start', 'uid': 1000}, "
+			"'chain': [{'type': 'request', 'seq': 10, 'time': "
+			"'2026-11-25T06:30:12Z'}]}",
+			NULL,
+			"It was started by alice (uid 1000) with supctl start at 06:30:12.\n"},
 		{"running", "{'why': 'autostart', " CHANGE("autostart", "") "}", NULL,
 			"supervisord started it by itself at 06:30:12, as autostart = true "
 			"wants.\n"},

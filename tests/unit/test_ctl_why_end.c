@@ -59,7 +59,7 @@ static void of_how_a_process_ended(void **state)
 			"Its process was killed by signal 10 (USR1), which supervisord did not "
 			"send.\n" NEVER},
 		{"failed", END("", "'kind': 'unknown'"), NULL,
-			"Its process has ended, and nobody knows how: it was no child of "
+			"Its process ended, and nobody saw how: it was no child of "
 			"supervisord any more, which had been killed itself.\n" NEVER},
 		{"failed",
 			"{'end': {'kind': 'exited', 'status': 3}, 'restart': {'wanted': false, "

@@ -30,7 +30,7 @@
 #define MAX_SENT 100000
 
 static struct fixture f;
-static const char *present, *next, *engine, *unfit_engine, *endless_engine;
+static const char *present, *next, *engine, *unfit_engine, *endless_engine, *sound;
 static pid_t stranger; /* a child of the test's, which is fostered */
 
 static int setup(void **state _unused_)
@@ -336,6 +336,34 @@ static void a_program_that_fails_its_trial_changes_nothing(void **state _unused_
 	expect_upgraded(3, ENOEXEC);
 }
 
+static void why_is_in_the_log_of_both(void **state _unused_)
+{
+	int log[2];
+	char text[1024];
+
+	assert_int_equal(pipe2(log, O_CLOEXEC), 0);
+	fixture_start_with(&f, &(struct fixture_options){.log_fd = log[1]});
+	fixture_accept(&f);
+	fixture_hello(&f);
+	fixture_send(&f, (struct link_message){.type = LINK_KEEP, .value = LINK_KEEP_CONTROL}, 0);
+	fixture_upgrade(&f, 1, next, "/bin/false");
+	expect_upgraded(1, ENOEXEC);
+	fixture_upgrade(&f, 2, next, unfit_engine);
+	fixture_accept(&f);
+	fixture_simple(&f, LINK_HELLO);
+	fixture_expect(&f, LINK_KEPT);
+	fixture_expect(&f, LINK_SYNCED);
+	expect_upgraded(2, ECANCELED);
+	teardown(NULL);
+	close(log[1]);
+	fixture_read(log[0], text, sizeof(text));
+	close(log[0]);
+	assert_non_null(strstr(text, "the new engine has not passed its trial"));
+	assert_non_null(strstr(text, "no upgrade: Exec format error; going on as before"));
+	assert_non_null(strstr(text, "ended with status 7")); /* by the new one */
+	assert_non_null(strstr(text, "the new engine dies before it is up; going back"));
+}
+
 /* The trial's process, which connects as an engine does. */
 static int begin_endless_trial(uint32_t op)
 {
@@ -408,6 +436,21 @@ static void an_engine_that_does_not_recover_in_time_is_taken_back(void **state _
 	expect_upgraded(1, ETIMEDOUT);
 }
 
+static void an_engine_that_gives_up_does_not_end_it_all(void **state _unused_)
+{
+	pid_t pid = start(1, 1, "exec sleep 100");
+
+	fixture_upgrade(&f, 1, next, engine);
+	for (int i = 0; i < 3; i++) {
+		fixture_accept(&f);
+		fixture_send(&f, (struct link_message){.type = LINK_EXIT, .value = 2}, -1);
+	}
+	fixture_accept(&f);
+	assert_true(launcher_is(present));
+	hello_with(1, pid);
+	expect_upgraded(1, ECANCELED);
+}
+
 static void what_is_told_to_end_is_not_upgraded(void **state _unused_)
 {
 	int trial = begin_endless_trial(1);
@@ -419,6 +462,145 @@ static void what_is_told_to_end_is_not_upgraded(void **state _unused_)
 	wait_gone(trial);
 }
 
+/* ---- calls that fail ---- */
+
+/* Which engine ever hears of it: how the upgrade went. Its pid, wherever it is told, is right. */
+static uint32_t outcome(uint32_t id, pid_t pid)
+{
+	usec_t deadline = usec_now(CLOCK_MONOTONIC) + FIXTURE_DEADLINE_MSEC * USEC_PER_MSEC;
+
+	while (usec_now(CLOCK_MONOTONIC) < deadline) {
+		struct pollfd fds[2] = {
+			{.fd = f.listen_fd, .events = POLLIN}, {.fd = f.link, .events = POLLIN}};
+		struct link_message m;
+		unsigned n_fds;
+		bool lost;
+
+		assert_true(poll(fds, 2, FIXTURE_DEADLINE_MSEC) > 0);
+		if (fds[0].revents) {
+			fixture_accept(&f);
+			fixture_simple(&f, LINK_HELLO);
+			fixture_simple(&f, LINK_RECOVERED);
+			continue;
+		}
+		if (link_recv(f.link, &m, f.fds, &n_fds, &lost) != 1) {
+			poll(fds, 1, 10); /* the next engine is on its way */
+			continue;
+		}
+		for (unsigned i = 0; i < n_fds; i++)
+			f.fds[i] = close_fd(f.fds[i]);
+		if (m.id == id && m.type == LINK_STARTED)
+			assert_int_equal(m.pid, pid);
+		assert_false(m.id == id && m.type == LINK_EXITED);
+		if (m.type == LINK_UPGRADED)
+			return m.value;
+	}
+	fail_msg("no answer");
+	return 0;
+}
+
+static void run_with_fault(const char *call, unsigned n, const char *error, bool *ret_failed)
+{
+	char fault[64];
+	pid_t pid;
+	int pidfd;
+
+	snprintf(fault, sizeof(fault), "launcher:%s:%u:%s", call, n, error);
+	setenv("SUPERVISOR_FAULT", fault, 1);
+	fixture_start(&f);
+	unsetenv("SUPERVISOR_FAULT");
+	fixture_simple(&f, LINK_HELLO);
+	do
+		fixture_expect_any(&f);
+	while (f.m.type != LINK_SYNCED);
+	fixture_simple(&f, LINK_RECOVERED);
+	fixture_send(&f, (struct link_message){.type = LINK_KEEP, .value = LINK_KEEP_CONTROL}, 0);
+	fixture_shell_spawn(&f, 1, 1, "exec sleep 100");
+	fixture_expect_any(&f);
+	if (f.m.type == LINK_STARTED) {
+		pid = f.m.pid;
+		pidfd = open_pidfd(pid);
+		fixture_upgrade(&f, 1, next, engine);
+		fixture_shell_spawn(&f, 2, 1, "exit 0");
+		*ret_failed = outcome(1, pid) != 0;
+		assert_int_equal(poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 0), 0);
+		fixture_kill(&f, 1, 1, 1, SIGKILL);
+		do
+			fixture_expect_any(&f);
+		while (f.m.type != LINK_EXITED || f.m.id != 1);
+		assert_int_equal(f.m.exit.status, SIGKILL);
+		close(pidfd);
+	}
+	teardown(NULL);
+}
+
+static void a_call_that_fails_loses_no_service(void **state _unused_)
+{
+	static const struct {
+		const char *call, *error;
+		unsigned from, to;
+	} faults[] = {
+		{"fcntl", "EINVAL", 6, 40},
+		{"memfd_create", "ENOMEM", 1, 2},
+		{"write", "EIO", 1, 2},
+		{"fork", "EAGAIN", 1, 3},
+		{"dup", "EMFILE", 1, 3},
+		{"mmap", "ENOMEM", 1, 4},
+		{"fstat", "EIO", 1, 6},
+		{"epoll_ctl", "ENOMEM", 3, 9},
+		{"waitid", "EINVAL", 1, 6},
+		{"recvmsg", "ENOMEM", 1, 8},
+		{"sendmsg", "ENOBUFS", 1, 8},
+	};
+	unsigned n_failed = 0, n_done = 0;
+
+	for (size_t i = 0; i < ELEMENTSOF(faults); i++) {
+		for (unsigned n = faults[i].from; n <= faults[i].to; n++) {
+			bool failed = false;
+
+			run_with_fault(faults[i].call, n, faults[i].error, &failed);
+			n_failed += failed;
+			n_done += !failed;
+		}
+	}
+	assert_true(n_failed > 0 && n_done > 0);
+}
+
+static void a_launcher_that_passes_its_trial_and_cannot_start_gives_back(void **state _unused_)
+{
+	static const struct {
+		const char *fault;
+		uint32_t error;
+	} faults[] = {
+		{"launcher:signalfd:1:EMFILE", EMFILE}, {"launcher:epoll_create:1:ENOMEM", ENOMEM},
+		{"launcher:epoll_ctl:2:ENOSPC", ENOSPC}, /* with half of the table loaded */
+		{"launcher:socketpair:1+:EMFILE", ECANCELED}, /* it starts, but no engine */
+	};
+
+	fixture_programs(sound, engine);
+	for (size_t i = 0; i < ELEMENTSOF(faults); i++) {
+		pid_t pid;
+
+		setenv("SUPERVISOR_FAULT", faults[i].fault, 1);
+		setup(NULL);
+		unsetenv("SUPERVISOR_FAULT");
+		pid = start(1, 1, "exec sleep 100");
+		foster_stranger(2);
+		fixture_upgrade(&f, 7, next, engine);
+		assert_int_equal(outcome(1, pid), faults[i].error);
+		assert_true(launcher_is(sound));
+		fixture_kill(&f, 1, 1, 1, SIGKILL);
+		fixture_kill(&f, 2, 8, 1, SIGKILL);
+		for (int n = 0; n < 2; n++) {
+			fixture_expect(&f, LINK_EXITED);
+			assert_int_equal(f.m.pid, f.m.id == 1 ? pid : stranger);
+			assert_int_equal(f.m.exit.status, SIGKILL);
+		}
+		teardown(NULL);
+	}
+	fixture_programs(present, engine);
+}
+
 /* ---- in the place of one that is dead ---- */
 
 static void an_engine_goes_on_as_the_launcher(void **state _unused_)
@@ -427,8 +609,7 @@ static void an_engine_goes_on_as_the_launcher(void **state _unused_)
 	char text[8] = "";
 	pid_t pid;
 
-	pid = start(1, 6,
-		"echo one; read x < /dev/zero & trap 'exit 6' TERM; while :; do sleep 0.01; done");
+	pid = start(1, 6, "trap 'exit 6' TERM; echo one; while :; do sleep 0.01; done");
 	assert_int_equal(handover_alloc(&h, 1, 1), 0);
 	h.services[0] = (struct handover_service){.id = 1, .uid = UINT32_MAX, .newest = 6};
 	h.entries[0] = (struct handover_entry){.id = 1,
@@ -523,23 +704,28 @@ int main(int argc, char *argv[])
 		UPGRADE_TEST(all_goes_along_to_a_later_version_and_back),
 		UPGRADE_TEST(what_was_sent_until_the_end_is_done_once),
 		UPGRADE_TEST(a_program_that_fails_its_trial_changes_nothing),
+		cmocka_unit_test(why_is_in_the_log_of_both),
 		UPGRADE_TEST(a_trial_that_does_not_end_is_ended),
 		UPGRADE_TEST(a_trial_does_not_outlive_the_launcher),
 		UPGRADE_TEST(an_engine_that_cannot_be_started_is_taken_back),
 		UPGRADE_TEST(an_engine_that_does_not_recover_in_time_is_taken_back),
+		UPGRADE_TEST(an_engine_that_gives_up_does_not_end_it_all),
 		UPGRADE_TEST(what_is_told_to_end_is_not_upgraded),
+		cmocka_unit_test(a_call_that_fails_loses_no_service),
+		cmocka_unit_test(a_launcher_that_passes_its_trial_and_cannot_start_gives_back),
 		UPGRADE_TEST(an_engine_goes_on_as_the_launcher),
 		UPGRADE_TEST(who_is_no_child_after_all_has_ended),
 		cmocka_unit_test(what_is_no_handover_is_not_gone_on_from),
 	};
 
-	if (argc != 6)
+	if (argc != 7)
 		return 2;
 	present = argv[1];
 	engine = argv[2];
 	next = argv[3];
 	unfit_engine = argv[4];
 	endless_engine = argv[5];
+	sound = argv[6];
 	fixture_programs(present, engine);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /*
- * Who does not read: its messages are queued up to a bound, and from then on only counted,
- * until it has taken all that it was sent. Then it is told of the gap, at once, and gets
+ * Who does not read: its messages are queued up to a bound. From then on it gets them another
+ * way, where there is one (a journal, say); else they are only counted, until it has taken all
+ * that it was sent. Then it is told of the gap, at once, and gets
  * messages again: one gap with its length rather than many small ones, in the place where
  * it belongs. A reader that takes nothing at all is dropped by the server, as any other.
  */
@@ -72,6 +73,8 @@ void broadcast_give(struct follower *f, const struct buf *message)
 		tell_lost(f); /* could not be told before for lack of memory */
 	if (f->n_lost > 0 || message->len == 0 ||
 		f->queued + message->len > f->broadcast->max_unread_bytes) {
+		if (f->n_lost == 0 && f->behind && f->behind(f))
+			return;
 		f->n_lost++;
 		return;
 	}

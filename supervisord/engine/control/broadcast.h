@@ -32,6 +32,11 @@ struct follower {
 	uint64_t n_lost;
 	bool held; /* it gets nothing here for the time being, and that is not lost */
 	void (*ready)(struct follower *f); /* while it is held: its reader has taken everything */
+	/*
+	 * Optional: it has no room for one more message. True: that one and all that follow reach
+	 * it another way, for which it is held from now on.
+	 */
+	bool (*behind)(struct follower *f);
 	void (*gone)(struct follower *f); /* its client is: free it; it is in no list any more */
 };
 

@@ -100,19 +100,21 @@ static bool hears_of(const struct engine *e, const struct watcher *w,
 	return false;
 }
 
-void events_tell(struct engine *e, const struct service *const *services, uint32_t n,
+void events_tell(struct engine *e, uint64_t seq, const struct service *const *services, uint32_t n,
 	const char *data, size_t length)
 {
 	_cleanup_buf_ struct buf message = {0};
 
 	list_foreach (it, &e->events.broadcast.followers) {
 		struct follower *f = list_entry(it, struct follower, node);
+		struct watcher *w = CONTAINER_OF(f, struct watcher, follower);
 
-		if (!hears_of(e, CONTAINER_OF(f, struct watcher, follower), services, n))
-			continue;
-		if (message.len == 0)
-			events_encode(data, length, &message);
-		broadcast_give(f, &message);
+		if (!f->held && hears_of(e, w, services, n)) {
+			if (message.len == 0)
+				events_encode(data, length, &message);
+			broadcast_give(f, &message);
+		}
+		w->seen = seq;
 	}
 }
 
@@ -121,6 +123,17 @@ void events_tell(struct engine *e, const struct service *const *services, uint32
 static void on_gone(struct follower *f)
 {
 	watcher_free(CONTAINER_OF(f, struct watcher, follower));
+}
+
+/* All that it has no room for is in the journal. */
+static bool on_behind(struct follower *f)
+{
+	struct engine *e = CONTAINER_OF(f->broadcast, struct engine, events.broadcast);
+
+	if (!journal_file_ring(e))
+		return false;
+	history_catch_up(e, CONTAINER_OF(f, struct watcher, follower));
+	return true;
 }
 
 static int append_snapshot(struct service *const *services, uint32_t n, struct buf *messages)
@@ -138,8 +151,8 @@ static int append_snapshot(struct service *const *services, uint32_t n, struct b
 }
 
 /* What a follower hears before anything happens. */
-static int greet(struct engine *e, bool snapshot, struct service *const *services, uint32_t n,
-	struct buf *messages)
+static int greet(struct engine *e, bool history, bool snapshot, struct service *const *services,
+	uint32_t n, struct buf *messages)
 {
 	const struct event ev = {.type = e->recovering ? "recovered" : "started",
 		.seq = e->event_seq,
@@ -147,12 +160,13 @@ static int greet(struct engine *e, bool snapshot, struct service *const *service
 		.text = "supervisord " SUPERVISORD_VERSION};
 	int r = server_encode(pack(&ev, NULL), messages);
 
-	if (r == 0 && core_is_shutting_down(e->core))
+	/* What was tells of it as well, in its place. */
+	if (r == 0 && core_is_shutting_down(e->core) && !history)
 		r = server_encode(pack_now(e, "shutdown", "", 0), messages);
 	if (r == 0 && snapshot)
 		r = append_snapshot(services, n, messages);
-	if (r == 0 && snapshot)
-		r = server_encode(pack_now(e, "live", "", 0), messages);
+	if (r == 0 && snapshot && !history)
+		r = server_encode(events_make_live(e), messages);
 	return r;
 }
 
@@ -195,13 +209,15 @@ void events_follow(
 	int r = watcher_new(json_object_get(call->parameters, "names"), &w);
 
 	if (r == 0)
-		r = greet(e, snapshot, services, n, &messages);
+		r = greet(e, history, snapshot, services, n, &messages);
 	if (r < 0) {
 		watcher_free(w);
 		refuse(call, r);
 		return;
 	}
 	w->follower.gone = on_gone;
+	w->follower.behind = on_behind;
+	w->seen = e->event_seq;
 	w->leaves = json_is_false(json_object_get(call->parameters, "follow"));
 	if (history)
 		history_begin(e, w, after, since);

@@ -27,10 +27,10 @@ void events_follow(
 	struct engine *e, struct server_call *call, struct service *const *services, uint32_t n);
 
 /*
- * Tells an event, a JSON object of so many bytes, to who wants to hear of one of these services;
- * n = 0: to everybody.
+ * Tells an event, a JSON object of so many bytes with this number, to who wants to hear of one of
+ * these services; n = 0: to everybody. It is in the journal already.
  */
-void events_tell(struct engine *e, const struct service *const *services, uint32_t n,
+void events_tell(struct engine *e, uint64_t seq, const struct service *const *services, uint32_t n,
 	const char *data, size_t length);
 
 /* The same as a reply, appended to messages; -ENOMEM, and nothing is appended. */

@@ -118,9 +118,12 @@ static void feed(struct engine *e, struct watcher *w)
 	messages.len = 0;
 	if (w->cursor.seq < e->event_seq && w->cursor.since_usec == 0 && w->cursor.seq > 0)
 		tell_gap(e, e->event_seq - w->cursor.seq, &messages);
-	server_encode(events_make_live(e), &messages);
+	if (!w->quiet)
+		server_encode(events_make_live(e), &messages);
 	w->follower.held = false;
-	server_send(w->follower.call, &messages);
+	w->seen = e->event_seq;
+	if (messages.len > 0)
+		server_send(w->follower.call, &messages);
 }
 
 static void on_turn(struct loop_timer *t)
@@ -152,6 +155,14 @@ void history_begin(struct engine *e, struct watcher *w, uint64_t after, usec_t s
 	w->follower.held = true;
 	w->follower.ready = on_ready;
 	loop_timer_set(&e->loop, &e->events.history, e->loop.now_usec);
+}
+
+void history_catch_up(struct engine *e, struct watcher *w)
+{
+	seek(e, w, w->seen, 0);
+	w->quiet = true;
+	w->follower.held = true;
+	w->follower.ready = on_ready;
 }
 
 int history_init(struct engine *e)

@@ -25,3 +25,6 @@ void history_fini(struct engine *e);
  * (0: all), and no earlier than since (the real clock; 0: whenever).
  */
 void history_begin(struct engine *e, struct watcher *w, uint64_t after, usec_t since);
+
+/* A follower that does not keep up is told the rest, from what it has seen last, the same way. */
+void history_catch_up(struct engine *e, struct watcher *w);

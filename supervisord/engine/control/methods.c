@@ -426,6 +426,7 @@ static void do_upgrade(void *userdata, struct server_call *call)
 	struct engine *e = userdata;
 
 	note(e, call, EVENT_VERB_UPGRADE, NULL, 0);
+	finished(e);
 	if (core_is_shutting_down(e->core))
 		server_error(call, CONTROL_ERROR_SHUTTING_DOWN, NULL);
 	else

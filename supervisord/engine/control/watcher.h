@@ -24,6 +24,8 @@ struct watcher {
 	struct journal_cursor cursor;
 	uint32_t opened; /* the journal that the cursor is of */
 	bool leaves; /* that is all it wants */
+	bool quiet; /* it has not asked for that: it did not read fast enough */
+	uint64_t seen; /* number of the last event that it was given, or does not want */
 };
 
 /* patterns: an array of strings, or NULL. 0; -ENOMEM; -E2BIG: too many globs. */

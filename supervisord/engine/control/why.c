@@ -38,6 +38,7 @@ static const char *kind_of(enum core_end end)
 		[CORE_END_SIGNALLED] = "signalled",
 		[CORE_END_DUMPED] = "dumped",
 		[CORE_END_SPAWN_FAILED] = "not_started",
+		[CORE_END_UNKNOWN] = "unknown",
 	};
 
 	return end < CORE_END_MAX && kinds[end] ? kinds[end] : "unknown";

@@ -13,8 +13,8 @@
 
 #define MAX_EVENTS 48 /* of the service, the newest ones */
 #define MAX_CAUSES 8
-#define MAX_CALLS  16 /* of journal_prev() that come back without an event */
-#define MAX_STEPS  2048 /* records looked at in search of causes */
+#define MAX_CALLS  8 /* of journal_prev() that come back without an event, in one search */
+#define MAX_STEPS  512 /* records looked at in search of causes */
 
 struct walk {
 	const struct journal *journal;
@@ -150,14 +150,14 @@ static void walk_back(struct walk *w, bool down)
 	}
 }
 
-/* The end of everything, and who asked for it. */
-static void find_shutdown(struct walk *w)
+/* The newest event of a kind up to this number, and what caused it. */
+static void find_newest(struct walk *w, enum journal_kind kind, uint64_t seq)
 {
 	int r = -EAGAIN;
 	json_t *event;
 
-	journal_seek_before(UINT64_MAX, &w->cursor);
-	w->cursor.kinds = UINT64_C(1) << JOURNAL_SHUTDOWN;
+	journal_seek_before(seq, &w->cursor);
+	w->cursor.kinds = UINT64_C(1) << kind;
 	for (unsigned calls = 0; r == -EAGAIN && calls < MAX_CALLS; calls++)
 		r = journal_prev(w->journal, &w->cursor, &w->entry);
 	event = r == 1 ? json_loadb(w->entry.body, w->entry.length, 0, NULL) : NULL;
@@ -191,7 +191,6 @@ json_t *why_chain(const struct service *s)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
 	struct walk w = {.journal = journal_file_ring(s->engine), .name = s->name};
-	struct journal_cursor from;
 	json_t *chain, *event;
 	size_t i;
 
@@ -199,11 +198,14 @@ json_t *why_chain(const struct service *s)
 		return json_array();
 	w.events = json_array();
 	w.causes = json_array();
-	walk_back(&w, r->state == CORE_STOPPED || (r->state == CORE_STOPPING && !r->desired_up));
+	/* else the journal has forgotten it, and need not be searched */
+	if (s->event_seq >= w.journal->first_seq)
+		walk_back(&w,
+			r->state == CORE_STOPPED || (r->state == CORE_STOPPING && !r->desired_up));
 	if (core_is_shutting_down(s->engine->core))
-		find_shutdown(&w);
-	journal_seek_before(s->asked.seq + 1, &from);
-	follow_causes(&w, from, (json_int_t)s->asked.seq);
+		find_newest(&w, JOURNAL_SHUTDOWN, UINT64_MAX);
+	if (s->asked.seq > 0)
+		find_newest(&w, JOURNAL_REQUEST, s->asked.seq + 1);
 	json_array_foreach(w.causes, i, event)
 	{
 		if (!has_seq(w.events, seq_of(event)))

@@ -36,9 +36,9 @@ static void forget_launcher(struct engine *e)
 	for (uint32_t id = 0; id < e->store.head.capacity; id++) {
 		struct recovery_record record = *recovery_record(&e->store.area, id);
 
-		if (record.last_serial == 0)
+		if (record.last_serial == 0 && record.event_serial == 0)
 			continue;
-		record.last_serial = 0;
+		record.last_serial = record.event_serial = 0;
 		recovery_commit(&e->store.area, id, &record);
 	}
 }

@@ -394,6 +394,7 @@ static void on_retry(struct loop_timer *timer)
 void gone_begin(struct engine *e)
 {
 	log_error("the launcher is gone; going on in its place, pid %d", (int)getpid());
+	event_supervisor(e, JOURNAL_LAUNCHER, "it has died; this engine goes on in its place");
 	/* What it has told is judged, as far as that goes without one. */
 	while (e->n_ended > 0)
 		engine_judge_ended(e);

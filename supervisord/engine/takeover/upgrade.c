@@ -160,6 +160,8 @@ void upgrade_over(struct engine *e, const struct link_message *m)
 	u->known = true;
 	u->op = m->op;
 	u->error = (int)m->value;
+	event_upgrade(e, m->op,
+		u->error == 0 ? "done, now version " SUPERVISORD_VERSION : explain(u->error));
 	list_foreach_safe (node, &u->calls) {
 		struct server_call *call = list_entry(node, struct server_call, node);
 
