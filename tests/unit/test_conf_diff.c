@@ -170,6 +170,8 @@ static const struct key_case service_cases[] = {
 	{"log.max-size", "", "1000", "50M", "=", DIFF_LIVE},
 	{"log.max-size", "1G", "64K", "=", "=", DIFF_LIVE},
 	{"log.keep", "", "0", "10", "=", DIFF_LIVE},
+	{"log.timestamps", "", "iso", "none", "=", DIFF_LIVE},
+	{"log.timestamps", "iso", "local", "=", "=", DIFF_LIVE},
 	{"schedule.every", "", "1h", NULL, "=", DIFF_LIVE},
 	{"schedule.cron", "", "\"5 4 * * mon\"", NULL, "=", DIFF_LIVE},
 	{"schedule.cron", "\"@daily\"", "\"0 0 * * *\"", "=", "=", DIFF_LIVE},

@@ -64,6 +64,7 @@ static void a_service_of_one_key_has_the_defaults_of_the_manual(void **state)
 	assert_string_equal(s->log.file, "%{name}.log");
 	assert_int_equal(s->log.max_size_bytes, 50 << 20);
 	assert_int_equal(s->log.keep, 10);
+	assert_int_equal(s->log.timestamps, SPEC_TIMESTAMPS_NONE);
 	ASSERT_LIST(s->command, "/bin/x");
 	ASSERT_LIST(s->environment);
 	ASSERT_LIST(s->file_environment);
@@ -85,7 +86,9 @@ static void every_key_of_a_service_is_taken_over(void **state)
 		" restart-limit = 32 restart-window = 1h stable-after = 2d\n"
 		" stop { signal = \"SIGINT\" timeout = 500ms kill = process }\n"
 		" reload { signal = USR1 command = \"/bin/r 'a b'\" }\n"
-		" log { file = \"/x/%{name}\" stderr = none max-size = 64K keep = 0 }\n}\n");
+		" log { file = \"/x/%{name}\" stderr = none max-size = 64K keep = 0 timestamps = "
+		"local }"
+		"\n}\n");
 	s = service(f, 0);
 	ASSERT_LIST(s->command, "/bin/x", "a b");
 	assert_int_equal(s->policy.type, SPEC_TYPE_ONESHOT);
@@ -122,6 +125,8 @@ static void every_key_of_a_service_is_taken_over(void **state)
 	assert_int_equal(s->log_stderr.sink, SPEC_SINK_NONE);
 	assert_int_equal(s->log.max_size_bytes, 65536);
 	assert_int_equal(s->log.keep, 0);
+	assert_int_equal(s->log.timestamps, SPEC_TIMESTAMPS_LOCAL);
+	assert_int_equal(s->log_stderr.timestamps, SPEC_TIMESTAMPS_LOCAL);
 }
 
 static void reload_of_a_service_replaces_that_of_defaults_key_by_key(void **state)
