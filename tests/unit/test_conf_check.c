@@ -33,7 +33,6 @@ static void what_this_version_lacks_is_refused_by_name(void **state)
 		"'log.overflow' in service 'web' is not available");
 	bad_key(f, "log { file = journal }", 2, "'journal' is not available in this version");
 	bad_key(f, "log { stderr = syslog }", 2, "'syslog' is not available in this version");
-	bad(f, "on-orphan = adopt\n", 1, "'adopt' is not available in this version; allowed: stop");
 	bad(f, "defaults {\n stdin = null }\n", 2, "'stdin' in defaults is not available");
 }
 

@@ -193,6 +193,7 @@ static const struct key_case global_cases[] = {
 	{"log-dir", "\"/r\"", "\"/s\"", "=", "=", DIFF_LIVE},
 	{"log-level", "", "debug", "info", "=", DIFF_LIVE},
 	{"max-starting", "", "7", "0", "=", DIFF_LIVE},
+	{"on-orphan", "", "stop", "adopt", "=", DIFF_LIVE},
 	{"control.mode", "", "0660", NULL, "=", DIFF_LIVE},
 	{"control.group", "", "\"@\"", NULL, "=", DIFF_LIVE},
 	{"control.operators", "", "{\"@\"}", "{}", "=", DIFF_LIVE},
@@ -280,8 +281,8 @@ static void every_key_is_told_as_it_is_written_and_with_its_effect(void **state)
 
 static bool is_covered(bool global, const char *path)
 {
-	/* told by their own names; and the one that has but one value yet */
-	static const char *const others[] = {"environment", "env-file", "pool.slots", "on-orphan"};
+	/* told by their own names */
+	static const char *const others[] = {"environment", "env-file", "pool.slots"};
 	const struct key_case *cases = global ? global_cases : service_cases;
 	size_t n = global ? ELEMENTSOF(global_cases) : ELEMENTSOF(service_cases);
 
@@ -403,18 +404,6 @@ static void a_choice_of_another_kind_is_told_as_both_keys(void **state)
 	two_free(&t);
 }
 
-static void on_orphan_is_compared_although_one_value_is_all_there_is(void **state)
-{
-	struct two t;
-
-	two_texts(*state, &t, true, "", "");
-	t.before->on_orphan = SPEC_ORPHAN_ADOPT;
-	compare(&t, true);
-	assert_key(&t, 0, "on-orphan", "adopt", "stop", DIFF_LIVE);
-	two_free(&t);
-}
-
-/* A home directory, say: what passwd holds is under nobody's control. */
 static void bytes_that_are_no_text_are_escaped(void **state)
 {
 	_cleanup_buf_ struct buf text = {0};
@@ -765,7 +754,6 @@ int main(void)
 		TEST(rules_stand_in_the_order_of_the_schema),
 		TEST(pools_are_told_by_name),
 		TEST(a_choice_of_another_kind_is_told_as_both_keys),
-		TEST(on_orphan_is_compared_although_one_value_is_all_there_is),
 		TEST(bytes_that_are_no_text_are_escaped),
 		TEST(what_is_written_otherwise_is_no_difference),
 		TEST(variables_are_told_by_name_and_are_secret),

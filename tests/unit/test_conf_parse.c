@@ -173,7 +173,7 @@ static void an_empty_file_is_a_configuration(void **state)
 	good(f, "");
 	assert_int_equal(f->spec->n_services, 0);
 	assert_int_equal(f->spec->log_level, LOG_LEVEL_INFO);
-	assert_int_equal(f->spec->on_orphan, SPEC_ORPHAN_STOP);
+	assert_int_equal(f->spec->on_orphan, SPEC_ORPHAN_ADOPT);
 	assert_int_equal(f->spec->queue_mode, 0640);
 	assert_int_equal(f->spec->queue_key, 0);
 	assert_false(f->spec->has_control_mode);
