@@ -1,6 +1,7 @@
 """kill -9 of the engine, and nothing happens: to pids, states, counters, exits, logs, clients."""
 
 import os
+import re
 import signal
 import time
 
