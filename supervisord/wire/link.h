@@ -141,7 +141,6 @@ enum link_type {
 };
 
 /* Descriptors that the launcher keeps across the engine's deaths. */
-#define LINK_KEEP_MAX 32
 enum link_keep {
 	LINK_KEEP_LOCK,
 	LINK_KEEP_RECOVERY,
@@ -165,7 +164,8 @@ enum link_keep {
 	 * See wire/notebook.h; each launcher's own. The greatest tag: told last, so whoever has it
 	 * has all that is kept.
 	 */
-	LINK_KEEP_NOTEBOOK = LINK_KEEP_MAX - 1
+	LINK_KEEP_NOTEBOOK = 31,
+	LINK_KEEP_MAX
 };
 
 enum link_scope { LINK_SCOPE_PROCESS, LINK_SCOPE_GROUP, LINK_SCOPE_MAX };
