@@ -95,6 +95,9 @@ class LauncherKill(harness.SystemTest):
                 self.assertEqual((pid, 0), (row["pid"], row["restarts"]), f"call {n}")
             self.assertEqual("stopped", s.status("idle")["state"])
         self.assertLess(self.afresh, deaths / 2, "mostly, an engine is there that can go on")
+        self.assertNotIn("not by hand", s.stderr(), "each that there was has gone on")
+        self.assertIn("starting afresh in its place", s.stderr(), "also before it had anything")
+        self.assertIn("going on in its place", s.stderr())
         s.ok("start", "idle")
         s.stop()
 
