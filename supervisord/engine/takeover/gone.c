@@ -6,14 +6,16 @@
  * one path, whoever was killed.
  *
  * What the dead launcher had told was judged and committed before. What it had not told is looked
- * for: processes under way (find.c), and how others have ended, which their pidfds say. A spawn
- * that nothing is found of was not begun, and is asked for again.
+ * for: processes under way (find.c), whose pipes we have from before they were asked for, and how
+ * others have ended, which their pidfds say. A spawn that nothing is found of was not begun, and is
+ * asked for again.
  *
  * If the program can't be executed, services and their logs go on, and it is tried again.
  */
 #include "engine/takeover/gone.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -226,25 +228,56 @@ static void add_main(struct testament *t, struct service *s)
 	add_process(t, x, r->pid > 0 ? r->pid : s->main_pid, s->pidfd);
 }
 
-/* One that was found: its pipes are opened from where the process has them. */
-static void add_found(struct testament *t, const struct find_target *f, uint64_t generation)
+/* With a repeated SPAWN come pipes that nobody uses: they have no writer, and nothing in them. */
+static bool is_in_use(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	return fd >= 0 && (poll(&p, 1, 0) <= 0 || (p.revents & POLLIN) || !(p.revents & POLLHUP));
+}
+
+/* Its pipes, as they were made for it. False: its process has others. */
+static bool add_pipes(struct handover_entry *x, const struct pipes *p)
+{
+	bool used = false;
+
+	if (p->generation != x->generation)
+		return false;
+	for (unsigned k = 0; k < PLAN_PIPE_MAX; k++)
+		used |= is_in_use(p->read[k]);
+	for (unsigned k = 0; used && k < PLAN_PIPE_MAX; k++)
+		x->pipes[k] = fd_or_none(p->read[k]);
+	return used;
+}
+
+/* They are opened from where the process has them. */
+static void add_reopened(struct testament *t, struct handover_entry *x, const struct find_target *f)
+{
+	int pipes[HANDOVER_PIPES];
+
+	reopen_pipes(f->service, f->pid, f->kind == COMMAND_KIND_MAX, NULL, pipes);
+	for (unsigned k = 0; k < HANDOVER_PIPES; k++) {
+		x->pipes[k] = fd_or_none(pipes[k]);
+		if (pipes[k] >= 0)
+			t->opened[t->n_opened++] = pipes[k];
+	}
+}
+
+/* One that was found. */
+static void add_found(struct testament *t, const struct find_target *f, uint64_t generation,
+	const struct pipes *made)
 {
 	bool main = f->kind == COMMAND_KIND_MAX;
 	uint32_t id = main ? f->service->id : link_command_id(f->service->id, f->kind);
 	struct handover_entry *x = add_entry(t, id, generation);
-	int pipes[HANDOVER_PIPES];
 
 	log_info("service '%s': pid %d was being started when the launcher died", f->service->name,
 		(int)f->pid);
 	x->start = (struct link_started){.monotonic_usec = t->e->loop.now_usec,
 		.realtime_usec = usec_now(CLOCK_REALTIME),
 		.pidfd_inode = pidfd_inode(f->pidfd)};
-	reopen_pipes(f->service, f->pid, main, NULL, pipes);
-	for (unsigned k = 0; k < HANDOVER_PIPES; k++) {
-		x->pipes[k] = fd_or_none(pipes[k]);
-		if (pipes[k] >= 0)
-			t->opened[t->n_opened++] = pipes[k];
-	}
+	if (!add_pipes(x, made))
+		add_reopened(t, x, f);
 	add_process(t, x, f->pid, f->pidfd);
 }
 
@@ -258,7 +291,7 @@ static void add_command(
 	if (c->stage == COMMAND_UNDER_WAY) {
 		f = found(t, s, c->kind);
 		if (f)
-			add_found(t, f, c->generation);
+			add_found(t, f, c->generation, c->pipes);
 		return;
 	}
 	x = add_entry(t, id, c->generation);
@@ -292,7 +325,9 @@ static void add_all_of(struct testament *t, struct service *s)
 	struct command_situation c;
 
 	if (is_under_way(s) && f)
-		add_found(t, f, r->generation);
+		add_found(t, f, r->generation, &s->pipes);
+	else if (is_under_way(s))
+		service_drain_untold(s);
 	else if (service_has_process(s) && is_told(s) && !r->main_ended)
 		add_main(t, s);
 	else if (service_has_process(s) && is_told(s))
