@@ -21,6 +21,7 @@
 #include "engine/logs/sink.h"
 #include "engine/loop.h"
 #include "engine/options.h"
+#include "engine/pipes.h"
 #include "engine/queue.h"
 #include "engine/ready/health.h"
 #include "engine/ready/notify.h"
@@ -99,6 +100,7 @@ struct service {
 	pid_t main_pid; /* of this or the last generation: also the id of its session */
 	uint64_t foster_generation; /* whose process was given to the launcher; 0: none was */
 	uint64_t pipe_inodes[RECOVERY_STREAMS]; /* of this generation's output */
+	struct pipes pipes; /* of the generation that is being started, until that is told */
 	int pidfd; /* owned: of the main process that was told of last, until its end; -1 */
 	struct uplink_outbox outbox; /* what the launcher has yet to be told */
 	struct uplink_adoption adoption; /* what it was asked, and has yet to answer */

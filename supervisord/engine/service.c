@@ -241,6 +241,7 @@ void service_free(struct service *s)
 	struct engine *e = s->engine;
 
 	close_fd(s->pidfd);
+	pipes_close(&s->pipes);
 	tree_unwatch(s);
 	ready_free(s);
 	health_free(s);
@@ -307,6 +308,16 @@ void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 	ready_attach(s);
 }
 
+void service_drain_untold(struct service *s)
+{
+	struct pipes *p = &s->pipes;
+
+	if (p->generation == 0 || p->generation != core_record(s->engine->core, s->id)->generation)
+		return;
+	service_take_pipes(s, p->read, MIN_OF((unsigned)s->n_streams, (unsigned)PLAN_PIPE_READY));
+	service_drain(s);
+}
+
 void service_drain(struct service *s)
 {
 	for (unsigned i = 0; i < s->n_streams; i++) {
@@ -321,6 +332,7 @@ void service_drain(struct service *s)
 void service_close_pipes(struct service *s)
 {
 	service_drain(s);
+	pipes_close(&s->pipes); /* its process was never told of */
 	for (unsigned i = 0; i < s->n_streams; i++) {
 		if (s->streams[i].fd >= 0)
 			on_pipe_ended(&s->streams[i].pump);

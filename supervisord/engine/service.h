@@ -39,6 +39,11 @@ bool service_has_process(const struct service *s);
 
 /* Takes the read ends of a generation's pipes (owned from now on); -1 fds are skipped. */
 void service_take_pipes(struct service *s, int *fds, unsigned n_fds);
+/*
+ * The launcher has died without a word of this generation, and no process of it was found: what
+ * one that has ended may have written is logged.
+ */
+void service_drain_untold(struct service *s);
 /* Reads what is in the pipes now, for a process that has ended. */
 void service_drain(struct service *s);
 /* A generation and its tree are over: reads the rest, closes, and releases at the launcher. */

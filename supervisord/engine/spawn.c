@@ -343,23 +343,39 @@ static int encode(const struct service *s, char *const *argv, char *const *envp,
 }
 
 static int send_plan(struct service *s, char *const *argv, char *const *envp, unsigned pipes,
-	const char *cgroup, struct link_message *m)
+	const char *cgroup, struct link_message *m, struct pipes *ret_made)
 {
 	_cleanup_free_
 	void *data = NULL;
 	_cleanup_close_
-	int fd = -1;
+	int plan = -1;
+	_cleanup_(pipes_close) struct pipes made = {0};
+	int fds[1 + 2 * PLAN_PIPE_MAX];
 	size_t size;
 	int r = encode(s, argv, envp, pipes, cgroup, &data, &size);
 
 	if (r < 0)
 		return r;
-	fd = make_memfd(data, size);
-	if (fd < 0)
-		return fd;
+	plan = make_memfd(data, size);
+	if (plan < 0)
+		return plan;
+	r = pipes_make(pipes, m->generation, &made);
+	if (r < 0)
+		return r;
 	m->version = LINK_VERSION;
 	m->type = LINK_SPAWN;
-	return uplink_post(m, &fd, 1);
+	fds[0] = plan;
+	r = uplink_post(m, fds, 1 + pipes_list(&made, fds + 1));
+	if (r < 0)
+		return r;
+	pipes_close_write(&made);
+	/* Sent once already, it is those of the first time that the launcher has taken. */
+	if (ret_made->generation == m->generation)
+		return 0;
+	pipes_close(ret_made);
+	*ret_made = made;
+	made = (struct pipes){0};
+	return 0;
 }
 
 static unsigned pipes_of(const struct spec_service *spec)
@@ -386,10 +402,10 @@ int spawn_send(struct service *s)
 		r = spawn_environment(s, &envp.items);
 	return r < 0 ? r
 		     : send_plan(s, argv.items, envp.items, pipes_of(s->spec),
-			       tree_cgroup_name(s, cgroup), &m);
+			       tree_cgroup_name(s, cgroup), &m, &s->pipes);
 }
 
-int spawn_send_command(struct service *s, const struct spawn_command *c)
+int spawn_send_command(struct service *s, const struct spawn_command *c, struct pipes *pipes)
 {
 	__attribute__((cleanup(strings_fini))) struct strings envp = {0};
 	struct link_message m = {.id = c->id, .generation = c->generation};
@@ -407,5 +423,5 @@ int spawn_send_command(struct service *s, const struct spawn_command *c)
 		r = set_variable(&envp, strdup(*p));
 	return r < 0 ? r
 		     : send_plan(s, c->argv, envp.items, 0,
-			       c->apart ? "" : tree_cgroup_name(s, cgroup), &m);
+			       c->apart ? "" : tree_cgroup_name(s, cgroup), &m, pipes);
 }

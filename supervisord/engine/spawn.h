@@ -5,8 +5,9 @@
 #pragma once
 
 #include "engine/engine.h"
+#include "engine/pipes.h"
 
-/* Sends SPAWN for the current generation. 0, -EAGAIN, -errno. */
+/* Sends SPAWN for the current generation; s->pipes are its then. 0, -EAGAIN, -errno. */
 int spawn_send(struct service *s);
 
 /* A command beside the process, with one pipe for stdout and stderr. */
@@ -17,7 +18,8 @@ struct spawn_command {
 	char *const *environment; /* "K=V" beside the service's */
 	bool apart; /* not in the service's cgroup */
 };
-int spawn_send_command(struct service *s, const struct spawn_command *c);
+/* pipes: owned by the caller; made anew for a generation that they are not of. */
+int spawn_send_command(struct service *s, const struct spawn_command *c, struct pipes *pipes);
 
 /* The environment it gets: "K=V", NULL terminated; *ret is the caller's. -ENOMEM. */
 int spawn_environment(const struct service *s, char ***ret_environment);

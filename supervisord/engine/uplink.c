@@ -299,6 +299,9 @@ static void on_started(
 		.pid = m->pid,
 		.at_usec = m->started.monotonic_usec};
 
+	/* Those that came are the same, or those of an earlier SPAWN; the launcher has a copy. */
+	if (s->pipes.generation == m->generation)
+		pipes_close(&s->pipes);
 	if (m->generation != r->generation || !is_live(r)) {
 		close_fds(fds, n_fds);
 		s->outbox.release_generation = m->generation;

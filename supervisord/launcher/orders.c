@@ -80,8 +80,8 @@ static void order_spawn(struct launcher *l, struct order *o)
 	else if (o->lost_fds)
 		r = -EMFILE;
 	else
-		r = spawn_begin(
-			&l->spawner, &l->table, e, o->fds[0], l->kept[LINK_KEEP_CGROUP], &stage);
+		r = spawn_begin(&l->spawner, &l->table, e, o->fds, o->n_fds,
+			l->kept[LINK_KEEP_CGROUP], &stage);
 	if (r < 0)
 		fail_spawn(l, e, -r, stage);
 }

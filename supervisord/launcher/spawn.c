@@ -154,8 +154,8 @@ static int map_plan(int fd, void **ret_plan, size_t *ret_size, struct plan_view 
 	return 0;
 }
 
-/* A pipe of which we keep the read end, which does not block; the write end does. */
-static int make_pipe(const struct spawner *s, int *ret_read, int *ret_write)
+/* One of which we keep the read end, which does not block; the write end does. */
+static int make_error_pipe(const struct spawner *s, int *ret_read, int *ret_write)
 {
 	int fds[2], r;
 
@@ -173,6 +173,20 @@ static int make_pipe(const struct spawner *s, int *ret_read, int *ret_write)
 	}
 	*ret_read = fds[0];
 	*ret_write = fds[1];
+	return 0;
+}
+
+/* Both ends of one pipe, which the process may write to. 0, or -EBADMSG. */
+static int check_pipe(int read_end, int write_end)
+{
+	struct stat in, out;
+
+	if (sys_fstat(read_end, &in) < 0 || sys_fstat(write_end, &out) < 0 ||
+		!S_ISFIFO(in.st_mode) || in.st_ino != out.st_ino || in.st_dev != out.st_dev)
+		return -EBADMSG;
+	if ((sys_fcntl(read_end, F_GETFL, 0) & O_ACCMODE) != O_RDONLY ||
+		(sys_fcntl(write_end, F_GETFL, 0) & O_ACCMODE) == O_RDONLY)
+		return -EBADMSG;
 	return 0;
 }
 
@@ -242,28 +256,12 @@ static long clone_child(struct spawner *s, struct clone_args *args, const struct
 	return r;
 }
 
-/* Pipes are numbered as an entry's; behind those comes the one that a failure is told by. */
+/* Pipes are numbered as a plan's; behind those comes the one that a failure is told by. */
 #define ERROR_PIPE ENTRY_PIPES
 #define N_PIPES	   (ENTRY_PIPES + 1)
+_Static_assert(ENTRY_PIPES == (int)PLAN_PIPE_MAX && ENTRY_READY_PIPE == (int)PLAN_PIPE_READY,
+	"an entry keeps what a plan may have");
 _Static_assert(N_PIPES == SPAWN_SLOT_FDS, "a slot has room for what a child may need");
-
-/*
- * The service's end, open for reading as well: with that the pipe has a reader as long as the
- * service lives, so that nobody gets SIGPIPE when supervisord is killed, and what is written
- * waits for the next one. Without /proc it is as it was.
- */
-static void hold_open(int fd)
-{
-	char path[32];
-	int both;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	both = sys_openat(AT_FDCWD, path, O_RDWR, 0);
-	if (both < 0)
-		return;
-	sys_dup3(both, fd, O_CLOEXEC);
-	close_fd(both);
-}
 
 /* The descriptors that a spawn takes and that must not stay behind when it fails. */
 struct ends {
@@ -278,23 +276,29 @@ static void close_ends(struct ends *p)
 	}
 }
 
-static int make_pipes(const struct spawner *s, uint32_t flags, struct ends *p)
+/* Those that came with the plan; what is not taken stays the caller's. */
+static int take_pipes(const struct spawner *s, uint32_t flags, int *fds, unsigned n_fds,
+	struct ends *p, enum link_stage *ret_stage)
 {
-	const bool wanted[N_PIPES] = {
-		[0] = !(flags & PLAN_NO_PIPE),
-		[1] = (flags & PLAN_SPLIT_STDERR) && !(flags & PLAN_NO_PIPE),
-		[ENTRY_READY_PIPE] = (flags & PLAN_READY_FD) != 0,
-		[ERROR_PIPE] = true,
-	};
-	int r = 0;
+	unsigned n = 0;
 
-	for (int i = 0; i < N_PIPES && r == 0; i++) {
-		if (wanted[i])
-			r = make_pipe(s, &p->read[i], &p->write[i]);
-		if (wanted[i] && r == 0 && i != ERROR_PIPE)
-			hold_open(p->write[i]);
+	*ret_stage = LINK_STAGE_PLAN;
+	for (unsigned i = 0; i < ENTRY_PIPES; i++) {
+		if (!plan_has_pipe(flags, (enum plan_pipe)i))
+			continue;
+		if (n + 2 > n_fds || check_pipe(fds[n], fds[n + 1]) < 0)
+			return -EBADMSG;
+		p->read[i] = TAKE_FD(fds[n++]);
+		p->write[i] = TAKE_FD(fds[n++]);
 	}
-	return r;
+	if (n != n_fds)
+		return -EBADMSG;
+	*ret_stage = LINK_STAGE_RESOURCES;
+	for (unsigned i = 0; i < ENTRY_PIPES; i++) {
+		if (p->read[i] >= 0 && !spawner_has_room(s, MAX_OF(p->read[i], p->write[i])))
+			return -EMFILE;
+	}
+	return make_error_pipe(s, &p->read[ERROR_PIPE], &p->write[ERROR_PIPE]);
 }
 
 static int move_into_slot(int slot, const struct ends *p)
@@ -382,8 +386,8 @@ static void drop_plan(struct slot *plain)
 		sys_munmap(plain->plan, plain->plan_size);
 }
 
-int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int plan_fd, int cgroup_dir,
-	enum link_stage *ret_stage)
+int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int *fds, unsigned n_fds,
+	int cgroup_dir, enum link_stage *ret_stage)
 {
 	_cleanup_(close_ends) struct ends p = {{-1, -1, -1, -1}, {-1, -1, -1, -1}};
 	_cleanup_(drop_plan) struct slot plain = {0};
@@ -394,11 +398,10 @@ int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int plan_fd
 	int r, n;
 
 	*ret_stage = LINK_STAGE_PLAN;
-	r = map_plan(plan_fd, &plain.plan, &plain.plan_size, &plain.child.plan);
+	r = map_plan(fds[0], &plain.plan, &plain.plan_size, &plain.child.plan);
 	if (r < 0)
 		return r;
-	*ret_stage = LINK_STAGE_RESOURCES;
-	r = make_pipes(s, plain.child.plan.head->flags, &p);
+	r = take_pipes(s, plain.child.plan.head->flags, fds + 1, n_fds - 1, &p, ret_stage);
 	if (r == 0)
 		r = sys_epoll_ctl(s->epoll, EPOLL_CTL_ADD, p.read[ERROR_PIPE], &event);
 	if (r < 0)

@@ -1,5 +1,5 @@
 /*
- * The launcher's side of starting a process: pipes, cgroup, clone, and the error pipe
+ * The launcher's side of starting a process: cgroup, clone, and the error pipe
  * that tells how it went. Any number may be in flight; none is ever waited for.
  */
 #pragma once
@@ -60,12 +60,12 @@ bool spawner_is_full(const struct spawner *s);
 bool spawner_has_room(const struct spawner *s, int fd);
 
 /*
- * Starts what the plan says; the plan's descriptor stays the caller's. cgroup_dir may be
- * -1. 0: in flight, epoll reports the error pipe with the entry as data; or -errno with
- * *ret_stage, and nothing is left behind.
+ * Starts what the plan says that is fds[0]; the others are its pipes, as SPAWN has them. What is
+ * not taken of them stays the caller's. cgroup_dir may be -1. 0: in flight, epoll reports the error
+ * pipe with the entry as data; or -errno with *ret_stage, and nothing is left behind.
  */
-int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int plan_fd, int cgroup_dir,
-	enum link_stage *ret_stage);
+int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int *fds, unsigned n_fds,
+	int cgroup_dir, enum link_stage *ret_stage);
 
 /*
  * Reads the error pipe. reaped: the child is gone, whatever the pipe says. True where the

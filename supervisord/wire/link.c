@@ -34,7 +34,8 @@ enum field {
 	FIELD_EXIT = 1 << 7,
 	FIELD_ERROR = 1 << 8,
 	FIELD_STARTED = 1 << 9,
-	FIELD_OUTCOME = 1 << 10 /* an errno or 0 */
+	FIELD_OUTCOME = 1 << 10, /* an errno or 0 */
+	FIELD_PAIRS = 1 << 11 /* its descriptors behind the first come in pairs */
 };
 
 static const struct type_info {
@@ -44,7 +45,7 @@ static const struct type_info {
 } types[LINK_TYPE_MAX] = {
 	[LINK_HELLO] = {"HELLO", 0, 0, 0},
 	[LINK_RECOVERED] = {"RECOVERED", 0, 0, 0},
-	[LINK_SPAWN] = {"SPAWN", 1, 1, FIELD_GENERATION},
+	[LINK_SPAWN] = {"SPAWN", 1, LINK_MAX_FDS, FIELD_GENERATION | FIELD_PAIRS},
 	[LINK_ADOPT] = {"ADOPT", 1, 1, FIELD_GENERATION | FIELD_PID},
 	[LINK_KILL] = {"KILL", 0, 0, FIELD_GENERATION | FIELD_SIGNO | FIELD_SCOPE},
 	[LINK_KILL_TREE] = {"KILL_TREE", 0, 0, 0},
@@ -147,6 +148,8 @@ static bool n_fds_is_valid(const struct link_message *m, unsigned n_fds)
 	unsigned n_ready = (types[m->type].fields & FIELD_STARTED) &&
 			   (m->started.flags & LINK_STARTED_READY_FD) != 0;
 
+	if ((types[m->type].fields & FIELD_PAIRS) && n_fds % 2 == 0)
+		return false;
 	return n_fds >= types[m->type].min_fds + n_ready &&
 	       n_fds <= types[m->type].max_fds + n_ready;
 }

@@ -15,7 +15,11 @@
  *              descriptor, STARTED/EXITED for each entry of its table, SIGNALLED for
  *              what is pending, then SYNCED.
  *   RECOVERED  the engine is up: its next death no longer counts as an early one.
- *   SPAWN      id, generation; fd: plan memfd (wire/plan.h), sealed.
+ *   SPAWN      id, generation; fds: plan memfd (wire/plan.h), sealed, then of each pipe that it
+ *              says (enum plan_pipe, in that order) the end that we read and the process's. The
+ *              engine makes them, and keeps the first of each: what a process writes is not lost
+ *              when the launcher dies before it has told of it. Those of a repeated SPAWN are
+ *              closed: STARTED tells which are in use.
  *   ADOPT      id, generation, pid; fd: its pidfd: from now on that process is the main process
  *              of this generation, which has been STARTED and is not RELEASEd. Whoever was it
  *              before is an orphan like any other; an end of that one which is not acknowledged
@@ -76,7 +80,7 @@
 #include <sys/types.h>
 
 #define LINK_VERSION 2
-#define LINK_MAX_FDS 4
+#define LINK_MAX_FDS 7 /* SPAWN with three pipes */
 
 /*
  * An id is the number of a service, or with LINK_ID_COMMAND set that of a command which is run
@@ -173,8 +177,8 @@ enum link_scope { LINK_SCOPE_PROCESS, LINK_SCOPE_GROUP, LINK_SCOPE_MAX };
 /* Where a spawn that failed got to; told with the errno. */
 enum link_stage {
 	LINK_STAGE_NONE,
-	LINK_STAGE_PLAN, /* the plan is malformed */
-	LINK_STAGE_RESOURCES, /* descriptors, memory, pipes */
+	LINK_STAGE_PLAN, /* the plan is malformed, or its pipes are no such */
+	LINK_STAGE_RESOURCES, /* descriptors, memory */
 	LINK_STAGE_CGROUP,
 	LINK_STAGE_FORK,
 	LINK_STAGE_STDIO,

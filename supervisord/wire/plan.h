@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,17 @@ enum plan_flags {
 	PLAN_READY_FD = 1 << 5, /* a pipe for readiness, its write end at ready_fd */
 	PLAN_FLAGS_ALL = (1 << 6) - 1
 };
+
+/* The pipes that a process may get. Both ends of each come with its plan, in this order. */
+enum plan_pipe { PLAN_PIPE_STDOUT, PLAN_PIPE_STDERR, PLAN_PIPE_READY, PLAN_PIPE_MAX };
+
+static inline bool plan_has_pipe(uint32_t flags, enum plan_pipe pipe)
+{
+	if (pipe == PLAN_PIPE_READY)
+		return (flags & PLAN_READY_FD) != 0;
+	return !(flags & PLAN_NO_PIPE) &&
+	       (pipe == PLAN_PIPE_STDOUT || (flags & PLAN_SPLIT_STDERR) != 0);
+}
 
 /* As setrlimit() has them; UINT64_MAX: none. */
 struct plan_limit {

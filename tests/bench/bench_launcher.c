@@ -52,10 +52,7 @@ static double one_by_one(uint32_t flags)
 	usec_t start = usec_now(CLOCK_MONOTONIC);
 
 	for (int i = 0; i < N; i++) {
-		fixture_send(&f,
-			(struct link_message){
-				.type = LINK_SPAWN, .id = 1, .generation = ++generation},
-			plan);
+		fixture_spawn_plan(&f, 1, ++generation, plan);
 		fixture_expect(&f, LINK_STARTED);
 		fixture_expect(&f, LINK_EXITED);
 		done_with();
@@ -76,12 +73,8 @@ static double all_at_once(uint32_t flags)
 	for (uint32_t sent = 0; ended < N;) {
 		struct pollfd ready = {.fd = f.link, .events = POLLIN};
 
-		if (sent < N) {
-			struct link_message m = {
-				.type = LINK_SPAWN, .id = 1000 + sent, .generation = generation};
-
-			sent += link_send(f.link, &m, &plan, 1) == 0;
-		}
+		if (sent < N)
+			sent += fixture_try_spawn(&f, 1000 + sent, generation, plan) == 0;
 		if (poll(&ready, 1, sent < N ? 0 : -1) <= 0)
 			continue;
 		fixture_expect_any(&f);
@@ -119,10 +112,7 @@ static void fill_launcher(void)
 	int plan = fixture_plan(&p);
 
 	for (uint32_t i = 0; i < (uint32_t)n_descriptors / 2; i++) {
-		fixture_send(&f,
-			(struct link_message){
-				.type = LINK_SPAWN, .id = 100000 + i, .generation = 1},
-			plan);
+		fixture_spawn_plan(&f, 100000 + i, 1, plan);
 		fixture_expect(&f, LINK_STARTED);
 		fixture_expect(&f, LINK_EXITED);
 		fixture_ack(&f, f.m.id, 1, f.m.serial);

@@ -73,11 +73,10 @@ void fixture_start_with(struct fixture *f, const struct fixture_options *options
 	struct rlimit limit = {.rlim_cur = options->nofile, .rlim_max = options->nofile};
 	char path[128];
 
-	*f = (struct fixture){.listen_fd = -1,
-		.link = -1,
-		.fds = {-1, -1, -1, -1},
-		.programs = {-1, -1, -1, -1},
-		.notebook = -1};
+	*f = (struct fixture){
+		.listen_fd = -1, .link = -1, .programs = {-1, -1, -1, -1}, .notebook = -1};
+	for (unsigned i = 0; i < LINK_MAX_FDS; i++)
+		f->fds[i] = -1;
 	snprintf(f->dir, sizeof(f->dir), "/tmp/test-launcher-XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	assert_int_equal(chmod(f->dir, 0755), 0);
@@ -333,13 +332,56 @@ struct plan fixture_shell(const char *script)
 		.path = "/bin/sh", .directory = "/", .umask = 022, .argv = argv, .envp = envp};
 }
 
+/* As the engine makes one. */
+static void make_pipe(int ret_ends[static 2])
+{
+	char path[32];
+	int write_end;
+
+	assert_int_equal(pipe2(ret_ends, O_CLOEXEC | O_NONBLOCK), 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", ret_ends[1]);
+	write_end = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(write_end >= 0);
+	close(ret_ends[1]);
+	ret_ends[1] = write_end;
+}
+
+int fixture_try_spawn(struct fixture *f, uint32_t id, uint64_t generation, int plan)
+{
+	struct link_message m = {.type = LINK_SPAWN, .id = id, .generation = generation};
+	struct plan_head head;
+	int fds[LINK_MAX_FDS] = {plan}, r;
+	unsigned n = 1;
+
+	assert_int_equal(pread(plan, &head, sizeof(head), 0), sizeof(head));
+	for (unsigned i = 0; i < PLAN_PIPE_MAX; i++) {
+		if (!plan_has_pipe(head.flags, (enum plan_pipe)i))
+			continue;
+		make_pipe(fds + n);
+		n += 2;
+	}
+	r = link_send(f->link, &m, fds, n);
+	while (n > 1)
+		close(fds[--n]);
+	return r;
+}
+
+void fixture_spawn_plan(struct fixture *f, uint32_t id, uint64_t generation, int plan)
+{
+	struct pollfd p = {.fd = f->link, .events = POLLOUT};
+	int r;
+
+	while ((r = fixture_try_spawn(f, id, generation, plan)) == -EAGAIN)
+		assert_int_equal(poll(&p, 1, FIXTURE_DEADLINE_MSEC), 1);
+	assert_int_equal(r, 0);
+}
+
 void fixture_spawn(struct fixture *f, uint32_t id, uint64_t generation, const struct plan *p)
 {
 	_cleanup_close_
 	int fd = fixture_plan(p);
 
-	fixture_send(f,
-		(struct link_message){.type = LINK_SPAWN, .id = id, .generation = generation}, fd);
+	fixture_spawn_plan(f, id, generation, fd);
 }
 
 void fixture_shell_spawn(struct fixture *f, uint32_t id, uint64_t generation, const char *script)

@@ -270,6 +270,83 @@ static void a_plan_that_is_none_is_refused(void **state _unused_)
 	expect_failed(2, EBADMSG, LINK_STAGE_PLAN);
 }
 
+static void send_with(uint32_t id, const int *fds, unsigned n)
+{
+	struct link_message m = {.type = LINK_SPAWN, .id = id, .generation = 1};
+
+	assert_int_equal(link_send(f.link, &m, fds, n), 0);
+}
+
+static void pipes_that_the_plan_has_not_or_that_are_none_are_refused(void **state _unused_)
+{
+	struct plan p = fixture_shell("true"), quiet = p;
+	_cleanup_close_
+	int plan = fixture_plan(&p), no_pipe = -1, null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct pollfd end = {.events = POLLIN};
+	int a[2], b[2];
+
+	quiet.flags = PLAN_NO_PIPE;
+	no_pipe = fixture_plan(&quiet);
+	assert_int_equal(pipe2(a, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(b, O_CLOEXEC), 0);
+	const struct {
+		int fds[5];
+		unsigned n;
+	} cases[] = {
+		{{plan}, 1}, /* none */
+		{{plan, a[0], a[1], b[0], b[1]}, 5}, /* one too many */
+		{{no_pipe, a[0], a[1]}, 3}, {{plan, null, null}, 3}, {{plan, a[0], null}, 3},
+		{{plan, a[1], a[0]}, 3}, /* the wrong way round */
+		{{plan, a[0], a[0]}, 3}, /* nothing to write to */
+		{{plan, a[1], a[1]}, 3}, /* nothing to read from */
+		{{plan, a[0], b[1]}, 3}, /* of two pipes */
+	};
+	for (uint32_t i = 0; i < ELEMENTSOF(cases); i++) {
+		send_with(i, cases[i].fds, cases[i].n);
+		expect_failed(i, EBADMSG, LINK_STAGE_PLAN);
+	}
+	send_with(100, (const int[]){plan, a[0], a[1]}, 3);
+	close(a[1]);
+	fixture_expect(&f, LINK_STARTED);
+	assert_int_equal(f.n_fds, 1);
+	expect_exited(100, 1, CLD_EXITED, 0);
+	fixture_ack(&f, 100, 1, f.m.serial);
+	fixture_release(&f, 100, 1);
+	close(b[0]);
+	close(b[1]);
+	end.fd = a[0];
+	/* nobody else has an end of it any more */
+	assert_int_equal(poll(&end, 1, FIXTURE_DEADLINE_MSEC), 1);
+	assert_int_equal(end.revents, POLLHUP);
+	close(a[0]);
+}
+
+static void the_pipes_of_a_repeated_spawn_are_closed(void **state _unused_)
+{
+	struct plan p = fixture_shell("exec sleep 100");
+	_cleanup_close_
+	int plan = fixture_plan(&p);
+	int first[2], second[2];
+	struct pollfd ended = {.events = POLLIN};
+	struct stat made, told;
+
+	assert_int_equal(pipe2(first, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(second, O_CLOEXEC), 0);
+	send_with(1, (const int[]){plan, first[0], first[1]}, 3);
+	send_with(1, (const int[]){plan, second[0], second[1]}, 3);
+	close(first[1]);
+	close(second[1]);
+	ended.fd = second[0];
+	assert_int_equal(poll(&ended, 1, FIXTURE_DEADLINE_MSEC), 1);
+	assert_int_equal(ended.revents, POLLHUP);
+	fixture_expect(&f, LINK_STARTED);
+	assert_int_equal(fstat(first[0], &made), 0);
+	assert_int_equal(fstat(f.fds[0], &told), 0);
+	assert_int_equal(made.st_ino, told.st_ino);
+	close(first[0]);
+	close(second[0]);
+}
+
 static void a_repeated_spawn_is_answered_with_the_child_that_exists(void **state _unused_)
 {
 	pid_t pid;
@@ -630,6 +707,8 @@ int main(int argc, char *argv[])
 		cmocka_unit_test_teardown(a_descriptor_beyond_the_limit_fails_the_spawn, teardown),
 		LAUNCHER_TEST(a_failed_exec_is_told_once_with_its_stage),
 		LAUNCHER_TEST(a_plan_that_is_none_is_refused),
+		LAUNCHER_TEST(pipes_that_the_plan_has_not_or_that_are_none_are_refused),
+		LAUNCHER_TEST(the_pipes_of_a_repeated_spawn_are_closed),
 		LAUNCHER_TEST(a_repeated_spawn_is_answered_with_the_child_that_exists),
 		LAUNCHER_TEST(older_generations_and_a_second_process_are_refused),
 		LAUNCHER_TEST(a_signal_is_sent_once_per_op),

@@ -93,8 +93,7 @@ static bool await(uint16_t type, struct outcome *o)
 
 static bool live(int plan, struct outcome *o)
 {
-	if (!send_it((struct link_message){.type = LINK_SPAWN, .id = 1, .generation = 1}, plan) ||
-		!await(LINK_EXITED, o))
+	if (fixture_try_spawn(&f, 1, 1, plan) < 0 || !await(LINK_EXITED, o))
 		return false;
 	return send_it((struct link_message){.type = LINK_RELEASE, .id = 1, .generation = 1}, -1) &&
 	       send_it(

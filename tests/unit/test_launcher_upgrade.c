@@ -287,9 +287,7 @@ static void what_was_sent_until_the_end_is_done_once(void **state _unused_)
 	fixture_upgrade(&f, 5, next, engine);
 	/* as many as the link takes at once: longer than a trial takes */
 	for (;; n_sent++) {
-		struct link_message m = {.type = LINK_SPAWN, .id = n_sent, .generation = 1};
-
-		if (link_send(f.link, &m, &plan, 1) < 0)
+		if (fixture_try_spawn(&f, n_sent, 1, plan) < 0)
 			break;
 	}
 	assert_true(n_sent > 50 && n_sent < MAX_SENT);

@@ -146,6 +146,15 @@ static void the_pipe_for_readiness_is_one_more_and_the_last(void **state _unused
 	}
 }
 
+static void a_spawn_has_a_plan_and_both_ends_of_each_pipe(void **state _unused_)
+{
+	struct link_message m = valid(LINK_SPAWN);
+
+	for (unsigned n = 0; n <= LINK_MAX_FDS + 2; n++)
+		assert_int_equal(link_check(&m, sizeof(m), n),
+			n % 2 == 1 && n <= LINK_MAX_FDS ? 0 : -EPROTO);
+}
+
 static void a_closed_peer_reads_as_zero_and_sends_as_gone(void **state _unused_)
 {
 	struct link_message m = valid(LINK_HELLO);
@@ -303,7 +312,7 @@ static void a_refused_message_leaves_no_descriptor_open(void **state _unused_)
 	m = valid(LINK_HELLO); /* has none */
 	assert_int_equal(link_send(p.fd[0], &m, fds, 3), 0);
 	assert_int_equal(received(&p, &m), -EPROTO);
-	m = valid(LINK_SPAWN); /* has one */
+	m = valid(LINK_SPAWN); /* has at least one */
 	assert_int_equal(link_send(p.fd[0], &m, NULL, 0), 0);
 	assert_int_equal(received(&p, &m), -EPROTO);
 	m = valid(LINK_STARTED); /* has two at most */
@@ -379,6 +388,7 @@ int main(void)
 		cmocka_unit_test(every_type_makes_the_round_trip),
 		cmocka_unit_test(descriptors_arrive_in_order_and_close_on_exec),
 		cmocka_unit_test(the_pipe_for_readiness_is_one_more_and_the_last),
+		cmocka_unit_test(a_spawn_has_a_plan_and_both_ends_of_each_pipe),
 		cmocka_unit_test(a_closed_peer_reads_as_zero_and_sends_as_gone),
 		cmocka_unit_test(a_full_socket_says_eagain_and_loses_nothing),
 		cmocka_unit_test(unfit_sizes_versions_and_types_are_refused),

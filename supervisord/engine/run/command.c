@@ -142,6 +142,7 @@ static void close_output(struct command *c)
 {
 	int fd = c->source.fd;
 
+	pipes_close(&c->pipes);
 	if (fd < 0)
 		return;
 	loop_remove(loop_of(c), &c->source);
@@ -416,7 +417,7 @@ static int send_spawn(struct command *c)
 		.apart = is_apart(c->kind) || s->cgroup_spent};
 	int r;
 
-	r = spawn_send_command(s, &plan);
+	r = spawn_send_command(s, &plan, &c->pipes);
 	if (r == -EAGAIN)
 		return r;
 	if (r < 0) {

@@ -23,6 +23,7 @@ bool command_situation(const struct service *s, unsigned i, struct command_situa
 			.pid = c->pid,
 			.pidfd = c->pidfd,
 			.output = c->source.fd,
+			.pipes = &c->pipes,
 			.began_usec = c->began_usec,
 			.end = c->end};
 		return true;

@@ -17,6 +17,7 @@ struct command_situation {
 	uint64_t generation, serial; /* serial: of its end */
 	pid_t pid;
 	int pidfd, output; /* borrowed; -1 */
+	const struct pipes *pipes; /* borrowed; of one that is under way */
 	usec_t began_usec;
 	struct link_exit end;
 };

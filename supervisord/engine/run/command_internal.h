@@ -5,6 +5,7 @@
 #pragma once
 
 #include "engine/engine.h"
+#include "engine/pipes.h"
 #include "engine/run/command.h"
 
 enum stage {
@@ -33,6 +34,7 @@ struct command {
 	command_done *done;
 	struct loop_timer timer; /* its timeout; kill, or look, again */
 	struct loop_source source; /* the read end of its pipe, owned */
+	struct pipes pipes; /* the same, until the launcher has told that it runs */
 	struct output output;
 	pid_t pid;
 	int pidfd; /* owned, until its end; -1 */

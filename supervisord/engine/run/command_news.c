@@ -47,6 +47,17 @@ static struct command *adopt(
 	return c;
 }
 
+/* By what came, or for want of descriptors by what we have; both are the same, or nearly. */
+static void take_output(struct command *c, int *fd)
+{
+	if (!fd && c->pipes.generation == c->generation)
+		fd = &c->pipes.read[PLAN_PIPE_STDOUT];
+	if (fd && *fd >= 0 && c->source.fd < 0 &&
+		loop_add(loop_of(c), &c->source, *fd, EPOLLIN) == 0)
+		TAKE_FD(*fd);
+	pipes_close(&c->pipes);
+}
+
 static void on_started(struct service *s, struct command *c, const struct link_message *m, int *fds,
 	unsigned n_fds)
 {
@@ -64,8 +75,7 @@ static void on_started(struct service *s, struct command *c, const struct link_m
 			loop_timer_set(
 				loop_of(c), &c->timer, usec_add(c->began_usec, c->timeout_usec));
 	}
-	if (n_fds > 0 && c->source.fd < 0 && loop_add(loop_of(c), &c->source, fds[0], EPOLLIN) == 0)
-		TAKE_FD(fds[0]);
+	take_output(c, n_fds > 0 ? fds : NULL);
 }
 
 /* Nobody here waits for that end. */

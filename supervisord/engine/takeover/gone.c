@@ -7,14 +7,16 @@
  *
  * What the dead launcher had told was judged and committed before. What it had not told is in its
  * notebook (noted.c): which processes it had started last, and how those have ended that it had
- * reaped; of others their pidfds say it. A spawn that is not noted was not begun, and is asked for
- * again. Without a notebook, processes under way are looked for (find.c).
+ * reaped; of others their pidfds say it. Their pipes we have from before they were asked for. A
+ * spawn that is not noted was not begun, and is asked for again. Without a notebook, processes
+ * under way are looked for (find.c).
  *
  * If the program can't be executed, services and their logs go on, and it is tried again.
  */
 #include "engine/takeover/gone.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -355,39 +357,71 @@ static void add_main(struct testament *t, struct service *s)
 	add_process(t, x, r->pid > 0 ? r->pid : s->main_pid, s->pidfd);
 }
 
-/* One that was found: its pipes are opened from where the process has them. */
-static void add_found(struct testament *t, const struct find_target *f)
+/* With a repeated SPAWN come pipes that nobody uses: they have no writer, and nothing in them. */
+static bool is_in_use(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	return fd >= 0 && (poll(&p, 1, 0) <= 0 || (p.revents & POLLIN) || !(p.revents & POLLHUP));
+}
+
+/* Its pipes, as they were made for it. False: its process has others. */
+static bool add_pipes(struct handover_entry *x, const struct pipes *p)
+{
+	bool used = false;
+
+	if (p->generation != x->generation)
+		return false;
+	for (unsigned k = 0; k < PLAN_PIPE_MAX; k++)
+		used |= is_in_use(p->read[k]);
+	for (unsigned k = 0; used && k < PLAN_PIPE_MAX; k++)
+		x->pipes[k] = fd_or_none(p->read[k]);
+	return used;
+}
+
+/* They are opened from where the process has them. */
+static void add_reopened(struct testament *t, struct handover_entry *x, const struct find_target *f)
 {
 	bool main = f->kind == COMMAND_KIND_MAX;
 	bool known = main && core_record(t->e->core, f->service->id)->pid == f->pid;
-	struct handover_entry *x = add_entry(t, id_of(f->service, f->kind), f->generation);
 	int pipes[HANDOVER_PIPES];
 
-	log_info("service '%s': pid %d was being started when the launcher died", f->service->name,
-		(int)f->pid);
-	x->start = (struct link_started){.monotonic_usec = t->e->loop.now_usec,
-		.realtime_usec = usec_now(CLOCK_REALTIME),
-		.pidfd_inode = pidfd_inode(f->pidfd)};
 	reopen_pipes(f->service, f->pid, main, known ? f->service->pipe_inodes : NULL, pipes);
 	for (unsigned k = 0; k < HANDOVER_PIPES; k++) {
 		x->pipes[k] = fd_or_none(pipes[k]);
 		if (pipes[k] >= 0)
 			t->opened[t->n_opened++] = pipes[k];
 	}
+}
+
+/* One that was found. */
+static void add_found(struct testament *t, const struct find_target *f, const struct pipes *made)
+{
+	struct handover_entry *x = add_entry(t, id_of(f->service, f->kind), f->generation);
+
+	log_info("service '%s': pid %d was being started when the launcher died", f->service->name,
+		(int)f->pid);
+	x->start = (struct link_started){.monotonic_usec = t->e->loop.now_usec,
+		.realtime_usec = usec_now(CLOCK_REALTIME),
+		.pidfd_inode = pidfd_inode(f->pidfd)};
+	if (!add_pipes(x, made))
+		add_reopened(t, x, f);
 	add_process(t, x, f->pid, f->pidfd);
 }
 
 /* The launcher had cloned it, or tried to, and has told nothing. */
-static void add_untold(
-	struct testament *t, struct service *s, enum command_kind kind, uint64_t generation)
+static void add_untold(struct testament *t, struct service *s, enum command_kind kind,
+	uint64_t generation, const struct pipes *made)
 {
 	const struct notebook_slot *slot = noted_find(&t->noted, id_of(s, kind), generation);
 	const struct find_target *f = found(t, s, kind, generation);
 
 	if (f && f->pid > 0)
-		add_found(t, f);
+		add_found(t, f, made);
 	else if (slot && !(f && f->proven) && (slot->pid > 0 || noted_has_end(slot)))
-		add_noted_end(t, slot);
+		add_pipes(add_noted_end(t, slot), made);
+	else if (!slot && kind == COMMAND_KIND_MAX)
+		service_drain_untold(s);
 }
 
 static void add_command(struct testament *t, struct service *s, const struct command_situation *c)
@@ -397,7 +431,7 @@ static void add_command(struct testament *t, struct service *s, const struct com
 	struct handover_entry *x;
 
 	if (c->stage == COMMAND_UNDER_WAY) {
-		add_untold(t, s, c->kind, c->generation);
+		add_untold(t, s, c->kind, c->generation, c->pipes);
 		return;
 	}
 	if (c->stage == COMMAND_RUNS && slot && noted_has_end(slot)) {
@@ -435,7 +469,7 @@ static void add_all_of(struct testament *t, struct service *s)
 	struct command_situation c;
 
 	if (is_under_way(s))
-		add_untold(t, s, COMMAND_KIND_MAX, r->generation);
+		add_untold(t, s, COMMAND_KIND_MAX, r->generation, &s->pipes);
 	else if (service_has_process(s) && is_told(s) && !r->main_ended)
 		add_main(t, s);
 	else if (service_has_process(s) && is_told(s))
@@ -460,7 +494,8 @@ static void add_rest_of_commands(struct testament *t)
 
 		if (!is_untold_command(t, slot))
 			continue;
-		add_untold(t, s, (enum command_kind)link_command_of(slot->id), slot->generation);
+		add_untold(t, s, (enum command_kind)link_command_of(slot->id), slot->generation,
+			&(struct pipes){.generation = 0});
 		while (k < t->h.head.n_services && t->h.services[k].id != slot->id)
 			k++;
 		if (t->n_entries > n && k == t->h.head.n_services)
