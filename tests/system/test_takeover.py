@@ -180,7 +180,7 @@ class Takeover(harness.SystemTest):
             s.wait_engine()
             wait_until(s.answers, "the next supervisord answers")
             s.ok("scale", "web", str(n))
-            self.assertEqual(n, len(s.services()))
+            wait_until(lambda n=n: len(s.services()) == n, "what was too many has gone")
 
     def test_launcher_and_engine_one_after_the_other(self):
         s = self.supervisor(service("web", SLEEP) + service("loop", sh("exit 1"), *QUICK,
