@@ -166,6 +166,30 @@ class Takeover(harness.SystemTest):
         s.stop()
         self.assertFalse(is_alive(pid))
 
+    def test_a_request_that_the_launcher_died_under_is_done(self):
+        s = self.supervisor(service("web", SLEEP, "instances = 1"))
+        s.wait_state("web@1", "running")
+        for n in (3, 2, 4, 1, 3):
+            engine = s.wait_engine()
+            with s.connect() as v:
+                v.call("Version")
+                os.kill(engine, signal.SIGSTOP)
+                wait_until(lambda e=engine: harness.stat_of(e)[0] == b"T", "the engine is stopped")
+                # It comes to that first, and is told of the death of its launcher after it.
+                v.send("io.supctl.Control.Scale", {"name": "web", "instances": n})
+                os.kill(s.pid, signal.SIGKILL)
+                s.process.wait()
+                os.kill(engine, signal.SIGCONT)
+                s.process = harness.Heir(engine)
+                try:
+                    self.assertNotIn("error", v.receive())
+                except ConnectionError:
+                    pass  # not answered: whoever asked asks again
+            s.wait_engine()
+            wait_until(s.answers, "the next supervisord answers")
+            s.ok("scale", "web", str(n))
+            self.assertEqual(n, len(s.services()))
+
     def test_launcher_and_engine_one_after_the_other(self):
         s = self.supervisor(service("web", SLEEP) + service("loop", sh("exit 1"), *QUICK,
                                                             "restart-limit = 0"))

@@ -20,6 +20,7 @@
 #include "wire/intent.h"
 #include "wire/journal.h"
 #include "wire/link.h"
+#include "wire/notebook.h"
 #include "wire/recovery.h"
 
 struct field {
@@ -175,6 +176,23 @@ static const struct field fields[] = {
 	AT(handover_service, uid, 4, 4),
 	AT(handover_service, newest, 8, 8),
 	AT(handover_service, cgroup, 16, 256),
+	AT(notebook_head, magic, 0, 8),
+	AT(notebook_head, version, 8, 4),
+	AT(notebook_head, n_slots, 12, 4),
+	AT(notebook_head, nofile, 16, 16),
+	AT(notebook_head, last_serial, 32, 8),
+	AT(notebook_head, n_without, 40, 4),
+	AT(notebook_head, n_used, 44, 4),
+	AT(notebook_slot, state, 0, 4),
+	AT(notebook_slot, id, 4, 4),
+	AT(notebook_slot, generation, 8, 8),
+	AT(notebook_slot, serial, 16, 8),
+	AT(notebook_slot, pid, 24, 4),
+	AT(notebook_slot, next_free, 28, 4),
+	AT(notebook_slot, failed_stage, 32, 4),
+	AT(notebook_slot, failed_error, 36, 4),
+	AT(notebook_slot, start, 40, 32),
+	AT(notebook_slot, exit, 72, 56),
 	AT(handover_entry, id, 0, 4),
 	AT(handover_entry, flags, 4, 4),
 	AT(handover_entry, generation, 8, 8),
@@ -381,6 +399,7 @@ static const struct number numbers[] = {
 	IS(LINK_KEEP_ENGINE, 17),
 	IS(LINK_KEEP_OLD_LAUNCHER, 18),
 	IS(LINK_KEEP_OLD_ENGINE, 19),
+	IS(LINK_KEEP_NOTEBOOK, 31),
 	IS(LINK_SCOPE_PROCESS, 0),
 	IS(LINK_SCOPE_GROUP, 1),
 	IS(LINK_STAGE_NONE, 0),
