@@ -164,7 +164,7 @@ struct core_event {
 	enum core_why why;
 };
 
-/* What follows once a stop (or the end of leftovers) is over. */
+/* What follows once a stop (or the end of leftovers) is over. Only append. */
 enum core_then {
 	CORE_THEN_STOPPED,
 	CORE_THEN_START,

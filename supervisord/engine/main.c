@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "engine/engine.h"
+#include "engine/takeover/gone.h"
 #include "engine/takeover/trial.h"
 
 static struct engine engine;
@@ -23,6 +24,9 @@ int main(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	status = engine_init(&engine, argc, argv);
+	/* Nobody is left to try again, and what was kept is not all there. */
+	if (status != 0 && uplink_is_broken())
+		gone_afresh(&engine);
 	if (status != 0 || engine.leaving) {
 		/* A first engine that can't start ends supervisord; a later one is tried again. */
 		if (!engine.recovering || engine.adopting)

@@ -450,6 +450,8 @@ int engine_init(struct engine *e, int argc, char **argv)
 	notify_init(e, -1);
 	board_init(e);
 	r = uplink_init(e);
+	if (r == -EPIPE)
+		return EXIT_FAILURE;
 	if (r < 0) {
 		fprintf(stderr, "supervisord-engine is started by supervisord, not by hand (%s)\n",
 			strerror(-r));

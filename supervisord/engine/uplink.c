@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -30,12 +31,17 @@
 #define REFETCH_USEC	USEC_PER_SEC
 #define MAX_PER_ROUND	256 /* messages, so that clients get their turn in a storm of exits */
 
+static bool is_gone(int r)
+{
+	return r == -EPIPE || r == -ECONNRESET || r == -ENOTCONN;
+}
+
 int uplink_post(struct link_message *m, const int *fds, unsigned n_fds)
 {
 	int r = link_send(LINK_FD, m, fds, n_fds);
 
 	/* Not an error of what is sent: whoever takes the launcher's place is asked again. */
-	return r == -EPIPE || r == -ECONNRESET || r == -ENOTCONN ? -EAGAIN : r;
+	return is_gone(r) ? -EAGAIN : r;
 }
 
 int uplink_send(struct engine *e, struct link_message *m, const int *fds, unsigned n_fds)
@@ -81,9 +87,11 @@ int uplink_keep(struct engine *e, enum link_keep tag, int fd)
 {
 	struct link_message m = {
 		.version = LINK_VERSION, .type = LINK_KEEP, .value = (uint32_t)tag};
+	int r;
 
 	mirror(&e->uplink, tag, fd);
-	return uplink_send(e, &m, &fd, 1);
+	r = uplink_send(e, &m, &fd, 1);
+	return is_gone(r) && e->uplink.mirror[tag] >= 0 ? 0 : r;
 }
 
 int uplink_kill_pidfd(struct service *s, int pidfd, int signo)
@@ -481,10 +489,12 @@ static int take_kept(struct uplink *u)
 		if (poll(&p, 1, HELLO_WAIT_MSEC) <= 0)
 			return -ETIMEDOUT;
 		r = link_recv(LINK_FD, &u->first, u->first_fds, &u->n_first_fds, &u->first_lost);
-		if (r == -EAGAIN)
+		if (r == -EAGAIN || r == -ECONNRESET) /* what it had sent is still there */
 			continue;
-		if (r <= 0)
-			return r == 0 ? -ECONNRESET : r;
+		if (r == 0) /* enough to take its place, or not */
+			return u->kept[LINK_KEEP_NOTEBOOK] < 0 ? -EPIPE : 0;
+		if (r < 0)
+			return r;
 		if (u->first.type == LINK_KEPT && u->first_lost)
 			return -EMFILE;
 		if (u->first.type != LINK_KEPT) {
@@ -495,6 +505,36 @@ static int take_kept(struct uplink *u)
 		mirror(u, u->first.value, u->first_fds[0]);
 	}
 	return 0;
+}
+
+bool uplink_is_broken(void)
+{
+	struct pollfd p = {.fd = LINK_FD, .events = POLLOUT};
+
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+/* Older launchers pass nothing on, and something else may have this number. */
+static void take_image(struct uplink *u)
+{
+	struct stat st;
+	int flags = sys_fcntl(LINK_IMAGE_FD, F_GETFL, 0);
+
+	if (flags < 0 || !(flags & O_PATH) || sys_fstat(LINK_IMAGE_FD, &st) < 0 ||
+		!S_ISREG(st.st_mode) || sys_fcntl(LINK_IMAGE_FD, F_SETFD, FD_CLOEXEC) < 0)
+		return;
+	u->image_fd = LINK_IMAGE_FD;
+}
+
+/* Of one that is alive: a dead one's children have another parent. */
+static void take_names(struct uplink *u)
+{
+	proc_command_name(getppid(), u->launcher_name, sizeof(u->launcher_name));
+	u->launcher_command = proc_command_hash(getppid());
+	if (!uplink_is_broken())
+		return;
+	snprintf(u->launcher_name, sizeof(u->launcher_name), "supervisord");
+	u->launcher_command = 0;
 }
 
 int uplink_init(struct engine *e)
@@ -509,16 +549,17 @@ int uplink_init(struct engine *e)
 	u->source = (struct loop_source){.fd = -1, .dispatch = on_link};
 	for (int i = 0; i < LINK_KEEP_MAX; i++)
 		u->kept[i] = u->mirror[i] = -1;
-	proc_command_name(getppid(), u->launcher_name, sizeof(u->launcher_name));
-	u->launcher_command = proc_command_hash(getppid());
+	u->image_fd = -1;
 	if (getsockopt(LINK_FD, SOL_SOCKET, SO_TYPE, &type, &n) < 0 || type != SOCK_SEQPACKET)
 		return -ENOTSOCK;
+	take_image(u);
+	take_names(u);
 	r = sys_fcntl(LINK_FD, F_SETFD, FD_CLOEXEC);
 	if (r < 0)
 		return r;
 	r = uplink_send(e, &hello, NULL, 0);
 	if (r < 0)
-		return r;
+		return is_gone(r) ? -EPIPE : r;
 	return take_kept(u);
 }
 

@@ -48,6 +48,7 @@ struct uplink {
 	int kept[LINK_KEEP_MAX]; /* from the launcher, until taken; -1 */
 	int mirror[LINK_KEEP_MAX]; /* owned: copies of all that the launcher keeps; -1 */
 	uint64_t nofile[2]; /* what services are started with; 0: not told */
+	int image_fd; /* owned: the launcher's program; -1: not passed on */
 	char launcher_name[256]; /* that it was started by */
 	uint64_t launcher_command; /* proc_command_hash() of it */
 	bool gone; /* its end of the link is closed */
@@ -58,16 +59,22 @@ struct uplink {
 };
 
 /*
- * Says hello and waits for what the launcher kept for us (bounded). 0; -ENOTSOCK where
+ * Says hello and waits for what the launcher kept for us (bounded). 0, also where the launcher has
+ * died since; -EPIPE where it had not told all of it; -ENOTSOCK where
  * LINK_FD is no link: the engine was started by hand; -errno.
  */
 int uplink_init(struct engine *e);
+/* The launcher is gone: what it had sent may still be there to be read. */
+bool uplink_is_broken(void);
 /* Puts the link into the loop and handles what came with the hello. 0 or -errno. */
 int uplink_listen(struct engine *e);
 
 /* A kept descriptor, to be owned by the caller; -1. */
 int uplink_take_kept(struct engine *e, enum link_keep tag);
-/* Gives the launcher a descriptor to keep. Waits, bounded. 0 or -errno. */
+/*
+ * Gives the launcher a descriptor to keep. Waits, bounded. Where it is gone, whoever takes its
+ * place is given it. 0 or -errno.
+ */
 int uplink_keep(struct engine *e, enum link_keep tag, int fd);
 
 /* Sets marks; they go out at once where they can. */

@@ -3,9 +3,9 @@
  *
  * It may share the launcher's memory (without CLONE_VFORK: a slow exec must not stop
  * the launcher), so both run at once in it. Therefore it writes to nothing but its own
- * stack, and calls no libc function: those write errno, which is the launcher's, and
- * may be bound lazily, under locks. System calls are made by hand, and the sanitizers
- * stay out.
+ * stack and its slot of the notebook, and calls no libc function: those write errno, which is the
+ * launcher's, and may be bound lazily, under locks. System calls are made by hand, and the
+ * sanitizers stay out.
  *
  * It may share the launcher's descriptors, because copying a table of 19,000 takes
  * milliseconds. So its first act is to get a table of its own that holds the lowest few
@@ -101,8 +101,14 @@ _child_ static void report(int fd, enum link_stage stage, long error)
 	CALL(write, fd, &r, sizeof(r), 0);
 }
 
-_child_ _noreturn_ static void fail(int fd, enum link_stage stage, long error)
+_child_ _noreturn_ static void fail(
+	const struct child *c, int fd, enum link_stage stage, long error)
 {
+	/* First: the launcher's end of the pipe may be gone, which ends us. */
+	if (c->note) {
+		c->note->failed_stage = (int32_t)stage;
+		__atomic_store_n(&c->note->failed_error, (int32_t)-error, __ATOMIC_RELEASE);
+	}
 	report(fd, stage, error);
 	for (;;)
 		CALL(exit_group, 127, 0, 0, 0);
@@ -197,12 +203,12 @@ _child_ static void set_priority(const struct child *c, int error_fd)
 	if (h->flags & PLAN_SET_NICE) {
 		r = CALL(setpriority, PRIO_PROCESS, 0, h->nice, 0);
 		if (r < 0)
-			fail(error_fd, LINK_STAGE_PRIORITY, r);
+			fail(c, error_fd, LINK_STAGE_PRIORITY, r);
 	}
 	if (h->flags & PLAN_SET_OOM) {
 		r = set_oom_score_adj(h->oom_score_adj);
 		if (r < 0)
-			fail(error_fd, LINK_STAGE_PRIORITY, r);
+			fail(c, error_fd, LINK_STAGE_PRIORITY, r);
 	}
 }
 
@@ -219,7 +225,7 @@ _child_ static void set_limits(const struct child *c, int error_fd)
 		/* soft and hard are laid out as the kernel's struct rlimit64 */
 		r = CALL(prlimit64, 0, l->resource, &l->soft, 0);
 		if (r < 0)
-			fail(error_fd, LINK_STAGE_LIMITS, r);
+			fail(c, error_fd, LINK_STAGE_LIMITS, r);
 	}
 }
 
@@ -232,10 +238,10 @@ _child_ static void set_ids(const struct child *c, int error_fd)
 	if (r >= 0)
 		r = SETRESGID(h->gid);
 	if (r < 0)
-		fail(error_fd, LINK_STAGE_GROUP, r);
+		fail(c, error_fd, LINK_STAGE_GROUP, r);
 	r = SETRESUID(h->uid);
 	if (r < 0)
-		fail(error_fd, LINK_STAGE_USER, r);
+		fail(c, error_fd, LINK_STAGE_USER, r);
 }
 
 _child_ void child_run(const struct child *c)
@@ -246,13 +252,13 @@ _child_ void child_run(const struct child *c)
 	if (c->shares_files) {
 		r = CALL(close_range, c->private_fd, ~0U, CLOSE_RANGE_UNSHARE, 0);
 		if (r < 0)
-			fail(c->error_fd, LINK_STAGE_RESOURCES, r);
+			fail(c, c->error_fd, LINK_STAGE_RESOURCES, r);
 		report(c->error_fd, LINK_STAGE_NONE, 0);
 	}
 	CALL(setsid, 0, 0, 0, 0);
 	r = arrange_fds(c, error_fd);
 	if (r < 0)
-		fail(c->error_fd, LINK_STAGE_STDIO, r);
+		fail(c, c->error_fd, LINK_STAGE_STDIO, r);
 	reset_dispositions();
 	set_priority(c, error_fd);
 	set_limits(c, error_fd);
@@ -261,9 +267,9 @@ _child_ void child_run(const struct child *c)
 	if (c->plan.directory[0]) {
 		r = CALL(chdir, c->plan.directory, 0, 0, 0);
 		if (r < 0)
-			fail(error_fd, LINK_STAGE_DIRECTORY, r);
+			fail(c, error_fd, LINK_STAGE_DIRECTORY, r);
 	}
 	CALL(rt_sigprocmask, SIG_SETMASK, no_signals, 0, 8);
 	r = CALL(execve, c->plan.path, c->plan.argv, c->plan.envp, 0);
-	fail(error_fd, LINK_STAGE_EXEC, r);
+	fail(c, error_fd, LINK_STAGE_EXEC, r);
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/macro.h"
+#include "wire/notebook.h"
 #include "wire/plan.h"
 
 struct child {
@@ -16,6 +17,7 @@ struct child {
 	int ready_fd; /* -1: none */
 	int error_fd; /* like ready_fd not among those that the error pipe moves to */
 	bool shares_files; /* with the launcher: what the child needs is below private_fd */
+	struct notebook_slot *note; /* to say in why it failed, if nobody reads the pipe; NULL */
 	unsigned private_fd; /* from here on descriptors are the launcher's alone */
 	uint64_t nofile[2]; /* RLIMIT_NOFILE, soft and hard */
 };

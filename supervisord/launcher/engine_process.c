@@ -144,6 +144,8 @@ _noreturn_ static void run_engine(const struct launcher *l, int link)
 	engine_process_reset_signals();
 	if (r == 0)
 		r = dup2(SPAWN_NULL_FD, STDIN_FILENO) < 0 || dup2(link, LINK_FD) < 0 ? -errno : 0;
+	if (r == 0 && l->kept[LINK_KEEP_LAUNCHER] >= 0)
+		r = dup2(l->kept[LINK_KEEP_LAUNCHER], LINK_IMAGE_FD) < 0 ? -errno : 0;
 	if (r == 0)
 		r = sys_execveat(l->kept[LINK_KEEP_ENGINE], args, environ);
 	log_error("cannot execute the engine: %s", strerror(-r));

@@ -107,6 +107,7 @@ int inherit_save(struct launcher *l, struct handover *ret)
 	h.head.nofile[1] = l->spawner.nofile[1];
 	for (int tag = 0; tag < LINK_KEEP_MAX; tag++)
 		h.head.kept[tag] = put_fd(l->kept[tag]);
+	h.head.kept[LINK_KEEP_NOTEBOOK] = 0; /* our own: the next has its own */
 	for (int signo = 0; signo < N_SIGNALS; signo++)
 		h.head.signals[signo] = (struct handover_signal){.count = l->signals[signo].count,
 			.pid = l->signals[signo].pid,
@@ -264,8 +265,12 @@ int inherit_load(struct launcher *l, struct handover *h)
 {
 	const usec_t now = usec_now(CLOCK_MONOTONIC);
 
-	for (int tag = 0; tag < LINK_KEEP_MAX; tag++)
-		l->kept[tag] = get_fd(h->head.kept[tag]);
+	for (int tag = 0; tag < LINK_KEEP_MAX; tag++) {
+		if (tag == LINK_KEEP_NOTEBOOK)
+			close_fd(get_fd(h->head.kept[tag])); /* we have our own */
+		else
+			l->kept[tag] = get_fd(h->head.kept[tag]);
+	}
 	for (int signo = 0; signo < N_SIGNALS; signo++)
 		l->signals[signo] = (struct pending_signal){.count = h->head.signals[signo].count,
 			.pid = h->head.signals[signo].pid,

@@ -1,6 +1,9 @@
 /*
  * SIGCHLD coalesces, so all that have ended are reaped in a loop; but not without an end, so that a
  * flood of orphans does not starve the rest.
+ *
+ * An end is looked at, noted, and only then reaped: from then on nobody else could learn it, should
+ * we be killed.
  */
 #include "launcher/reap.h"
 
@@ -43,30 +46,40 @@ static void record(
 		table_ended(&l->table, e, &end);
 }
 
+static int take(struct launcher *l, const siginfo_t *info, bool known)
+{
+	if (info->si_pid == l->engine.pid)
+		return engine_process_ended(l, info);
+	if (!known && !upgrade_trial_ended(l, info))
+		log_debug("reaped orphan %d", (int)info->si_pid);
+	return 0;
+}
+
 int reap(struct launcher *l)
 {
 	for (int i = 0; i < MAX_REAPS; i++) {
-		siginfo_t info = {0};
+		siginfo_t info = {0}, same;
 		struct rusage usage;
 		struct entry *e;
-		int r = sys_waitid(P_ALL, 0, &info, WEXITED | WNOHANG, &usage);
+		int r = sys_waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT, &usage);
 
 		l->reap_failed = r < 0 && r != -ECHILD;
 		if (r < 0 || info.si_pid == 0) {
 			l->reap = l->reap_failed;
 			return 0;
 		}
-		if (info.si_pid == l->engine.pid) {
-			r = engine_process_ended(l, &info);
-			if (r < 0)
-				return r;
-			continue;
-		}
 		e = table_find_child(&l->table, info.si_pid);
 		if (e)
 			record(l, e, &info, &usage);
-		else if (!upgrade_trial_ended(l, &info))
-			log_debug("reaped orphan %d", (int)info.si_pid);
+		r = sys_waitid(P_PID, (id_t)info.si_pid, &same, WEXITED | WNOHANG, NULL);
+		if (r < 0) {
+			l->reap_failed =
+				true; /* it is there still, and its end is not told twice */
+			return 0;
+		}
+		r = take(l, &info, e != NULL);
+		if (r < 0)
+			return r;
 	}
 	return 0; /* l->reap stays set */
 }

@@ -246,7 +246,9 @@ static long clone_child(struct spawner *s, struct clone_args *args, const struct
 		if (!s->told_no_clone3)
 			log_warning("clone3: %s; falling back to clone", strerror((int)-r));
 		s->told_no_clone3 = true;
-		r = syscall(SYS_clone, (args->flags & CLONE_FILES) | SIGCHLD, 0, 0, 0, 0);
+		r = syscall(SYS_clone,
+			(args->flags & (CLONE_FILES | CLONE_PARENT_SETTID)) | SIGCHLD, 0,
+			args->parent_tid, 0, 0);
 		if (r == 0)
 			child_run(c);
 		r = r < 0 ? -errno : r;
@@ -354,6 +356,11 @@ static int start(struct spawner *s, struct table *t, struct entry *e, const stru
 	struct clone_args args = {.exit_signal = SIGCHLD};
 	long pid;
 
+	if (e->note) {
+		/* By the kernel: before the child runs, and whatever is done to us. */
+		args.flags |= CLONE_PARENT_SETTID;
+		args.parent_tid = (uint64_t)(uintptr_t)&e->note->pid;
+	}
 	if (slot)
 		args.flags |= CLONE_FILES;
 	if (slot && slot->stack_top && !(c->plan.head->flags & (PLAN_SET_IDS | PLAN_SET_OOM))) {
@@ -368,8 +375,8 @@ static int start(struct spawner *s, struct table *t, struct entry *e, const stru
 	pid = clone_child(s, &args, c);
 	if (pid < 0)
 		return (int)pid;
-	table_set_pid(t, e, (pid_t)pid);
 	note_start(s, e, (pid_t)pid);
+	table_set_pid(t, e, (pid_t)pid);
 	return 0;
 }
 
@@ -416,6 +423,7 @@ int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int *fds, u
 		slot->plan = TAKE_PTR(plain.plan);
 	}
 	fill_child(s, slot ? &slot->child : &plain.child, n, &p);
+	(slot ? &slot->child : &plain.child)->note = e->note;
 	*ret_stage = LINK_STAGE_FORK;
 	r = start(s, t, e, slot ? &slot->child : &plain.child, slot, cgroup);
 	if (r < 0) {

@@ -106,6 +106,22 @@ static int init_signals(struct launcher *l)
 	return sys_epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->signal_fd, &event);
 }
 
+/* Without it all works, but for what is lost when we are killed. */
+static void init_notebook(struct launcher *l)
+{
+	int r = notebook_create(&l->table.notebook, &l->kept[LINK_KEEP_NOTEBOOK]);
+
+	if (r < 0) {
+		log_warning(
+			"cannot make the notebook: %s; should supervisord be killed, it may not be "
+			"learned how the last processes have ended",
+			strerror(-r));
+		return;
+	}
+	memcpy(l->table.notebook.head->nofile, l->spawner.nofile,
+		sizeof(l->table.notebook.head->nofile));
+}
+
 /* What is inherited, or else passed in, is spared; the rest is closed, and low ones are reserved.
  */
 static int init_descriptors(
@@ -158,6 +174,7 @@ static int init(struct launcher *l, struct handover *h, bool inherited)
 	if (r < 0)
 		return r;
 	table_init(&l->table);
+	init_notebook(l);
 	prctl(PR_SET_NAME, "supervisord");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		log_warning(

@@ -173,6 +173,7 @@ struct entry *table_add(struct table *t, uint32_t id, uint64_t generation, bool 
 	}
 	e->service = s;
 	e->generation = generation;
+	e->note = notebook_begin(&t->notebook, id, generation);
 	s->newest = generation;
 	for (int i = 0; i < ENTRY_PIPES; i++)
 		e->read_fds[i] = -1;
@@ -194,6 +195,7 @@ void table_set_pid(struct table *t, struct entry *e, pid_t pid)
 	e->next = *bucket;
 	*bucket = e;
 	t->n_alive++;
+	notebook_set_pid(e->note, pid, &e->start);
 }
 
 void table_clear_pid(struct table *t, struct entry *e)
@@ -226,6 +228,7 @@ static void drop_if_done(struct table *t, struct entry *e)
 	list_remove(&e->in_service);
 	list_remove(&e->starts);
 	list_remove(&e->refusals);
+	notebook_drop(&t->notebook, e->note);
 	pool_put(&t->entries, e);
 	drop_service_if_done(t, s);
 }
@@ -283,6 +286,7 @@ void table_ended(struct table *t, struct entry *e, const struct link_exit *end)
 	e->exit = *end;
 	e->ended = true;
 	e->serial = ++t->last_serial;
+	notebook_end(&t->notebook, e->note, end, e->serial);
 	/* Of a process that never ran nobody wants the output, and it has no STARTED. */
 	if (!e->started)
 		drop_fds(e);

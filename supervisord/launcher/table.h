@@ -3,8 +3,9 @@
  * done with yet. The table is also the outbox: "to tell" is a place on a list of it.
  *
  * Memory only grows when a SPAWN arrives, and a small reserve is kept so that a spawn
- * for which there is none can still be answered. Nothing here makes a system call but
- * to close descriptors.
+ * for which there is none can still be answered. What is known
+ * of an entry is noted before anybody acts on it. Nothing here makes a system call but to close
+ * descriptors.
  */
 #pragma once
 
@@ -14,6 +15,7 @@
 
 #include "base/list.h"
 #include "wire/link.h"
+#include "wire/notebook.h"
 
 struct service {
 	struct service *next; /* in its bucket */
@@ -56,6 +58,7 @@ struct entry {
 	bool ended; /* exit and serial are valid */
 	bool acked, released;
 	struct spawn spawn;
+	struct notebook_slot *note; /* NULL: none */
 	struct link_started start;
 	struct link_exit exit;
 	struct entry *next; /* in its bucket by pid */
@@ -91,6 +94,7 @@ struct table {
 	struct list exits, *next_exit;
 	uint64_t last_serial;
 	unsigned n_alive; /* entries with a pid */
+	struct notebook notebook; /* of all entries, for whoever outlives us */
 };
 
 void table_init(struct table *t);

@@ -108,8 +108,12 @@ static inline unsigned link_command_of(uint32_t id)
 	return (id & ~LINK_ID_COMMAND) >> LINK_ID_BITS;
 }
 
-/* The engine finds its end of the link at this descriptor. */
-#define LINK_FD 3
+/*
+ * The engine finds its end of the link at this descriptor; and at the next one the launcher's
+ * program (O_PATH, or nothing), for when that dies before it has told anything.
+ */
+#define LINK_FD	      3
+#define LINK_IMAGE_FD 4
 
 enum link_type {
 	LINK_HELLO = 1,
@@ -160,7 +164,12 @@ enum link_keep {
 	LINK_KEEP_ENGINE,
 	LINK_KEEP_OLD_LAUNCHER, /* during an upgrade which may have to be taken back */
 	LINK_KEEP_OLD_ENGINE,
-	LINK_KEEP_MAX = 32
+	/*
+	 * See wire/notebook.h; each launcher's own. The greatest tag: told last, so whoever has it
+	 * has all that is kept.
+	 */
+	LINK_KEEP_NOTEBOOK = 31,
+	LINK_KEEP_MAX
 };
 
 enum link_scope { LINK_SCOPE_PROCESS, LINK_SCOPE_GROUP, LINK_SCOPE_MAX };

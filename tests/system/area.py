@@ -4,6 +4,8 @@ committed, exact to the microsecond, where the status shows rounded spans."""
 import ctypes
 import os
 
+from harness import service, sh, wait_until
+
 u8, u16, u32, u64 = ctypes.c_uint8, ctypes.c_uint16, ctypes.c_uint32, ctypes.c_uint64
 i16, i32 = ctypes.c_int16, ctypes.c_int32
 MAGIC, VERSION = 0x796576636572, 4
@@ -69,6 +71,45 @@ def plain(value):
     if isinstance(value, ctypes.Structure):
         return tuple(plain(getattr(value, name)) for name, _ in value._fields_)
     return value
+
+
+# What beside states and counters has to last: the next run of a schedule, a stop and its timeout.
+UNDER_WAY = (service("cron", sh("exit 0"), 'type = "oneshot"', 'schedule { every = "1h" }')
+             + service("stubborn", sh("trap '' TERM; echo ready; while :; do sleep 0.1; done"),
+                       "stop { timeout = 1h }"))
+
+
+def begin_under_way(s):
+    """Waits for them, and begins the stop."""
+    s.wait_state("cron", "waiting")
+    s.wait_log("stubborn", "ready")
+    s.ok("stop", "--no-wait", "stubborn")
+    s.wait_state("stubborn", "stopping")
+
+
+def end_under_way(s):
+    """Otherwise it would take the hour."""
+    pid = s.status("stubborn")["pid"]
+    s.ok("signal", "KILL", "stubborn")
+    row = s.wait_state("stubborn", "stopped")
+    if row["exit_signal"] != "KILL":
+        raise AssertionError(f"{pid} was killed, and that is told as {row}")
+
+
+def lasting(s):
+    """Of every service, once nothing is on its way to the area."""
+    wait_until(s.answers, "an engine answers")
+    area = Area(s.runtime_dir)
+    return {name: area.lasting(name) for name in area.records}
+
+
+def changed(s, before, but=()):
+    """What has not lasted: {service: {field: (before, now)}}."""
+    now = lasting(s)
+    found = {name: {k: (v, now[name][k]) for k, v in fields.items()
+                    if k not in but and now[name][k] != v}
+             for name, fields in before.items()}
+    return {name: fields for name, fields in found.items() if fields}
 
 
 class Area:

@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -300,6 +301,31 @@ class Heir:
 
 
 living = []  # the supervisords that were not cleaned up yet
+
+
+class Knocker(threading.Thread):
+    """A client that connects all the time, to a socket that is to refuse nobody."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.path, self.over, self.problems, self.n = path, threading.Event(), [], 0
+        self.start()
+
+    def run(self):
+        while not self.over.wait(0.003):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+                s.settimeout(10)
+                try:
+                    s.connect(self.path)
+                    self.n += 1
+                except OSError as error:
+                    self.problems.append(error)
+
+    def finish(self):
+        """All that has gone wrong."""
+        self.over.set()
+        self.join()
+        return self.problems or ([] if self.n else ["it has never connected"])
 
 
 class Supervisor:

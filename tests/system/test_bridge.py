@@ -168,8 +168,9 @@ class Bridge(harness.SystemTest):
         s.kill_engine()
         self.assertEqual(json.loads(p.stdout.readline())["type"], "recovered")
         s.ok("stop", "a")
-        states = [json.loads(p.stdout.readline())["state"] for _ in range(2)]
-        self.assertEqual(states, ["stopping", "stopped"])
+        events = (json.loads(line) for line in p.stdout)
+        states = (e["state"] for e in events if e["type"] == "state")
+        self.assertEqual([next(states), next(states)], ["stopping", "stopped"])
 
     def test_a_wait_goes_on(self):
         s = self.counting("a", "b")

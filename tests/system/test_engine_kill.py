@@ -1,9 +1,12 @@
 """kill -9 of the engine, and nothing happens: to pids, states, counters, exits, logs, clients."""
 
+import json
 import os
+import re
 import signal
 import time
 
+import area
 import harness
 from harness import SLEEP, is_alive, py, service, sh, wait_until
 
@@ -32,13 +35,15 @@ class EngineKill(harness.SystemTest):
             + service("done", sh("exit 0"))
             + service("bad", sh("exit 7"), "restart-limit = 2", *QUICK)
             + service("later", sh("exit 1"), "restart-delay = 1h", "restart-max-delay = 1h",
-                      "restart-jitter = 0"))
+                      "restart-jitter = 0") + area.UNDER_WAY)
+        area.begin_under_way(s)
         for name, state in (("web@1", "running"), ("web@2", "running"), ("web@3", "running"),
                             ("done", "exited"), ("bad", "failed"), ("later", "backoff")):
             s.wait_state(name, state)
-        before = s.services()
+        before, exact = s.services(), area.lasting(s)
         s.kill_engine()
         after = s.services()
+        self.assertEqual({}, area.changed(s, exact))
         for rows in (before, after):
             for row in rows.values():
                 for key in ("uptime_ms", "next_start_ms"):
@@ -46,6 +51,7 @@ class EngineKill(harness.SystemTest):
         self.assertEqual(before, after)
         for i in (1, 2, 3):
             self.assertTrue(is_alive(before[f"web@{i}"]["pid"]))
+        area.end_under_way(s)
 
     def test_the_deadline_of_a_backoff_goes_on(self):
         s = self.supervisor(service("bad", sh("exit 1"), "restart-delay = 4s",
@@ -77,6 +83,12 @@ class EngineKill(harness.SystemTest):
         again = s.wait_service("again", lambda r: r["state"] == "running"
                                and r["pid"] != pids["again"], "it runs anew")
         self.assertEqual(1, again["restarts"], "counted exactly once")
+        exits = [e for e in map(json.loads, s.ok("--json", "events").splitlines())
+                 if e["type"] == "exit"]
+        self.assertEqual(sorted(pids), sorted(e["service"] for e in exits), "told exactly once")
+        for e in exits:
+            self.assertEqual(pids[e["service"]], e["pid"])
+            self.assertGreater(e["max_rss_kib"], 0, "with what it has used")
 
     def test_a_stop_under_way_is_finished_by_the_next_engine(self):
         s = self.supervisor(service("web", py(

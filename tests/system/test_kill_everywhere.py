@@ -10,9 +10,7 @@ Needs the programs built with faults (SUPERVISORD_FAULTY); see base/sys.h for th
 import json
 import os
 import signal
-import socket
 import sys
-import threading
 
 import chains
 import harness
@@ -65,25 +63,6 @@ SETTLED = {"web@1": "running", "web@2": "running", "idle": "stopped", "db": "run
            "app": "running", "stubborn": "running", "bad": "stopped", "later": "backoff",
            "done": "exited", "cron": "waiting", "set": "running"}
 STARTED = ("web@1", "web@2", "db", "app", "stubborn", "later", "done", "set")
-
-
-class Knocker(threading.Thread):
-    """A client that connects all the time and is never refused."""
-
-    def __init__(self, path):
-        super().__init__(daemon=True)
-        self.path, self.over, self.problems, self.n = path, threading.Event(), [], 0
-        self.start()
-
-    def run(self):
-        while not self.over.wait(0.003):
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
-                s.settimeout(10)
-                try:
-                    s.connect(self.path)
-                    self.n += 1
-                except OSError as error:
-                    self.problems.append(error)
 
 
 class KillEverywhere(harness.SystemTest):
@@ -209,16 +188,14 @@ class KillEverywhere(harness.SystemTest):
 
     def working(self, name, *pair):
         s = self.begin()
-        knocker = Knocker(s.socket_path)
+        knocker = harness.Knocker(s.socket_path)
         try:
             self.sweep(name, *[(what, lambda a=args: s.ok(*a), expected)
                                if isinstance(args, tuple) else (what, args, expected)
                                for what, args, expected in pair])
         finally:
-            knocker.over.set()
-            knocker.join()
-        self.assertEqual([], knocker.problems)
-        self.assertGreater(knocker.n, 0)
+            problems = knocker.finish()
+        self.assertEqual([], problems)
 
     def test_start_and_stop(self):
         self.working("start and stop",
@@ -285,7 +262,7 @@ class KillEverywhere(harness.SystemTest):
 
     def test_recovery(self):
         s = self.begin()
-        knocker = Knocker(s.socket_path)
+        knocker = harness.Knocker(s.socket_path)
         before = Area(s.runtime_dir)
         n = deaths = 0
         while True:
@@ -308,9 +285,7 @@ class KillEverywhere(harness.SystemTest):
             for x in before.records:
                 self.assertEqual(before.lasting(x), after.lasting(x), f"'{x}', death at call {n}")
             self.check_queue()
-        knocker.over.set()
-        knocker.join()
-        self.assertEqual([], knocker.problems)
+        self.assertEqual([], knocker.finish())
         for name in STARTED:
             self.assertEqual(1, self.starts(name), name)
         print(f"recovery: {deaths} deaths, over {n} calls", flush=True)

@@ -5,6 +5,7 @@ import os
 import signal
 import unittest
 
+import area
 import harness
 from harness import SLEEP, is_alive, py, service, sh, wait_until
 
@@ -27,18 +28,21 @@ class Takeover(harness.SystemTest):
             + service("done", sh("exit 0"))
             + service("bad", sh("exit 7"), "restart-limit = 2", *QUICK)
             + service("later", sh("exit 1"), "restart-delay = 1h", "restart-max-delay = 1h",
-                      "restart-jitter = 0"))
+                      "restart-jitter = 0") + area.UNDER_WAY)
+        area.begin_under_way(s)
         for name, state in (("web@1", "running"), ("web@2", "running"), ("web@3", "running"),
                             ("done", "exited"), ("bad", "failed"), ("later", "backoff")):
             s.wait_state(name, state)
-        before, engine = self.comparable(s), s.engine_pid()
+        before, engine, exact = self.comparable(s), s.engine_pid(), area.lasting(s)
         self.assertEqual(engine, s.kill_launcher())
+        self.assertEqual({}, area.changed(s, exact))
         self.assertEqual(before, self.comparable(s))
         for i in (1, 2, 3):
             self.assertTrue(is_alive(before[f"web@{i}"]["pid"]))
         self.assertIn(f"pid {s.pid}", s.stderr())
         with open(f"{s.runtime_dir}/lock", encoding="ascii") as f:
             self.assertEqual(s.pid, int(f.read()))
+        area.end_under_way(s)
         s.stop()
         self.assertEqual([], [r["pid"] for r in before.values() if r["pid"] and is_alive(r["pid"])])
 
@@ -173,7 +177,7 @@ class Takeover(harness.SystemTest):
                       "interval = 20ms timeout = 5s failures = 2 }"))
         pid = s.wait_state("web", "running")["pid"]
         checked = s.wait_state("checked", "running")["pid"]
-        restarts = 0
+        restarts, knocker = 0, harness.Knocker(s.socket_path)
         for i in range(20):
             if i % 4 == 0:
                 s.ok("start", "stubborn")
@@ -191,8 +195,33 @@ class Takeover(harness.SystemTest):
         s.wait_service("loop", lambda r: r["restarts"] > restarts, "restarts go on")
         hooked = s.status("hooked")["restarts"]
         s.wait_service("hooked", lambda r: r["restarts"] > hooked, "so do hooks")
+        self.assertEqual([], knocker.finish(), "no client is refused")
         s.stop()
         self.assertFalse(is_alive(pid))
+
+    def test_a_request_that_the_launcher_died_under_is_done(self):
+        s = self.supervisor(service("web", SLEEP, "instances = 1"))
+        s.wait_state("web@1", "running")
+        for n in (3, 2, 4, 1, 3):
+            engine = s.wait_engine()
+            with s.connect() as v:
+                v.call("Version")
+                os.kill(engine, signal.SIGSTOP)
+                wait_until(lambda e=engine: harness.stat_of(e)[0] == b"T", "the engine is stopped")
+                # It comes to that first, and is told of the death of its launcher after it.
+                v.send("io.supctl.Control.Scale", {"name": "web", "instances": n})
+                os.kill(s.pid, signal.SIGKILL)
+                s.process.wait()
+                os.kill(engine, signal.SIGCONT)
+                s.process = harness.Heir(engine)
+                try:
+                    self.assertNotIn("error", v.receive())
+                except ConnectionError:
+                    pass  # not answered: whoever asked asks again
+            s.wait_engine()
+            wait_until(s.answers, "the next supervisord answers")
+            s.ok("scale", "web", str(n))
+            self.assertEqual(n, len(s.services()))
 
     def test_launcher_and_engine_one_after_the_other(self):
         s = self.supervisor(service("web", SLEEP) + service("loop", sh("exit 1"), *QUICK,

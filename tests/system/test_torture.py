@@ -122,6 +122,9 @@ class Torture(unittest.TestCase):
     def test_the_engine_is_killed_and_nothing_happens(self):
         self.assertEqual([], torture.round_of(random.randrange(1 << 30), torture.KILLS, "engine"))
 
+    def test_launcher_and_engine_are_killed_in_turn_and_nothing_happens(self):
+        self.assertEqual([], torture.round_of(random.randrange(1 << 30), 60, "both-in-turn"))
+
 
 if __name__ == "__main__":
     harness.main()

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 
+import area
 import harness
 from harness import SLEEP, is_alive, py, service, sh, wait_until
 
@@ -59,12 +60,14 @@ class Upgrade(harness.SystemTest):
             service("web", SLEEP, "instances = 3") + service("done", sh("exit 0"))
             + service("bad", sh("exit 7"), "restart-limit = 2", *QUICK)
             + service("later", sh("exit 1"), "restart-delay = 1h", "restart-max-delay = 1h",
-                      "restart-jitter = 0"), key=key)
+                      "restart-jitter = 0") + area.UNDER_WAY, key=key)
+        area.begin_under_way(s)
         for name, state in (("web@1", "running"), ("web@2", "running"), ("web@3", "running"),
                             ("done", "exited"), ("bad", "failed"), ("later", "backoff")):
             s.wait_state(name, state)
         old, before, pid = self.version(s), self.comparable(s), s.pid
-        queue = harness.queue_with_key(key)["msqid"]
+        queue, exact = harness.queue_with_key(key)["msqid"], area.lasting(s)
+        knocker = harness.Knocker(s.socket_path)
         for version, told in (("SUPERVISORD_NEXT", NEXT), ("SUPERVISORD", old)) * 2:
             self.install(s, version)
             answer = json.loads(s.ok("upgrade", "--json"))
@@ -72,6 +75,7 @@ class Upgrade(harness.SystemTest):
             self.assertEqual(NEXT if told == old else old, answer["previous"])
             self.assertEqual(told, self.version(s))
             self.assertEqual(before, self.comparable(s))
+            self.assertEqual({}, area.changed(s, exact))
             self.assertEqual(pid, s.pid)
             self.assertEqual(pid, s.varlink("Version")["pid"])
         self.assertEqual(queue, harness.queue_with_key(key)["msqid"])
@@ -79,6 +83,8 @@ class Upgrade(harness.SystemTest):
         seq = [json.loads(l)["seq"] for l in s.ok("queue", "--json").splitlines()]
         self.assertEqual(sorted(set(seq)), sorted(seq))
         self.assertEqual(max(seq) - min(seq) + 1, len(seq), "no gap")
+        self.assertEqual([], knocker.finish(), "no client is refused")
+        area.end_under_way(s)
         s.stop()
 
     def test_no_byte_of_a_log_is_lost_under_load(self):

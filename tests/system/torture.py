@@ -12,8 +12,9 @@ is up to the machine: a seed gives the same world, not the same history.
 
 --kill says who: the engine, which is the default; the launcher, whose place its engine takes; or
 sometimes this one and sometimes that. A launcher is killed only while there is an engine that has
-recovered: otherwise nobody is left who could go on, and that is another matter. No byte is lost by that, no process and no count; only how a
-process has ended may be told as unknown, since the next launcher is not its parent.
+recovered: otherwise it may be as if both were killed, and that is another matter. No byte is lost
+by that, no process and no count; only how a process has ended may be told as unknown, where it
+ended while it was nobody's child.
 
 A round without a fault leaves nothing behind; otherwise its directory is kept and named.
 """

@@ -77,7 +77,8 @@ class Judge:
                 self.fault("exit", f"'{name}': {i + 1} of {told} is wrong, of {ends}")
 
     def is_told(self, run, how):
-        if self.torture.tormentor.launcher_kills and "unknown" in how:
+        if self.torture.tormentor.launcher_kills and (
+                "unknown" in how or "nobody could see how" in how):
             self.unknown += 1
             return True
         return re.search(rf"\b{re.escape(words_of(run))}\b", how)

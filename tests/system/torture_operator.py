@@ -119,8 +119,10 @@ class Reaper(Part):
 
     @staticmethod
     def name_of(pid):
-        with open(f"/proc/{pid}/comm", encoding="ascii") as f:
+        """None where whoever waits for it has collected it just now."""
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="ascii") as f:
             return f.read().strip()
+        return None
 
 
 class Operator(Part):

@@ -73,7 +73,8 @@ void fixture_start_with(struct fixture *f, const struct fixture_options *options
 	struct rlimit limit = {.rlim_cur = options->nofile, .rlim_max = options->nofile};
 	char path[128];
 
-	*f = (struct fixture){.listen_fd = -1, .link = -1, .programs = {-1, -1, -1, -1}};
+	*f = (struct fixture){
+		.listen_fd = -1, .link = -1, .programs = {-1, -1, -1, -1}, .notebook = -1};
 	for (unsigned i = 0; i < LINK_MAX_FDS; i++)
 		f->fds[i] = -1;
 	snprintf(f->dir, sizeof(f->dir), "/tmp/test-launcher-XXXXXX");
@@ -175,6 +176,7 @@ static void drop_programs(struct fixture *f)
 {
 	for (size_t i = 0; i < ELEMENTSOF(f->programs); i++)
 		f->programs[i] = close_fd(f->programs[i]);
+	f->notebook = close_fd(f->notebook);
 }
 
 void fixture_stop(struct fixture *f)
@@ -214,18 +216,22 @@ void fixture_simple(struct fixture *f, enum link_type type)
 	fixture_send(f, (struct link_message){.type = (uint16_t)type}, -1);
 }
 
-static bool is_program(const struct fixture *f)
+/* What the launcher keeps unasked. */
+static bool is_its_own(const struct fixture *f)
 {
-	return f->m.type == LINK_KEPT && f->m.value >= LINK_KEEP_LAUNCHER &&
-	       f->m.value <= LINK_KEEP_OLD_ENGINE;
+	return f->m.type == LINK_KEPT &&
+	       (f->m.value == LINK_KEEP_NOTEBOOK ||
+		       (f->m.value >= LINK_KEEP_LAUNCHER && f->m.value <= LINK_KEEP_OLD_ENGINE));
 }
 
-static void take_program(struct fixture *f)
+static void take_its_own(struct fixture *f)
 {
-	int *program = &f->programs[f->m.value - LINK_KEEP_LAUNCHER];
+	int *place = f->m.value == LINK_KEEP_NOTEBOOK
+			     ? &f->notebook
+			     : &f->programs[f->m.value - LINK_KEEP_LAUNCHER];
 
-	close_fd(*program);
-	*program = TAKE_FD(f->fds[0]);
+	close_fd(*place);
+	*place = TAKE_FD(f->fds[0]);
 }
 
 static void next_message(struct fixture *f, bool want_ping)
@@ -240,8 +246,8 @@ static void next_message(struct fixture *f, bool want_ping)
 			wait_readable(f->link);
 		assert_int_equal(r, 1);
 		assert_false(lost);
-		if (is_program(f)) {
-			take_program(f);
+		if (is_its_own(f)) {
+			take_its_own(f);
 			continue;
 		}
 		if (f->m.type != LINK_PING || want_ping)

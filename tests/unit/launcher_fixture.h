@@ -26,6 +26,7 @@ struct fixture {
 	unsigned n_fds;
 	/* What the launcher keeps by itself and tells at every HELLO: owned, -1. */
 	int programs[LINK_KEEP_OLD_ENGINE - LINK_KEEP_LAUNCHER + 1];
+	int notebook; /* the same */
 };
 
 /* Paths of the two programs; the launcher's copy and the engine's go into the directory. */

@@ -107,6 +107,7 @@ static int set_up(void **state _unused_)
 	e->core = core_new(SERVICES, 0);
 	e->services = e->by_id = f->by_id;
 	e->n_services = e->n_ids = SERVICES;
+	events_init(e);
 	command_init(e);
 	events_init(e);
 	for (uint32_t id = 0; id < SERVICES; id++)

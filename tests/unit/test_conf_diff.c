@@ -285,7 +285,7 @@ static void every_key_is_told_as_it_is_written_and_with_its_effect(void **state)
 
 static bool is_covered(bool global, const char *path)
 {
-	/* told by their own names; and the one that has but one value yet */
+	/* told by their own names */
 	static const char *const others[] = {"environment", "env-file", "pool.slots"};
 	const struct key_case *cases = global ? global_cases : service_cases;
 	size_t n = global ? ELEMENTSOF(global_cases) : ELEMENTSOF(service_cases);

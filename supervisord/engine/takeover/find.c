@@ -5,6 +5,9 @@
  * be; but it is one of ours, it has no children, and it is over within a moment, unless the
  * program's file system hangs.
  *
+ * Where the launcher's notebook says which pids those are, only these are looked at; otherwise all
+ * that there are.
+ *
  * Nobody else's process is taken for such a copy: it has the launcher's command line, its parent
  * is the one that the launcher's children have come to, and it has none of the descriptors by
  * which every living launcher waits.
@@ -189,13 +192,29 @@ static int look(struct search *s)
 	return s->unsettled;
 }
 
+/* Looks again and again, until all is settled, or it takes too long. */
+static int look_until_settled(struct search *s, int (*look_once)(struct search *s))
+{
+	usec_t begin = usec_now(CLOCK_MONOTONIC);
+	int wait = LOOK_MIN_MSEC, r;
+
+	while ((r = look_once(s)) > 0) {
+		usec_t waited = usec_sub(usec_now(CLOCK_MONOTONIC), begin);
+
+		if (waited > PATIENCE_USEC + KILLED_USEC)
+			return -EAGAIN;
+		s->give_up = waited > PATIENCE_USEC;
+		poll(NULL, 0, wait);
+		wait = MIN_OF(2 * wait, LOOK_MAX_MSEC);
+	}
+	return r;
+}
+
 int find_processes(struct engine *e, struct find_target *targets, size_t n)
 {
 	_cleanup_free_
 	uint64_t *ages = calloc(n ? n : 1, sizeof(*ages));
 	struct search s = {.e = e, .targets = targets, .n = n, .ages = ages};
-	usec_t begin = usec_now(CLOCK_MONOTONIC);
-	int wait = LOOK_MIN_MSEC, r;
 
 	if (n == 0)
 		return 0;
@@ -203,14 +222,49 @@ int find_processes(struct engine *e, struct find_target *targets, size_t n)
 		return -EAGAIN;
 	if (!ages)
 		return -ENOMEM;
-	while ((r = look(&s)) > 0) {
-		usec_t waited = usec_sub(usec_now(CLOCK_MONOTONIC), begin);
+	return look_until_settled(&s, look);
+}
 
-		if (waited > PATIENCE_USEC + KILLED_USEC)
-			return -EAGAIN;
-		s.give_up = waited > PATIENCE_USEC;
-		poll(NULL, 0, wait);
-		wait = MIN_OF(2 * wait, LOOK_MAX_MSEC);
+/* Whose process that is, is asked of itself; a dead one has been nobody else's before. */
+static void prove(struct search *s, struct find_target *t)
+{
+	struct search only = {.e = s->e, .targets = t, .n = 1};
+	struct proc_identity i;
+	struct proc_stat p;
+	int r = proc_identity_get(t->pid, &i);
+
+	t->proven = r > 0 ? is_for(t, &i)
+			  : (r == -EACCES || r == -EPERM) && match_by_cgroup(&only, t->pid);
+	if (t->proven || (proc_stat_get(t->pid, &p) == 0 && proc_is_dead(&p)))
+		return;
+	t->pidfd = close_fd(t->pidfd);
+	t->pid = 0;
+}
+
+/* 0: all have come to their program, or to their end; 1: not so. */
+static int look_at_known(struct search *s)
+{
+	s->unsettled = false;
+	for (size_t k = 0; k < s->n; k++) {
+		struct find_target *t = &s->targets[k];
+		struct proc_stat p;
+
+		if (t->pid == 0 || proc_stat_get(t->pid, &p) < 0 || proc_is_dead(&p))
+			continue;
+		if (is_copy(s, &p)) {
+			s->unsettled = true;
+			if (s->give_up)
+				end_copy(&p, s);
+		} else if (!t->proven) {
+			prove(s, t);
+		}
 	}
-	return r;
+	return s->unsettled;
+}
+
+int find_settle(struct engine *e, struct find_target *targets, size_t n)
+{
+	struct search s = {.e = e, .targets = targets, .n = n};
+
+	return e->tree.blind ? 0 : look_until_settled(&s, look_at_known);
 }

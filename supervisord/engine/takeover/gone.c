@@ -5,10 +5,11 @@
  * know is in the recovery area, and is read by the one that the new launcher starts: recovery is
  * one path, whoever was killed.
  *
- * What the dead launcher had told was judged and committed before. What it had not told is looked
- * for: processes under way (find.c), whose pipes we have from before they were asked for, and how
- * others have ended, which their pidfds say. A spawn that nothing is found of was not begun, and is
- * asked for again.
+ * What the dead launcher had told was judged and committed before. What it had not told is in its
+ * notebook (noted.c): which processes it had started last, and how those have ended that it had
+ * reaped; of others their pidfds say it. Their pipes we have from before they were asked for. A
+ * spawn that is not noted was not begun, and is asked for again. Without a notebook, processes
+ * under way are looked for (find.c).
  *
  * If the program can't be executed, services and their logs go on, and it is tried again.
  */
@@ -27,7 +28,9 @@
 #include "engine/engine.h"
 #include "engine/run/command_handover.h"
 #include "engine/service.h"
+#include "engine/services.h"
 #include "engine/takeover/find.h"
+#include "engine/takeover/noted.h"
 #include "engine/takeover/pidfd.h"
 #include "engine/takeover/reopen.h"
 #include "wire/handover.h"
@@ -40,6 +43,7 @@ struct testament {
 	struct engine *e;
 	struct handover h;
 	uint32_t n_entries; /* so far */
+	struct noted noted; /* by the dead launcher */
 	struct find_target *targets; /* owned, with their pidfds */
 	size_t n_targets;
 	int *opened; /* owned: pidfds that were opened for this */
@@ -53,6 +57,7 @@ static void testament_fini(struct testament *t)
 		close_fd(t->targets[i].pidfd);
 	for (size_t i = 0; i < t->n_opened; i++)
 		close_fd(t->opened[i]);
+	noted_close(&t->noted);
 	free(t->targets);
 	free(t->opened);
 	handover_fini(&t->h);
@@ -87,41 +92,138 @@ static unsigned count_commands(const struct service *s)
 
 /* --- those that nobody has told of --- */
 
-static void add_target(struct testament *t, struct service *s, enum command_kind kind)
+static struct find_target *add_target(
+	struct testament *t, struct service *s, enum command_kind kind, uint64_t generation)
 {
-	t->targets[t->n_targets++] = (struct find_target){.service = s, .kind = kind, .pidfd = -1};
+	struct find_target *x = &t->targets[t->n_targets++];
+
+	*x = (struct find_target){
+		.service = s, .kind = kind, .generation = generation, .pidfd = -1};
+	return x;
 }
 
-static void find_missing(struct testament *t)
+static uint32_t id_of(const struct service *s, enum command_kind kind)
+{
+	return kind == COMMAND_KIND_MAX ? s->id : link_command_id(s->id, kind);
+}
+
+/*
+ * Where all is noted, nobody has to be looked for. An engine that is still about to find what a
+ * killed supervisord has left leaves that to the next: the launcher did not know of those.
+ */
+static bool is_searched_for(const struct testament *t, const struct notebook_slot *slot)
+{
+	return !slot && !t->noted.complete && !(t->e->store.head.flags & RECOVERY_MISSING);
+}
+
+/* One that the launcher had cloned, and that may be alive. */
+static void add_noted_process(struct testament *t, struct service *s, enum command_kind kind,
+	const struct notebook_slot *slot)
+{
+	int pidfd = pidfd_open(slot->pid, slot->start.pidfd_inode);
+	struct find_target *x;
+
+	if (pidfd == -ESRCH)
+		return;
+	x = add_target(t, s, kind, slot->generation);
+	if (pidfd < 0) { /* for want of something: the next engine looks for it */
+		x->proven = t->incomplete = true;
+		return;
+	}
+	x->pid = slot->pid;
+	x->pidfd = pidfd;
+	x->proven = slot->start.pidfd_inode > 0 && pidfd_inode(pidfd) > 0;
+}
+
+/* searched: those that are to be looked for, else those that are noted. */
+static void add_missing(struct testament *t, struct service *s, enum command_kind kind,
+	uint64_t generation, bool searched)
+{
+	const struct notebook_slot *slot = noted_find(&t->noted, id_of(s, kind), generation);
+
+	if (searched && is_searched_for(t, slot))
+		add_target(t, s, kind, generation);
+	else if (!searched && slot && slot->pid > 0 && !noted_has_end(slot))
+		add_noted_process(t, s, kind, slot);
+}
+
+static void add_all_missing(struct testament *t, bool searched)
 {
 	struct engine *e = t->e;
-	int r;
 
 	for (uint32_t i = 0; i < e->n_services; i++) {
 		struct service *s = e->services[i];
 		struct command_situation c;
 
 		if (is_under_way(s))
-			add_target(t, s, COMMAND_KIND_MAX);
+			add_missing(t, s, COMMAND_KIND_MAX, core_record(e->core, s->id)->generation,
+				searched);
 		for (unsigned k = 0; command_situation(s, k, &c); k++) {
 			if (c.stage == COMMAND_UNDER_WAY)
-				add_target(t, s, c.kind);
+				add_missing(t, s, c.kind, c.generation, searched);
 		}
 	}
-	r = find_processes(e, t->targets, t->n_targets);
+}
+
+/*
+ * Commands that another engine has begun, and that this one has not been told of yet. Whose end it
+ * was told is over.
+ */
+static bool is_untold_command(const struct testament *t, const struct notebook_slot *slot)
+{
+	const struct service *s;
+	struct command_situation c;
+
+	if (t->e->synced || !(slot->id & LINK_ID_COMMAND) || slot->pid == 0 ||
+		link_command_of(slot->id) >= COMMAND_KIND_MAX ||
+		(noted_has_end(slot) && slot->serial <= t->e->commands.last_serial))
+		return false;
+	s = services_by_id(t->e, link_service_of(slot->id));
+	if (!s)
+		return false;
+	for (unsigned k = 0; command_situation(s, k, &c); k++) {
+		if (link_command_id(s->id, c.kind) == slot->id && c.generation == slot->generation)
+			return false;
+	}
+	return true;
+}
+
+static void add_untold_commands(struct testament *t)
+{
+	for (size_t i = 0; i < t->noted.n; i++) {
+		const struct notebook_slot *slot = t->noted.slots[i];
+
+		if (is_untold_command(t, slot) && !noted_has_end(slot))
+			add_noted_process(t, services_by_id(t->e, link_service_of(slot->id)),
+				(enum command_kind)link_command_of(slot->id), slot);
+	}
+}
+
+static void find_missing(struct testament *t)
+{
+	size_t n_searched;
+	int r, settled;
+
+	add_all_missing(t, true);
+	n_searched = t->n_targets;
+	r = find_processes(t->e, t->targets, n_searched);
+	add_all_missing(t, false);
+	add_untold_commands(t);
+	settled = find_settle(t->e, t->targets + n_searched, t->n_targets - n_searched);
+	r = r < 0 ? r : settled;
 	if (r < 0)
 		log_warning("cannot make sure which processes the launcher had started last: %s",
 			strerror(-r));
 	t->incomplete |= r < 0;
 }
 
-static const struct find_target *found(
-	const struct testament *t, const struct service *s, enum command_kind kind)
+static const struct find_target *found(const struct testament *t, const struct service *s,
+	enum command_kind kind, uint64_t generation)
 {
 	for (size_t i = 0; i < t->n_targets; i++) {
 		const struct find_target *x = &t->targets[i];
 
-		if (x->service == s && x->kind == kind && x->pid > 0)
+		if (x->service == s && x->kind == kind && x->generation == generation)
 			return x;
 	}
 	return NULL;
@@ -214,11 +316,38 @@ static void add_rest(struct testament *t, struct service *s)
 	add_end(t, x, MAX_OF(s->main_pid, 1));
 }
 
+/* One whose process is gone: nobody but the notebook knows. */
+static struct handover_entry *add_noted_end(struct testament *t, const struct notebook_slot *slot)
+{
+	struct handover_entry *x = add_entry(t, slot->id, slot->generation);
+	uint64_t serial;
+
+	x->exit = noted_end(slot, &serial);
+	x->start = slot->start;
+	x->start.flags = LINK_STARTED_FOSTERED;
+	if (x->start.monotonic_usec == 0) {
+		x->start.monotonic_usec = x->exit.monotonic_usec;
+		x->start.realtime_usec = x->exit.realtime_usec;
+	}
+	x->flags = HANDOVER_ENDED | (x->exit.error ? 0U : HANDOVER_STARTED);
+	x->told_pid = x->exit.error ? 0 : slot->pid;
+	x->serial = serial > 0 ? serial : ++t->h.head.last_serial;
+	return x;
+}
+
+/* It was told as started, and not as ended. */
 static void add_main(struct testament *t, struct service *s)
 {
 	const struct core_record *r = core_record(t->e->core, s->id);
-	struct handover_entry *x = add_entry(t, s->id, r->generation);
+	const struct notebook_slot *slot = noted_find(&t->noted, s->id, r->generation);
+	bool ended = slot && noted_has_end(slot) && slot->serial > s->last_serial;
+	struct handover_entry *x =
+		ended ? add_noted_end(t, slot) : add_entry(t, s->id, r->generation);
 
+	if (ended) {
+		add_streams(s, x);
+		return;
+	}
 	x->start = (struct link_started){.monotonic_usec = r->started_usec,
 		.realtime_usec = s->started_realtime_usec,
 		.pidfd_inode = s->pidfd_inode};
@@ -253,9 +382,11 @@ static bool add_pipes(struct handover_entry *x, const struct pipes *p)
 /* They are opened from where the process has them. */
 static void add_reopened(struct testament *t, struct handover_entry *x, const struct find_target *f)
 {
+	bool main = f->kind == COMMAND_KIND_MAX;
+	bool known = main && core_record(t->e->core, f->service->id)->pid == f->pid;
 	int pipes[HANDOVER_PIPES];
 
-	reopen_pipes(f->service, f->pid, f->kind == COMMAND_KIND_MAX, NULL, pipes);
+	reopen_pipes(f->service, f->pid, main, known ? f->service->pipe_inodes : NULL, pipes);
 	for (unsigned k = 0; k < HANDOVER_PIPES; k++) {
 		x->pipes[k] = fd_or_none(pipes[k]);
 		if (pipes[k] >= 0)
@@ -264,12 +395,9 @@ static void add_reopened(struct testament *t, struct handover_entry *x, const st
 }
 
 /* One that was found. */
-static void add_found(struct testament *t, const struct find_target *f, uint64_t generation,
-	const struct pipes *made)
+static void add_found(struct testament *t, const struct find_target *f, const struct pipes *made)
 {
-	bool main = f->kind == COMMAND_KIND_MAX;
-	uint32_t id = main ? f->service->id : link_command_id(f->service->id, f->kind);
-	struct handover_entry *x = add_entry(t, id, generation);
+	struct handover_entry *x = add_entry(t, id_of(f->service, f->kind), f->generation);
 
 	log_info("service '%s': pid %d was being started when the launcher died", f->service->name,
 		(int)f->pid);
@@ -281,17 +409,34 @@ static void add_found(struct testament *t, const struct find_target *f, uint64_t
 	add_process(t, x, f->pid, f->pidfd);
 }
 
-static void add_command(
-	struct testament *t, const struct service *s, const struct command_situation *c)
+/* The launcher had cloned it, or tried to, and has told nothing. */
+static void add_untold(struct testament *t, struct service *s, enum command_kind kind,
+	uint64_t generation, const struct pipes *made)
+{
+	const struct notebook_slot *slot = noted_find(&t->noted, id_of(s, kind), generation);
+	const struct find_target *f = found(t, s, kind, generation);
+
+	if (f && f->pid > 0)
+		add_found(t, f, made);
+	else if (slot && !(f && f->proven) && (slot->pid > 0 || noted_has_end(slot)))
+		add_pipes(add_noted_end(t, slot), made);
+	else if (!slot && kind == COMMAND_KIND_MAX)
+		service_drain_untold(s);
+}
+
+static void add_command(struct testament *t, struct service *s, const struct command_situation *c)
 {
 	uint32_t id = link_command_id(s->id, c->kind);
-	const struct find_target *f;
+	const struct notebook_slot *slot = noted_find(&t->noted, id, c->generation);
 	struct handover_entry *x;
 
 	if (c->stage == COMMAND_UNDER_WAY) {
-		f = found(t, s, c->kind);
-		if (f)
-			add_found(t, f, c->generation, c->pipes);
+		add_untold(t, s, c->kind, c->generation, c->pipes);
+		return;
+	}
+	if (c->stage == COMMAND_RUNS && slot && noted_has_end(slot)) {
+		x = add_noted_end(t, slot);
+		x->pipes[0] = fd_or_none(c->output);
 		return;
 	}
 	x = add_entry(t, id, c->generation);
@@ -321,13 +466,10 @@ static void add_service(struct testament *t, uint32_t id, const struct service *
 static void add_all_of(struct testament *t, struct service *s)
 {
 	const struct core_record *r = core_record(t->e->core, s->id);
-	const struct find_target *f = found(t, s, COMMAND_KIND_MAX);
 	struct command_situation c;
 
-	if (is_under_way(s) && f)
-		add_found(t, f, r->generation, &s->pipes);
-	else if (is_under_way(s))
-		service_drain_untold(s);
+	if (is_under_way(s))
+		add_untold(t, s, COMMAND_KIND_MAX, r->generation, &s->pipes);
 	else if (service_has_process(s) && is_told(s) && !r->main_ended)
 		add_main(t, s);
 	else if (service_has_process(s) && is_told(s))
@@ -342,6 +484,27 @@ static void add_all_of(struct testament *t, struct service *s)
 	}
 }
 
+/* See add_untold_commands(): more than one run of a kind may be among them. */
+static void add_rest_of_commands(struct testament *t)
+{
+	for (size_t i = 0; i < t->noted.n; i++) {
+		const struct notebook_slot *slot = t->noted.slots[i];
+		struct service *s = services_by_id(t->e, link_service_of(slot->id));
+		uint32_t n = t->n_entries, k = 0;
+
+		if (!is_untold_command(t, slot))
+			continue;
+		add_untold(t, s, (enum command_kind)link_command_of(slot->id), slot->generation,
+			&(struct pipes){.generation = 0});
+		while (k < t->h.head.n_services && t->h.services[k].id != slot->id)
+			k++;
+		if (t->n_entries > n && k == t->h.head.n_services)
+			add_service(t, slot->id, s, slot->generation);
+		else if (t->n_entries > n)
+			t->h.services[k].newest = MAX_OF(t->h.services[k].newest, slot->generation);
+	}
+}
+
 static void add_head(struct testament *t)
 {
 	struct engine *e = t->e;
@@ -350,9 +513,13 @@ static void add_head(struct testament *t)
 	head->last_serial = e->commands.last_serial;
 	for (uint32_t i = 0; i < e->n_services; i++)
 		head->last_serial = MAX_OF(head->last_serial, e->services[i]->last_serial);
+	head->last_serial = MAX_OF(head->last_serial, noted_last_serial(&t->noted));
 	memcpy(head->nofile, e->uplink.nofile, sizeof(head->nofile));
+	if (head->nofile[1] == 0 && t->noted.book.head)
+		memcpy(head->nofile, t->noted.book.head->nofile, sizeof(head->nofile));
 	for (int tag = 0; tag < LINK_KEEP_MAX; tag++)
 		head->kept[tag] = fd_or_none(e->uplink.mirror[tag]);
+	head->kept[LINK_KEEP_NOTEBOOK] = 0; /* the next one has its own */
 	if (reload_owes_signal(e))
 		head->signals[SIGHUP] = (struct handover_signal){.count = 1, .pid = getpid()};
 }
@@ -361,8 +528,11 @@ static int testament_make(struct testament *t)
 {
 	struct engine *e = t->e;
 	uint32_t n = e->n_services;
-	int r;
+	int r = noted_open(&t->noted, e->uplink.mirror[LINK_KEEP_NOTEBOOK]);
 
+	if (r < 0)
+		return r;
+	n += (uint32_t)t->noted.n;
 	for (uint32_t i = 0; i < e->n_services; i++)
 		n += count_commands(e->services[i]);
 	t->targets = calloc(n + 1, sizeof(*t->targets));
@@ -375,25 +545,33 @@ static int testament_make(struct testament *t)
 	find_missing(t);
 	for (uint32_t i = 0; i < e->n_services; i++)
 		add_all_of(t, e->services[i]);
+	add_rest_of_commands(t);
 	t->h.head.n_entries = t->n_entries;
 	return 0;
 }
 
 /* --- becoming it --- */
 
-static int become(struct engine *e, struct testament *t)
+/* With its arguments, and signals as any program expects them. */
+static void name_as_launcher(struct engine *e, char *ret_arguments[static MAX_ARGUMENTS + 1])
 {
-	char *arguments[MAX_ARGUMENTS + 1];
 	size_t n = 0;
 
 	for (; e->arguments[n] && n < MAX_ARGUMENTS; n++)
-		arguments[n] = e->arguments[n];
-	arguments[n] = NULL;
-	arguments[0] = e->uplink.launcher_name;
-	if (e->uplink.mirror[LINK_KEEP_LAUNCHER] < 0)
-		return -ENOENT;
+		ret_arguments[n] = e->arguments[n];
+	ret_arguments[n] = NULL;
+	ret_arguments[0] = e->uplink.launcher_name;
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);
+}
+
+static int become(struct engine *e, struct testament *t)
+{
+	char *arguments[MAX_ARGUMENTS + 1];
+
+	if (e->uplink.mirror[LINK_KEEP_LAUNCHER] < 0)
+		return -ENOENT;
+	name_as_launcher(e, arguments);
 	return handover_exec(
 		&t->h, HANDOVER_VARIABLE, e->uplink.mirror[LINK_KEEP_LAUNCHER], arguments);
 }
@@ -424,6 +602,24 @@ static void on_retry(struct loop_timer *timer)
 	try(e);
 	loop_timer_set(&e->loop, timer, usec_add(e->loop.now_usec, e->gone_wait_usec));
 	e->gone_wait_usec = MIN_OF(2 * e->gone_wait_usec, RETRY_MAX_USEC);
+}
+
+void gone_afresh(struct engine *e)
+{
+	char *arguments[MAX_ARGUMENTS + 1];
+	int r = e->uplink.image_fd < 0 ? -ENOENT : 0;
+
+	log_error("the launcher is gone before this engine was up; starting afresh in its place, "
+		  "pid %d",
+		(int)getpid());
+	if (r == 0) {
+		name_as_launcher(e, arguments);
+		r = sys_execveat(e->uplink.image_fd, arguments, environ);
+	}
+	log_error(
+		"the launcher can't be executed anew: %s; services run on, and are gone on with by "
+		"the next supervisord",
+		strerror(-r));
 }
 
 void gone_begin(struct engine *e)
