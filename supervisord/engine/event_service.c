@@ -176,6 +176,8 @@ static void put_usage(
 
 	if (end->generation == r->generation && !r->main_ended && r->pid > 0)
 		body_integer(&d->body, "ran_ms", (int64_t)(ran / USEC_PER_MSEC));
+	if (x->max_rss_kib == 0) /* no process has had none: it was not ours to wait for */
+		return;
 	body_integer(&d->body, "user_us", (int64_t)x->user_usec);
 	body_integer(&d->body, "system_us", (int64_t)x->system_usec);
 	body_integer(&d->body, "max_rss_kib", (int64_t)x->max_rss_kib);

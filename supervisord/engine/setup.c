@@ -77,17 +77,22 @@ static int make_directories(struct engine *e)
 	return 0;
 }
 
-/* Ends what a supervisord that was killed with its engine left behind. */
+/*
+ * Ends what a supervisord that was killed with its engine left behind. Where its area is lost,
+ * cgroups still tell what that is.
+ */
 static int clear_up(struct engine *e, int *ret_queue_id, uint64_t *ret_queue_seq)
 {
 	struct store left;
 	int r = store_open_left(e->spec->runtime_dir, &left);
 
-	if (r < 0)
+	if (r < 0 && (e->tree.cgroup_fd < 0 || e->tree.blind))
 		return 0; /* it was said */
-	*ret_queue_id = left.head.queue_id;
-	*ret_queue_seq = left.head.queue_seq;
-	e->event_seq = left.head.event_seq;
+	if (r == 0) {
+		*ret_queue_id = left.head.queue_id;
+		*ret_queue_seq = left.head.queue_seq;
+		e->event_seq = left.head.event_seq;
+	}
 	if (!e->tree.blind)
 		r = orphans_end(&(struct orphans){&left, e->tree.cgroup_fd, NULL});
 	else /* nothing is older than the first process of a pid namespace */

@@ -216,6 +216,27 @@ class Stopped(harness.SystemTest):
         self.assertFalse(is_alive(old))
         s.wait_stderr("the configuration that it went by is lost")
 
+    def test_a_recovery_area_that_cannot_be_read_means_the_same(self):
+        def overwrite(path):
+            with open(path, "r+b") as f:
+                f.write(b"\xff" * 64)
+
+        s = self.supervisor(service("web", SLEEP), key=harness.private_key())
+        if "/supervisord-" not in (harness.cgroup_of(s.wait_state("web", "running")["pid"]) or ""):
+            self.skipTest("without cgroups nobody can tell what is left")
+        for damage in (os.unlink, lambda path: os.truncate(path, 0),
+                       lambda path: os.truncate(path, 5000), overwrite):
+            old = s.wait_state("web", "running")["pid"]
+            s.kill_both()
+            damage(f"{s.runtime_dir}/recovery")
+            harness.remove_queue(s.key)  # by now it is one that nobody knows
+            s.start(ready=False)
+            self.assertNotEqual(old, s.wait_state("web", "running", deadline=60)["pid"])
+            self.assertFalse(is_alive(old))
+        self.assertEqual([s.status("web")["pid"]],
+                         [p for p in harness.descendants(os.getpid())
+                          if is_alive(p) and harness.command_of(p).startswith("/bin/sleep")])
+
 
 class Owner(harness.SystemTest):
     def test_a_second_supervisord_in_the_same_directory_harms_nothing(self):

@@ -1,6 +1,7 @@
 """kill -9 of the launcher, and nothing happens: its engine goes on in its place."""
 
 import contextlib
+import json
 import os
 import signal
 import unittest
@@ -57,7 +58,8 @@ class Takeover(harness.SystemTest):
             service("code", sh('while [ ! -e "$0" ]; do sleep 0.02; done; exit 42') + ["@DIR@/gate"],
                     'restart = "never"')
             + service("killed", SLEEP, 'restart = "never"')
-            + service("again", SLEEP, *QUICK))
+            + service("again", SLEEP, *QUICK) + service("kept", SLEEP, *QUICK))
+        kept = s.wait_state("kept", "running")["pid"]
         pids = {n: s.wait_state(n, "running")["pid"] for n in ("code", "killed", "again")}
         self.freeze_launcher(s)
         s.flag("gate")
@@ -70,10 +72,16 @@ class Takeover(harness.SystemTest):
         again = s.wait_service("again", lambda r: r["state"] == "running"
                                and r["pid"] != pids["again"], "it runs anew")
         self.assertEqual(1, again["restarts"], "counted exactly once")
-        # The next ones are those of processes that are nobody's children.
-        os.kill(again["pid"], signal.SIGKILL)
-        last = s.wait_service("again", lambda r: r["restarts"] == 2, "it runs anew")
-        self.assertEqual("KILL", last["exit_signal"])
+        # One that is nobody's child, and one that is the new launcher's.
+        for name, pid in (("kept", kept), ("again", again["pid"])):
+            os.kill(pid, signal.SIGKILL)
+            last = s.wait_service(name, lambda r, p=pid: r["state"] == "running" and r["pid"] != p,
+                                  "it runs anew")
+            self.assertEqual("KILL", last["exit_signal"])
+        exits = [json.loads(line) for line in s.ok("--json", "events", "kept", "again").splitlines()]
+        self.assertEqual([("again", False), ("kept", False), ("again", True)],
+                         [(e["service"], "max_rss_kib" in e) for e in exits if e["type"] == "exit"],
+                         "each is told once, and what it has used where that is known")
 
     def test_an_exit_that_the_dead_launcher_had_reaped_is_known(self):
         s = self.supervisor(service("web", sh("trap 'exit 7' TERM; echo ready; "

@@ -226,7 +226,7 @@ class Torture:
         self.world = World(f"{self.s.dir}/world", seed, harness.program("TORTURE_WRITER"))
         self.parts, self.faults, self.figures = [], [], {}
         self.tormentor = Tormentor(self, seed + 2)
-        self.unsettled = None  # for people
+        self.unsettled = None  # the status of a service
 
     def note_kill(self):
         self.check()
@@ -273,6 +273,7 @@ class Torture:
             if not settled:
                 self.unsettled = row
                 return False
+        self.unsettled = None
         return True
 
     def run(self):
@@ -296,6 +297,8 @@ class Torture:
             judge.ended()
         except (AssertionError, OSError, subprocess.SubprocessError, harness.VarlinkError) as error:
             self.faults.append(f"the round broke off: {type(error).__name__}: {error}")
+            if self.unsettled:
+                self.faults.append(f"not settled: {self.unsettled}")
         for part in self.parts:
             part.over.set()
         self.faults += judge.faults if judge else []

@@ -110,9 +110,11 @@ static bool signal_one(const struct search *s, pid_t pid, int signo, bool tell)
 		owner = owner_of(s->left, i.invocation);
 	if (pidfd < 0 || (!owner && !is_in_cgroups(s, pid)) || is_spared(s, pid, &i, owner))
 		return false;
-	if (tell)
+	if (tell && owner)
 		log_warning("service '%s': ending pid %d, left by a supervisord that was killed",
-			owner ? owner->name : "?", (int)pid);
+			owner->name, (int)pid);
+	else if (tell)
+		log_warning("ending pid %d, left by a supervisord that was killed", (int)pid);
 	if (signo)
 		sys_pidfd_send_signal(pidfd, signo);
 	return true;

@@ -6,7 +6,7 @@
 #include "engine/store.h"
 
 struct orphans {
-	const struct store *left; /* the dead instance's area */
+	const struct store *left; /* the dead instance's area; STORE_INIT: it is lost */
 	int cgroup_fd; /* the directory with its cgroups; -1: there are none */
 	/*
 	 * Those of services that live, and no commands beside them, are spared, and this is the
