@@ -4,7 +4,6 @@
  */
 #include "engine/pipes.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 
@@ -14,7 +13,7 @@
 /*
  * The process's end, open for reading as well: with that the pipe has a reader as long as the
  * process lives, and what is written waits for the next supervisord. It is opened anew, since
- * only one of the ends is not to block. Without /proc it is for writing only.
+ * only one of the ends is not to block. Without /proc, or room for it, it is for writing only.
  */
 static int open_both_ways(int *fd)
 {
@@ -23,8 +22,6 @@ static int open_both_ways(int *fd)
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", *fd);
 	both = sys_openat(AT_FDCWD, path, O_RDWR, 0);
-	if (both == -EMFILE || both == -ENFILE)
-		return both;
 	if (both < 0)
 		return sys_fcntl(*fd, F_SETFL, 0);
 	close_fd(*fd);

@@ -170,13 +170,14 @@ class Stdio(harness.SystemTest):
                                     'log { stderr = "web.err" }'))
         engine = s.engine_pid()
         hard = resource.prlimit(engine, resource.RLIMIT_NOFILE)[1]
-        # A connection that is being closed would leave room for one more.
+        # It has asked for the process, and finds no room for what it is told of it.
+        os.kill(s.pid, signal.SIGSTOP)
+        s.ok("start", "web", "--no-wait")
         wait_until(lambda: not self.connections(s), "the engine has closed all connections")
-        # Room for the connection of supctl and for one of the two pipes.
         taken = set(map(int, os.listdir(f"/proc/{engine}/fd")))
         free = [fd for fd in range(1000) if fd not in taken]
-        resource.prlimit(engine, resource.RLIMIT_NOFILE, (free[1] + 1, hard))
-        s.ok("start", "web")
+        resource.prlimit(engine, resource.RLIMIT_NOFILE, (free[0], hard))
+        os.kill(s.pid, signal.SIGCONT)
         s.wait_stderr("no descriptor left for its output")
         resource.prlimit(engine, resource.RLIMIT_NOFILE, (hard, hard))
         s.wait_log("web", "line 1\nline 2\n")

@@ -1,13 +1,16 @@
 """kill -9 of the launcher, and nothing happens: its engine goes on in its place."""
 
+import contextlib
 import json
 import os
 import signal
+import unittest
 
 import area
 import harness
 from harness import SLEEP, is_alive, py, service, sh, wait_until
 
+FAULTY = os.environ.get("SUPERVISORD_FAULTY")
 QUICK = ("restart-delay = 10ms", "restart-max-delay = 10ms", "restart-jitter = 0")
 
 
@@ -128,6 +131,44 @@ class Takeover(harness.SystemTest):
         self.assertEqual(0, s.wait_state("web", "exited", deadline=60)["exit_code"])
         self.assertEqual([f"line {i}" for i in range(300000)] + ["the end"],
                          s.wait_log("web", "the end").splitlines())
+
+    def involved(self, s):
+        """Processes that have its directory in their words: not only those that it knows of."""
+        found = set()
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as f:
+                if s.dir.encode() in f.read():
+                    found.add(int(pid))
+        return found
+
+    @unittest.skipUnless(FAULTY and os.access(FAULTY, os.X_OK), "there is none with faults")
+    def test_what_was_written_before_the_launcher_told_of_it_is_logged(self):
+        """The launcher dies at its Nth system call, for N from SPAWN until the end is told."""
+        once = 'run="$SUPERVISOR_INVOCATION $$"; echo "$run" >>"$0"; echo "$run"'
+        s = self.supervisor(service("once", sh(once) + ["@DIR@/starts"], "autostart = false",
+                                    'restart = "never"'),
+                            start=False, executable=os.path.abspath(FAULTY))
+        s.env["SUPERVISOR_FAULT"] = f"launcher:any:@{s.dir}/die:KILL"
+        s.start()
+        for n in range(1, 38, 2):
+            engine, launcher = s.engine_pid(), s.process
+            self.freeze_launcher(s)
+            s.ok("start", "once", "--no-wait")
+            os.kill(engine, signal.SIGSTOP)
+            with open(f"{s.dir}/new", "w", encoding="ascii") as f:
+                f.write(str(n))
+            os.rename(f"{s.dir}/new", f"{s.dir}/die")
+            os.kill(launcher.pid, signal.SIGCONT)
+            wait_until(lambda: launcher.poll() is not None, "the launcher comes to it")
+            wait_until(lambda: self.involved(s) == {engine}, "what it has started has ended")
+            os.kill(engine, signal.SIGCONT)
+            s.process = harness.Heir(engine)
+            s.wait_engine()
+            s.wait_state("once", "exited", "failed")  # nobody may have seen how
+        with open(f"{s.dir}/starts", encoding="ascii") as f:
+            started = f.read().splitlines()
+        self.assertGreaterEqual(len(started), 19)
+        self.assertEqual(sorted(started), sorted(s.read_log("once").splitlines()))
 
     def test_twenty_kills_in_a_row_with_everything_under_way(self):
         marks = "echo $$ >> @DIR@/starts; "
