@@ -10,8 +10,8 @@
  *
  * The call "any" is each of them, and "half-pwrite" is a pwrite that writes only half of what
  * it was given. With KILL in place of an errno, the process kills itself there. With @FILE in
- * place of N, the rule waits for that file: the first process to come to such a call takes N
- * from it, removes it, and counts from there.
+ * place of N[+], the rule waits for that file: the first process to come to such a call takes
+ * that from it, removes it, and counts from there.
  * Example: SUPERVISOR_FAULT="engine:any:@/tmp/die:KILL", then: echo 12 >/tmp/die.
  */
 #pragma once

@@ -78,7 +78,7 @@ void sys_faults_init(const char *who)
 /* Whether the rule holds by now. */
 static int is_armed(struct rule *r)
 {
-	char text[24] = "";
+	char text[24] = "", *end;
 	int fd;
 
 	if (!r->file[0])
@@ -88,7 +88,8 @@ static int is_armed(struct rule *r)
 		return 0;
 	/* Whoever makes it renames it into place, so that it is whole. */
 	if (read(fd, text, sizeof(text) - 1) > 0 && unlink(r->file) == 0) {
-		r->nth = strtoul(text, NULL, 10);
+		r->nth = strtoul(text, &end, 10);
+		r->forever = *end == '+';
 		r->file[0] = '\0';
 	}
 	close(fd);

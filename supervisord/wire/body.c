@@ -125,9 +125,12 @@ size_t body_end(struct body *b)
 	b->skipped = 0;
 	while (b->depth > 0)
 		body_close(b);
-	if (b->cut)
-		put(b, CUT + (b->data[b->len - 1] == '{'),
-			strlen(CUT) - (b->data[b->len - 1] == '{'));
+	if (b->cut) {
+		const char *cut = CUT;
+
+		cut += b->data[b->len - 1] == '{'; /* nothing to separate it from */
+		put(b, cut, strlen(cut));
+	}
 	put(b, "}", 1);
 	return b->len;
 }

@@ -5,6 +5,7 @@ Needs the programs built with faults (SUPERVISORD_FAULTY); see base/sys.h for th
 
 import os
 import sys
+import tempfile
 
 import harness
 from harness import SLEEP, is_alive, service, sh, wait_until
@@ -66,9 +67,14 @@ class Faults(harness.SystemTest):
         self.assertEqual(1, hit)
 
     def test_no_descriptor_for_a_log_is_told_and_passes(self):
-        s = self.faulty("engine:open:40+:EMFILE",
-                        "".join(service(f"w{i}", sh("echo hello; exec sleep 100000"))
-                                for i in range(40)))
+        arm = self.enterContext(tempfile.TemporaryDirectory(prefix="sv-")) + "/arm"
+        s = self.faulty(f"engine:open:@{arm}:EMFILE",
+                        "".join(service(f"w{i}", sh("echo hello; exec sleep 100000"),
+                                        "autostart = false") for i in range(40)))
+        with open(arm + ".new", "w", encoding="ascii") as f:
+            f.write("40+")
+        os.rename(arm + ".new", arm)
+        s.ok("start", "*")
         for i in range(40):
             s.wait_state(f"w{i}", "running")
         s.wait_stderr("Too many open files")

@@ -123,7 +123,8 @@ class Torture(unittest.TestCase):
         self.assertEqual([], torture.round_of(random.randrange(1 << 30), torture.KILLS, "engine"))
 
     def test_launcher_and_engine_are_killed_in_turn_and_nothing_happens(self):
-        self.assertEqual([], torture.round_of(random.randrange(1 << 30), 60, "both-in-turn"))
+        self.assertEqual([], torture.round_of(random.randrange(1 << 30),
+                                              torture.LAUNCHER_KILLS, "both-in-turn"))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,10 @@ from torture_world import World
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ENGINE = "supervisord-engine"
-KILLS = 220
+# Where all is slow, fewer kills with as much more time between them.
+SLOW = float(os.environ.get("HARNESS_SLOW", "1"))
+KILLS = int(220 / SLOW)
+LAUNCHER_KILLS = int(60 / SLOW)
 DEADLINE = 60.0
 
 
@@ -121,7 +124,7 @@ class Tormentor:
             self.kill(pid, plan)
 
     def after(self, msec):
-        time.sleep(self.random.uniform(0, msec) / 1000)
+        time.sleep(self.random.uniform(0, msec) * SLOW / 1000)
 
     def step(self):
         plan = self.random.choices([n for n, _ in self.PLANS], [w for _, w in self.PLANS])[0]
@@ -129,7 +132,7 @@ class Tormentor:
 
     def idle(self):
         pid = self.wait_engine()
-        time.sleep(self.random.uniform(0.02, 0.5))
+        time.sleep(self.random.uniform(0.02, 0.5) * SLOW)
         self.strike(pid, "idle")
 
     def busy(self):
