@@ -205,16 +205,16 @@ static pid_t start_writer(struct board_area *area)
 	pid_t pid = fork();
 
 	assert_true(pid >= 0);
-	if (pid == 0)
-		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	for (uint32_t n = 1; pid == 0; n++) {
+	if (pid > 0)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	for (uint32_t n = 1;; n++) {
 		struct supervisord_board_slot s = numbered(n);
 
 		board_area_put(area, 0, &s);
 		if (n % 64 == 0) /* a pause in which a reader comes through at any speed */
 			usleep(1);
 	}
-	return pid;
 }
 
 static void end_writer(pid_t pid)

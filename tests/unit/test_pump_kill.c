@@ -55,7 +55,7 @@ static void fill_pipes(struct fixture *f)
 }
 
 /* On standard output: standard error is the pump's log, which follows. */
-static void complain(const struct fixture *f, const char *format, ...)
+_printf_(2, 3) static void complain(const struct fixture *f, const char *format, ...)
 {
 	char log[4096];
 	ssize_t n = pread(f->bench.caught, log, sizeof(log), 0);
