@@ -75,7 +75,7 @@ static void write_all(struct engine *e)
 	streams_commit(e);
 }
 
-static void mend(struct engine *e)
+static bool mend(struct engine *e)
 {
 	int r = store_renew(&e->store, e->n_ids);
 
@@ -84,10 +84,14 @@ static void mend(struct engine *e)
 		r = area_save(e);
 	}
 	if (r < 0) {
-		log_error("cannot write the recovery area anew: %s; trying again", strerror(-r));
+		log_error("the recovery area in %s was cut short or removed by somebody, and can't "
+			  "be "
+			  "written anew: %s; trying again",
+			e->spec->runtime_dir, strerror(-r));
 		loop_timer_set(
 			&e->loop, &e->area.retry, usec_add(usec_now(CLOCK_MONOTONIC), RETRY_USEC));
 	}
+	return r == 0;
 }
 
 static void begin_mending(struct engine *e)
@@ -95,9 +99,10 @@ static void begin_mending(struct engine *e)
 	if (!e->area.ready || e->area.mending)
 		return;
 	e->area.mending = true;
-	log_warning("the recovery area in %s was cut short or removed by somebody; writing it anew",
-		e->spec->runtime_dir);
-	mend(e);
+	if (mend(e))
+		log_warning("the recovery area in %s was cut short or removed by somebody; it was "
+			    "written anew",
+			e->spec->runtime_dir);
 	e->area.mending = false;
 }
 

@@ -99,6 +99,7 @@ static int init_signals(struct launcher *l)
 		sigaddset(&mask, taken_signals[i]);
 	}
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a limit of file sizes is an error, also of memory files */
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	l->signal_fd = sys_signalfd(-1, &mask);
 	if (l->signal_fd < 0)

@@ -18,7 +18,7 @@ CONFIG = (service("web", SLEEP, "instances = 2")
           + service("later", sh("exit 1"), "restart-delay = 1h", "restart-max-delay = 1h",
                     "restart-jitter = 0"))
 STATES = (("web@1", "running"), ("web@2", "running"), ("bad", "failed"), ("later", "backoff"))
-AGAIN = "writing it anew"
+AGAIN = "it was written anew"
 
 
 class RecoveryArea(harness.SystemTest):
