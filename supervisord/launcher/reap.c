@@ -72,9 +72,8 @@ int reap(struct launcher *l)
 		if (e)
 			record(l, e, &info, &usage);
 		r = sys_waitid(P_PID, (id_t)info.si_pid, &same, WEXITED | WNOHANG, NULL);
-		if (r < 0) {
-			l->reap_failed =
-				true; /* it is there still, and its end is not told twice */
+		if (r < 0) { /* it is there still, and its end is not told twice */
+			l->reap_failed = true;
 			return 0;
 		}
 		r = take(l, &info, e != NULL);
