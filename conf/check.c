@@ -153,15 +153,15 @@ static int claim_all(const struct build *b, struct files *files, size_t service)
 	const struct spec_service *s = &b->spec->services[service];
 	const struct {
 		const char *key;
-		const struct spec_log *log;
-	} sinks[] = {{"log.file", &s->log}, {"log.stderr", &s->log_stderr}};
+		const struct spec_target *target;
+	} sinks[] = {{"log.file", &s->log.file}, {"log.stderr", &s->log.error}};
 	int r = s->pid_file ? claim_path(b, files, service, "pid-file", s->pid_file) : 0;
 
 	for (size_t i = 0; i < ELEMENTSOF(sinks) && r == 0; i++) {
-		const struct spec_log *log = sinks[i].log;
+		const struct spec_target *t = sinks[i].target;
 
-		if (log->sink == SPEC_SINK_FILE && log->file)
-			r = claim_path(b, files, service, sinks[i].key, log->file);
+		if (t->sink == SPEC_SINK_FILE && t->address)
+			r = claim_path(b, files, service, sinks[i].key, t->address);
 	}
 	return r;
 }

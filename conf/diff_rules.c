@@ -65,29 +65,29 @@ static int write_instances(
 	return result;
 }
 
-static bool same_sink(const struct spec_log *a, const struct spec_log *b)
+static bool same_target(const struct spec_target *a, const struct spec_target *b)
 {
 	return a->sink == b->sink &&
-	       (a->sink != SPEC_SINK_FILE || diff_same_text(a->file, b->file));
+	       (a->sink != SPEC_SINK_FILE || diff_same_text(a->address, b->address));
 }
 
-static int write_sink(const struct spec_log *log, struct buf *out)
+static int write_target(const struct spec_target *t, struct buf *out)
 {
-	if (log->sink == SPEC_SINK_FILE && log->file)
-		return write_string(out, log->file);
-	return write_word(out, spec_sink_to_string(log->sink));
+	if (t->sink == SPEC_SINK_FILE && t->address)
+		return write_string(out, t->address);
+	return write_word(out, spec_sink_to_string(t->sink));
 }
 
 static bool same_log_file(const struct diff_rule *r, const void *a, const void *b)
 {
-	return same_sink(diff_member(r, a), diff_member(r, b));
+	return same_target(diff_member(r, a), diff_member(r, b));
 }
 
 static int write_log_file(
 	const struct diff_rule *r, const void *owner, const void *other, struct buf *out)
 {
 	(void)other;
-	return write_sink(diff_member(r, owner), out);
+	return write_target(diff_member(r, owner), out);
 }
 
 static bool same_log_stderr(const struct diff_rule *r, const void *a, const void *b)
@@ -96,7 +96,7 @@ static bool same_log_stderr(const struct diff_rule *r, const void *a, const void
 
 	(void)r;
 	return x->split_stderr == y->split_stderr &&
-	       (!x->split_stderr || same_sink(&x->log_stderr, &y->log_stderr));
+	       (!x->split_stderr || same_target(&x->log.error, &y->log.error));
 }
 
 static int write_log_stderr(
@@ -106,7 +106,7 @@ static int write_log_stderr(
 
 	(void)r;
 	(void)other;
-	return s->split_stderr ? write_sink(&s->log_stderr, out) : 0;
+	return s->split_stderr ? write_target(&s->log.error, out) : 0;
 }
 
 /* Where output goes changes while a service runs; which pipes it has does not. */
@@ -114,8 +114,8 @@ static enum diff_effect log_file_effect(
 	const struct diff_rule *r _unused_, const void *before, const void *after)
 {
 	const struct spec_service *x = before, *y = after;
-	bool had = x->split_stderr || x->log.sink != SPEC_SINK_NONE;
-	bool has = y->split_stderr || y->log.sink != SPEC_SINK_NONE;
+	bool had = x->split_stderr || x->log.file.sink != SPEC_SINK_NONE;
+	bool has = y->split_stderr || y->log.file.sink != SPEC_SINK_NONE;
 
 	return had == has ? DIFF_LIVE : DIFF_RESTART;
 }
@@ -259,11 +259,11 @@ static const struct diff_rule service_rules[] = {
 	{"hooks.on-failed", LIVE, COMMAND, IN_SERVICE(hooks[SPEC_HOOK_ON_FAILED])},
 	{"hooks.timeout", LIVE, DURATION, IN_POLICY(hook_timeout_usec)},
 	{"log.file", .effect_of = log_file_effect, .same = same_log_file,
-		.write = write_log_file, IN_SERVICE(log)},
+		.write = write_log_file, IN_SERVICE(log.file)},
 	{"log.stderr", .effect_of = log_stderr_effect, .same = same_log_stderr,
 		.write = write_log_stderr},
-	{"log.max-size", LIVE, SIZE, IN_SERVICE(log.max_size_bytes)},
-	{"log.keep", LIVE, INT, IN_SERVICE(log.keep)},
+	{"log.max-size", LIVE, SIZE, IN_SERVICE(log.rotation.max_size_bytes)},
+	{"log.keep", LIVE, INT, IN_SERVICE(log.rotation.keep)},
 	{"log.timestamps", LIVE, ENUM(timestamps_name), IN_SERVICE(log.timestamps)},
 	{"schedule.every", LIVE, .same = diff_same_64, .write = diff_write_every,
 		IN_SERVICE(schedule.every_usec)},

@@ -92,9 +92,12 @@ static int init_service(struct spec_service *s)
 	s->health.interval_usec = 10 * USEC_PER_SEC;
 	s->health.timeout_usec = 2 * USEC_PER_SEC;
 	s->log = (struct spec_log){
-		SPEC_SINK_FILE, strdup("%{name}.log"), 50 << 20, 10, SPEC_TIMESTAMPS_NONE};
+		.file = {SPEC_SINK_FILE, SPEC_FORMAT_PLAIN, strdup("%{name}.log")},
+		.rotation = {.max_size_bytes = 50 << 20, .keep = 10},
+		.rate.burst_usec = USEC_PER_SEC,
+	};
 	s->directory = strdup("/");
-	return s->log.file && s->directory ? 0 : -ENOMEM;
+	return s->log.file.address && s->directory ? 0 : -ENOMEM;
 }
 
 /*
@@ -253,10 +256,10 @@ static int set_origins(struct making *m)
 	return 0;
 }
 
-static void check_log_names(const struct making *m, const char *key, const struct spec_log *log)
+static void check_log_names(const struct making *m, const char *key, const struct spec_target *t)
 {
-	if (log->sink == SPEC_SINK_FILE && log->file && m->s->n_instances > 1 &&
-		!text_has_placeholder(log->file))
+	if (t->sink == SPEC_SINK_FILE && t->address && m->s->n_instances > 1 &&
+		!text_has_placeholder(t->address))
 		service_tell(m, key,
 			"several instances would write one file; "
 			"it must contain %%{name} or %%{instance}");
@@ -315,8 +318,8 @@ static void check_service(struct making *m)
 	ready_check(m);
 	health_check(m);
 	turns_check(m);
-	check_log_names(m, "log.file", &m->s->log);
-	check_log_names(m, "log.stderr", &m->s->log_stderr);
+	check_log_names(m, "log.file", &m->s->log.file);
+	check_log_names(m, "log.stderr", &m->s->log.error);
 }
 
 static int apply_setters(struct making *m)
@@ -329,9 +332,6 @@ static int apply_setters(struct making *m)
 		if (v)
 			r = service_set(m, (enum service_key)key, v);
 	}
-	m->s->log_stderr.max_size_bytes = m->s->log.max_size_bytes;
-	m->s->log_stderr.keep = m->s->log.keep;
-	m->s->log_stderr.timestamps = m->s->log.timestamps;
 	return r;
 }
 

@@ -276,7 +276,7 @@ static int set_reload_command(struct making *m, const struct value *v)
 	return service_words(m, v, &m->s->reload_command, &n);
 }
 
-static int set_sink(struct making *m, const struct value *v, struct spec_log *log)
+static int set_target(struct making *m, const struct value *v, struct spec_target *target)
 {
 	const char *text = v->strings[0];
 	size_t n = strlen(text);
@@ -292,23 +292,23 @@ static int set_sink(struct making *m, const struct value *v, struct spec_log *lo
 			"'%.80s' names no file; allowed: a path, none, inherit", text);
 		return 0;
 	}
-	free(log->file);
-	log->file = NULL;
+	free(target->address);
+	target->address = NULL;
 	if (strcmp(text, "none") == 0) {
-		log->sink = SPEC_SINK_NONE;
+		target->sink = SPEC_SINK_NONE;
 	} else if (strcmp(text, "inherit") == 0) {
-		log->sink = SPEC_SINK_INHERIT;
+		target->sink = SPEC_SINK_INHERIT;
 	} else {
-		log->sink = SPEC_SINK_FILE;
-		log->file = strdup(text);
-		return log->file ? 0 : -ENOMEM;
+		target->sink = SPEC_SINK_FILE;
+		target->address = strdup(text);
+		return target->address ? 0 : -ENOMEM;
 	}
 	return 0;
 }
 
 static int set_log_file(struct making *m, const struct value *v)
 {
-	return set_sink(m, v, &m->s->log);
+	return set_target(m, v, &m->s->log.file);
 }
 
 static int set_log_stderr(struct making *m, const struct value *v)
@@ -316,18 +316,18 @@ static int set_log_stderr(struct making *m, const struct value *v)
 	if (v->strings[0][0] == '\0')
 		return 0;
 	m->s->split_stderr = true;
-	return set_sink(m, v, &m->s->log_stderr);
+	return set_target(m, v, &m->s->log.error);
 }
 
 static int set_log_max_size(struct making *m, const struct value *v)
 {
-	convert_size(m->b->errors, v, &m->s->log.max_size_bytes);
+	convert_size(m->b->errors, v, &m->s->log.rotation.max_size_bytes);
 	return 0;
 }
 
 static int set_log_keep(struct making *m, const struct value *v)
 {
-	convert_unsigned(m->b->errors, v, 0, 1000, &m->s->log.keep);
+	convert_unsigned(m->b->errors, v, 0, 1000, &m->s->log.rotation.keep);
 	return 0;
 }
 

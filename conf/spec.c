@@ -16,7 +16,13 @@
 
 static void log_fini(struct spec_log *l)
 {
-	free(l->file);
+	free(l->file.address);
+	free(l->error.address);
+	for (size_t i = 0; i < l->n_also; i++)
+		free(l->also[i].address);
+	free(l->also);
+	strv_free(l->rotation.compress);
+	free(l->rotation.suffix);
 }
 
 static void identity_fini(struct spec_identity *i)
@@ -60,7 +66,7 @@ static void service_fini(struct spec_service *s)
 	strv_free(s->environment);
 	strv_free(s->groups);
 	log_fini(&s->log);
-	log_fini(&s->log_stderr);
+	free(s->stdin_name);
 }
 
 static void role_fini(struct spec_role *r)

@@ -55,7 +55,33 @@ enum spec_timestamps {
 	SPEC_TIMESTAMPS_MAX
 };
 
-enum spec_sink { SPEC_SINK_FILE, SPEC_SINK_NONE, SPEC_SINK_INHERIT, SPEC_SINK_MAX };
+/* How a line of a service is written. The log pump's intent holds these numbers. */
+enum spec_format {
+	SPEC_FORMAT_PLAIN, /* as it came, with its time stamp if there is to be one */
+	SPEC_FORMAT_PREFIX, /* with "web[123] stdout: " before it, and behind the time stamp */
+	SPEC_FORMAT_JSON, /* one JSON object */
+	SPEC_FORMAT_MAX
+};
+
+enum spec_sink {
+	SPEC_SINK_FILE,
+	SPEC_SINK_NONE,
+	SPEC_SINK_INHERIT,
+	SPEC_SINK_JOURNAL,
+	SPEC_SINK_SYSLOG,
+	SPEC_SINK_SERVICE, /* the stdin of another one: never named in a log section */
+	SPEC_SINK_MAX
+};
+
+/* What happens to output that a sink can't take now. */
+enum spec_overflow {
+	SPEC_OVERFLOW_DROP, /* it is dropped and counted; a line tells how much */
+	SPEC_OVERFLOW_BLOCK, /* the service waits, as on a full pipe */
+	SPEC_OVERFLOW_MAX
+};
+
+/* When a log file is rotated besides by its size. */
+enum spec_every { SPEC_EVERY_NEVER, SPEC_EVERY_HOUR, SPEC_EVERY_DAY, SPEC_EVERY_MAX };
 
 enum spec_orphan { SPEC_ORPHAN_ADOPT, SPEC_ORPHAN_STOP, SPEC_ORPHAN_MAX };
 
@@ -197,12 +223,53 @@ struct spec_pool {
 	unsigned slots; /* 1 to SPEC_MAX_SLOTS */
 };
 
-struct spec_log {
+/* One place where output goes. */
+struct spec_target {
 	enum spec_sink sink;
-	char *file; /* SPEC_SINK_FILE: as written, may be relative to log-dir */
-	uint64_t max_size_bytes; /* 0: never rotate by size */
-	unsigned keep;
-	enum spec_timestamps timestamps; /* of SPEC_SINK_FILE */
+	enum spec_format format; /* of FILE, INHERIT and SERVICE */
+	/*
+	 * FILE: the path as written, may be relative to log-dir. JOURNAL: path of the socket,
+	 * SYSLOG: "unix:PATH", "udp:ADDRESS:PORT" or "tcp:ADDRESS:PORT" with a numeric address,
+	 * also where the configuration leaves it out. Else NULL.
+	 */
+	char *address;
+};
+
+/* When a log file begins anew, and what becomes of the old ones. */
+struct spec_rotation {
+	uint64_t max_size_bytes; /* 0: never by size */
+	enum spec_every every; /* in local time */
+	unsigned keep; /* so many */
+	usec_t keep_age_usec; /* 0: of any age */
+	uint64_t keep_size_bytes; /* all together; 0: of any size */
+	char **compress; /* a filter from stdin to stdout, already split; NULL: none */
+	char *suffix; /* with compress: ".gz" */
+};
+
+/* A token bucket each; both have to have room. */
+struct spec_rate {
+	uint64_t lines, bytes; /* a second; 0: no limit */
+	usec_t burst_usec; /* so much time's worth may come at once */
+};
+
+struct spec_log {
+	struct spec_target file; /* of stdout, and stderr too unless split_stderr */
+	struct spec_target error; /* of stderr, used only with split_stderr */
+	struct spec_target *also; /* of both, besides */
+	size_t n_also;
+	struct spec_rotation rotation;
+	enum spec_timestamps timestamps; /* of files */
+	enum spec_overflow overflow;
+	bool has_overflow; /* it was given: it is meant for pipes between services, too */
+	struct spec_rate rate; /* of each stream */
+};
+
+enum spec_stdin {
+	SPEC_STDIN_NULL,
+	SPEC_STDIN_FIFO,
+	SPEC_STDIN_FILE,
+	SPEC_STDIN_SERVICE,
+	SPEC_STDIN_MAX
 };
 
 struct spec_service {
@@ -248,9 +315,10 @@ struct spec_service {
 	char **file_environment; /* "K=V" of env-file, as loaded: no %{} in it */
 	char **environment; /* "K=V", merged with that of defaults */
 	char **groups; /* without the @ */
-	struct spec_log log; /* stdout, and stderr too unless split_stderr */
-	struct spec_log log_stderr; /* used only with split_stderr */
+	struct spec_log log;
 	bool split_stderr;
+	enum spec_stdin stdin_kind;
+	char *stdin_name; /* a path, or a service or instance whose stdout it is; may hold %{} */
 };
 
 /* Who may use the control socket beside root and the owner. */
@@ -336,6 +404,10 @@ int spec_limit_resource(enum spec_limit_kind k); /* RLIMIT_NOFILE, … */
 const char *spec_restart_to_string(enum spec_restart r);
 const char *spec_kill_to_string(enum spec_kill k);
 const char *spec_sink_to_string(enum spec_sink s);
+const char *spec_format_to_string(enum spec_format f);
+const char *spec_overflow_to_string(enum spec_overflow o);
+const char *spec_every_to_string(enum spec_every e);
+const char *spec_stdin_to_string(enum spec_stdin s);
 /* "none", "iso", "local" */
 const char *spec_timestamps_to_string(enum spec_timestamps t);
 const char *spec_orphan_to_string(enum spec_orphan o);

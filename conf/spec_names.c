@@ -141,6 +141,53 @@ const char *spec_sink_to_string(enum spec_sink s)
 		[SPEC_SINK_FILE] = "file",
 		[SPEC_SINK_NONE] = "none",
 		[SPEC_SINK_INHERIT] = "inherit",
+		[SPEC_SINK_JOURNAL] = "journal",
+		[SPEC_SINK_SYSLOG] = "syslog",
+		[SPEC_SINK_SERVICE] = "service",
+	};
+
+	return names[s];
+}
+
+const char *spec_format_to_string(enum spec_format f)
+{
+	static const char *const names[] = {
+		[SPEC_FORMAT_PLAIN] = "plain",
+		[SPEC_FORMAT_PREFIX] = "prefix",
+		[SPEC_FORMAT_JSON] = "json",
+	};
+
+	return names[f];
+}
+
+const char *spec_overflow_to_string(enum spec_overflow o)
+{
+	static const char *const names[] = {
+		[SPEC_OVERFLOW_DROP] = "drop",
+		[SPEC_OVERFLOW_BLOCK] = "block",
+	};
+
+	return names[o];
+}
+
+const char *spec_every_to_string(enum spec_every e)
+{
+	static const char *const names[] = {
+		[SPEC_EVERY_NEVER] = "never",
+		[SPEC_EVERY_HOUR] = "hourly",
+		[SPEC_EVERY_DAY] = "daily",
+	};
+
+	return names[e];
+}
+
+const char *spec_stdin_to_string(enum spec_stdin s)
+{
+	static const char *const names[] = {
+		[SPEC_STDIN_NULL] = "null",
+		[SPEC_STDIN_FIFO] = "fifo",
+		[SPEC_STDIN_FILE] = "file",
+		[SPEC_STDIN_SERVICE] = "service",
 	};
 
 	return names[s];

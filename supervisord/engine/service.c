@@ -26,10 +26,10 @@ static void on_deadline(struct loop_timer *t)
 }
 
 /* The absolute path that a stream is logged to, for SPEC_SINK_FILE; NULL for lack of memory. */
-static char *log_path(const struct service *s, const struct spec_log *log)
+static char *log_path(const struct service *s, const struct spec_target *target)
 {
 	_cleanup_free_
-	char *name = spec_expand(log->file, s->spec, s->instance);
+	char *name = spec_expand(target->address, s->spec, s->instance);
 	char *path;
 
 	if (!name || name[0] == '/')
@@ -37,26 +37,22 @@ static char *log_path(const struct service *s, const struct spec_log *log)
 	return asprintf(&path, "%s/%s", s->engine->spec->log_dir, name) < 0 ? NULL : path;
 }
 
-static const struct spec_log *log_of(const struct service *s, unsigned stream)
+static const struct spec_target *target_of(const struct service *s, unsigned stream)
 {
-	return stream == 0 ? &s->spec->log : &s->spec->log_stderr;
+	return stream == 0 ? &s->spec->log.file : &s->spec->log.error;
 }
 
-static int init_sink(struct service *s, struct sink *sink, const struct spec_log *log)
+static int init_sink(struct service *s, struct sink *sink, const struct spec_target *target)
 {
 	_cleanup_free_
 	char *path = NULL;
-	int r;
 
-	if (log->sink == SPEC_SINK_FILE) {
-		path = log_path(s, log);
+	if (target->sink == SPEC_SINK_FILE) {
+		path = log_path(s, target);
 		if (!path)
 			return -ENOMEM;
 	}
-	r = sink_init(
-		sink, &s->engine->sinks, s->name, log->sink, path, log->max_size_bytes, log->keep);
-	sink_set_timestamps(sink, log->timestamps);
-	return r;
+	return sink_init(sink, &s->engine->sinks, s->name, &s->spec->log, target, path);
 }
 
 static void fini_streams(struct service *s)
@@ -100,29 +96,24 @@ static int init_streams(struct service *s)
 		t->fd = -1;
 		pump_init(
 			&t->pump, &s->engine->pumps, &t->sink, s->id, s->n_streams, on_pipe_ended);
-		r = init_sink(s, &t->sink, log_of(s, s->n_streams));
+		r = init_sink(s, &t->sink, target_of(s, s->n_streams));
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-/* New settings for the streams that are there. For lack of memory one keeps what it had. */
+/* New settings for the streams that are there. For lack of memory one goes where it did. */
 static void configure_streams(struct service *s)
 {
 	for (unsigned i = 0; i < s->n_streams; i++) {
-		const struct spec_log *log = log_of(s, i);
+		struct sink *sink = &s->streams[i].sink;
+		const struct spec_target *target = target_of(s, i);
 		_cleanup_free_
-		char *path = log->sink == SPEC_SINK_FILE ? log_path(s, log) : NULL;
-		int r = -ENOMEM;
+		char *path = target->sink == SPEC_SINK_FILE ? log_path(s, target) : NULL;
 
-		if (path || log->sink != SPEC_SINK_FILE)
-			r = sink_configure(&s->streams[i].sink, log->sink, path,
-				log->max_size_bytes, log->keep, s->engine->loop.now_usec);
-		if (r < 0)
+		if (sink_configure(sink, &s->spec->log, target, path, s->engine->loop.now_usec) < 0)
 			log_error("service '%s': no memory to log elsewhere", s->name);
-		else
-			sink_set_timestamps(&s->streams[i].sink, log->timestamps);
 	}
 	service_commit_counters(s);
 }

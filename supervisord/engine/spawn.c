@@ -385,7 +385,7 @@ static unsigned pipes_of(const struct spec_service *spec)
 	if (spec->split_stderr)
 		return ready | PLAN_SPLIT_STDERR;
 	/* Output that is written nowhere is read, where a line of it tells something. */
-	if (spec->log.sink != SPEC_SINK_NONE || spec->policy.ready == SPEC_READY_LOG)
+	if (spec->log.file.sink != SPEC_SINK_NONE || spec->policy.ready == SPEC_READY_LOG)
 		return ready;
 	return ready | PLAN_NO_PIPE;
 }

@@ -17,6 +17,7 @@
 #define MAX_UTC_OFFSET	  (26 * 3600) /* beyond what POSIX allows for a TZ, and still two digits */
 #define MAX_ID		  (1u << 20)
 #define MAX_TIMESTAMPS	  3
+#define MAX_FORMATS	  3
 
 struct room {
 	uint32_t version; /* 0: never committed to */
@@ -32,6 +33,8 @@ static int check(const struct intent *i)
 {
 	if (i->phase >= INTENT_PHASE_MAX || i->stream > 1 || i->line >= INTENT_LINE_MAX ||
 		i->timestamps >= MAX_TIMESTAMPS || i->id >= MAX_ID)
+		return -EBADMSG;
+	if (i->format >= MAX_FORMATS || i->refused > i->batch)
 		return -EBADMSG;
 	if (i->total > INTENT_MAX_BYTES || i->batch > i->total || i->done > i->batch)
 		return -EBADMSG;

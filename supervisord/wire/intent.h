@@ -56,6 +56,13 @@ struct intent {
 	/* Of the stream, after `done` bytes. */
 	uint64_t bytes, lines, dropped_bytes, dropped_lines;
 	uint64_t rotated_usec; /* realtime in the name of the file that was rotated last, of all */
+	uint64_t refused; /* so many at the end of the batch are to be dropped */
+	uint64_t lost_bytes, lost_lines; /* that no line in the log has told of yet */
+	uint32_t pid; /* that prefixes and JSON lines tell */
+	uint8_t format; /* enum spec_format */
+	uint8_t sink; /* which of the stream's files: 0 is log.file or log.stderr */
+	uint8_t decoder; /* where in a character of UTF-8 a JSON line stands, after `done` bytes */
+	uint8_t lost_why; /* why lost_bytes were, as the line about them tells it */
 };
 
 /* The present one. 0; -EBADMSG: nonsense, -EPROTONOSUPPORT: of another version. */

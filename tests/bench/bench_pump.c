@@ -108,16 +108,20 @@ static void check(const char *what, int r)
 static void begin(struct bench *b, enum way way, enum spec_timestamps timestamps, int fd)
 {
 	static const struct pump_owner owner = {find, account};
+	static struct spec_log log;
 
+	log = (struct spec_log){
+		.rotation.max_size_bytes = MAX_SIZE,
+		.timestamps = timestamps,
+	};
 	snprintf(b->path, sizeof(b->path), "%s/bench_pump.%d.log", directory, (int)getpid());
 	check("loop", loop_init(&b->loop));
 	sink_set_init(&b->sinks, &b->loop, directory, 4, STDOUT_FILENO);
 	check("pumps", pump_set_init(&b->pumps, &b->loop));
 	if (way == HELD)
 		check("holding pipe", pump_set_hold(&b->pumps, -1, -1, room, &b->sinks, &owner));
-	check("sink",
-		sink_init(&b->sink, &b->sinks, "bench", SPEC_SINK_FILE, b->path, MAX_SIZE, 0));
-	sink_set_timestamps(&b->sink, timestamps);
+	check("sink", sink_init(&b->sink, &b->sinks, "bench", &log,
+			      &(struct spec_target){.sink = SPEC_SINK_FILE}, b->path));
 	pump_init(&b->pump, &b->pumps, &b->sink, 0, 0, ended);
 	check("pump", pump_start(&b->pump, fd));
 	has_ended = false;

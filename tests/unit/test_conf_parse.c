@@ -60,10 +60,10 @@ static void a_service_of_one_key_has_the_defaults_of_the_manual(void **state)
 	assert_false(s->has_oom_score_adj);
 	assert_false(s->clear_environment);
 	assert_false(s->split_stderr);
-	assert_int_equal(s->log.sink, SPEC_SINK_FILE);
-	assert_string_equal(s->log.file, "%{name}.log");
-	assert_int_equal(s->log.max_size_bytes, 50 << 20);
-	assert_int_equal(s->log.keep, 10);
+	assert_int_equal(s->log.file.sink, SPEC_SINK_FILE);
+	assert_string_equal(s->log.file.address, "%{name}.log");
+	assert_int_equal(s->log.rotation.max_size_bytes, 50 << 20);
+	assert_int_equal(s->log.rotation.keep, 10);
 	assert_int_equal(s->log.timestamps, SPEC_TIMESTAMPS_NONE);
 	ASSERT_LIST(s->command, "/bin/x");
 	ASSERT_LIST(s->environment);
@@ -120,13 +120,12 @@ static void every_key_of_a_service_is_taken_over(void **state)
 	assert_int_equal(s->policy.stop_kill, SPEC_KILL_PROCESS);
 	assert_int_equal(s->reload_signal, SIGUSR1);
 	ASSERT_LIST(s->reload_command, "/bin/r", "a b");
-	assert_string_equal(s->log.file, "/x/%{name}");
+	assert_string_equal(s->log.file.address, "/x/%{name}");
 	assert_true(s->split_stderr);
-	assert_int_equal(s->log_stderr.sink, SPEC_SINK_NONE);
-	assert_int_equal(s->log.max_size_bytes, 65536);
-	assert_int_equal(s->log.keep, 0);
+	assert_int_equal(s->log.error.sink, SPEC_SINK_NONE);
+	assert_int_equal(s->log.rotation.max_size_bytes, 65536);
+	assert_int_equal(s->log.rotation.keep, 0);
 	assert_int_equal(s->log.timestamps, SPEC_TIMESTAMPS_LOCAL);
-	assert_int_equal(s->log_stderr.timestamps, SPEC_TIMESTAMPS_LOCAL);
 }
 
 static void reload_of_a_service_replaces_that_of_defaults_key_by_key(void **state)
@@ -247,9 +246,9 @@ static void defaults_fill_in_wherever_they_stand(void **state)
 	ASSERT_LIST(service(f, 1)->groups, "two", "three");
 	assert_int_equal(service(f, 0)->nice, 5);
 	assert_int_equal(service(f, 1)->nice, 1);
-	assert_int_equal(service(f, 0)->log.keep, 3);
-	assert_int_equal(service(f, 1)->log.keep, 7);
-	assert_string_equal(service(f, 0)->log.file, "d/%{name}");
+	assert_int_equal(service(f, 0)->log.rotation.keep, 3);
+	assert_int_equal(service(f, 1)->log.rotation.keep, 7);
+	assert_string_equal(service(f, 0)->log.file.address, "d/%{name}");
 	assert_int_equal(spec_place_of(service(f, 0), "nice").line, 4);
 	assert_int_equal(spec_place_of(service(f, 1), "nice").line, 2);
 	assert_int_equal(spec_place_of(service(f, 0), "log.keep").line, 1);

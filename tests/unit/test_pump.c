@@ -41,7 +41,9 @@ static void start(struct fixture *f, struct stream *s, const char *name)
 	s->reader = fds[0];
 	s->writer = fds[1];
 	bench_path(&f->bench, name, path);
-	assert_int_equal(sink_init(&s->sink, &f->set, name, SPEC_SINK_FILE, path, 0, 1), 0);
+	assert_int_equal(sink_init(&s->sink, &f->set, name, bench_log(0, 1),
+				 &(struct spec_target){.sink = SPEC_SINK_FILE}, path),
+		0);
 	pump_init(&s->pump, &f->pumps, &s->sink, s == &f->b, 0, ended);
 	assert_int_equal(pump_start(&s->pump, s->reader), 0);
 }
@@ -203,7 +205,9 @@ static void at_the_end_a_partial_line_goes_out(void **state)
 	inherit_fini(&f->set.inherit);
 	inherit_init(&f->set.inherit, &f->loop, fds[1]);
 	close(fds[1]);
-	assert_int_equal(sink_configure(&f->a.sink, SPEC_SINK_INHERIT, NULL, 0, 0, 1), 0);
+	assert_int_equal(sink_configure(&f->a.sink, bench_log(0, 0),
+				 &(struct spec_target){.sink = SPEC_SINK_INHERIT}, NULL, 1),
+		0);
 	assert_int_equal(write(f->a.writer, "no end", 6), 6);
 	close(f->a.writer);
 	f->a.writer = -1;

@@ -9,8 +9,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "engine/logs/file/rotate.h"
 #include "engine/logs/pump.h"
-#include "engine/logs/rotate.h"
 
 #define N_STREAMS 3
 
@@ -102,12 +102,13 @@ static void pump_everything(struct fixture *f)
 		0);
 	for (unsigned i = 0; i < N_STREAMS; i++) {
 		struct sink *s = &pumper.streams[i].sink;
+		struct spec_log *log = bench_log(x->max_size, x->keep);
 
+		log->timestamps = x->timestamps;
 		bench_path(&f->bench, names[i], path);
-		assert_int_equal(sink_init(s, &pumper.sinks, names[i], SPEC_SINK_FILE, path,
-					 x->max_size, x->keep),
+		assert_int_equal(sink_init(s, &pumper.sinks, names[i], log,
+					 &(struct spec_target){.sink = SPEC_SINK_FILE}, path),
 			0);
-		sink_set_timestamps(s, x->timestamps);
 		s->counters = shared->counters[i];
 		s->line = shared->line[i];
 		pump_init(&pumper.streams[i].pump, &pumper.pumps, s, i, 0, ended);

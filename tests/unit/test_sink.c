@@ -33,7 +33,8 @@ static int setup(void **state)
 	snprintf(f->path, sizeof(f->path), "%s/log/web.log", f->bench.dir);
 	sink_set_init(&f->set, &f->loop, f->log_dir, 16, STDOUT_FILENO);
 	for (size_t i = 0; i < ELEMENTSOF(f->sinks); i++)
-		sink_init(&f->sinks[i], &f->set, "web", SPEC_SINK_NONE, NULL, 0, 0);
+		sink_init(&f->sinks[i], &f->set, "web", bench_log(0, 0),
+			&(struct spec_target){.sink = SPEC_SINK_NONE}, NULL);
 	getrlimit(RLIMIT_NOFILE, &f->nofile);
 	getrlimit(RLIMIT_FSIZE, &f->fsize);
 	return 0;
@@ -56,7 +57,9 @@ static int teardown(void **state)
 
 static struct sink *to_file(struct fixture *f, const char *path)
 {
-	assert_int_equal(sink_init(&f->sinks[0], &f->set, "web", SPEC_SINK_FILE, path, 0, 1), 0);
+	assert_int_equal(sink_init(&f->sinks[0], &f->set, "web", bench_log(0, 1),
+				 &(struct spec_target){.sink = SPEC_SINK_FILE}, path),
+		0);
 	return &f->sinks[0];
 }
 
@@ -344,7 +347,8 @@ static void only_the_last_written_files_are_open(void **state)
 	f->set.files.max_open = 2;
 	for (int i = 0; i < 5; i++) {
 		snprintf(path, sizeof(path), "%s/%d.log", f->log_dir, i);
-		sink_init(&f->sinks[i], &f->set, "web", SPEC_SINK_FILE, path, 0, 1);
+		sink_init(&f->sinks[i], &f->set, "web", bench_log(0, 1),
+			&(struct spec_target){.sink = SPEC_SINK_FILE}, path);
 	}
 	for (usec_t round = 0; round < 3; round++) {
 		for (int i = 0; i < 5; i++) {
@@ -374,7 +378,8 @@ static void without_descriptors_another_file_is_closed(void **state)
 
 	put(s, "a\n", 1);
 	snprintf(path, sizeof(path), "%s/other.log", f->log_dir);
-	sink_init(&f->sinks[1], &f->set, "other", SPEC_SINK_FILE, path, 0, 1);
+	sink_init(&f->sinks[1], &f->set, "other", bench_log(0, 1),
+		&(struct spec_target){.sink = SPEC_SINK_FILE}, path);
 	none.rlim_cur = (rlim_t)s->file.fd + 1; /* all below are taken */
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
 	put(&f->sinks[1], "b\n", 2);
@@ -411,17 +416,23 @@ static void new_settings_keep_counters_and_an_unchanged_file(void **state)
 
 	put(s, "a\n", 1);
 	fd = s->file.fd;
-	assert_int_equal(sink_configure(s, SPEC_SINK_FILE, f->path, 100, 7, 2), 0);
+	assert_int_equal(sink_configure(s, bench_log(100, 7),
+				 &(struct spec_target){.sink = SPEC_SINK_FILE}, f->path, 2),
+		0);
 	assert_int_equal(s->file.fd, fd);
-	assert_int_equal(s->file.max_size_bytes, 100);
-	assert_int_equal(s->file.keep, 7);
+	assert_int_equal(s->file.rotation->max_size_bytes, 100);
+	assert_int_equal(s->file.rotation->keep, 7);
 	snprintf(path, sizeof(path), "%s/new.log", f->log_dir);
-	assert_int_equal(sink_configure(s, SPEC_SINK_FILE, path, 200, 8, 3), 0);
+	assert_int_equal(sink_configure(s, bench_log(200, 8),
+				 &(struct spec_target){.sink = SPEC_SINK_FILE}, path, 3),
+		0);
 	assert_int_equal(f->set.files.n_open, 0);
 	put(s, "b\n", 4);
 	assert_file(f->path, "a\n");
 	assert_file(path, "b\n");
-	assert_int_equal(sink_configure(s, SPEC_SINK_NONE, NULL, 0, 0, 5), 0);
+	assert_int_equal(sink_configure(s, bench_log(0, 0),
+				 &(struct spec_target){.sink = SPEC_SINK_NONE}, NULL, 5),
+		0);
 	put(s, "c\n", 6);
 	assert_file(path, "b\n");
 	assert_counters(s, 6, 3, 0, 0);

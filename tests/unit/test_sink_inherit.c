@@ -26,8 +26,10 @@ static void start(struct fixture *f, int reader, int writer)
 	assert_int_equal(loop_init(&f->loop), 0);
 	sink_set_init(&f->set, &f->loop, f->bench.dir, 16, writer);
 	close(writer);
-	sink_init(&f->web, &f->set, "web", SPEC_SINK_INHERIT, NULL, 0, 0);
-	sink_init(&f->db, &f->set, "db@2", SPEC_SINK_INHERIT, NULL, 0, 0);
+	sink_init(&f->web, &f->set, "web", bench_log(0, 0),
+		&(struct spec_target){.sink = SPEC_SINK_INHERIT}, NULL);
+	sink_init(&f->db, &f->set, "db@2", bench_log(0, 0),
+		&(struct spec_target){.sink = SPEC_SINK_INHERIT}, NULL);
 }
 
 /* A pipe of a single page, so that it is soon full. */
@@ -293,7 +295,9 @@ static void a_partial_line_goes_out_before_the_sink_changes(void **state)
 
 	put(&f->web, "no end", 1);
 	bench_path(&f->bench, "web.log", path);
-	assert_int_equal(sink_configure(&f->web, SPEC_SINK_FILE, path, 0, 1, 1), 0);
+	assert_int_equal(sink_configure(&f->web, bench_log(0, 1),
+				 &(struct spec_target){.sink = SPEC_SINK_FILE}, path, 1),
+		0);
 	put(&f->web, "to file\n", 2);
 	assert_string_equal(read_all(f, NULL), "[web] no end\n");
 	assert_file(path, "to file\n");

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-#include "engine/logs/rotate.h"
+#include "engine/logs/file/rotate.h"
 #include "engine/logs/sink.h"
 
 #define SEC USEC_PER_SEC
@@ -31,7 +31,8 @@ static int setup(void **state)
 	assert_int_equal(loop_init(&f->loop), 0);
 	sink_set_init(&f->set, &f->loop, f->bench.dir, 16, STDOUT_FILENO);
 	bench_path(&f->bench, "web.log", f->path);
-	sink_init(&f->sink, &f->set, "web", SPEC_SINK_FILE, f->path, 0, 10);
+	sink_init(&f->sink, &f->set, "web", bench_log(0, 10),
+		&(struct spec_target){.sink = SPEC_SINK_FILE}, f->path);
 	return 0;
 }
 
@@ -49,8 +50,9 @@ static int teardown(void **state)
 
 static struct sink *limited(struct fixture *f, uint64_t max_size_bytes, unsigned keep)
 {
-	assert_int_equal(
-		sink_configure(&f->sink, SPEC_SINK_FILE, f->path, max_size_bytes, keep, 0), 0);
+	assert_int_equal(sink_configure(&f->sink, bench_log(max_size_bytes, keep),
+				 &(struct spec_target){.sink = SPEC_SINK_FILE}, f->path, 0),
+		0);
 	return &f->sink;
 }
 

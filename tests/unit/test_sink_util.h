@@ -23,11 +23,24 @@
 
 #include "base/macro.h"
 #include "base/sys.h"
+#include "conf/spec.h"
 
 struct bench {
 	char dir[64];
 	int saved_stderr, caught;
 };
+
+/* Settings as a definition has them; they stay until the end. */
+static inline struct spec_log *bench_log(uint64_t max_size_bytes, unsigned keep)
+{
+	static struct spec_log logs[256];
+	static unsigned n;
+
+	assert_in_range(n, 0, ELEMENTSOF(logs) - 1);
+	logs[n].rotation.max_size_bytes = max_size_bytes;
+	logs[n].rotation.keep = keep;
+	return &logs[n++];
+}
 
 static inline int bench_remove(
 	const char *path, const struct stat *st _unused_, int type _unused_, struct FTW *f _unused_)

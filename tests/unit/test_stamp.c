@@ -13,7 +13,7 @@
 #include <time.h>
 
 #include "base/macro.h"
-#include "engine/logs/stamp.h"
+#include "engine/logs/format/stamp.h"
 
 #define MOMENT UINT64_C(1795415813123456) /* 2026-11-23T06:36:53.123456Z */
 

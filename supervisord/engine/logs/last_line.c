@@ -11,7 +11,7 @@
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "base/sys.h"
-#include "engine/logs/stamp.h"
+#include "engine/logs/format/stamp.h"
 
 /* Where it ends in the file; false: there is none, or not in that file. */
 static bool find_end(const struct pump *p, int fd, uint64_t *ret_end)
@@ -40,7 +40,7 @@ static size_t skip_stamp(const struct sink *s, const char *text, size_t n)
 {
 	struct stamp stamp;
 
-	stamp_make(&stamp, (enum spec_timestamps)s->timestamps, 0, 0);
+	stamp_make(&stamp, s->log->timestamps, 0, 0);
 	if (n < stamp.n)
 		return 0;
 	for (size_t i = 0; i < stamp.n; i++) {

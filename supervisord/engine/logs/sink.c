@@ -57,24 +57,23 @@ static void drop_target(struct sink *s)
 	s->kind = SPEC_SINK_NONE;
 }
 
-static void set_limits(struct sink *s, uint64_t max_size_bytes, unsigned keep)
+static void set_log(struct sink *s, const struct spec_log *log)
 {
-	if (s->kind != SPEC_SINK_FILE)
-		return;
-	s->file.max_size_bytes = max_size_bytes;
-	s->file.keep = keep;
+	s->log = log;
+	if (s->kind == SPEC_SINK_FILE)
+		s->file.rotation = &log->rotation;
 }
 
-int sink_init(struct sink *s, struct sink_set *set, const char *name, enum spec_sink kind,
-	const char *path, uint64_t max_size_bytes, unsigned keep)
+int sink_init(struct sink *s, struct sink_set *set, const char *name, const struct spec_log *log,
+	const struct spec_target *target, const char *path)
 {
 	int r;
 
-	*s = (struct sink){.set = set, .name = name, .kind = SPEC_SINK_NONE};
-	r = set_target(s, kind, path);
+	*s = (struct sink){.set = set, .name = name, .log = log, .kind = SPEC_SINK_NONE};
+	r = set_target(s, target->sink, path);
 	if (r < 0)
 		return r;
-	set_limits(s, max_size_bytes, keep);
+	set_log(s, log);
 	return 0;
 }
 
@@ -84,26 +83,38 @@ void sink_fini(struct sink *s)
 		drop_target(s);
 }
 
-int sink_configure(struct sink *s, enum spec_sink kind, const char *path, uint64_t max_size_bytes,
-	unsigned keep, usec_t now)
+static int change_target(
+	struct sink *s, const struct spec_target *target, const char *path, usec_t now)
 {
-	struct sink old = *s;
-	bool same = kind == s->kind && (kind != SPEC_SINK_FILE || strcmp(path, s->file.path) == 0);
+	struct sink old;
 	int r;
 
-	if (!same) {
-		sink_end(s, now);
-		sink_close(s); /* so that the list of open files doesn't point here */
-		old = *s;
-		r = set_target(s, kind, path);
-		if (r < 0)
-			return r;
-		drop_target(&old);
-		s->lost_bytes = s->lost_lines = 0;
-		s->line = INTENT_LINE_START;
-	}
-	set_limits(s, max_size_bytes, keep);
+	sink_end(s, now);
+	sink_close(s); /* so that the list of open files doesn't point here */
+	old = *s;
+	r = set_target(s, target->sink, path);
+	if (r < 0)
+		return r;
+	drop_target(&old);
+	s->lost_bytes = s->lost_lines = 0;
+	s->line = INTENT_LINE_START;
 	return 0;
+}
+
+int sink_configure(struct sink *s, const struct spec_log *log, const struct spec_target *target,
+	const char *path, usec_t now)
+{
+	bool is_file = target->sink == SPEC_SINK_FILE;
+	bool same =
+		target->sink == s->kind && (!is_file || (path && strcmp(path, s->file.path) == 0));
+	int r = 0;
+
+	if (is_file && !path)
+		r = -ENOMEM;
+	else if (!same)
+		r = change_target(s, target, path, now);
+	set_log(s, log);
+	return r;
 }
 
 void sink_count_written(struct sink *s, const char *data, size_t n)
@@ -136,11 +147,6 @@ void sink_tell_counters(const struct sink *s, struct intent *i)
 	i->dropped_lines = s->counters.dropped_lines;
 }
 
-void sink_set_timestamps(struct sink *s, enum spec_timestamps timestamps)
-{
-	s->timestamps = (uint8_t)timestamps;
-}
-
 void sink_write(struct sink *s, const void *data, size_t n, usec_t now)
 {
 	sink_write_noted(s, data, n, now, NULL);
@@ -157,6 +163,9 @@ void sink_write_noted(struct sink *s, const void *data, size_t n, usec_t now, st
 	case SPEC_SINK_INHERIT:
 		inherit_write(&s->set->inherit, &s->partial, s->name, data, n, now, &s->counters);
 		break;
+	case SPEC_SINK_JOURNAL:
+	case SPEC_SINK_SYSLOG:
+	case SPEC_SINK_SERVICE:
 	case SPEC_SINK_NONE:
 		sink_count_written(s, data, n);
 		break;

@@ -8,8 +8,8 @@
 #pragma once
 
 #include "conf/spec.h"
-#include "engine/logs/inherit.h"
-#include "engine/logs/logfile.h"
+#include "engine/logs/file/logfile.h"
+#include "engine/logs/outlet/inherit.h"
 
 struct ledger;
 
@@ -23,6 +23,7 @@ struct sink_set {
 struct sink {
 	struct sink_set *set;
 	const char *name; /* of the service; borrowed */
+	const struct spec_log *log; /* borrowed: what its definition says */
 	/* Counted since the service was added. May be set, for recovery, right after init. */
 	struct log_counters counters;
 	union {
@@ -31,7 +32,6 @@ struct sink {
 	};
 	uint64_t lost_bytes, lost_lines; /* since the file is broken */
 	uint8_t kind; /* enum spec_sink */
-	uint8_t timestamps; /* enum spec_timestamps; of a file */
 	uint8_t line; /* enum intent_line, of a file. May be set likewise */
 };
 
@@ -45,24 +45,22 @@ void sink_set_init(struct sink_set *set, struct loop *loop, const char *log_dir,
 void sink_set_fini(struct sink_set *set);
 
 /*
- * path: absolute, copied; only for SPEC_SINK_FILE. max_size_bytes = 0: no rotation by size.
- * name is borrowed and must outlive the sink, which must not move in memory. Opens nothing.
- * -ENOMEM, and the sink is one to nowhere then.
+ * path: absolute, copied; only for a target that is a file. name and log are borrowed; name must
+ * outlive the sink, and log must until another one is configured. The sink must not move in
+ * memory. Opens nothing. -ENOMEM, and the sink is one to nowhere then.
  */
-int sink_init(struct sink *s, struct sink_set *set, const char *name, enum spec_sink kind,
-	const char *path, uint64_t max_size_bytes, unsigned keep);
+int sink_init(struct sink *s, struct sink_set *set, const char *name, const struct spec_log *log,
+	const struct spec_target *target, const char *path);
 /* Also for a sink that is all zero, and twice. */
 void sink_fini(struct sink *s);
 
 /*
  * Takes new settings and keeps the counters. A file that stays the same stays open; a partial
- * line goes out before its sink changes. -ENOMEM, and nothing has changed then.
+ * line goes out before its target changes. -ENOMEM, also for a file whose path is NULL, and it
+ * goes on to the old target then.
  */
-int sink_configure(struct sink *s, enum spec_sink kind, const char *path, uint64_t max_size_bytes,
-	unsigned keep, usec_t now);
-
-/* What each line of a file begins with from now on. */
-void sink_set_timestamps(struct sink *s, enum spec_timestamps timestamps);
+int sink_configure(struct sink *s, const struct spec_log *log, const struct spec_target *target,
+	const char *path, usec_t now);
 
 /* Writes n bytes; now is monotonic. With SPEC_SINK_NONE they count as written. */
 void sink_write(struct sink *s, const void *data, size_t n, usec_t now);

@@ -14,8 +14,8 @@
 
 #include "base/log.h"
 #include "base/macro.h"
+#include "engine/logs/format/stamp.h"
 #include "engine/logs/sink_internal.h"
-#include "engine/logs/stamp.h"
 
 /* A later version may have a larger one, never a smaller: pieces are as long as fit into it. */
 #define STAMPED_SIZE (256 * 1024)
@@ -184,13 +184,13 @@ void sink_write_file(struct sink *s, const char *data, size_t n, usec_t now, str
 		drop_rest(s, &b);
 		return;
 	}
-	if (s->timestamps != SPEC_TIMESTAMPS_NONE)
+	if (s->log->timestamps != SPEC_TIMESTAMPS_NONE)
 		realtime = usec_now(CLOCK_REALTIME);
-	if (s->timestamps == SPEC_TIMESTAMPS_LOCAL)
+	if (s->log->timestamps == SPEC_TIMESTAMPS_LOCAL)
 		offset = stamp_utc_offset(realtime);
-	stamp_make(&b.stamp, (enum spec_timestamps)s->timestamps, realtime, offset);
+	stamp_make(&b.stamp, s->log->timestamps, realtime, offset);
 	if (ledger) {
-		ledger->intent.timestamps = s->timestamps;
+		ledger->intent.timestamps = (uint8_t)s->log->timestamps;
 		ledger->intent.realtime_usec = realtime;
 		ledger->intent.utc_offset_sec = offset;
 	}

@@ -59,7 +59,7 @@ static int reopen_output(
 
 static bool has_output(const struct spec_service *spec, bool main)
 {
-	return !main || spec->split_stderr || spec->log.sink != SPEC_SINK_NONE ||
+	return !main || spec->split_stderr || spec->log.file.sink != SPEC_SINK_NONE ||
 	       spec->policy.ready == SPEC_READY_LOG;
 }
 

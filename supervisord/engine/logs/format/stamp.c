@@ -2,7 +2,7 @@
  * A stamp is text made once for a batch, from numbers that the pump's intent holds: whoever
  * writes the batch again, maybe with another idea of local time, makes the same.
  */
-#include "engine/logs/stamp.h"
+#include "engine/logs/format/stamp.h"
 
 #include <stdio.h>
 #include <stdlib.h>

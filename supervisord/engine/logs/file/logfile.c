@@ -10,7 +10,7 @@
  * Writes go to a known offset instead of O_APPEND, so that a redo after a crash can put the
  * same bytes to the same place.
  */
-#include "engine/logs/logfile.h"
+#include "engine/logs/file/logfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +22,7 @@
 #include "base/log.h"
 #include "base/macro.h"
 #include "base/sys.h"
-#include "engine/logs/rotate.h"
+#include "engine/logs/file/rotate.h"
 
 #define FILE_MODE 0640
 #define DIR_MODE  0750
@@ -43,7 +43,9 @@ void logfile_set_init(struct logfile_set *set, const char *log_dir, unsigned max
 
 void logfile_init(struct logfile *f)
 {
-	*f = (struct logfile){.fd = -1};
+	static const struct spec_rotation none;
+
+	*f = (struct logfile){.fd = -1, .rotation = &none};
 	list_init(&f->lru);
 }
 
@@ -223,7 +225,7 @@ static int replace(
 
 static void prune(struct logfile *f, const char *name, const char *stamp)
 {
-	int r = rotate_prune(f->path, f->keep, stamp);
+	int r = rotate_prune(f->path, f->rotation->keep, stamp);
 
 	if (r < 0 && !f->prune_failed)
 		log_warning("service '%s': cannot remove old files of %s: %s; trying again at the "
@@ -265,7 +267,7 @@ void logfile_rotate(struct logfile_set *set, struct logfile *f, const char *name
 size_t logfile_fit(const struct logfile *f, const char *data, size_t n, bool mid_line, size_t whole,
 	usec_t now)
 {
-	uint64_t max = f->max_size_bytes;
+	uint64_t max = f->rotation->max_size_bytes;
 	uint64_t room = max > f->offset ? max - f->offset : 0;
 	uint64_t reserve = MIN_OF((uint64_t)LOGFILE_LINE_RESERVE, max / 4);
 	const char *newline;

@@ -5,7 +5,7 @@
  * copying or touching a file changes nothing, and the directory is listed only after a
  * rotation.
  */
-#include "engine/logs/rotate.h"
+#include "engine/logs/file/rotate.h"
 
 #include <dirent.h>
 #include <errno.h>

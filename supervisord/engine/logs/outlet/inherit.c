@@ -8,7 +8,7 @@
  * and a line that finds the buffer full is dropped as a whole. After an error everything is
  * dropped for a second.
  */
-#include "engine/logs/inherit.h"
+#include "engine/logs/outlet/inherit.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -14,6 +14,7 @@
 
 #include "base/list.h"
 #include "base/usec.h"
+#include "conf/spec.h"
 
 struct logfile_set {
 	const char *log_dir; /* borrowed; below it, directories are made */
@@ -27,9 +28,8 @@ struct logfile {
 	char *path; /* owned; absolute */
 	struct list lru;
 	uint64_t device, inode, offset; /* while open; offset: where the next byte goes */
-	uint64_t max_size_bytes; /* 0: no rotation */
+	const struct spec_rotation *rotation; /* borrowed; never NULL after logfile_init() */
 	usec_t retry_usec; /* monotonic: not before then what failed is tried again */
-	unsigned keep;
 	int fd; /* owned; -1: not open */
 	bool broken; /* can't be written; the owner's to set */
 	bool rotate_failed; /* and reported */
@@ -45,6 +45,7 @@ struct logfile {
 /* log_dir must outlive the set; max_open is at least 1. */
 void logfile_set_init(struct logfile_set *set, const char *log_dir, unsigned max_open);
 
+/* Without rotation, until f->rotation is set. */
 void logfile_init(struct logfile *f);
 void logfile_fini(struct logfile_set *set, struct logfile *f);
 
