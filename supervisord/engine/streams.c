@@ -7,7 +7,6 @@
 #include "engine/streams.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,40 +14,12 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "engine/engine.h"
+#include "engine/logs/fanout.h"
 #include "engine/service.h"
 #include "engine/services.h"
+#include "engine/stream_sinks.h"
 
 /* --- a service's streams --- */
-
-/* The absolute path that a stream is logged to, for SPEC_SINK_FILE; NULL for lack of memory. */
-static char *log_path(const struct service *s, const struct spec_target *target)
-{
-	_cleanup_free_
-	char *name = spec_expand(target->address, s->spec, s->instance);
-	char *path;
-
-	if (!name || name[0] == '/')
-		return TAKE_PTR(name);
-	return asprintf(&path, "%s/%s", s->engine->spec->log_dir, name) < 0 ? NULL : path;
-}
-
-static const struct spec_target *target_of(const struct service *s, unsigned stream)
-{
-	return stream == 0 ? &s->spec->log.file : &s->spec->log.error;
-}
-
-static int init_sink(struct service *s, struct sink *sink, const struct spec_target *target)
-{
-	_cleanup_free_
-	char *path = NULL;
-
-	if (target->sink == SPEC_SINK_FILE) {
-		path = log_path(s, target);
-		if (!path)
-			return -ENOMEM;
-	}
-	return sink_init(sink, &s->engine->sinks, s->name, &s->spec->log, target, path);
-}
 
 void streams_free(struct service *s)
 {
@@ -59,7 +30,7 @@ void streams_free(struct service *s)
 			pump_stop(&t->pump);
 			t->fd = close_fd(t->fd);
 		}
-		sink_fini(&t->sink);
+		stream_sinks_free(t);
 	}
 	free(s->streams);
 	s->streams = NULL;
@@ -70,7 +41,7 @@ static void on_pipe_ended(struct pump *p)
 {
 	struct stream *t = CONTAINER_OF(p, struct stream, pump);
 
-	sink_end(&t->sink, t->service->engine->loop.now_usec);
+	fanout_end(p);
 	service_commit_counters(t->service);
 	pump_stop(&t->pump);
 	t->fd = close_fd(t->fd);
@@ -83,7 +54,7 @@ int streams_new(struct service *s)
 	s->streams = calloc(n, sizeof(*s->streams));
 	if (!s->streams)
 		return -ENOMEM;
-	for (; s->n_streams < n; s->n_streams++) {
+	while (s->n_streams < n) {
 		struct stream *t = &s->streams[s->n_streams];
 		int r;
 
@@ -91,26 +62,12 @@ int streams_new(struct service *s)
 		t->fd = -1;
 		pump_init(
 			&t->pump, &s->engine->pumps, &t->sink, s->id, s->n_streams, on_pipe_ended);
-		r = init_sink(s, &t->sink, target_of(s, s->n_streams));
+		s->n_streams++;
+		r = stream_sinks_init(t);
 		if (r < 0)
 			return r;
 	}
 	return 0;
-}
-
-/* New settings for the streams that are there. For lack of memory one goes where it did. */
-static void configure_streams(struct service *s)
-{
-	for (unsigned i = 0; i < s->n_streams; i++) {
-		struct sink *sink = &s->streams[i].sink;
-		const struct spec_target *target = target_of(s, i);
-		_cleanup_free_
-		char *path = target->sink == SPEC_SINK_FILE ? log_path(s, target) : NULL;
-
-		if (sink_configure(sink, &s->spec->log, target, path, s->engine->loop.now_usec) < 0)
-			log_error("service '%s': no memory to log elsewhere", s->name);
-	}
-	service_commit_counters(s);
 }
 
 /* Another number of pipes: only between two generations, with none open. */
@@ -130,8 +87,10 @@ static void renew_streams(struct service *s)
 	}
 	s->streams[0].sink.counters = old[0].sink.counters;
 	s->streams[0].sink.line = old[0].sink.line;
+	s->streams[0].pump.line = old[0].pump.line;
+	stream_sinks_move_consumers(&old[0], &s->streams[0]);
 	for (unsigned i = 0; i < n_old; i++)
-		sink_fini(&old[i].sink);
+		stream_sinks_free(&old[i]);
 	free(old);
 }
 
@@ -140,7 +99,9 @@ void streams_configure(struct service *s)
 	if (s->n_streams != (s->spec->split_stderr ? 2 : 1))
 		renew_streams(s);
 	else
-		configure_streams(s);
+		for (unsigned i = 0; i < s->n_streams; i++)
+			stream_sinks_configure(&s->streams[i]);
+	service_commit_counters(s);
 }
 
 void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
