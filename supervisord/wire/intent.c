@@ -34,7 +34,7 @@ static int check(const struct intent *i)
 	if (i->phase >= INTENT_PHASE_MAX || i->stream > 1 || i->line >= INTENT_LINE_MAX ||
 		i->timestamps >= MAX_TIMESTAMPS || i->id >= MAX_ID)
 		return -EBADMSG;
-	if (i->format >= MAX_FORMATS || i->refused > i->batch)
+	if (i->through >= INTENT_LINE_MAX || i->format >= MAX_FORMATS || i->refused > i->batch)
 		return -EBADMSG;
 	if (i->total > INTENT_MAX_BYTES || i->batch > i->total || i->done > i->batch)
 		return -EBADMSG;

@@ -63,6 +63,7 @@ struct intent {
 	uint8_t sink; /* which of the stream's files: 0 is log.file or log.stderr */
 	uint8_t decoder; /* where in a character of UTF-8 a JSON line stands, after `done` bytes */
 	uint8_t lost_why; /* why lost_bytes were, as the line about them tells it */
+	uint8_t through; /* enum intent_line, of files that lost nothing; of a batch that is done */
 };
 
 /* The present one. 0; -EBADMSG: nonsense, -EPROTONOSUPPORT: of another version. */
