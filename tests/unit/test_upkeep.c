@@ -617,16 +617,38 @@ static void a_filter_that_writes_nothing_has_not_compressed(void **state)
 	check_failure(*state, (char *[]){(char *)"true", NULL}, "the filter wrote nothing");
 }
 
+/* One that has passed by the next rotation. */
+static void check_passing_failure(struct fixture *f, const char *rule, const char *words)
+{
+	f->log->rotation.max_size_bytes = 4;
+	compressed(f, COPY);
+	inject(rule);
+	put(f, "abc\ndef\nghi\n");
+	settle(f);
+	assert_int_equal(n_rotated(f), 2);
+	assert_rotated(f, 0, "abc\n");
+	assert_rotated(f, 1, "def\n");
+	assert_int_equal(bench_logged(&f->bench, words), 1);
+	assert_int_equal(bench_log_lines(&f->bench), 1);
+	put(f, "jkl\n");
+	settle(f);
+	assert_int_equal(bench_logged(&f->bench, "can be compressed again"), 1);
+	assert_int_equal(bench_log_lines(&f->bench), 2);
+	assert_int_equal(n_rotated(f), 3);
+	assert_rotated(f, 0, "abc\n");
+	assert_rotated(f, 2, "ghi\n");
+}
+
 static void a_full_disk_costs_one_line(void **state)
 {
-	inject("test:futimens:1:ENOSPC");
-	check_failure(*state, COPY, "No space left on device; it stays as it is");
+	check_passing_failure(
+		*state, "test:futimens:1:ENOSPC", "No space left on device; it stays as it is");
 }
 
 static void a_want_of_processes_costs_one_line(void **state)
 {
-	inject("test:fork:1:EAGAIN");
-	check_failure(*state, COPY, "Resource temporarily unavailable; it stays as it is");
+	check_passing_failure(*state, "test:fork:1:EAGAIN",
+		"Resource temporarily unavailable; it stays as it is");
 }
 
 static void a_name_that_is_taken_is_never_replaced(void **state)

@@ -111,6 +111,7 @@ void upkeep_forget(struct logfile_set *set, struct logfile *f)
 
 	if (!u)
 		return;
+	u->file = f; /* it may have been moved, to be taken down */
 	sweep_forget(k, u);
 	compress_forget(k, u);
 	set_every(k, u, SPEC_EVERY_NEVER);
