@@ -64,8 +64,8 @@ struct pump {
 	uint8_t n_ahead; /* turns it has had in advance */
 	bool large; /* its pipe was made larger */
 	bool plain; /* it is no pipe at all */
-	uint8_t line; /* enum intent_line: where a file is that has lost nothing. May be set, for
-			 recovery, right after init */
+	/* Where a file is that has lost nothing. May be set, for recovery, right after init. */
+	struct format_state through;
 	int fd; /* borrowed: the owner closes it, after pump_stop(); -1 */
 };
 

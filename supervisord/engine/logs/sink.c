@@ -9,8 +9,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +22,7 @@ void sink_set_init(struct sink_set *set, struct loop *loop, const char *log_dir,
 {
 	logfile_set_init(&set->files, log_dir, max_open);
 	inherit_init(&set->inherit, loop, inherit_fd);
-	set->stamped = NULL;
+	set->formatted = NULL;
 	set->describe = NULL;
 }
 
@@ -32,7 +30,7 @@ void sink_set_fini(struct sink_set *set)
 {
 	assert(set->files.n_open == 0);
 	inherit_fini(&set->inherit);
-	free(TAKE_PTR(set->stamped));
+	free(TAKE_PTR(set->formatted));
 }
 
 static int set_target(struct sink *s, enum spec_sink kind, const char *path)
@@ -102,7 +100,7 @@ static int change_target(
 		return r;
 	drop_target(&old);
 	sink_forget_lost(s);
-	s->line = INTENT_LINE_START;
+	s->at = (struct format_state){0};
 	return 0;
 }
 
@@ -160,9 +158,9 @@ void sink_forget_lost(struct sink *s)
 	s->lost_why = 0;
 }
 
-static const char *why_to_string(unsigned why)
+const char *sink_lost_why(const struct sink *s)
 {
-	switch (why) {
+	switch (s->lost_why) {
 	case SINK_WHY_RATE:
 		return "rate limit";
 	case SINK_WHY_SLOW:
@@ -170,17 +168,8 @@ static const char *why_to_string(unsigned why)
 	case SINK_WHY_LEFT:
 		return "its end was not waited for";
 	default:
-		return logfile_strerror(-(int)why);
+		return logfile_strerror(-(int)s->lost_why);
 	}
-}
-
-size_t sink_marker(const struct sink *s, char ret_text[static SINK_MARKER_SIZE])
-{
-	int n = snprintf(ret_text, SINK_MARKER_SIZE,
-		"supervisord: %" PRIu64 " bytes, %" PRIu64 " lines dropped (%.64s)\n",
-		s->lost_bytes, s->lost_lines, why_to_string(s->lost_why));
-
-	return (size_t)n;
 }
 
 void sink_refuse(struct sink *s, const void *data, size_t n, unsigned why)
@@ -193,8 +182,7 @@ void sink_refuse(struct sink *s, const void *data, size_t n, unsigned why)
 
 void sink_cut_line(struct sink *s)
 {
-	if (s->line == INTENT_LINE_OPEN)
-		s->line = INTENT_LINE_CUT;
+	format_cut(&s->at);
 }
 
 static void tell_counters(const struct sink *s, struct intent *i)
@@ -209,7 +197,9 @@ void sink_tell(const struct sink *s, struct intent *i)
 {
 	if (i->sink == 0)
 		tell_counters(s, i);
-	i->line = s->line;
+	i->line = s->at.line;
+	i->decoder = s->at.decoder;
+	memcpy(i->held, s->at.held, sizeof(i->held));
 	i->lost_bytes = s->lost_bytes;
 	i->lost_lines = s->lost_lines;
 	i->lost_why = s->lost_why;
@@ -242,6 +232,22 @@ void sink_write_noted(struct sink *s, const void *data, size_t n, usec_t now, st
 	}
 }
 
+void sink_follow(struct sink *s, const struct format_state *through)
+{
+	bool json = s->format == SPEC_FORMAT_JSON;
+
+	s->at = *through;
+	if (json && s->at.line != INTENT_LINE_START)
+		s->at.decoder |= FORMAT_JSON;
+	else if (!json)
+		s->at.decoder = 0;
+	/* Those that share a file leave it at a line's beginning. */
+	if (s->shared && format_has_head((enum spec_format)s->format, s->log->timestamps)) {
+		s->at.line = INTENT_LINE_START;
+		s->at.decoder &= s->at.decoder & FORMAT_TORN ? 0 : FORMAT_HELD;
+	}
+}
+
 void sink_resume(struct sink *s, const struct ledger *ledger)
 {
 	const struct intent *i = &ledger->intent;
@@ -249,7 +255,7 @@ void sink_resume(struct sink *s, const struct ledger *ledger)
 	if (i->sink == 0)
 		s->counters = (struct log_counters){
 			i->bytes, i->lines, i->dropped_bytes, i->dropped_lines};
-	s->line = i->line;
+	s->at = (struct format_state){i->line, i->decoder, {i->held[0], i->held[1], i->held[2]}};
 	s->lost_bytes = i->lost_bytes;
 	s->lost_lines = i->lost_lines;
 	s->lost_why = i->lost_why;
@@ -290,7 +296,7 @@ void sink_reopen(struct sink *s, usec_t now)
 	logfile_close(&s->set->files, &s->file);
 	s->file.rotate_failed = false;
 	s->file.retry_usec = 0;
-	r = logfile_open(&s->set->files, &s->file);
+	r = sink_open_file(s);
 	if (r < 0)
 		sink_set_broken(s, r, now);
 }
