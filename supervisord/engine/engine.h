@@ -157,6 +157,7 @@ struct engine {
 	struct board board;
 	struct uplink uplink;
 	struct sink_set sinks;
+	char invocation[33]; /* hex digits, of whom the sinks have last described */
 	struct pump_set pumps;
 	struct status_queue queue;
 	struct server server;

@@ -74,9 +74,10 @@ void service_commit_counters(struct service *s)
 	for (unsigned i = 0; i < s->n_streams; i++) {
 		const struct log_counters *c = &s->streams[i].sink.counters;
 
-		*recovery_counters(&s->engine->store.area, s->id, i) = (struct recovery_counters){
-			c->bytes, c->lines, c->dropped_bytes, c->dropped_lines,
-			s->streams[i].seen_generation, s->streams[i].sink.line};
+		*recovery_counters(&s->engine->store.area, s->id, i) =
+			(struct recovery_counters){c->bytes, c->lines, c->dropped_bytes,
+				c->dropped_lines, s->streams[i].seen_generation,
+				s->streams[i].sink.line, .through = s->streams[i].pump.line};
 	}
 	area_check(s->engine);
 }
@@ -105,6 +106,9 @@ static void restore_counters(struct service *s)
 			c->bytes, c->lines, c->dropped_bytes, c->dropped_lines};
 		t->sink.line = c->line < INTENT_LINE_MAX ? c->line : INTENT_LINE_START;
 		t->seen_generation = c->seen_generation;
+		t->pump.line = c->through < INTENT_LINE_MAX ? c->through : INTENT_LINE_START;
+		for (struct sink *k = t->sink.next; k; k = k->next)
+			k->line = t->pump.line;
 	}
 }
 

@@ -26,6 +26,7 @@
 #include "engine/publish.h"
 #include "engine/reload/config.h"
 #include "engine/services.h"
+#include "engine/stream_sinks.h"
 #include "engine/streams.h"
 #include "engine/takeover/adopt.h"
 #include "engine/tree/cgroup.h"
@@ -275,6 +276,7 @@ static int make_services(struct engine *e)
 	int r;
 
 	sink_set_init(&e->sinks, &e->loop, e->spec->log_dir, max_open_logs(), STDOUT_FILENO);
+	e->sinks.describe = stream_sinks_describe;
 	r = pump_set_init(&e->pumps, &e->loop);
 	if (r == 0)
 		streams_init(e);

@@ -13,7 +13,7 @@ static bool run(struct fixture *f, unsigned n)
 {
 	char rules[128];
 
-	snprintf(rules, sizeof(rules), "test:*:%u:KILL%s%s", n, f->scenario->fault ? "," : "",
+	snprintf(rules, sizeof(rules), "test:any:%u:KILL%s%s", n, f->scenario->fault ? "," : "",
 		f->scenario->fault ? f->scenario->fault : "");
 	return pumper_run(f, rules);
 }
@@ -133,34 +133,49 @@ static void check_loss(struct fixture *f, unsigned i, size_t n)
 		assert_in_range(n, c->bytes, c->bytes + 10);
 }
 
+/* What is in the file of that name and its rotated ones, without stamps. */
+static size_t collect(struct fixture *f, const char *name, char *all)
+{
+	struct dirent **files;
+	char prefix[16];
+	int n_files;
+	size_t n = 0;
+
+	snprintf(prefix, sizeof(prefix), "%s.", name);
+	n_files = list_names(f->bench.dir, prefix, &files);
+	if (f->scenario->max_size > 0)
+		assert_true(n_files > 0);
+	for (int k = 0; k < n_files; k++)
+		n = append(f, files[k]->d_name, all, n);
+	free_names(files, n_files);
+	return strip(f, all, append(f, name, all, n));
+}
+
+static void check_whole(struct fixture *f, unsigned i, const char *name, const char *all, size_t n)
+{
+	if (n != f->n_data[i] || memcmp(all, f->data[i], n) != 0)
+		complain(f, "%zu bytes of %zu in %s", n, f->n_data[i], name);
+}
+
 static void check_files(struct fixture *f)
 {
-	static const char *const names[N_STREAMS] = {"a", "b", "c"};
 	char *all = malloc(4 * DATA_SIZE);
 
 	assert_non_null(all);
 	for (unsigned i = 0; i < N_STREAMS; i++) {
-		struct dirent **files;
-		char prefix[8];
-		int n_files;
-		size_t n = 0;
+		size_t n = collect(f, stream_names[i], all);
 
-		snprintf(prefix, sizeof(prefix), "%s.", names[i]);
-		n_files = list_names(f->bench.dir, prefix, &files);
-		if (f->scenario->max_size > 0)
-			assert_true(n_files > 0);
-		for (int k = 0; k < n_files; k++)
-			n = append(f, files[k]->d_name, all, n);
-		free_names(files, n_files);
-		n = strip(f, all, append(f, names[i], all, n));
 		if (f->scenario->is_lossy) {
 			check_loss(f, i, n);
 			continue;
 		}
-		if (n != f->n_data[i] || memcmp(all, f->data[i], n) != 0)
-			complain(f, "%zu bytes of %zu in %s", n, f->n_data[i], names[i]);
+		check_whole(f, i, stream_names[i], all, n);
 		assert_int_equal(f->shared->counters[i].bytes, n);
 		assert_int_equal(f->shared->counters[i].dropped_bytes, 0);
+		for (unsigned k = 0; k < f->scenario->n_further; k++) {
+			n = collect(f, further_names[i][k], all);
+			check_whole(f, i, further_names[i][k], all, n);
+		}
 	}
 	free(all);
 }
@@ -178,6 +193,7 @@ static void try_each_step(struct fixture *f, const struct scenario *x)
 		assert_int_equal(hold_init(&f->hold, -1, -1), 0);
 		fill_pipes(f);
 		killed = run(f, step);
+		assert_true(killed || step > 1);
 		if (killed)
 			run(f, step / 2 + 1);
 		assert_false(run(f, 0));
@@ -211,7 +227,7 @@ static void small_batches_with_stamps(void **state)
 static void large_batches_that_are_written_in_parts(void **state)
 {
 	const struct scenario x = {"large", 600000, 1 << 20, 0, SPEC_TIMESTAMPS_NONE, 200, 10,
-		"test:half-pwrite:1+:EIO", 9};
+		"test:half-pwrite:1+:EIO", 31};
 
 	try_each_step(*state, &x);
 }
@@ -219,7 +235,7 @@ static void large_batches_that_are_written_in_parts(void **state)
 static void large_batches_with_stamps(void **state)
 {
 	const struct scenario x = {"large iso", 400000, 1 << 20, 0, SPEC_TIMESTAMPS_LOCAL, 60, 10,
-		"test:half-pwrite:1+:EIO", 9};
+		"test:half-pwrite:1+:EIO", 31};
 
 	try_each_step(*state, &x);
 }
@@ -227,7 +243,7 @@ static void large_batches_with_stamps(void **state)
 static void rotation(void **state)
 {
 	const struct scenario x = {
-		"rotation", 3000, 65536, 700, SPEC_TIMESTAMPS_NONE, 60, 100, NULL, 1};
+		"rotation", 3000, 65536, 700, SPEC_TIMESTAMPS_NONE, 60, 100, NULL, 2};
 
 	try_each_step(*state, &x);
 }
@@ -235,7 +251,7 @@ static void rotation(void **state)
 static void rotation_with_stamps(void **state)
 {
 	const struct scenario x = {"rotation iso", 3000, 65536, 1000, SPEC_TIMESTAMPS_ISO, 60, 100,
-		"test:half-pwrite:1+:EIO", 1};
+		"test:half-pwrite:1+:EIO", 3};
 
 	try_each_step(*state, &x);
 }
@@ -243,7 +259,31 @@ static void rotation_with_stamps(void **state)
 static void rotation_in_lines_that_are_too_long(void **state)
 {
 	const struct scenario x = {
-		"long lines", 4000, 65536, 300, SPEC_TIMESTAMPS_NONE, 900, 100, NULL, 1};
+		"long lines", 4000, 65536, 300, SPEC_TIMESTAMPS_NONE, 900, 100, NULL, 3};
+
+	try_each_step(*state, &x);
+}
+
+static void several_files(void **state)
+{
+	const struct scenario x = {"several", 3000, 65536, 0, SPEC_TIMESTAMPS_NONE, 60, 10,
+		"test:half-pwrite:1+:EIO", 3, .n_further = 2};
+
+	try_each_step(*state, &x);
+}
+
+static void several_files_with_rotation_and_stamps(void **state)
+{
+	const struct scenario x = {"several iso", 3000, 65536, 1000, SPEC_TIMESTAMPS_ISO, 60, 100,
+		NULL, 7, .n_further = 2};
+
+	try_each_step(*state, &x);
+}
+
+static void several_files_in_batches_that_end_within_lines(void **state)
+{
+	const struct scenario x = {"several large", 400000, 1 << 20, 0, SPEC_TIMESTAMPS_ISO, 200,
+		10, NULL, 31, .n_further = 2};
 
 	try_each_step(*state, &x);
 }
@@ -276,6 +316,9 @@ int main(void)
 		TEST(rotation),
 		TEST(rotation_with_stamps),
 		TEST(rotation_in_lines_that_are_too_long),
+		TEST(several_files),
+		TEST(several_files_with_rotation_and_stamps),
+		TEST(several_files_in_batches_that_end_within_lines),
 		TEST(a_full_disk),
 		TEST(a_full_disk_with_stamps),
 	};

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/macro.h"
 #include "base/sys.h"
+#include "engine/logs/fanout.h"
 
 int pump_set_init(struct pump_set *set, struct loop *loop)
 {
@@ -59,7 +60,7 @@ static ssize_t plain_turn(struct pump *p, size_t n)
 		return r;
 	if (p->tap)
 		p->tap(p, data, (size_t)r);
-	sink_write(p->sink, data, (size_t)r, p->set->loop->now_usec);
+	fanout_write(p, data, (size_t)r, false);
 	if (p->set->owner)
 		p->set->owner->account(p);
 	return r;
@@ -89,7 +90,7 @@ static void note_size(struct pump *p, size_t n)
 /* One turn of at most n bytes. How many there were; 0: the end; -EAGAIN: nothing now. */
 static ssize_t transfer(struct pump *p, size_t n)
 {
-	bool held = p->set->ledger.room && p->sink->kind == SPEC_SINK_FILE && !p->plain;
+	bool held = p->set->ledger.room && !p->plain && fanout_is_kept(p);
 	ssize_t r = held ? pump_hold_turn(p, n) : plain_turn(p, n);
 
 	if (held && r == -EINVAL) {
@@ -105,7 +106,7 @@ static ssize_t transfer(struct pump *p, size_t n)
 	if (r < 0)
 		log_error("service '%s': cannot read its output: %s; reading no more of it",
 			p->sink->name, strerror((int)-r));
-	sink_end(p->sink, p->set->loop->now_usec);
+	fanout_end(p);
 	pump_stop(p);
 	return 0;
 }

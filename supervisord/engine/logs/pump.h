@@ -64,6 +64,8 @@ struct pump {
 	uint8_t n_ahead; /* turns it has had in advance */
 	bool large; /* its pipe was made larger */
 	bool plain; /* it is no pipe at all */
+	uint8_t line; /* enum intent_line: where a file is that has lost nothing. May be set, for
+			 recovery, right after init */
 	int fd; /* borrowed: the owner closes it, after pump_stop(); -1 */
 };
 
@@ -90,7 +92,7 @@ int pump_set_hold(struct pump_set *set, int read_fd, int write_fd, void *(*room)
 /* Goes on where somebody before us was killed. */
 void pump_set_redo(struct pump_set *set);
 
-/* Makes it known, without a pipe. The sink must outlive it. */
+/* Makes it known, without a pipe. The sink must outlive it, and those that are chained to it. */
 void pump_init(struct pump *p, struct pump_set *set, struct sink *sink, uint32_t id,
 	unsigned stream, void (*ended)(struct pump *p));
 

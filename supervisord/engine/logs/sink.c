@@ -22,6 +22,7 @@ void sink_set_init(struct sink_set *set, struct loop *loop, const char *log_dir,
 	logfile_set_init(&set->files, log_dir, max_open);
 	inherit_init(&set->inherit, loop, inherit_fd);
 	set->stamped = NULL;
+	set->describe = NULL;
 }
 
 void sink_set_fini(struct sink_set *set)
@@ -73,6 +74,7 @@ int sink_init(struct sink *s, struct sink_set *set, const char *name, const stru
 	r = set_target(s, target->sink, path);
 	if (r < 0)
 		return r;
+	s->format = (uint8_t)target->format;
 	set_log(s, log);
 	return 0;
 }
@@ -101,20 +103,34 @@ static int change_target(
 	return 0;
 }
 
+bool sink_has_target(const struct sink *s, const struct spec_target *target, const char *path)
+{
+	if (target->sink != s->kind)
+		return false;
+	return s->kind != SPEC_SINK_FILE || (path && strcmp(path, s->file.path) == 0);
+}
+
 int sink_configure(struct sink *s, const struct spec_log *log, const struct spec_target *target,
 	const char *path, usec_t now)
 {
-	bool is_file = target->sink == SPEC_SINK_FILE;
-	bool same =
-		target->sink == s->kind && (!is_file || (path && strcmp(path, s->file.path) == 0));
 	int r = 0;
 
-	if (is_file && !path)
+	if (target->sink == SPEC_SINK_FILE && !path)
 		r = -ENOMEM;
-	else if (!same)
+	else if (!sink_has_target(s, target, path))
 		r = change_target(s, target, path, now);
+	if (r == 0)
+		s->format = (uint8_t)target->format;
 	set_log(s, log);
 	return r;
+}
+
+void sink_describe(const struct sink *s, struct log_origin *ret)
+{
+	*ret = (struct log_origin){
+		.name = s->name, .service = s->name, .invocation = "", .stream = "stdout"};
+	if (s->set->describe)
+		s->set->describe(s, ret);
 }
 
 void sink_count_written(struct sink *s, const char *data, size_t n)
@@ -174,15 +190,22 @@ void sink_write_noted(struct sink *s, const void *data, size_t n, usec_t now, st
 	}
 }
 
+void sink_resume(struct sink *s, const struct ledger *ledger)
+{
+	const struct intent *i = &ledger->intent;
+
+	if (i->sink == 0)
+		s->counters = (struct log_counters){
+			i->bytes, i->lines, i->dropped_bytes, i->dropped_lines};
+	s->line = i->line;
+}
+
 void sink_redo(struct sink *s, const void *data, size_t n, usec_t now, struct ledger *ledger)
 {
 	const struct intent *i = &ledger->intent;
 	size_t done = MIN_OF((uint64_t)n, i->done);
 
-	s->counters = (struct log_counters){i->bytes, i->lines, i->dropped_bytes, i->dropped_lines};
-	s->line = i->line;
-	if (i->phase == INTENT_DONE)
-		return;
+	sink_resume(s, ledger);
 	if (s->kind == SPEC_SINK_FILE && (i->phase == INTENT_WRITE || i->phase == INTENT_ROTATE))
 		sink_redo_file(s, data, n, now, ledger);
 	else

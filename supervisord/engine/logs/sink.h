@@ -2,28 +2,35 @@
  * Where a stream of a service goes: its log file, supervisord's own standard output, or
  * nowhere. Writing never fails and never waits: what can't be written is dropped and counted.
  *
- * A sink has no buffer while it is idle (but for "inherit" in the middle of a line), and its
- * file is open only while it is among those last written to.
+ * A stream has one sink of its own, whose counters are the stream's, and further ones only
+ * where they are configured: a chain, in which each takes the whole of what is written
+ * (fanout.h). A sink has no buffer while it is idle (but for "inherit" in the middle of a line),
+ * and its file is open only while it is among those last written to.
  */
 #pragma once
 
 #include "conf/spec.h"
 #include "engine/logs/file/logfile.h"
+#include "engine/logs/origin.h"
 #include "engine/logs/outlet/inherit.h"
 
 struct ledger;
+struct sink;
 
 /* What all sinks of a process share. */
 struct sink_set {
 	char *stamped; /* owned: where lines get their time stamps; NULL: not needed yet */
 	struct logfile_set files;
 	struct inherit inherit;
+	/* Whose output it is, for formats and outlets. NULL: nothing is known but its name. */
+	void (*describe)(const struct sink *s, struct log_origin *ret);
 };
 
 struct sink {
 	struct sink_set *set;
 	const char *name; /* of the service; borrowed */
 	const struct spec_log *log; /* borrowed: what its definition says */
+	struct sink *next; /* a further one of the stream; borrowed; NULL: none */
 	/* Counted since the service was added. May be set, for recovery, right after init. */
 	struct log_counters counters;
 	union {
@@ -33,6 +40,9 @@ struct sink {
 	uint64_t lost_bytes, lost_lines; /* since the file is broken */
 	uint8_t kind; /* enum spec_sink */
 	uint8_t line; /* enum intent_line, of a file. May be set likewise */
+	uint8_t format; /* enum spec_format */
+	bool further; /* it is none of a stream's own; the owner's to set */
+	bool shared; /* others write to its file, too; the owner's to set */
 };
 
 /*
@@ -74,10 +84,18 @@ void sink_write_noted(
 	struct sink *s, const void *data, size_t n, usec_t now, struct ledger *ledger);
 
 /*
- * Goes on with the batch that ledger->intent tells of, data being all of it; counters and
- * line are then as if nothing had come in between.
+ * Goes on with the batch that ledger->intent tells of this sink, data being all of it; counters
+ * and line are then as if nothing had come in between.
  */
 void sink_redo(struct sink *s, const void *data, size_t n, usec_t now, struct ledger *ledger);
+/* Only takes what ledger->intent tells of the counters and the line. */
+void sink_resume(struct sink *s, const struct ledger *ledger);
+
+/* It goes to that target by now; path as for sink_init(). */
+bool sink_has_target(const struct sink *s, const struct spec_target *target, const char *path);
+
+/* Whose output it is: what set->describe() says, or the name alone. */
+void sink_describe(const struct sink *s, struct log_origin *ret);
 
 /* The stream has ended: a last line without a newline goes out. More may follow later. */
 void sink_end(struct sink *s, usec_t now);

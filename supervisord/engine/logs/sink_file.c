@@ -77,7 +77,8 @@ static void note(struct sink *s, struct batch *b, enum intent_phase phase, size_
 	i->device = s->file.device;
 	i->inode = s->file.inode;
 	i->offset = s->file.offset;
-	sink_tell_counters(s, i);
+	if (i->sink == 0)
+		sink_tell_counters(s, i);
 	ledger_commit(b->ledger, phase);
 }
 
@@ -172,6 +173,8 @@ static void write_batch(struct sink *s, struct batch *b, int error)
 	} else if (s->file.broken) {
 		set_mended(s);
 	}
+	if (s->shared)
+		logfile_close(&s->set->files, &s->file);
 }
 
 void sink_write_file(struct sink *s, const char *data, size_t n, usec_t now, struct ledger *ledger)
