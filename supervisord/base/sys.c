@@ -231,6 +231,11 @@ ssize_t sys_sendmsg(int fd, const struct msghdr *msg, int flags)
 	SYS_RETURN(ssize_t, "sendmsg", sendmsg(fd, msg, flags | MSG_NOSIGNAL));
 }
 
+int sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
+{
+	SYS_RETURN(int, "sendmmsg", sendmmsg(fd, msgs, n, flags | MSG_NOSIGNAL));
+}
+
 ssize_t sys_recv(int fd, void *data, size_t n, int flags)
 {
 	SYS_RETURN(ssize_t, "recv", recv(fd, data, n, flags));

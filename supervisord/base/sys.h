@@ -68,6 +68,8 @@ int sys_getsockopt(int fd, int level, int option, void *data, socklen_t *n);
 int sys_setsockopt(int fd, int level, int option, const void *data, socklen_t n);
 ssize_t sys_send(int fd, const void *data, size_t n, int flags);
 ssize_t sys_sendmsg(int fd, const struct msghdr *msg, int flags);
+/* How many were sent; an error only where that is none. */
+int sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags);
 ssize_t sys_recv(int fd, void *data, size_t n, int flags);
 ssize_t sys_recvmsg(int fd, struct msghdr *msg, int flags);
 int sys_memfd_create(const char *name, unsigned flags);
