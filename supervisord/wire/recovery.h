@@ -118,9 +118,9 @@ struct recovery_counters {
 	uint64_t bytes, lines, dropped_bytes, dropped_lines;
 	uint64_t seen_generation; /* the last one whose line for log:REGEX was seen there */
 	uint8_t line; /* enum intent_line: where it stands in its log */
-	uint8_t decoder, lost_why; /* as in the log pump's intent */
+	uint8_t decoder, lost_why, held[3]; /* as in the log pump's intent */
 	uint8_t through; /* enum intent_line: where further files are that have lost nothing */
-	uint8_t reserved[4]; /* zero */
+	uint8_t reserved; /* zero */
 	uint64_t lost_bytes, lost_lines; /* dropped, and no line in the log has told of it yet */
 #ifdef RECOVERY_NEXT
 	uint64_t next_count;
