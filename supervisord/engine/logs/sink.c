@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lines.h"
 #include "engine/logs/sink_internal.h"
 
 /* There are thousands of sinks; a buffer or a spare field would multiply. */
@@ -150,12 +151,12 @@ void sink_describe(const struct sink *s, struct log_origin *ret)
 void sink_count_written(struct sink *s, const char *data, size_t n)
 {
 	s->counters.bytes += n;
-	s->counters.lines += inherit_count_lines(data, n);
+	s->counters.lines += lines_count(data, n);
 }
 
 void sink_count_dropped(struct sink *s, const char *data, size_t n, unsigned why)
 {
-	size_t lines = inherit_count_lines(data, n);
+	size_t lines = lines_count(data, n);
 
 	if (s->lost_bytes == 0)
 		s->lost_why = (uint8_t)why;
