@@ -12,15 +12,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lines.h"
 #include "engine/logs/sink_internal.h"
 
 /* There are thousands of sinks; a buffer or a spare field would multiply. */
-_Static_assert(sizeof(struct sink) <= 160, "struct sink has grown");
+_Static_assert(sizeof(struct sink) <= 168, "struct sink has grown");
+
+static const char *name_of(const struct logfile *f)
+{
+	return CONTAINER_OF(f, const struct sink, file)->name;
+}
+
+static bool is_mid_line(const struct logfile *f)
+{
+	return CONTAINER_OF(f, const struct sink, file)->at.line == INTENT_LINE_OPEN;
+}
+
+static const struct upkeep_owner owner = {name_of, is_mid_line};
 
 void sink_set_init(struct sink_set *set, struct loop *loop, const char *log_dir, unsigned max_open,
 	int inherit_fd)
 {
-	logfile_set_init(&set->files, log_dir, max_open);
+	logfile_set_init(&set->files, log_dir, max_open, loop, &owner);
 	inherit_init(&set->inherit, loop, inherit_fd);
 	set->formatted = NULL;
 	set->describe = NULL;
@@ -29,6 +42,7 @@ void sink_set_init(struct sink_set *set, struct loop *loop, const char *log_dir,
 void sink_set_fini(struct sink_set *set)
 {
 	assert(set->files.n_open == 0);
+	logfile_set_fini(&set->files);
 	inherit_fini(&set->inherit);
 	free(TAKE_PTR(set->formatted));
 }
@@ -63,7 +77,7 @@ static void set_log(struct sink *s, const struct spec_log *log)
 {
 	s->log = log;
 	if (s->kind == SPEC_SINK_FILE)
-		s->file.rotation = &log->rotation;
+		logfile_set_rotation(&s->set->files, &s->file, &log->rotation);
 }
 
 int sink_init(struct sink *s, struct sink_set *set, const char *name, const struct spec_log *log,
@@ -137,12 +151,12 @@ void sink_describe(const struct sink *s, struct log_origin *ret)
 void sink_count_written(struct sink *s, const char *data, size_t n)
 {
 	s->counters.bytes += n;
-	s->counters.lines += inherit_count_lines(data, n);
+	s->counters.lines += lines_count(data, n);
 }
 
 void sink_count_dropped(struct sink *s, const char *data, size_t n, unsigned why)
 {
-	size_t lines = inherit_count_lines(data, n);
+	size_t lines = lines_count(data, n);
 
 	if (s->lost_bytes == 0)
 		s->lost_why = (uint8_t)why;
