@@ -25,7 +25,7 @@ static const char *name_of(const struct logfile *f)
 
 static bool is_mid_line(const struct logfile *f)
 {
-	return CONTAINER_OF(f, const struct sink, file)->line == INTENT_LINE_OPEN;
+	return CONTAINER_OF(f, const struct sink, file)->at.line == INTENT_LINE_OPEN;
 }
 
 static const struct upkeep_owner owner = {name_of, is_mid_line};
