@@ -204,6 +204,106 @@ static void a_line_of_just_the_longest_length_is_one_line(void **state)
 	assert_int_equal(n, STANDARD_MAX_LINE);
 }
 
+static void join_formats(struct fixture *f, enum spec_format format)
+{
+	struct spec_target target = {.sink = SPEC_SINK_INHERIT, .format = format};
+
+	outlet_leave(&f->o.web.writer);
+	outlet_leave(&f->o.db.writer);
+	assert_int_equal(outlet_join(&f->o.set, &f->o.web.writer, &target), 0);
+	assert_int_equal(outlet_join(&f->o.set, &f->o.db.writer, &target), 0);
+}
+
+static void a_prefix_names_the_process_and_the_stream(void **state)
+{
+	struct fixture *f = *state;
+
+	join_formats(f, SPEC_FORMAT_PREFIX);
+	put(&f->o.web, &web, "one\n\ntw", f->o.now);
+	put(&f->o.db, &db, "<3>err\n", f->o.now);
+	put(&f->o.web, &web, "o\n", f->o.now);
+	assert_string_equal(read_all(f, NULL),
+		"web[123] stdout: one\nweb[123] stdout: \ndb@2[77] stderr: <3>err\n"
+		"web[123] stdout: two\n");
+}
+
+static void streams_of_any_format_share_an_outlet(void **state)
+{
+	struct fixture *f = *state;
+	struct spec_target target = {.sink = SPEC_SINK_INHERIT, .format = SPEC_FORMAT_PREFIX};
+
+	outlet_leave(&f->o.web.writer);
+	assert_false(outlet_goes_to(&f->o.db.writer, &target));
+	assert_int_equal(outlet_join(&f->o.set, &f->o.web.writer, &target), 0);
+	assert_true(outlet_goes_to(&f->o.web.writer, &target));
+	put(&f->o.web, &web, "one\n", f->o.now);
+	put(&f->o.db, &db, "two\n", f->o.now);
+	assert_string_equal(read_all(f, NULL), "web[123] stdout: one\n[db@2] two\n");
+}
+
+/* The message of a line of JSON, which has a certain head, up to its end; *ret_rest is behind. */
+static const char *json_message(char *text, char **ret_rest)
+{
+	static const char head[] =
+		"Z\",\"service\":\"db\",\"instance\":2,\"pid\":77,\"stream\":\"stderr\","
+		"\"message\":\"";
+	char *end = strstr(text, "\"}\n");
+
+	assert_non_null(end);
+	assert_true(end + 3 - text <= STANDARD_MAX_LINE);
+	assert_int_equal(strncmp(text, "{\"time\":\"20", 11), 0);
+	text += strlen("{\"time\":\"2026-11-23T06:36:53.123456");
+	assert_int_equal(strncmp(text, head, strlen(head)), 0);
+	*end = '\0';
+	*ret_rest = end + 3;
+	return text + strlen(head);
+}
+
+static void a_line_of_json_is_whole_and_valid(void **state)
+{
+	struct fixture *f = *state;
+	char *rest;
+
+	join_formats(f, SPEC_FORMAT_JSON);
+	put(&f->o.db, &db, "say \"h\xc3", f->o.now);
+	put(&f->o.db, &db, "\xa9\"\t\xff\n\nend", f->o.now);
+	assert_string_equal(
+		json_message(read_all(f, NULL), &rest), "say \\\"h\xc3\xa9\\\"\\t\xef\xbf\xbd");
+	assert_string_equal(json_message(rest, &rest), "");
+	assert_string_equal(rest, "");
+	assert_int_equal(outlet_end(&f->o.db.writer, &db, f->o.now), 0);
+	assert_string_equal(json_message(read_all(f, NULL), &rest), "end");
+}
+
+static void a_long_line_becomes_several_of_json(void **state)
+{
+	struct fixture *f = *state;
+	static char data[20001], got[8 * sizeof(data)];
+	size_t n = 0;
+	unsigned n_lines = 0;
+	char *rest;
+
+	join_formats(f, SPEC_FORMAT_JSON);
+	/* Six bytes in JSON for each of ours, and characters of three. */
+	memset(data, 1, 8000);
+	for (size_t i = 8000; i < sizeof(data) - 1; i += 3)
+		memcpy(data + i, "\xe2\x82\xac", MIN_OF(3ul, sizeof(data) - 1 - i));
+	data[sizeof(data) - 1] = '\n';
+	for (size_t done = 0; done < sizeof(data); done += 69)
+		put_data(&f->o.db, &db, data + done, MIN_OF(69ul, sizeof(data) - done), f->o.now);
+	for (rest = read_all(f, NULL); *rest; n_lines++) {
+		const char *message = json_message(rest, &rest);
+
+		memcpy(got + n, message, strlen(message) + 1);
+		n += strlen(message);
+	}
+	assert_in_range(n_lines, 12, 24);
+	assert_int_equal(n, 8000 * 6 + 12000);
+	for (size_t i = 0; i < 8000; i++)
+		assert_memory_equal(got + 6 * i, "\\u0001", 6);
+	assert_memory_equal(got + 48000, data + 8000, 12000);
+}
+
 /* Numbered lines of two services until nothing is taken any more. How many were. */
 static unsigned flood(struct fixture *f, usec_t now)
 {
@@ -431,6 +531,10 @@ int main(void)
 		TEST(the_end_of_a_stream_ends_its_line),
 		TEST(an_endless_line_is_cut_and_takes_no_memory),
 		TEST(a_line_of_just_the_longest_length_is_one_line),
+		TEST(a_prefix_names_the_process_and_the_stream),
+		TEST(streams_of_any_format_share_an_outlet),
+		TEST(a_line_of_json_is_whole_and_valid),
+		TEST(a_long_line_becomes_several_of_json),
 		TEST(a_slow_reader_of_a_pipe_gets_whole_lines),
 		cmocka_unit_test_setup_teardown(
 			a_slow_reader_of_a_socket_gets_whole_lines, setup_socket, teardown),

@@ -292,6 +292,43 @@ static void a_line_that_is_too_long_becomes_several_of_one_priority(void **state
 	assert_int_equal(f->record.n_message, 98);
 }
 
+/* "€" as often as it goes; a record that is cut within one would be shown as binary. */
+static void a_line_is_cut_between_characters(void **state)
+{
+	struct fixture *f = *state;
+	static char data[2 * JOURNAL_MAX_LINE], expected[sizeof(data)];
+	bool passed;
+
+	for (size_t shift = 0; shift < 3; shift++) {
+		size_t size = JOURNAL_MAX_LINE + 300 + shift, done = 0, n = 0;
+		/* What came before the place of the cut by itself, or with what follows. */
+		const size_t steps[] = {
+			100, JOURNAL_MAX_LINE - 102, 1, 1, 1, 1, 1, 1, 1, size, size};
+
+		memset(data, 'x', shift);
+		for (size_t i = shift; i < size; i += 3)
+			memcpy(data + i, "\xe2\x82\xac", 3);
+		data[size - 1] = '\n';
+		memcpy(expected, data, size);
+		for (size_t i = 0; done < size; i++) {
+			size_t step = MIN_OF(steps[i], size - done);
+
+			assert_int_equal(
+				put_data(&f->o.web, &web, data + done, step, f->o.now), step);
+			done += step;
+		}
+		assert_true(receive(f, &passed));
+		assert_in_range(f->record.n_message, JOURNAL_MAX_LINE - 2, JOURNAL_MAX_LINE);
+		assert_int_equal((f->record.n_message - shift) % 3, 0);
+		n = f->record.n_message;
+		assert_memory_equal(f->record.message, expected, n);
+		assert_true(receive(f, &passed));
+		assert_int_equal(n + f->record.n_message + 1, size);
+		assert_memory_equal(f->record.message, expected + n, f->record.n_message);
+		expect_nothing(f);
+	}
+}
+
 static void what_is_too_large_for_a_datagram_goes_as_a_sealed_file(void **state)
 {
 	struct fixture *f = *state;
@@ -491,6 +528,7 @@ int main(void)
 		TEST(a_prefix_may_come_in_pieces),
 		TEST(any_bytes_go_through),
 		TEST(a_line_that_is_too_long_becomes_several_of_one_priority),
+		TEST(a_line_is_cut_between_characters),
 		TEST(what_is_too_large_for_a_datagram_goes_as_a_sealed_file),
 		TEST(a_stopped_journald_costs_no_call_and_is_gone_on_with),
 		TEST(of_many_lines_the_first_are_taken_and_the_rest_later),
