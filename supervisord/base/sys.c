@@ -105,6 +105,11 @@ int sys_ftruncate(int fd, off_t size)
 	SYS_RETURN(int, "ftruncate", ftruncate(fd, size));
 }
 
+int sys_futimens(int fd, const struct timespec times[static 2])
+{
+	SYS_RETURN(int, "futimens", futimens(fd, times));
+}
+
 int sys_fallocate(int fd, off_t size)
 {
 	int r;

@@ -236,6 +236,8 @@ static size_t redo_batch(struct pump *p, size_t count)
 		set->ledger.intent.phase = INTENT_DONE;
 		set->ledger.intent.total = MAX_OF(i->batch, (uint64_t)count);
 		set->ledger.intent.line = set->ledger.intent.through = INTENT_LINE_CUT;
+		if (set->ledger.intent.decoder & FORMAT_HELD)
+			set->ledger.intent.decoder = FORMAT_JSON | FORMAT_TORN;
 		return redo_done(p, count);
 	}
 	if (p->tap)
