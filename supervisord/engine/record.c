@@ -72,12 +72,21 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 void service_commit_counters(struct service *s)
 {
 	for (unsigned i = 0; i < s->n_streams; i++) {
-		const struct log_counters *c = &s->streams[i].sink.counters;
+		const struct stream *t = &s->streams[i];
+		const struct log_counters *c = &t->sink.counters;
 
-		*recovery_counters(&s->engine->store.area, s->id, i) =
-			(struct recovery_counters){c->bytes, c->lines, c->dropped_bytes,
-				c->dropped_lines, s->streams[i].seen_generation,
-				s->streams[i].sink.line, .through = s->streams[i].pump.line};
+		*recovery_counters(&s->engine->store.area, s->id, i) = (struct recovery_counters){
+			c->bytes,
+			c->lines,
+			c->dropped_bytes,
+			c->dropped_lines,
+			t->seen_generation,
+			.line = t->sink.line,
+			.through = t->pump.line,
+			.lost_why = t->sink.lost_why,
+			.lost_bytes = t->sink.lost_bytes,
+			.lost_lines = t->sink.lost_lines,
+		};
 	}
 	area_check(s->engine);
 }
@@ -105,6 +114,9 @@ static void restore_counters(struct service *s)
 		t->sink.counters = (struct log_counters){
 			c->bytes, c->lines, c->dropped_bytes, c->dropped_lines};
 		t->sink.line = c->line < INTENT_LINE_MAX ? c->line : INTENT_LINE_START;
+		t->sink.lost_bytes = c->lost_bytes;
+		t->sink.lost_lines = c->lost_lines;
+		t->sink.lost_why = c->lost_why;
 		t->seen_generation = c->seen_generation;
 		t->pump.line = c->through < INTENT_LINE_MAX ? c->through : INTENT_LINE_START;
 		for (struct sink *k = t->sink.next; k; k = k->next)

@@ -14,7 +14,6 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "engine/engine.h"
-#include "engine/logs/fanout.h"
 #include "engine/service.h"
 #include "engine/services.h"
 #include "engine/stream_sinks.h"
@@ -41,7 +40,7 @@ static void on_pipe_ended(struct pump *p)
 {
 	struct stream *t = CONTAINER_OF(p, struct stream, pump);
 
-	fanout_end(p);
+	pump_end_output(p);
 	service_commit_counters(t->service);
 	pump_stop(&t->pump);
 	t->fd = close_fd(t->fd);

@@ -20,7 +20,8 @@ struct shared {
 	_Alignas(uint64_t) uint8_t room[INTENT_ROOM_SIZE];
 	struct log_counters counters[N_STREAMS];
 	uint8_t line[N_STREAMS], through[N_STREAMS];
-	unsigned n_ended;
+	uint64_t lost_bytes[N_STREAMS], lost_lines[N_STREAMS];
+	uint8_t lost_why[N_STREAMS];
 };
 
 struct scenario {
@@ -79,6 +80,9 @@ static void account(struct pump *p)
 	shared->counters[p->id] = p->sink->counters;
 	shared->line[p->id] = p->sink->line;
 	shared->through[p->id] = p->line;
+	shared->lost_bytes[p->id] = p->sink->lost_bytes;
+	shared->lost_lines[p->id] = p->sink->lost_lines;
+	shared->lost_why[p->id] = p->sink->lost_why;
 }
 
 static void ended(struct pump *p)
@@ -138,6 +142,9 @@ static void pump_everything(struct fixture *f)
 		add_further(f, i);
 		s->counters = shared->counters[i];
 		s->line = shared->line[i];
+		s->lost_bytes = shared->lost_bytes[i];
+		s->lost_lines = shared->lost_lines[i];
+		s->lost_why = shared->lost_why[i];
 		pump_init(&pumper.streams[i].pump, &pumper.pumps, s, i, 0, ended);
 		pumper.streams[i].pump.line = shared->through[i];
 	}

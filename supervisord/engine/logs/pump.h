@@ -108,6 +108,12 @@ void pump_stop(struct pump *p);
  */
 enum pump_outcome pump_drain(struct pump *p, size_t max_bytes);
 
+/*
+ * What is to be had of the output has come: a last line without a newline goes out, and what
+ * there is to tell of losses. More may follow.
+ */
+void pump_end_output(struct pump *p);
+
 /* --- pump_held.c: for pump.c --- */
 
 /* One turn by the holding pipe, at most n bytes. As a read; -EINVAL: it is no pipe. */

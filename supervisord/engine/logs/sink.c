@@ -2,12 +2,15 @@
  * A sink chooses the writer, counts, and owns the one piece of policy: a file that can't be
  * written is reported once, left alone for a second with all that comes dropped, and tried
  * again when data comes after that. The first batch that goes through ends it, with one line
- * that tells what was lost. How a batch gets into a file is in sink_file.c.
+ * that tells what was lost, and a line of that in the file. How a batch gets into a file is in
+ * sink_file.c.
  */
 #include "engine/logs/sink.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,7 +101,7 @@ static int change_target(
 	if (r < 0)
 		return r;
 	drop_target(&old);
-	s->lost_bytes = s->lost_lines = 0;
+	sink_forget_lost(s);
 	s->line = INTENT_LINE_START;
 	return 0;
 }
@@ -139,14 +142,53 @@ void sink_count_written(struct sink *s, const char *data, size_t n)
 	s->counters.lines += inherit_count_lines(data, n);
 }
 
-void sink_count_dropped(struct sink *s, const char *data, size_t n)
+void sink_count_dropped(struct sink *s, const char *data, size_t n, unsigned why)
 {
 	size_t lines = inherit_count_lines(data, n);
 
+	if (s->lost_bytes == 0)
+		s->lost_why = (uint8_t)why;
 	s->counters.dropped_bytes += n;
 	s->counters.dropped_lines += lines;
 	s->lost_bytes += n;
 	s->lost_lines += lines;
+}
+
+void sink_forget_lost(struct sink *s)
+{
+	s->lost_bytes = s->lost_lines = 0;
+	s->lost_why = 0;
+}
+
+static const char *why_to_string(unsigned why)
+{
+	switch (why) {
+	case SINK_WHY_RATE:
+		return "rate limit";
+	case SINK_WHY_SLOW:
+		return "too slow";
+	case SINK_WHY_LEFT:
+		return "its end was not waited for";
+	default:
+		return logfile_strerror(-(int)why);
+	}
+}
+
+size_t sink_marker(const struct sink *s, char ret_text[static SINK_MARKER_SIZE])
+{
+	int n = snprintf(ret_text, SINK_MARKER_SIZE,
+		"supervisord: %" PRIu64 " bytes, %" PRIu64 " lines dropped (%.64s)\n",
+		s->lost_bytes, s->lost_lines, why_to_string(s->lost_why));
+
+	return (size_t)n;
+}
+
+void sink_refuse(struct sink *s, const void *data, size_t n, unsigned why)
+{
+	if (n == 0)
+		return;
+	sink_count_dropped(s, data, n, why);
+	sink_cut_line(s);
 }
 
 void sink_cut_line(struct sink *s)
@@ -155,12 +197,22 @@ void sink_cut_line(struct sink *s)
 		s->line = INTENT_LINE_CUT;
 }
 
-void sink_tell_counters(const struct sink *s, struct intent *i)
+static void tell_counters(const struct sink *s, struct intent *i)
 {
 	i->bytes = s->counters.bytes;
 	i->lines = s->counters.lines;
 	i->dropped_bytes = s->counters.dropped_bytes;
 	i->dropped_lines = s->counters.dropped_lines;
+}
+
+void sink_tell(const struct sink *s, struct intent *i)
+{
+	if (i->sink == 0)
+		tell_counters(s, i);
+	i->line = s->line;
+	i->lost_bytes = s->lost_bytes;
+	i->lost_lines = s->lost_lines;
+	i->lost_why = s->lost_why;
 }
 
 void sink_write(struct sink *s, const void *data, size_t n, usec_t now)
@@ -198,6 +250,9 @@ void sink_resume(struct sink *s, const struct ledger *ledger)
 		s->counters = (struct log_counters){
 			i->bytes, i->lines, i->dropped_bytes, i->dropped_lines};
 	s->line = i->line;
+	s->lost_bytes = i->lost_bytes;
+	s->lost_lines = i->lost_lines;
+	s->lost_why = i->lost_why;
 }
 
 void sink_redo(struct sink *s, const void *data, size_t n, usec_t now, struct ledger *ledger)
@@ -212,9 +267,16 @@ void sink_redo(struct sink *s, const void *data, size_t n, usec_t now, struct le
 		sink_write_noted(s, (const char *)data + done, n - done, now, NULL);
 }
 
-void sink_end(struct sink *s, usec_t now)
+void sink_end_noted(struct sink *s, usec_t now, struct ledger *ledger)
 {
 	sink_cut_line(s);
+	if (s->kind == SPEC_SINK_FILE && s->lost_bytes > 0)
+		sink_write_file(s, NULL, 0, now, ledger);
+}
+
+void sink_end(struct sink *s, usec_t now)
+{
+	sink_end_noted(s, now, NULL);
 	if (s->kind == SPEC_SINK_INHERIT)
 		inherit_end(&s->set->inherit, &s->partial, s->name, now, &s->counters);
 }

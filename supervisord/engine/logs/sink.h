@@ -26,6 +26,13 @@ struct sink_set {
 	void (*describe)(const struct sink *s, struct log_origin *ret);
 };
 
+/* Why something was dropped: an errno, or one of these. */
+enum sink_why {
+	SINK_WHY_RATE = 240, /* there is a limit of the rate */
+	SINK_WHY_SLOW, /* whoever reads there is slower */
+	SINK_WHY_LEFT, /* nobody waited for it any longer */
+};
+
 struct sink {
 	struct sink_set *set;
 	const char *name; /* of the service; borrowed */
@@ -37,10 +44,12 @@ struct sink {
 		struct logfile file; /* SPEC_SINK_FILE */
 		struct buf partial; /* SPEC_SINK_INHERIT */
 	};
-	uint64_t lost_bytes, lost_lines; /* since the file is broken */
+	/* Dropped, and no line there has told of it yet. May be set likewise. */
+	uint64_t lost_bytes, lost_lines;
 	uint8_t kind; /* enum spec_sink */
 	uint8_t line; /* enum intent_line, of a file. May be set likewise */
 	uint8_t format; /* enum spec_format */
+	uint8_t lost_why; /* an errno or enum sink_why. May be set likewise */
 	bool further; /* it is none of a stream's own; the owner's to set */
 	bool shared; /* others write to its file, too; the owner's to set */
 };
@@ -97,8 +106,16 @@ bool sink_has_target(const struct sink *s, const struct spec_target *target, con
 /* Whose output it is: what set->describe() says, or the name alone. */
 void sink_describe(const struct sink *s, struct log_origin *ret);
 
-/* The stream has ended: a last line without a newline goes out. More may follow later. */
+/* Drops n bytes, which some reason keeps from being written. */
+void sink_refuse(struct sink *s, const void *data, size_t n, unsigned why);
+
+/*
+ * The stream has ended: a last line without a newline goes out, and a line about what was
+ * dropped. More may follow later.
+ */
 void sink_end(struct sink *s, usec_t now);
+/* The same for a file, with the ledger as for a batch of no bytes. */
+void sink_end_noted(struct sink *s, usec_t now, struct ledger *ledger);
 
 /*
  * Lets go of the file held, and where there is one, or the last one failed, opens (makes) what

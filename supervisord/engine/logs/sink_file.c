@@ -5,7 +5,9 @@
  * writes the same bytes to the same place, however much of it was written.
  *
  * What counts are the bytes of the service. A line that was cut off, by a loss or by the end of
- * its process, is ended by a newline of ours before the next stamp, and only then.
+ * its process, is ended by a newline of ours before the next stamp or marker, and only then.
+ * A marker, the line about what was lost, stands where that would have been: before the first
+ * bytes that come after it.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -28,13 +30,17 @@ struct batch {
 	struct stamp stamp;
 	struct ledger *ledger; /* NULL: nobody could go on with it */
 	uint64_t length; /* of the piece that was begun before us; 0: none */
+	uint64_t told_bytes, told_lines; /* by markers */
+	char marker[STAMP_SIZE + SINK_MARKER_SIZE];
 };
+
+enum piece_kind { PIECE_DATA, PIECE_NEWLINE, PIECE_MARKER };
 
 /* What goes to the file next. */
 struct piece {
 	const char *data;
 	size_t n;
-	bool newline; /* just a newline of ours */
+	enum piece_kind kind;
 };
 
 /* Closed, since what is wrong may be the file: the next try opens the path anew. */
@@ -46,22 +52,22 @@ void sink_set_broken(struct sink *s, int error, usec_t now)
 			  "every second",
 			s->name, s->file.path, logfile_strerror(error));
 	s->file.broken = true;
+	if (s->lost_bytes == 0)
+		s->lost_why = (uint8_t)-error;
 	s->file.retry_usec = usec_add(now, LOGFILE_RETRY_USEC);
 }
 
-static void set_mended(struct sink *s)
+static void set_mended(struct sink *s, const struct batch *b)
 {
 	log_info("service '%s': %s mended: %" PRIu64 " bytes, %" PRIu64 " lines were lost", s->name,
-		s->file.path, s->lost_bytes, s->lost_lines);
+		s->file.path, b->told_bytes, b->told_lines);
 	s->file.broken = false;
-	s->lost_bytes = s->lost_lines = 0;
 }
 
 static void drop_rest(struct sink *s, struct batch *b)
 {
-	sink_count_dropped(s, b->data + b->done, b->n - b->done);
+	sink_refuse(s, b->data + b->done, b->n - b->done, s->lost_why);
 	b->done = b->n;
-	sink_cut_line(s);
 }
 
 static void note(struct sink *s, struct batch *b, enum intent_phase phase, size_t length)
@@ -71,31 +77,41 @@ static void note(struct sink *s, struct batch *b, enum intent_phase phase, size_
 	if (!b->ledger)
 		return;
 	i = &b->ledger->intent;
-	i->line = s->line;
+	sink_tell(s, i);
 	i->done = b->done;
 	i->length = length;
 	i->device = s->file.device;
 	i->inode = s->file.inode;
 	i->offset = s->file.offset;
-	if (i->sink == 0)
-		sink_tell_counters(s, i);
 	ledger_commit(b->ledger, phase);
 }
 
-static int make_piece(struct sink *s, const struct batch *b, struct piece *ret)
+/* What was lost ended a line, or cut it: a marker is one by itself in any case. */
+static void make_marker(const struct sink *s, struct batch *b, struct piece *ret)
 {
-	bool stamped = b->stamp.n > 0;
+	memcpy(b->marker, b->stamp.text, b->stamp.n);
+	*ret = (struct piece){b->marker, b->stamp.n, PIECE_MARKER};
+	ret->n += sink_marker(s, b->marker + b->stamp.n);
+}
+
+static int make_piece(struct sink *s, struct batch *b, struct piece *ret)
+{
+	bool stamped = b->stamp.n > 0, marked = s->lost_bytes > 0;
 	size_t taken;
 
 	/* A new file needs no newline first. */
-	if (stamped && s->line == INTENT_LINE_CUT && s->file.offset == 0)
+	if ((stamped || marked) && s->line == INTENT_LINE_CUT && s->file.offset == 0)
 		s->line = INTENT_LINE_START;
-	if (!stamped) {
-		*ret = (struct piece){b->data + b->done, b->n - b->done, false};
+	if ((stamped || marked) && s->line == INTENT_LINE_CUT) {
+		*ret = (struct piece){"\n", 1, PIECE_NEWLINE};
 		return 0;
 	}
-	if (s->line == INTENT_LINE_CUT) {
-		*ret = (struct piece){"\n", 1, true};
+	if (marked) {
+		make_marker(s, b, ret);
+		return 0;
+	}
+	if (!stamped) {
+		*ret = (struct piece){b->data + b->done, b->n - b->done, PIECE_DATA};
 		return 0;
 	}
 	if (!s->set->stamped)
@@ -117,9 +133,22 @@ static size_t choose_length(const struct sink *s, struct batch *b, const struct 
 	b->length = 0;
 	if (begun > 0)
 		return MIN_OF((uint64_t)p->n, begun);
-	if (p->newline)
+	if (p->kind == PIECE_NEWLINE)
 		return p->n;
+	if (p->kind == PIECE_MARKER)
+		return logfile_fit(&s->file, p->data, p->n, false, p->n - 1, b->now);
 	return logfile_fit(&s->file, p->data, p->n, s->line == INTENT_LINE_OPEN, whole, b->now);
+}
+
+static void take_marker(struct sink *s, struct batch *b, const struct piece *p, size_t written)
+{
+	if (written < p->n) {
+		logfile_take_back(&s->file, written);
+		return;
+	}
+	b->told_bytes += s->lost_bytes;
+	b->told_lines += s->lost_lines;
+	sink_forget_lost(s);
 }
 
 /* What was written of a piece is the service's, but for what we put in. */
@@ -127,9 +156,13 @@ static void take(struct sink *s, struct batch *b, const struct piece *p, size_t 
 {
 	size_t n = written, torn = 0;
 
-	if (p->newline) {
+	if (p->kind == PIECE_NEWLINE) {
 		if (written > 0)
 			s->line = INTENT_LINE_START;
+		return;
+	}
+	if (p->kind == PIECE_MARKER) {
+		take_marker(s, b, p, written);
 		return;
 	}
 	if (b->stamp.n > 0)
@@ -165,13 +198,13 @@ static int write_piece(struct sink *s, struct batch *b)
 
 static void write_batch(struct sink *s, struct batch *b, int error)
 {
-	while (error == 0 && b->done < b->n)
+	while (error == 0 && (b->done < b->n || s->lost_bytes > 0))
 		error = write_piece(s, b);
 	if (error < 0) {
-		drop_rest(s, b);
 		sink_set_broken(s, error, b->now);
+		drop_rest(s, b);
 	} else if (s->file.broken) {
-		set_mended(s);
+		set_mended(s, b);
 	}
 	if (s->shared)
 		logfile_close(&s->set->files, &s->file);
