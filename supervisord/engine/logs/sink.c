@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/logs/outlet/lines.h"
 #include "engine/logs/sink_internal.h"
 
 /* There are thousands of sinks; a buffer or a spare field would multiply. */
@@ -23,32 +24,41 @@ void sink_set_init(struct sink_set *set, struct loop *loop, const char *log_dir,
 	int inherit_fd)
 {
 	logfile_set_init(&set->files, log_dir, max_open);
-	inherit_init(&set->inherit, loop, inherit_fd);
+	outlet_set_init(&set->outlets, loop, inherit_fd);
 	set->stamped = NULL;
 	set->describe = NULL;
+	set->writable = NULL;
 }
 
 void sink_set_fini(struct sink_set *set)
 {
 	assert(set->files.n_open == 0);
-	inherit_fini(&set->inherit);
+	outlet_set_fini(&set->outlets);
 	free(TAKE_PTR(set->stamped));
 }
 
-static int set_target(struct sink *s, enum spec_sink kind, const char *path)
+static bool is_outlet(unsigned kind)
+{
+	return kind != SPEC_SINK_FILE && kind != SPEC_SINK_NONE;
+}
+
+static int set_target(struct sink *s, const struct spec_target *target, const char *path)
 {
 	char *copy = NULL;
+	int r;
 
-	if (kind == SPEC_SINK_FILE) {
+	if (target->sink == SPEC_SINK_FILE) {
 		copy = strdup(path);
 		if (!copy)
 			return -ENOMEM;
 		logfile_init(&s->file);
 		s->file.path = copy;
-	} else {
-		s->partial = (struct buf){0};
+	} else if (is_outlet(target->sink)) {
+		r = sink_join(s, target, path);
+		if (r < 0)
+			return r;
 	}
-	s->kind = (uint8_t)kind;
+	s->kind = (uint8_t)target->sink;
 	return 0;
 }
 
@@ -56,8 +66,8 @@ static void drop_target(struct sink *s)
 {
 	if (s->kind == SPEC_SINK_FILE)
 		logfile_fini(&s->set->files, &s->file);
-	else
-		buf_fini(&s->partial);
+	else if (is_outlet(s->kind))
+		outlet_leave(&s->writer);
 	s->kind = SPEC_SINK_NONE;
 }
 
@@ -74,7 +84,7 @@ int sink_init(struct sink *s, struct sink_set *set, const char *name, const stru
 	int r;
 
 	*s = (struct sink){.set = set, .name = name, .log = log, .kind = SPEC_SINK_NONE};
-	r = set_target(s, target->sink, path);
+	r = set_target(s, target, path);
 	if (r < 0)
 		return r;
 	s->format = (uint8_t)target->format;
@@ -94,12 +104,19 @@ static int change_target(
 	struct sink old;
 	int r;
 
+	/* So that no list points here. */
 	sink_end(s, now);
-	sink_close(s); /* so that the list of open files doesn't point here */
+	sink_close(s);
+	if (is_outlet(s->kind))
+		list_remove(&s->writer.waiting);
 	old = *s;
-	r = set_target(s, target->sink, path);
-	if (r < 0)
+	r = set_target(s, target, path);
+	if (r < 0) {
+		*s = old;
 		return r;
+	}
+	if (is_outlet(old.kind))
+		list_init(&old.writer.waiting);
 	drop_target(&old);
 	sink_forget_lost(s);
 	s->line = INTENT_LINE_START;
@@ -110,7 +127,9 @@ bool sink_has_target(const struct sink *s, const struct spec_target *target, con
 {
 	if (target->sink != s->kind)
 		return false;
-	return s->kind != SPEC_SINK_FILE || (path && strcmp(path, s->file.path) == 0);
+	if (s->kind == SPEC_SINK_FILE)
+		return path && strcmp(path, s->file.path) == 0;
+	return s->kind == SPEC_SINK_NONE || sink_goes_to(s, target, path);
 }
 
 int sink_configure(struct sink *s, const struct spec_log *log, const struct spec_target *target,
@@ -139,12 +158,12 @@ void sink_describe(const struct sink *s, struct log_origin *ret)
 void sink_count_written(struct sink *s, const char *data, size_t n)
 {
 	s->counters.bytes += n;
-	s->counters.lines += inherit_count_lines(data, n);
+	s->counters.lines += lines_count(data, n);
 }
 
 void sink_count_dropped(struct sink *s, const char *data, size_t n, unsigned why)
 {
-	size_t lines = inherit_count_lines(data, n);
+	size_t lines = lines_count(data, n);
 
 	if (s->lost_bytes == 0)
 		s->lost_why = (uint8_t)why;
@@ -181,6 +200,15 @@ size_t sink_marker(const struct sink *s, char ret_text[static SINK_MARKER_SIZE])
 		s->lost_bytes, s->lost_lines, why_to_string(s->lost_why));
 
 	return (size_t)n;
+}
+
+bool sink_blocks(const struct sink *s)
+{
+	if (s->kind == SPEC_SINK_NONE)
+		return false;
+	if (s->kind == SPEC_SINK_SERVICE && !s->log->has_overflow)
+		return true;
+	return s->log->overflow == SPEC_OVERFLOW_BLOCK;
 }
 
 void sink_refuse(struct sink *s, const void *data, size_t n, unsigned why)
@@ -229,11 +257,11 @@ void sink_write_noted(struct sink *s, const void *data, size_t n, usec_t now, st
 		sink_write_file(s, data, n, now, ledger);
 		break;
 	case SPEC_SINK_INHERIT:
-		inherit_write(&s->set->inherit, &s->partial, s->name, data, n, now, &s->counters);
-		break;
 	case SPEC_SINK_JOURNAL:
 	case SPEC_SINK_SYSLOG:
 	case SPEC_SINK_SERVICE:
+		sink_write_outlet(s, data, n, now);
+		break;
 	case SPEC_SINK_NONE:
 		sink_count_written(s, data, n);
 		break;
@@ -277,8 +305,8 @@ void sink_end_noted(struct sink *s, usec_t now, struct ledger *ledger)
 void sink_end(struct sink *s, usec_t now)
 {
 	sink_end_noted(s, now, NULL);
-	if (s->kind == SPEC_SINK_INHERIT)
-		inherit_end(&s->set->inherit, &s->partial, s->name, now, &s->counters);
+	if (is_outlet(s->kind))
+		sink_end_outlet(s, now);
 }
 
 void sink_reopen(struct sink *s, usec_t now)
