@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "engine/engine.h"
+#include "engine/logs/outlet/service_pipe.h"
 #include "engine/service.h"
 #include "engine/services.h"
 #include "engine/stream_sinks.h"
@@ -260,7 +261,23 @@ int input_prepare(struct service *s)
 	return r == 0 && s->input ? give(s, false) : r;
 }
 
+/* Of the pipe that there is: whoever has joined parts before that goes. */
+static int make_outlet(
+	struct outlet_set *set, const struct spec_target *target, struct outlet **ret_outlet)
+{
+	struct engine *e = CONTAINER_OF(set, struct engine, sinks.outlets);
+
+	list_foreach (it, &e->inputs.all) {
+		const struct input *i = list_entry(it, struct input, node);
+
+		if (strcmp(i->service->name, target->address) == 0)
+			return service_pipe_new(set, target, i->fd, ret_outlet);
+	}
+	return -ENOENT;
+}
+
 void input_init(struct engine *e)
 {
 	list_init(&e->inputs.all);
+	e->sinks.outlets.make_service = make_outlet;
 }
