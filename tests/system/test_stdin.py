@@ -77,6 +77,8 @@ class Files(harness.SystemTest):
                 ("file", "cannot open the file that is to be its stdin: No such file or directory"),
                 ("fifo", "cannot make or open the FIFO that is to be its stdin: File exists")):
             self.assertIn(reason, s.wait_state(name, "failed")["reason"])
+        self.assertIn(f'the file {s.dir}/none, its "stdin", does not exist (No such file',
+                      s.ok("why", "file").replace("\n", " "))
 
     @unittest.skipIf(os.geteuid() != 0, "only root can start services as others")
     def test_a_file_is_opened_with_the_rights_of_the_service(self):
