@@ -35,6 +35,7 @@ struct scenario {
 	unsigned stride; /* of N: 1 tries each */
 	bool is_lossy; /* the fault makes it drop something */
 	unsigned n_further; /* files of each stream besides its own */
+	enum spec_every every; /* and there is a file of yesterday */
 };
 
 struct fixture {
@@ -99,6 +100,7 @@ static void add_sink(struct fixture *f, struct sink *s, const char *name)
 	char path[256];
 
 	log->timestamps = x->timestamps;
+	log->rotation.every = x->every;
 	bench_path(&f->bench, name, path);
 	assert_int_equal(sink_init(s, &pumper.sinks, name, log,
 				 &(struct spec_target){.sink = SPEC_SINK_FILE}, path),
