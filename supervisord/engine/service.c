@@ -39,6 +39,8 @@ void service_adopt(struct service *s, const struct spec_service *spec, uint8_t c
 	core_set_policy(e->core, s->id, &spec->policy);
 	schedule_adopt(s, old_spec);
 	streams_configure(s);
+	if (services_by_id(e, s->id) == s)
+		input_follow(s);
 	ready_configure(s);
 	health_configure(s);
 	config_unref(e, old); /* last: it owns what was in use until here */
@@ -123,6 +125,7 @@ void service_free(struct service *s)
 	command_free_all(s);
 	free(s->hook_outcomes);
 	free(s->reload_outcome);
+	input_free(s);
 	streams_free(s);
 	list_remove(&s->outbox.node);
 	list_remove(&s->predecessor);

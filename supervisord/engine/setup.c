@@ -280,6 +280,7 @@ static int make_services(struct engine *e)
 	r = pump_set_init(&e->pumps, &e->loop);
 	if (r == 0)
 		streams_init(e);
+	input_init(e);
 	command_init(e);
 	reload_command_init(e);
 	ready_init(e);
@@ -299,6 +300,7 @@ static int make_services(struct engine *e)
 	if (r < 0)
 		return fail("cannot set up the services", r);
 	area_begin(e);
+	uplink_drop_inputs(e);
 	streams_recover(e);
 	return 0;
 }

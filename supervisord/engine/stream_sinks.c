@@ -99,7 +99,7 @@ static struct further *further_new(
 	}
 	f->sink.further = true;
 	f->sink.shared = s->spec->split_stderr;
-	f->sink.line = t->pump.line;
+	sink_follow(&f->sink, &t->pump.through);
 	return f;
 }
 

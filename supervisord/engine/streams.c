@@ -14,7 +14,6 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "engine/engine.h"
-#include "engine/logs/fanout.h"
 #include "engine/service.h"
 #include "engine/services.h"
 #include "engine/stream_sinks.h"
@@ -41,7 +40,7 @@ static void on_pipe_ended(struct pump *p)
 {
 	struct stream *t = CONTAINER_OF(p, struct stream, pump);
 
-	fanout_end(p);
+	pump_end_output(p);
 	service_commit_counters(t->service);
 	pump_stop(&t->pump);
 	t->fd = close_fd(t->fd);
@@ -86,8 +85,8 @@ static void renew_streams(struct service *s)
 		return;
 	}
 	s->streams[0].sink.counters = old[0].sink.counters;
-	s->streams[0].sink.line = old[0].sink.line;
-	s->streams[0].pump.line = old[0].pump.line;
+	s->streams[0].sink.at = old[0].sink.at;
+	s->streams[0].pump.through = old[0].pump.through;
 	stream_sinks_move_consumers(&old[0], &s->streams[0]);
 	for (unsigned i = 0; i < n_old; i++)
 		stream_sinks_free(&old[i]);

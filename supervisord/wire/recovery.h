@@ -107,6 +107,7 @@ struct recovery_record {
 	uint8_t asked_verb;
 	uint8_t event_reserved[3]; /* zero */
 	uint64_t pipe_inodes[RECOVERY_STREAMS]; /* of stdout and stderr; 0: none, or not known */
+	uint64_t input_inode; /* of the pipe that is its stdin; 0: it is none */
 #ifdef RECOVERY_NEXT /* what a later version could add; for tests */
 	uint64_t next_number, next_generation;
 #endif

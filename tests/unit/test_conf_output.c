@@ -417,6 +417,8 @@ static void a_stdin_that_cannot_be_is_refused(void **state)
 		"defaults {\nstdin = \"service:nobody\" }\nservice a { command = x }\n"
 		"service b { command = x }\n",
 		2, "'stdin' in defaults: there is no service 'nobody'");
+	bad(f, "defaults {\nstdin = \"service:%{name}-x\" }\nservice a { command = x }\n", 2,
+		"'stdin' in defaults: there is no service 'a-x'");
 	bad(f,
 		"service r { command = x instances = 3\nstdin = \"service:w@%{instance}\" }\n"
 		"service w { command = x instances = 2 }\n",

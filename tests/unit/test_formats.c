@@ -103,6 +103,7 @@ static const struct field fields[] = {
 	AT(recovery_record, oom_kills, 664, 4),
 	AT(recovery_record, asked_verb, 668, 1),
 	AT(recovery_record, pipe_inodes, 672, 16),
+	AT(recovery_record, input_inode, 688, 8),
 	AT(recovery_counters, bytes, 0, 8),
 	AT(recovery_counters, lines, 8, 8),
 	AT(recovery_counters, dropped_bytes, 16, 8),

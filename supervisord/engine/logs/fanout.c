@@ -9,12 +9,27 @@
  */
 #include "engine/logs/fanout.h"
 
+#include <string.h>
+
 #include "base/macro.h"
 #include "engine/logs/pump.h"
+#include "engine/logs/sink_internal.h"
 
-static uint8_t line_after(const char *data, size_t n)
+struct batch {
+	const char *data;
+	size_t n; /* 0: the stream has ended */
+	size_t n_refused; /* so many of them, at the end */
+};
+
+/* Where a file is then that has taken all that there was to take. */
+static struct format_state after(const struct pump *p, const struct batch *b)
 {
-	return data[n - 1] == '\n' ? INTENT_LINE_START : INTENT_LINE_OPEN;
+	struct format_state s = p->through;
+
+	format_follow(&s, b->data, b->n - b->n_refused);
+	if (b->n == 0 || b->n_refused > 0)
+		format_cut(&s);
+	return s;
 }
 
 bool fanout_is_kept(const struct pump *p)
@@ -31,10 +46,10 @@ static void account(struct pump *p)
 		p->set->owner->account(p);
 }
 
-/* To the files from the place `from` on. */
-static void write_files(
-	struct pump *p, unsigned from, const char *data, size_t n, struct ledger *ledger)
+/* To the files from the place `from` on. A batch of no bytes is the stream's end. */
+static void write_files(struct pump *p, unsigned from, const struct batch *b, struct ledger *ledger)
 {
+	usec_t now = p->set->loop->now_usec;
 	unsigned place = 0;
 
 	for (struct sink *s = p->sink; s; s = s->next, place++) {
@@ -43,43 +58,64 @@ static void write_files(
 		if (ledger && place > 0) {
 			account(p);
 			ledger->intent.sink = (uint8_t)place;
+			ledger->intent.done = 0;
 		}
-		sink_write_noted(s, data, n, p->set->loop->now_usec, ledger);
+		if (b->n == 0)
+			sink_end_noted(s, now, ledger);
+		sink_write_noted(s, b->data, b->n - b->n_refused, now, ledger);
+		sink_refuse(s, b->data + b->n - b->n_refused, b->n_refused, SINK_WHY_RATE);
 	}
 }
 
-static void write_others(struct pump *p, const char *data, size_t n)
+static void write_others(struct pump *p, const struct batch *b)
 {
-	for (struct sink *s = p->sink; s; s = s->next)
-		if (s->kind != SPEC_SINK_FILE)
-			sink_write(s, data, n, p->set->loop->now_usec);
+	for (struct sink *s = p->sink; s; s = s->next) {
+		if (s->kind == SPEC_SINK_FILE)
+			continue;
+		if (b->n == 0)
+			sink_end(s, p->set->loop->now_usec);
+		sink_write(s, b->data, b->n - b->n_refused, p->set->loop->now_usec);
+		sink_refuse(s, b->data + b->n - b->n_refused, b->n_refused, SINK_WHY_RATE);
+	}
 }
 
-static void finish(struct pump *p, const char *data, size_t n)
+static void finish(struct pump *p, const struct batch *b)
 {
-	write_others(p, data, n);
-	p->line = line_after(data, n);
+	write_others(p, b);
+	p->through = after(p, b);
 }
 
-void fanout_write(struct pump *p, const char *data, size_t n, bool noted)
+void fanout_write(struct pump *p, const char *data, size_t n, size_t n_refused, bool noted)
 {
-	write_files(p, 0, data, n, noted ? &p->set->ledger : NULL);
-	finish(p, data, n);
+	const struct batch b = {data, n, n_refused};
+
+	p->set->ledger.intent.refused = n_refused;
+	write_files(p, 0, &b, noted ? &p->set->ledger : NULL);
+	finish(p, &b);
+}
+
+void fanout_end(struct pump *p, bool noted)
+{
+	fanout_write(p, "", 0, 0, noted);
 }
 
 void fanout_redo(struct pump *p, const char *data, size_t n)
 {
 	struct ledger *ledger = &p->set->ledger;
+	const struct batch b = {data, n, (size_t)ledger->intent.refused};
+	const struct format_state through = after(p, &b);
 	unsigned at = ledger->intent.sink, place = 0;
 
 	for (struct sink *s = p->sink; s; s = s->next, place++) {
 		if (place < at && place > 0)
-			s->line = line_after(data, n);
-		if (place == at && s->kind == SPEC_SINK_FILE)
-			sink_redo(s, data, n, p->set->loop->now_usec, ledger);
+			sink_follow(s, &through);
+		if (place != at || s->kind != SPEC_SINK_FILE)
+			continue;
+		sink_redo(s, data, n - b.n_refused, p->set->loop->now_usec, ledger);
+		sink_refuse(s, data + n - b.n_refused, b.n_refused, SINK_WHY_RATE);
 	}
-	write_files(p, at + 1, data, n, ledger);
-	finish(p, data, n);
+	write_files(p, at + 1, &b, ledger);
+	finish(p, &b);
 }
 
 void fanout_resume(struct pump *p)
@@ -88,29 +124,18 @@ void fanout_resume(struct pump *p)
 
 	if (ledger->intent.sink == 0)
 		sink_resume(p->sink, ledger);
-	p->line = ledger->intent.through;
+	p->through = format_restore(ledger->intent.through, ledger->intent.held);
 	for (struct sink *s = p->sink->next; s; s = s->next)
-		s->line = p->line;
+		sink_follow(s, &p->through);
 }
 
 void fanout_tell(const struct pump *p)
 {
 	struct intent *i = &p->set->ledger.intent;
-	const struct log_counters *c = &p->sink->counters;
 
 	i->sink = 0;
-	i->line = p->sink->line;
-	i->through = p->line;
-	i->bytes = c->bytes;
-	i->lines = c->lines;
-	i->dropped_bytes = c->dropped_bytes;
-	i->dropped_lines = c->dropped_lines;
-}
-
-void fanout_end(struct pump *p)
-{
-	for (struct sink *s = p->sink; s; s = s->next)
-		sink_end(s, p->set->loop->now_usec);
-	if (p->line == INTENT_LINE_OPEN)
-		p->line = INTENT_LINE_CUT;
+	sink_tell(p->sink, i);
+	/* Whatever a sink holds, its stream does, too. */
+	i->through = p->through.line;
+	memcpy(i->held, p->through.held, sizeof(i->held));
 }

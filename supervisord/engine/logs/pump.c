@@ -60,7 +60,7 @@ static ssize_t plain_turn(struct pump *p, size_t n)
 		return r;
 	if (p->tap)
 		p->tap(p, data, (size_t)r);
-	fanout_write(p, data, (size_t)r, false);
+	fanout_write(p, data, (size_t)r, 0, false);
 	if (p->set->owner)
 		p->set->owner->account(p);
 	return r;
@@ -106,7 +106,7 @@ static ssize_t transfer(struct pump *p, size_t n)
 	if (r < 0)
 		log_error("service '%s': cannot read its output: %s; reading no more of it",
 			p->sink->name, strerror((int)-r));
-	fanout_end(p);
+	pump_end_output(p);
 	pump_stop(p);
 	return 0;
 }

@@ -16,7 +16,7 @@
 
 #define PUMP_BUFFER_SIZE (256 * 1024) /* also the most that is moved in one turn */
 #define PUMP_TURN_BYTES	 (64 * 1024) /* who had more in one turn waits the longer for the next */
-#define PUMP_SHARE_USEC	 USEC_PER_MSEC /* of all pumps in a round; a turn takes a quarter of it */
+#define PUMP_SHARE_USEC	 250 /* of all pumps in a round, and a turn at least: about as long */
 #define PUMP_DRAIN_MAX	 (1024 * 1024) /* the largest pipe an ordinary user can have */
 
 /*
@@ -64,8 +64,8 @@ struct pump {
 	uint8_t n_ahead; /* turns it has had in advance */
 	bool large; /* its pipe was made larger */
 	bool plain; /* it is no pipe at all */
-	uint8_t line; /* enum intent_line: where a file is that has lost nothing. May be set, for
-			 recovery, right after init */
+	/* Where a file is that has lost nothing. May be set, for recovery, right after init. */
+	struct format_state through;
 	int fd; /* borrowed: the owner closes it, after pump_stop(); -1 */
 };
 
@@ -107,6 +107,12 @@ void pump_stop(struct pump *p);
  * ended.
  */
 enum pump_outcome pump_drain(struct pump *p, size_t max_bytes);
+
+/*
+ * What is to be had of the output has come: a last line without a newline goes out, and what
+ * there is to tell of losses. More may follow.
+ */
+void pump_end_output(struct pump *p);
 
 /* --- pump_held.c: for pump.c --- */
 

@@ -85,7 +85,7 @@ static size_t move_batch(struct pump *p, size_t left)
 		.batch = (uint64_t)n};
 	if (p->tap)
 		p->tap(p, set->buffer, (size_t)n);
-	fanout_write(p, set->buffer, (size_t)n, !taken);
+	fanout_write(p, set->buffer, (size_t)n, 0, !taken);
 	finish(p, (size_t)n, taken);
 	return (size_t)n;
 }
@@ -120,6 +120,23 @@ ssize_t pump_hold_turn(struct pump *p, size_t n)
 	r = hold_fill(&set->hold, p->fd, MIN_OF(n, (size_t)PUMP_BUFFER_SIZE));
 	move_all(p, r > 0 ? (size_t)r : 0);
 	return r;
+}
+
+void pump_end_output(struct pump *p)
+{
+	struct pump_set *set = p->set;
+
+	if (!set->ledger.room) {
+		fanout_end(p, false);
+		return;
+	}
+	set->ledger.intent = (struct intent){.id = p->id, .stream = p->stream};
+	fanout_end(p, true);
+	if (set->ledger.intent.phase == INTENT_IDLE)
+		return; /* there was nothing to write */
+	finish(p, 0, false);
+	set->ledger.intent = (struct intent){0};
+	commit(set, INTENT_IDLE);
 }
 
 /* --- after somebody else --- */
@@ -219,6 +236,8 @@ static size_t redo_batch(struct pump *p, size_t count)
 		set->ledger.intent.phase = INTENT_DONE;
 		set->ledger.intent.total = MAX_OF(i->batch, (uint64_t)count);
 		set->ledger.intent.line = set->ledger.intent.through = INTENT_LINE_CUT;
+		if (set->ledger.intent.decoder & FORMAT_HELD)
+			set->ledger.intent.decoder = FORMAT_JSON | FORMAT_TORN;
 		return redo_done(p, count);
 	}
 	if (p->tap)

@@ -2,7 +2,8 @@
  * A sink chooses the writer, counts, and owns the one piece of policy: a file that can't be
  * written is reported once, left alone for a second with all that comes dropped, and tried
  * again when data comes after that. The first batch that goes through ends it, with one line
- * that tells what was lost. How a batch gets into a file is in sink_file.c.
+ * that tells what was lost, and a line of that in the file. How a batch gets into a file is in
+ * sink_file.c.
  */
 #include "engine/logs/sink.h"
 
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lines.h"
 #include "engine/logs/sink_internal.h"
 
 /* There are thousands of sinks; a buffer or a spare field would multiply. */
@@ -23,7 +25,7 @@ static const char *name_of(const struct logfile *f)
 
 static bool is_mid_line(const struct logfile *f)
 {
-	return CONTAINER_OF(f, const struct sink, file)->line == INTENT_LINE_OPEN;
+	return CONTAINER_OF(f, const struct sink, file)->at.line == INTENT_LINE_OPEN;
 }
 
 static const struct upkeep_owner owner = {name_of, is_mid_line};
@@ -33,7 +35,7 @@ void sink_set_init(struct sink_set *set, struct loop *loop, const char *log_dir,
 {
 	logfile_set_init(&set->files, log_dir, max_open, loop, &owner);
 	inherit_init(&set->inherit, loop, inherit_fd);
-	set->stamped = NULL;
+	set->formatted = NULL;
 	set->describe = NULL;
 }
 
@@ -42,7 +44,7 @@ void sink_set_fini(struct sink_set *set)
 	assert(set->files.n_open == 0);
 	logfile_set_fini(&set->files);
 	inherit_fini(&set->inherit);
-	free(TAKE_PTR(set->stamped));
+	free(TAKE_PTR(set->formatted));
 }
 
 static int set_target(struct sink *s, enum spec_sink kind, const char *path)
@@ -111,8 +113,8 @@ static int change_target(
 	if (r < 0)
 		return r;
 	drop_target(&old);
-	s->lost_bytes = s->lost_lines = 0;
-	s->line = INTENT_LINE_START;
+	sink_forget_lost(s);
+	s->at = (struct format_state){0};
 	return 0;
 }
 
@@ -149,31 +151,72 @@ void sink_describe(const struct sink *s, struct log_origin *ret)
 void sink_count_written(struct sink *s, const char *data, size_t n)
 {
 	s->counters.bytes += n;
-	s->counters.lines += inherit_count_lines(data, n);
+	s->counters.lines += lines_count(data, n);
 }
 
-void sink_count_dropped(struct sink *s, const char *data, size_t n)
+void sink_count_dropped(struct sink *s, const char *data, size_t n, unsigned why)
 {
-	size_t lines = inherit_count_lines(data, n);
+	size_t lines = lines_count(data, n);
 
+	if (s->lost_bytes == 0)
+		s->lost_why = (uint8_t)why;
 	s->counters.dropped_bytes += n;
 	s->counters.dropped_lines += lines;
 	s->lost_bytes += n;
 	s->lost_lines += lines;
 }
 
-void sink_cut_line(struct sink *s)
+void sink_forget_lost(struct sink *s)
 {
-	if (s->line == INTENT_LINE_OPEN)
-		s->line = INTENT_LINE_CUT;
+	s->lost_bytes = s->lost_lines = 0;
+	s->lost_why = 0;
 }
 
-void sink_tell_counters(const struct sink *s, struct intent *i)
+const char *sink_lost_why(const struct sink *s)
+{
+	switch (s->lost_why) {
+	case SINK_WHY_RATE:
+		return "rate limit";
+	case SINK_WHY_SLOW:
+		return "too slow";
+	case SINK_WHY_LEFT:
+		return "its end was not waited for";
+	default:
+		return logfile_strerror(-(int)s->lost_why);
+	}
+}
+
+void sink_refuse(struct sink *s, const void *data, size_t n, unsigned why)
+{
+	if (n == 0)
+		return;
+	sink_count_dropped(s, data, n, why);
+	sink_cut_line(s);
+}
+
+void sink_cut_line(struct sink *s)
+{
+	format_cut(&s->at);
+}
+
+static void tell_counters(const struct sink *s, struct intent *i)
 {
 	i->bytes = s->counters.bytes;
 	i->lines = s->counters.lines;
 	i->dropped_bytes = s->counters.dropped_bytes;
 	i->dropped_lines = s->counters.dropped_lines;
+}
+
+void sink_tell(const struct sink *s, struct intent *i)
+{
+	if (i->sink == 0)
+		tell_counters(s, i);
+	i->line = s->at.line;
+	i->decoder = s->at.decoder;
+	memcpy(i->held, s->at.held, sizeof(i->held));
+	i->lost_bytes = s->lost_bytes;
+	i->lost_lines = s->lost_lines;
+	i->lost_why = s->lost_why;
 }
 
 void sink_write(struct sink *s, const void *data, size_t n, usec_t now)
@@ -203,6 +246,22 @@ void sink_write_noted(struct sink *s, const void *data, size_t n, usec_t now, st
 	}
 }
 
+void sink_follow(struct sink *s, const struct format_state *through)
+{
+	bool json = s->format == SPEC_FORMAT_JSON;
+
+	s->at = *through;
+	if (json && s->at.line != INTENT_LINE_START)
+		s->at.decoder |= FORMAT_JSON;
+	else if (!json)
+		s->at.decoder = 0;
+	/* Those that share a file leave it at a line's beginning. */
+	if (s->shared && format_has_head((enum spec_format)s->format, s->log->timestamps)) {
+		s->at.line = INTENT_LINE_START;
+		s->at.decoder &= s->at.decoder & FORMAT_TORN ? 0 : FORMAT_HELD;
+	}
+}
+
 void sink_resume(struct sink *s, const struct ledger *ledger)
 {
 	const struct intent *i = &ledger->intent;
@@ -210,7 +269,10 @@ void sink_resume(struct sink *s, const struct ledger *ledger)
 	if (i->sink == 0)
 		s->counters = (struct log_counters){
 			i->bytes, i->lines, i->dropped_bytes, i->dropped_lines};
-	s->line = i->line;
+	s->at = (struct format_state){i->line, i->decoder, {i->held[0], i->held[1], i->held[2]}};
+	s->lost_bytes = i->lost_bytes;
+	s->lost_lines = i->lost_lines;
+	s->lost_why = i->lost_why;
 }
 
 void sink_redo(struct sink *s, const void *data, size_t n, usec_t now, struct ledger *ledger)
@@ -225,9 +287,16 @@ void sink_redo(struct sink *s, const void *data, size_t n, usec_t now, struct le
 		sink_write_noted(s, (const char *)data + done, n - done, now, NULL);
 }
 
-void sink_end(struct sink *s, usec_t now)
+void sink_end_noted(struct sink *s, usec_t now, struct ledger *ledger)
 {
 	sink_cut_line(s);
+	if (s->kind == SPEC_SINK_FILE && s->lost_bytes > 0)
+		sink_write_file(s, NULL, 0, now, ledger);
+}
+
+void sink_end(struct sink *s, usec_t now)
+{
+	sink_end_noted(s, now, NULL);
 	if (s->kind == SPEC_SINK_INHERIT)
 		inherit_end(&s->set->inherit, &s->partial, s->name, now, &s->counters);
 }
@@ -241,7 +310,7 @@ void sink_reopen(struct sink *s, usec_t now)
 	logfile_close(&s->set->files, &s->file);
 	s->file.rotate_failed = false;
 	s->file.retry_usec = 0;
-	r = logfile_open(&s->set->files, &s->file);
+	r = sink_open_file(s);
 	if (r < 0)
 		sink_set_broken(s, r, now);
 }

@@ -11,6 +11,7 @@
 
 #include "conf/spec.h"
 #include "engine/logs/file/logfile.h"
+#include "engine/logs/format/format.h"
 #include "engine/logs/origin.h"
 #include "engine/logs/outlet/inherit.h"
 
@@ -19,11 +20,18 @@ struct sink;
 
 /* What all sinks of a process share. */
 struct sink_set {
-	char *stamped; /* owned: where lines get their time stamps; NULL: not needed yet */
+	char *formatted; /* owned: where lines get their format; NULL: not needed yet */
 	struct logfile_set files;
 	struct inherit inherit;
 	/* Whose output it is, for formats and outlets. NULL: nothing is known but its name. */
 	void (*describe)(const struct sink *s, struct log_origin *ret);
+};
+
+/* Why something was dropped: an errno, or one of these. */
+enum sink_why {
+	SINK_WHY_RATE = 240, /* there is a limit of the rate */
+	SINK_WHY_SLOW, /* whoever reads there is slower */
+	SINK_WHY_LEFT, /* nobody waited for it any longer */
 };
 
 struct sink {
@@ -37,12 +45,14 @@ struct sink {
 		struct logfile file; /* SPEC_SINK_FILE */
 		struct buf partial; /* SPEC_SINK_INHERIT */
 	};
-	uint64_t lost_bytes, lost_lines; /* since the file is broken */
-	uint8_t kind; /* enum spec_sink */
-	uint8_t line; /* enum intent_line, of a file. May be set likewise */
-	uint8_t format; /* enum spec_format */
-	bool further; /* it is none of a stream's own; the owner's to set */
-	bool shared; /* others write to its file, too; the owner's to set */
+	/* Dropped, and no line there has told of it yet. May be set likewise. */
+	uint64_t lost_bytes, lost_lines;
+	uint8_t kind : 4; /* enum spec_sink */
+	uint8_t format : 4; /* enum spec_format */
+	struct format_state at; /* where in a line, of a file. May be set likewise */
+	uint8_t lost_why; /* an errno or enum sink_why. May be set likewise */
+	bool further : 1; /* it is none of a stream's own; the owner's to set */
+	bool shared : 1; /* others write to its file, too; the owner's to set */
 };
 
 /*
@@ -88,6 +98,9 @@ void sink_write_noted(
  * and line are then as if nothing had come in between.
  */
 void sink_redo(struct sink *s, const void *data, size_t n, usec_t now, struct ledger *ledger);
+/* It has lost nothing, and its stream is there. */
+void sink_follow(struct sink *s, const struct format_state *through);
+
 /* Only takes what ledger->intent tells of the counters and the line. */
 void sink_resume(struct sink *s, const struct ledger *ledger);
 
@@ -97,8 +110,16 @@ bool sink_has_target(const struct sink *s, const struct spec_target *target, con
 /* Whose output it is: what set->describe() says, or the name alone. */
 void sink_describe(const struct sink *s, struct log_origin *ret);
 
-/* The stream has ended: a last line without a newline goes out. More may follow later. */
+/* Drops n bytes, which some reason keeps from being written. */
+void sink_refuse(struct sink *s, const void *data, size_t n, unsigned why);
+
+/*
+ * The stream has ended: a last line without a newline goes out, and a line about what was
+ * dropped. More may follow later.
+ */
 void sink_end(struct sink *s, usec_t now);
+/* The same for a file, with the ledger as for a batch of no bytes. */
+void sink_end_noted(struct sink *s, usec_t now, struct ledger *ledger);
 
 /*
  * Lets go of the file held, and where there is one, or the last one failed, opens (makes) what
