@@ -38,6 +38,7 @@ struct scenario {
 	unsigned n_further; /* files of each stream besides its own */
 	enum spec_format format;
 	size_t batch; /* so many bytes at once; 0: what comes */
+	enum spec_every every; /* and there is a file of yesterday */
 };
 
 struct fixture {
@@ -105,6 +106,7 @@ static void add_sink(struct fixture *f, struct sink *s, const char *name)
 	char path[256];
 
 	log->timestamps = x->timestamps;
+	log->rotation.every = x->every;
 	bench_path(&f->bench, name, path);
 	assert_int_equal(
 		sink_init(s, &pumper.sinks, name, log,
