@@ -4,8 +4,8 @@
  * our own that has no other name (place.c: in a directory that others can't have replaced). Before
  * each write the size is asked for: it costs a tenth of the write, and asking more seldom would not
  * do, since a file truncated by others (copytruncate) has its old size again, with a hole, after
- * one write at the old offset. A file that was renamed or removed is held on to until it is
- * reopened, and rotation renames a path only if that is the file held.
+ * one write at the old offset. A file that was renamed is held on to until it is reopened, and
+ * rotation renames a path only if that is the file held. One that was removed is made anew.
  *
  * Writes go to a known offset instead of O_APPEND, so that a redo after a crash can put the
  * same bytes to the same place.
@@ -334,19 +334,28 @@ size_t logfile_fit(const struct logfile *f, const char *data, size_t n, bool mid
 	return MIN_OF((uint64_t)n, room);
 }
 
+/* What goes to a file without a name is lost, and takes up room all the same. */
+static bool is_removed(struct logfile_set *set, struct logfile *f, const struct stat *st)
+{
+	if (st->st_nlink > 0)
+		return false;
+	log_warning("%s was removed while it was in use; making it anew", f->path);
+	logfile_close(set, f);
+	return true;
+}
+
 int logfile_ready(struct logfile_set *set, struct logfile *f)
 {
 	struct stat st;
-	int r;
+	int r = f->fd < 0 ? 0 : sys_fstat(f->fd, &st);
 
-	if (f->fd < 0) {
+	if (r < 0)
+		return r;
+	if (f->fd < 0 || is_removed(set, f, &st)) {
 		r = open_closed(set, f, &st);
 		if (r < 0)
 			return r;
 	} else {
-		r = sys_fstat(f->fd, &st);
-		if (r < 0)
-			return r;
 		f->offset = (uint64_t)st.st_size;
 		list_remove(&f->lru);
 		list_append(&set->open, &f->lru);
