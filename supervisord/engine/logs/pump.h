@@ -16,7 +16,7 @@
 
 #define PUMP_BUFFER_SIZE (256 * 1024) /* also the most that is moved in one turn */
 #define PUMP_TURN_BYTES	 (64 * 1024) /* who had more in one turn waits the longer for the next */
-#define PUMP_SHARE_USEC 250 /* of all pumps in a round, and a turn at least: about as long */
+#define PUMP_SHARE_USEC	 250 /* of all pumps in a round, and a turn at least: about as long */
 #define PUMP_DRAIN_MAX	 (1024 * 1024) /* the largest pipe an ordinary user can have */
 
 /*
