@@ -121,6 +121,17 @@ int sys_fallocate(int fd, off_t size)
 	return -r;
 }
 
+int sys_reserve(int fd, off_t offset, off_t n)
+{
+	int r;
+
+	SYS_FAULT("reserve");
+	do
+		r = fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, n);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
+}
+
 int sys_mkdirat(int dir, const char *path, mode_t mode)
 {
 	SYS_RETURN(int, "mkdir", mkdirat(dir, path, mode));

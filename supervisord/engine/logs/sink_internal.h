@@ -32,5 +32,10 @@ int sink_open_file(struct sink *s);
 void sink_set_broken(struct sink *s, int error, usec_t now);
 /* n 0: only what is left to tell. */
 void sink_write_file(struct sink *s, const char *data, size_t n, usec_t now, struct ledger *ledger);
+/*
+ * For one that blocks: whether there is room for n bytes of output. 0, or why not, which has been
+ * told; s->file.retry_usec says when to ask again.
+ */
+int sink_reserve(struct sink *s, const char *data, size_t n, usec_t now);
 /* The batch of ledger->intent, which is in phase WRITE or ROTATE. */
 void sink_redo_file(struct sink *s, const char *data, size_t n, usec_t now, struct ledger *ledger);

@@ -365,6 +365,18 @@ int logfile_ready(struct logfile_set *set, struct logfile *f)
 	return 0;
 }
 
+int logfile_reserve(struct logfile *f, uint64_t n)
+{
+	int r = sys_reserve(f->fd, (off_t)f->offset, (off_t)n);
+
+	return r == -EOPNOTSUPP || r == -ENOSYS ? 0 : r;
+}
+
+void logfile_trim(struct logfile *f)
+{
+	(void)sys_ftruncate(f->fd, (off_t)f->offset);
+}
+
 size_t logfile_put(struct logfile *f, const char *data, size_t n, int *ret_error)
 {
 	size_t done = 0;
