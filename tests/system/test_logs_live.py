@@ -281,6 +281,35 @@ class LogsLive(harness.SystemTest):
                                  f"all of {stream} in {name}, from when it was added")
                 self.assertTrue(0 < numbers[0] and numbers[-1] + 1 < total, "until it was removed")
 
+    def test_limits_hold_from_when_they_are_given_until_they_are_taken_back(self):
+        s = self.begin('file = "a"')
+        a = f"{s.log_dir}/a"
+        limit = ("rate-lines = 100", "rate-burst = 10ms")
+        self.wait_more(s, a)
+        self.change(s, 'file = "a"', *limit)
+        wait_until(lambda: "lines dropped (rate limit)" in s.read(a), "a marker")
+        s.write_config("broken")
+        s.kill_engine()
+        self.wait_more(s, a)
+        self.change(s, 'file = "a"', *limit, 'overflow = "block"')
+        self.wait_more(s, a, 20)
+        self.change(s, 'file = "a"', "rate-bytes = 10K", 'format = "json"')
+        wait_until(lambda: '"dropped_lines"' in s.read(a), "a marker in the new format")
+        self.change(s, 'file = "a"')
+        self.wait_more(s, a, 50)
+        n = self.total(s)
+        numbers = {stream: {line.number for line in self.lines(s, "a") if line.stream == stream}
+                   for stream in ("out", "err")}
+        missing = ([("out", k) for k in range(n) if k not in numbers["out"]]
+                   + [("err", k) for k in range((n + 2) // 3) if k not in numbers["err"]])
+        n_bytes = sum(len(f"{stream} {k:08d} \n") + k * 7 % 91 for stream, k in missing)
+        told = [dropped(line) for line in self.files(s)["a"].split("\n")[:-1] if dropped(line)]
+        self.assertEqual((n_bytes, len(missing)), tuple(map(sum, zip(*told))),
+                         "the markers tell what is missing, no more and no less")
+        self.assertGreater(len(told), 1)
+        log = s.show("web")["log"]
+        self.assertEqual((n_bytes, len(missing)), (log["dropped_bytes"], log["dropped_lines"]))
+
     def test_a_journal_and_a_syslogd_come_and_go(self):
         s = self.begin('file = "a"')
         journal, syslog = Listener(f"{s.dir}/j"), Listener(f"{s.dir}/l")
