@@ -70,6 +70,11 @@ int sys_openat(int dir, const char *path, int flags, mode_t mode)
 	SYS_RETURN(int, "open", openat(dir, path, flags | O_CLOEXEC, mode));
 }
 
+int sys_open_path(int dir, const char *path, int flags)
+{
+	SYS_RETURN(int, "open-path", openat(dir, path, flags | O_PATH | O_CLOEXEC));
+}
+
 ssize_t sys_read(int fd, void *data, size_t n)
 {
 	SYS_RETURN(ssize_t, "read", read(fd, data, n));
@@ -119,6 +124,17 @@ int sys_fallocate(int fd, off_t size)
 		r = posix_fallocate(fd, 0, size);
 	while (r == EINTR);
 	return -r;
+}
+
+int sys_reserve(int fd, off_t offset, off_t n)
+{
+	int r;
+
+	SYS_FAULT("reserve");
+	do
+		r = fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, n);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
 }
 
 int sys_mkdirat(int dir, const char *path, mode_t mode)

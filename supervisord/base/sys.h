@@ -37,6 +37,7 @@ void sys_point(const char *name);
 void sys_faults_init(const char *who);
 
 int sys_openat(int dir, const char *path, int flags, mode_t mode);
+int sys_open_path(int dir, const char *path, int flags); /* with O_PATH */
 ssize_t sys_read(int fd, void *data, size_t n);
 ssize_t sys_write(int fd, const void *data, size_t n);
 ssize_t sys_pread(int fd, void *data, size_t n, off_t offset);
@@ -46,6 +47,7 @@ int sys_fstatat(int dir, const char *path, struct stat *ret_st, int flags);
 int sys_ftruncate(int fd, off_t size);
 int sys_futimens(int fd, const struct timespec times[static 2]); /* access, modification */
 int sys_fallocate(int fd, off_t size); /* posix_fallocate(fd, 0, size) */
+int sys_reserve(int fd, off_t offset, off_t n); /* fallocate(2) that keeps the size */
 int sys_mkdirat(int dir, const char *path, mode_t mode);
 int sys_unlinkat(int dir, const char *path, int flags);
 int sys_renameat_noreplace(int dir, const char *from, const char *to);

@@ -302,7 +302,13 @@ static void on_started(
 	/* Those that came are the same, or those of an earlier SPAWN; the launcher has a copy. */
 	if (s->pipes.generation == m->generation)
 		pipes_close(&s->pipes);
-	if (m->generation != r->generation || !is_live(r)) {
+	if (m->generation == r->generation && !is_live(r)) {
+		if (n_fds > 0 && (m->started.flags & LINK_STARTED_READY_FD))
+			close_fds(fds + --n_fds, 1);
+		service_take_rest(s, m->generation, fds, n_fds);
+		return;
+	}
+	if (m->generation != r->generation) {
 		close_fds(fds, n_fds);
 		s->outbox.release_generation = m->generation;
 		uplink_tell(s, UPLINK_RELEASE);

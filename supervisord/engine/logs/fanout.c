@@ -67,36 +67,53 @@ static void write_files(struct pump *p, unsigned from, const struct batch *b, st
 	}
 }
 
-static void write_others(struct pump *p, const struct batch *b)
+static void write_others(struct pump *p, const struct batch *b, bool again)
 {
 	for (struct sink *s = p->sink; s; s = s->next) {
 		if (s->kind == SPEC_SINK_FILE)
 			continue;
 		if (b->n == 0)
 			sink_end(s, p->set->loop->now_usec);
-		sink_write(s, b->data, b->n - b->n_refused, p->set->loop->now_usec);
+		if (again)
+			sink_write_again(s, b->data, b->n - b->n_refused, p->set->loop->now_usec);
+		else
+			sink_write(s, b->data, b->n - b->n_refused, p->set->loop->now_usec);
 		sink_refuse(s, b->data + b->n - b->n_refused, b->n_refused, SINK_WHY_RATE);
 	}
 }
 
-static void finish(struct pump *p, const struct batch *b)
+static void finish(struct pump *p, const struct batch *b, bool again)
 {
-	write_others(p, b);
+	write_others(p, b, again);
 	p->through = after(p, b);
 }
 
-void fanout_write(struct pump *p, const char *data, size_t n, size_t n_refused, bool noted)
+void fanout_write(
+	struct pump *p, const char *data, size_t n, size_t n_refused, bool noted, bool again)
 {
 	const struct batch b = {data, n, n_refused};
 
 	p->set->ledger.intent.refused = n_refused;
 	write_files(p, 0, &b, noted ? &p->set->ledger : NULL);
-	finish(p, &b);
+	finish(p, &b, again);
+}
+
+void fanout_refuse(struct pump *p, const char *data, size_t n, unsigned why)
+{
+	const struct batch b = {data, n, n};
+
+	for (struct sink *s = p->sink; s; s = s->next) {
+		size_t done = sink_pass_over(s, data, n);
+
+		sink_refuse(s, data + done, n - done, why);
+	}
+	p->through = after(p, &b);
+	account(p);
 }
 
 void fanout_end(struct pump *p, bool noted)
 {
-	fanout_write(p, "", 0, 0, noted);
+	fanout_write(p, "", 0, 0, noted, false);
 }
 
 void fanout_redo(struct pump *p, const char *data, size_t n)
@@ -115,7 +132,7 @@ void fanout_redo(struct pump *p, const char *data, size_t n)
 		sink_refuse(s, data + n - b.n_refused, b.n_refused, SINK_WHY_RATE);
 	}
 	write_files(p, at + 1, &b, ledger);
-	finish(p, &b);
+	finish(p, &b, true);
 }
 
 void fanout_resume(struct pump *p)

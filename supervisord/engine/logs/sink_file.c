@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/lines.h"
 #include "base/log.h"
 #include "base/macro.h"
 #include "base/sys.h"
@@ -56,9 +57,9 @@ void sink_set_broken(struct sink *s, int error, usec_t now)
 {
 	logfile_close(&s->set->files, &s->file);
 	if (!s->file.broken)
-		log_error("service '%s': cannot write %s: %s; dropping its output, trying again "
-			  "every second",
-			s->name, s->file.path, logfile_strerror(error));
+		log_error("service '%s': cannot write %s: %s; %s, trying again every second",
+			s->name, s->file.path, logfile_strerror(error),
+			sink_blocks(s) ? "its output waits" : "dropping its output");
 	s->file.broken = true;
 	if (s->lost_bytes == 0)
 		s->lost_why = (uint8_t)-error;
@@ -235,6 +236,8 @@ static void rotate(struct sink *s, struct batch *b)
 		format_split(&s->at);
 		return;
 	}
+	if (sink_blocks(s))
+		logfile_trim(&s->file);
 	logfile_plan_rotation(&s->set->files);
 	note(s, b, INTENT_ROTATE, 0);
 	logfile_rotate(&s->set->files, &s->file, s->name, b->now);
@@ -342,23 +345,30 @@ static void describe(const struct sink *s, struct batch *b)
 		sink_describe(s, &b->about.origin);
 }
 
-void sink_write_file(struct sink *s, const char *data, size_t n, usec_t now, struct ledger *ledger)
+static void choose_format(const struct sink *s, struct batch *b)
 {
-	struct batch b = {.data = data, .n = n, .now = now, .ledger = ledger};
-	struct format_about *a = &b.about;
+	struct format_about *a = &b->about;
 
-	if (s->file.broken && now < s->file.retry_usec) {
-		drop_rest(s, &b);
-		return;
-	}
 	a->kind = (enum spec_format)s->format;
 	a->timestamps = s->log->timestamps;
 	if (format_has_time(a->kind, a->timestamps))
 		a->realtime = usec_now(CLOCK_REALTIME);
 	if (a->timestamps == SPEC_TIMESTAMPS_LOCAL)
 		a->utc_offset_sec = format_utc_offset(a->realtime);
-	describe(s, &b);
-	format_make(&b.format, a);
+	describe(s, b);
+	format_make(&b->format, a);
+}
+
+void sink_write_file(struct sink *s, const char *data, size_t n, usec_t now, struct ledger *ledger)
+{
+	struct batch b = {.data = data, .n = n, .now = now, .ledger = ledger};
+	const struct format_about *a = &b.about;
+
+	if (s->file.broken && now < s->file.retry_usec) {
+		drop_rest(s, &b);
+		return;
+	}
+	choose_format(s, &b);
 	if (ledger) {
 		ledger->intent.format = (uint8_t)a->kind;
 		ledger->intent.timestamps = (uint8_t)a->timestamps;
@@ -367,6 +377,44 @@ void sink_write_file(struct sink *s, const char *data, size_t n, usec_t now, str
 		ledger->intent.pid = (uint32_t)a->origin.pid;
 	}
 	write_batch(s, &b, sink_open_file(s));
+}
+
+/* The most that it can be in the file. */
+static uint64_t measure(const struct sink *s, const struct batch *b)
+{
+	uint64_t size = b->n + (s->lost_bytes > 0 ? FORMAT_END_SIZE + FORMAT_MARKER_SIZE : 0);
+
+	if (format_is_identity(&b->format))
+		return size;
+	size += FORMAT_END_SIZE + (lines_count(b->data, b->n) + 1) * (b->format.n + JSON_END);
+	for (size_t i = 0; i < b->n && b->format.json; i++) {
+		unsigned char c = (unsigned char)b->data[i];
+
+		if (c < ' ' || c == '"' || c == '\\' || c >= 0x7f)
+			size += FORMAT_ATOM_SIZE;
+	}
+	return size;
+}
+
+int sink_reserve(struct sink *s, const char *data, size_t n, usec_t now)
+{
+	struct batch b = {.data = data, .n = n, .now = now};
+	int r;
+
+	if (s->file.broken && now < s->file.retry_usec)
+		return -EAGAIN;
+	choose_format(s, &b);
+	r = sink_open_file(s);
+	if (r == 0)
+		r = logfile_reserve(&s->file, measure(s, &b));
+	if (r < 0) {
+		sink_set_broken(s, r, now);
+		return r;
+	}
+	if (s->file.broken)
+		log_info("service '%s': %s mended; its output goes on", s->name, s->file.path);
+	s->file.broken = false;
+	return 0;
 }
 
 /* The file that was being written to, as it is by now. */

@@ -111,10 +111,13 @@ size_t sink_offer(struct sink *s, const void *data, size_t n, usec_t now)
 }
 
 /* What it has taken already, of these. */
-static size_t pass_over(struct sink *s, const char *data, size_t n)
+size_t sink_pass_over(struct sink *s, const char *data, size_t n)
 {
-	size_t done = MIN_OF(n, (size_t)s->ahead);
+	size_t done;
 
+	if (s->kind == SPEC_SINK_FILE || s->kind == SPEC_SINK_NONE)
+		return 0;
+	done = MIN_OF(n, (size_t)s->ahead);
 	s->ahead -= (uint32_t)done;
 	sink_count_written(s, data, done);
 	return done;
@@ -142,7 +145,7 @@ static void drop(struct sink *s, const char *data, size_t n, usec_t now)
 
 void sink_write_outlet(struct sink *s, const char *data, size_t n, usec_t now)
 {
-	size_t done = pass_over(s, data, n);
+	size_t done = sink_pass_over(s, data, n);
 	size_t taken = take(s, data + done, n - done, now);
 
 	sink_count_written(s, data + done, taken);

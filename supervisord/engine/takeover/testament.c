@@ -23,6 +23,7 @@
 #include "engine/run/command_handover.h"
 #include "engine/service.h"
 #include "engine/services.h"
+#include "engine/streams.h"
 #include "engine/takeover/pidfd.h"
 #include "engine/takeover/reopen.h"
 
@@ -80,7 +81,7 @@ static void add_process(struct testament *t, struct handover_entry *x, pid_t pid
 static void add_streams(const struct service *s, struct handover_entry *x)
 {
 	for (unsigned k = 0; k < s->n_streams; k++)
-		x->pipes[k] = fd_or_none(s->streams[k].fd);
+		x->pipes[k] = fd_or_none(streams_last_pipe(&s->streams[k]));
 	x->pipes[2] = fd_or_none(ready_pipe_fd(s));
 }
 
@@ -281,7 +282,7 @@ static void add_all_of(struct testament *t, struct service *s)
 		add_untold(t, s, COMMAND_KIND_MAX, r->generation, &s->pipes);
 	else if (service_has_process(s) && missing_is_told(s) && !r->main_ended)
 		add_main(t, s);
-	else if (service_has_process(s) && missing_is_told(s))
+	else if (missing_is_told(s) && (service_has_process(s) || s->lingers))
 		add_rest(t, s);
 	if (s->input || (t->n_entries > 0 && t->h.entries[t->n_entries - 1].id == s->id))
 		add_service(t, s->id, s, r->generation);

@@ -77,6 +77,13 @@ int logfile_ready(struct logfile_set *set, struct logfile *f);
 size_t logfile_fit(const struct logfile *f, const char *data, size_t n, bool mid_line, size_t whole,
 	usec_t now);
 
+/*
+ * Sees to it that there is room for n more bytes, as far as the file system can; what is not used
+ * stays the file's until logfile_trim(). 0 or -errno.
+ */
+int logfile_reserve(struct logfile *f, uint64_t n);
+void logfile_trim(struct logfile *f);
+
 /* Returns what was written, which is less than n only with *ret_error set. */
 size_t logfile_put(struct logfile *f, const char *data, size_t n, int *ret_error);
 
