@@ -203,7 +203,8 @@ class Pipes(harness.SystemTest):
             service("from", sh("trap 'echo two' USR1; echo one; "
                                "while :; do sleep 0.05; done"), "log { file = \"none\" }")
             + service("to", sh("while [ ! -e @DIR@/go ]; do sleep 0.02; done; exec cat >@DIR@/to.out"),
-                      'stdin = "service:from"'))
+                      'stdin = "service:from"'),
+            user=NOBODY if os.geteuid() == 0 else None)
         pids = [s.wait_state(name, "running")["pid"] for name in ("from", "to")]
         wait_until(lambda: s.show("from")["log"]["bytes"] == 4, "the first line is in the pipe")
         s.kill_both()
