@@ -74,12 +74,20 @@ static int check_instance(
 	struct links *l, size_t service, unsigned instance, const struct value *v, bool own)
 {
 	struct spec_service *services = l->b->spec->services;
+	const char *text = services[service].stdin_name, *name = text;
+	bool many = text_has_placeholder(text);
 	_cleanup_free_
-	char *name = spec_expand(services[service].stdin_name, &services[service], instance);
+	char *expanded = many ? spec_expand(text, &services[service], instance) : NULL;
 	struct said said = {0};
-	int r = name ? links_resolve(l, v, own, name, &said) : -ENOMEM;
 	size_t from;
+	int r;
 
+	if (many && !expanded)
+		return -ENOMEM;
+	if (many)
+		name = expanded;
+	/* a name that is made here is another one in each service, also from defaults */
+	r = links_resolve(l, v, own || many, name, &said);
 	if (r != 0)
 		return r;
 	from = l->service_of[said.to];

@@ -51,7 +51,8 @@ const struct value *links_value(const struct links *l, const struct said *s);
 
 /*
  * The nodes that a name in a value means, into to and n_to; own: it is the service's own value, not
- * that of defaults. 1: there are none, which was told; -ENOMEM.
+ * that of defaults, whose names are told once, and have to stay. 1: there are none, which was told;
+ * -ENOMEM.
  */
 int links_resolve(
 	struct links *l, const struct value *v, bool own, const char *link, struct said *ret_said);

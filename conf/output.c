@@ -19,7 +19,7 @@
 #define MAX_RATE_BYTES (UINT64_C(1) << 40) /* a second, so that a burst of it can be counted */
 #define MIN_BURST      (10 * USEC_PER_MSEC)
 #define MAX_BURST      USEC_PER_HOUR
-#define MAX_SUFFIX     32
+#define MAX_SUFFIX     16 /* that rotated files may have, see engine/logs/file/rotate.h */
 
 static int set_target(struct making *m, const struct value *v, struct spec_target *target)
 {
@@ -148,8 +148,11 @@ static void set_overflow(struct making *m, const struct value *v)
 	l->has_overflow = true;
 }
 
-/* What a compressed file's name ends with. NULL: nothing that is fit for that. */
-static const char *suffix_of(const char *program)
+/*
+ * What a compressed file's name ends with: for a program that isn't known the letters and digits
+ * of its name, in lower case, as far as they go. False: there are none, or others.
+ */
+static bool make_suffix(const char *program, char ret_suffix[static MAX_SUFFIX + 1])
 {
 	static const struct {
 		const char *program, *suffix;
@@ -164,14 +167,22 @@ static const char *suffix_of(const char *program)
 	static const char harmless[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				       "0123456789_-.";
 	const char *slash = strrchr(program, '/'), *name = slash ? slash + 1 : program;
-	size_t n = strlen(name);
+	size_t n = 0;
 
+	if (strspn(name, harmless) < strlen(name))
+		return false;
 	for (size_t i = 0; i < ELEMENTSOF(known); i++) {
 		if (strcmp(name, known[i].program) == 0)
-			return known[i].suffix;
+			name = known[i].suffix;
 	}
-	return n > 0 && n < MAX_SUFFIX && strspn(name, harmless) == n && name[0] != '.' ? name
-											: NULL;
+	for (; *name && n < MAX_SUFFIX; name++) {
+		if (*name >= 'A' && *name <= 'Z')
+			ret_suffix[n++] = (char)(*name - 'A' + 'a');
+		else if ((*name >= 'a' && *name <= 'z') || (*name >= '0' && *name <= '9'))
+			ret_suffix[n++] = *name;
+	}
+	ret_suffix[n] = '\0';
+	return n > 0;
 }
 
 /* gzip and zstd alone are words for what makes filters of them. */
@@ -194,7 +205,7 @@ static int set_compress(struct making *m, const struct value *v)
 {
 	struct spec_rotation *rotation = &m->s->log.rotation;
 	char **words = NULL;
-	const char *suffix;
+	char suffix[MAX_SUFFIX + 1];
 	size_t n;
 	int r;
 
@@ -205,12 +216,11 @@ static int set_compress(struct making *m, const struct value *v)
 		strv_free(words); /* an empty one is none; what is wrong was told */
 		return r;
 	}
-	suffix = suffix_of(words[0]);
-	if (!suffix) {
+	if (!make_suffix(words[0], suffix)) {
 		value_error(m->b->errors, v,
 			"'%.80s' makes no name for a file; allowed: none, gzip, zstd, or a program "
-			"called by up to %d letters, digits, '.', '_' and '-'",
-			words[0], MAX_SUFFIX - 1);
+			"called by letters, digits, '.', '_' and '-'",
+			words[0]);
 		strv_free(words);
 		return 0;
 	}

@@ -105,6 +105,11 @@ int sys_ftruncate(int fd, off_t size)
 	SYS_RETURN(int, "ftruncate", ftruncate(fd, size));
 }
 
+int sys_futimens(int fd, const struct timespec times[static 2])
+{
+	SYS_RETURN(int, "futimens", futimens(fd, times));
+}
+
 int sys_fallocate(int fd, off_t size)
 {
 	int r;
@@ -114,6 +119,17 @@ int sys_fallocate(int fd, off_t size)
 		r = posix_fallocate(fd, 0, size);
 	while (r == EINTR);
 	return -r;
+}
+
+int sys_reserve(int fd, off_t offset, off_t n)
+{
+	int r;
+
+	SYS_FAULT("reserve");
+	do
+		r = fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, n);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
 }
 
 int sys_mkdirat(int dir, const char *path, mode_t mode)

@@ -44,7 +44,9 @@ ssize_t sys_pwrite(int fd, const void *data, size_t n, off_t offset);
 int sys_fstat(int fd, struct stat *ret_st);
 int sys_fstatat(int dir, const char *path, struct stat *ret_st, int flags);
 int sys_ftruncate(int fd, off_t size);
+int sys_futimens(int fd, const struct timespec times[static 2]); /* access, modification */
 int sys_fallocate(int fd, off_t size); /* posix_fallocate(fd, 0, size) */
+int sys_reserve(int fd, off_t offset, off_t n); /* fallocate(2) that keeps the size */
 int sys_mkdirat(int dir, const char *path, mode_t mode);
 int sys_unlinkat(int dir, const char *path, int flags);
 int sys_renameat_noreplace(int dir, const char *from, const char *to);

@@ -74,6 +74,7 @@ void service_commit_counters(struct service *s)
 	for (unsigned i = 0; i < s->n_streams; i++) {
 		const struct stream *t = &s->streams[i];
 		const struct log_counters *c = &t->sink.counters;
+		const struct format_state *through = &t->pump.through;
 
 		*recovery_counters(&s->engine->store.area, s->id, i) = (struct recovery_counters){
 			c->bytes,
@@ -81,8 +82,10 @@ void service_commit_counters(struct service *s)
 			c->dropped_bytes,
 			c->dropped_lines,
 			t->seen_generation,
-			.line = t->sink.line,
-			.through = t->pump.line,
+			.line = t->sink.at.line,
+			.decoder = t->sink.at.decoder,
+			.held = {through->held[0], through->held[1], through->held[2]},
+			.through = through->line,
 			.lost_why = t->sink.lost_why,
 			.lost_bytes = t->sink.lost_bytes,
 			.lost_lines = t->sink.lost_lines,
@@ -113,14 +116,15 @@ static void restore_counters(struct service *s)
 
 		t->sink.counters = (struct log_counters){
 			c->bytes, c->lines, c->dropped_bytes, c->dropped_lines};
-		t->sink.line = c->line < INTENT_LINE_MAX ? c->line : INTENT_LINE_START;
+		t->sink.at = format_restore(c->line, c->held);
+		t->sink.at.decoder = c->decoder;
 		t->sink.lost_bytes = c->lost_bytes;
 		t->sink.lost_lines = c->lost_lines;
 		t->sink.lost_why = c->lost_why;
 		t->seen_generation = c->seen_generation;
-		t->pump.line = c->through < INTENT_LINE_MAX ? c->through : INTENT_LINE_START;
+		t->pump.through = format_restore(c->through, c->held);
 		for (struct sink *k = t->sink.next; k; k = k->next)
-			k->line = t->pump.line;
+			sink_follow(k, &t->pump.through);
 	}
 }
 

@@ -277,6 +277,7 @@ static int make_services(struct engine *e)
 
 	sink_set_init(&e->sinks, &e->loop, e->spec->log_dir, max_open_logs(), STDOUT_FILENO);
 	e->sinks.describe = stream_sinks_describe;
+	e->sinks.writable = stream_sinks_writable;
 	r = pump_set_init(&e->pumps, &e->loop);
 	if (r == 0)
 		streams_init(e);

@@ -99,7 +99,7 @@ static struct further *further_new(
 	}
 	f->sink.further = true;
 	f->sink.shared = s->spec->split_stderr;
-	f->sink.line = t->pump.line;
+	sink_follow(&f->sink, &t->pump.through);
 	return f;
 }
 
@@ -195,11 +195,14 @@ int stream_sinks_init(struct stream *t)
 	if (r == 0)
 		r = sink_init(
 			&t->sink, &s->engine->sinks, s->name, &s->spec->log, target_of(t), address);
-	return r < 0 ? r : make_chain(t);
+	if (r == 0)
+		r = make_chain(t);
+	return r < 0 ? r : gate_configure(&t->pump);
 }
 
 void stream_sinks_free(struct stream *t)
 {
+	gate_free(&t->pump);
 	drop(t, TAKE_PTR(t->sink.next));
 	sink_fini(&t->sink);
 }
@@ -218,6 +221,8 @@ void stream_sinks_configure(struct stream *t)
 	}
 	if (make_chain(t) < 0)
 		log_error("service '%s': no memory to log to all that log.also names", s->name);
+	if (gate_configure(&t->pump) < 0)
+		log_error("service '%s': no memory to let it wait for its log", s->name);
 }
 
 void stream_sinks_reopen(struct stream *t)
@@ -244,15 +249,17 @@ int stream_sinks_join(struct stream *t, const char *consumer)
 	if (!f)
 		return -ENOMEM;
 	*end = &f->sink;
-	return 0;
+	return gate_configure(&t->pump);
 }
 
 void stream_sinks_part(struct stream *t, const char *consumer)
 {
 	struct further *f = take(&t->sink.next, SPEC_SINK_SERVICE, consumer);
 
-	if (f)
-		drop(t, &f->sink);
+	if (!f)
+		return;
+	drop(t, &f->sink);
+	(void)gate_configure(&t->pump); /* it has one by then */
 }
 
 void stream_sinks_move_consumers(struct stream *from, struct stream *to)
@@ -275,6 +282,13 @@ void stream_sinks_move_consumers(struct stream *from, struct stream *to)
 		*end = consumer;
 		end = &consumer->next;
 	}
+	if (gate_configure(&to->pump) < 0)
+		log_error("service '%s': no memory to let it wait for its log", to->service->name);
+}
+
+void stream_sinks_writable(struct sink *k)
+{
+	gate_open(&((struct stream *)stream_of(k))->pump);
 }
 
 /* --- who they are --- */

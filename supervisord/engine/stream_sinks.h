@@ -33,5 +33,6 @@ void stream_sinks_reopen(struct stream *t);
 
 /* For struct sink_set. */
 void stream_sinks_describe(const struct sink *k, struct log_origin *ret);
+void stream_sinks_writable(struct sink *k);
 /* Where a sink goes: a path, an address, another service; NULL: there is no more to say. */
 const char *stream_sinks_address(const struct sink *k);

@@ -85,8 +85,8 @@ static void renew_streams(struct service *s)
 		return;
 	}
 	s->streams[0].sink.counters = old[0].sink.counters;
-	s->streams[0].sink.line = old[0].sink.line;
-	s->streams[0].pump.line = old[0].pump.line;
+	s->streams[0].sink.at = old[0].sink.at;
+	s->streams[0].pump.through = old[0].pump.through;
 	stream_sinks_move_consumers(&old[0], &s->streams[0]);
 	for (unsigned i = 0; i < n_old; i++)
 		stream_sinks_free(&old[i]);

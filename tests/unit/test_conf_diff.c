@@ -166,6 +166,7 @@ static const struct key_case service_cases[] = {
 	{"log.stderr", "", "\"err\"", NULL, "=", DIFF_RESTART},
 	{"log.stderr", "inherit", "none", "=", "=", DIFF_LIVE},
 	{"log.stderr", "journal", "syslog", "=", "=", DIFF_LIVE},
+	{"log.stderr", "", "none", NULL, "=", DIFF_RESTART, "file = none"},
 	{"log.file", "\"json:a\"", "\"a\"", "=", "=", DIFF_LIVE},
 	{"log.file", "\"journal:/run/j\"", "\"syslog:unix:/l/%{name}\"", "=", "=", DIFF_LIVE},
 	{"log.file", "\"syslog:udp:192.0.2.1:514\"", "\"syslog:tcp:[::1]:601\"",

@@ -453,21 +453,19 @@ static void another_format_in_the_middle_of_a_line_keeps_json_whole(void **state
 
 static void a_new_file_begins_with_a_line(void **state _unused_)
 {
-	const struct format plain = format_of(SPEC_FORMAT_PLAIN, SPEC_TIMESTAMPS_NONE);
-	const struct format json = json_format();
 	struct format_state s = {INTENT_LINE_OPEN, FORMAT_JSON | 1, {'\xe2'}};
 
-	format_leave(&json, &s);
+	format_leave(SPEC_FORMAT_JSON, &s);
 	assert_int_equal(s.line, INTENT_LINE_START);
 	assert_int_equal(s.decoder, 1);
 	s = (struct format_state){INTENT_LINE_CUT, FORMAT_JSON | FORMAT_TORN, {0}};
-	format_leave(&json, &s);
+	format_leave(SPEC_FORMAT_JSON, &s);
 	assert_int_equal(s.line, INTENT_LINE_START);
 	assert_int_equal(s.decoder, 0);
 	s = (struct format_state){INTENT_LINE_OPEN, 0, {0}};
-	format_leave(&plain, &s);
+	format_leave(SPEC_FORMAT_PLAIN, &s);
 	assert_int_equal(s.line, INTENT_LINE_OPEN);
-	format_leave(&json, &s);
+	format_leave(SPEC_FORMAT_JSON, &s);
 	assert_int_equal(s.line, INTENT_LINE_START);
 }
 

@@ -19,7 +19,7 @@
 struct shared {
 	_Alignas(uint64_t) uint8_t room[INTENT_ROOM_SIZE];
 	struct log_counters counters[N_STREAMS];
-	uint8_t line[N_STREAMS], through[N_STREAMS];
+	struct format_state at[N_STREAMS], through[N_STREAMS];
 	uint64_t lost_bytes[N_STREAMS], lost_lines[N_STREAMS];
 	uint8_t lost_why[N_STREAMS];
 };
@@ -78,8 +78,8 @@ static void *room(struct ledger *l _unused_)
 static void account(struct pump *p)
 {
 	shared->counters[p->id] = p->sink->counters;
-	shared->line[p->id] = p->sink->line;
-	shared->through[p->id] = p->line;
+	shared->at[p->id] = p->sink->at;
+	shared->through[p->id] = p->through;
 	shared->lost_bytes[p->id] = p->sink->lost_bytes;
 	shared->lost_lines[p->id] = p->sink->lost_lines;
 	shared->lost_why[p->id] = p->sink->lost_why;
@@ -117,7 +117,7 @@ static void add_further(struct fixture *f, unsigned i)
 		struct sink *s = &pumper.streams[i].further[k];
 
 		add_sink(f, s, further_names[i][k]);
-		s->line = shared->through[i];
+		sink_follow(s, &shared->through[i]);
 		last->next = s;
 		last = s;
 	}
@@ -141,12 +141,12 @@ static void pump_everything(struct fixture *f)
 		add_sink(f, s, stream_names[i]);
 		add_further(f, i);
 		s->counters = shared->counters[i];
-		s->line = shared->line[i];
+		s->at = shared->at[i];
 		s->lost_bytes = shared->lost_bytes[i];
 		s->lost_lines = shared->lost_lines[i];
 		s->lost_why = shared->lost_why[i];
 		pump_init(&pumper.streams[i].pump, &pumper.pumps, s, i, 0, ended);
-		pumper.streams[i].pump.line = shared->through[i];
+		pumper.streams[i].pump.through = shared->through[i];
 	}
 	pump_set_redo(&pumper.pumps);
 	for (unsigned i = 0; i < N_STREAMS; i++)

@@ -9,6 +9,8 @@
  */
 #include "engine/logs/fanout.h"
 
+#include <string.h>
+
 #include "base/macro.h"
 #include "engine/logs/pump.h"
 #include "engine/logs/sink_internal.h"
@@ -20,15 +22,14 @@ struct batch {
 };
 
 /* Where a file is then that has taken all that there was to take. */
-static uint8_t line_after(const struct pump *p, const struct batch *b)
+static struct format_state after(const struct pump *p, const struct batch *b)
 {
-	bool cut = b->n == 0 || b->n_refused > 0;
-	uint8_t line = p->line;
+	struct format_state s = p->through;
 
-	if (b->n > b->n_refused)
-		line = b->data[b->n - b->n_refused - 1] == '\n' ? INTENT_LINE_START
-								: INTENT_LINE_OPEN;
-	return cut && line == INTENT_LINE_OPEN ? INTENT_LINE_CUT : line;
+	format_follow(&s, b->data, b->n - b->n_refused);
+	if (b->n == 0 || b->n_refused > 0)
+		format_cut(&s);
+	return s;
 }
 
 bool fanout_is_kept(const struct pump *p)
@@ -66,54 +67,59 @@ static void write_files(struct pump *p, unsigned from, const struct batch *b, st
 	}
 }
 
-static void write_others(struct pump *p, const struct batch *b)
+static void write_others(struct pump *p, const struct batch *b, bool again)
 {
 	for (struct sink *s = p->sink; s; s = s->next) {
 		if (s->kind == SPEC_SINK_FILE)
 			continue;
 		if (b->n == 0)
 			sink_end(s, p->set->loop->now_usec);
-		sink_write(s, b->data, b->n - b->n_refused, p->set->loop->now_usec);
+		if (again)
+			sink_write_again(s, b->data, b->n - b->n_refused, p->set->loop->now_usec);
+		else
+			sink_write(s, b->data, b->n - b->n_refused, p->set->loop->now_usec);
 		sink_refuse(s, b->data + b->n - b->n_refused, b->n_refused, SINK_WHY_RATE);
 	}
 }
 
-static void finish(struct pump *p, const struct batch *b)
+static void finish(struct pump *p, const struct batch *b, bool again)
 {
-	write_others(p, b);
-	p->line = line_after(p, b);
+	write_others(p, b, again);
+	p->through = after(p, b);
 }
 
-void fanout_write(struct pump *p, const char *data, size_t n, size_t n_refused, bool noted)
+void fanout_write(
+	struct pump *p, const char *data, size_t n, size_t n_refused, bool noted, bool again)
 {
 	const struct batch b = {data, n, n_refused};
 
 	p->set->ledger.intent.refused = n_refused;
 	write_files(p, 0, &b, noted ? &p->set->ledger : NULL);
-	finish(p, &b);
+	finish(p, &b, again);
 }
 
 void fanout_end(struct pump *p, bool noted)
 {
-	fanout_write(p, "", 0, 0, noted);
+	fanout_write(p, "", 0, 0, noted, false);
 }
 
 void fanout_redo(struct pump *p, const char *data, size_t n)
 {
 	struct ledger *ledger = &p->set->ledger;
 	const struct batch b = {data, n, (size_t)ledger->intent.refused};
+	const struct format_state through = after(p, &b);
 	unsigned at = ledger->intent.sink, place = 0;
 
 	for (struct sink *s = p->sink; s; s = s->next, place++) {
 		if (place < at && place > 0)
-			s->line = line_after(p, &b);
+			sink_follow(s, &through);
 		if (place != at || s->kind != SPEC_SINK_FILE)
 			continue;
 		sink_redo(s, data, n - b.n_refused, p->set->loop->now_usec, ledger);
 		sink_refuse(s, data + n - b.n_refused, b.n_refused, SINK_WHY_RATE);
 	}
 	write_files(p, at + 1, &b, ledger);
-	finish(p, &b);
+	finish(p, &b, true);
 }
 
 void fanout_resume(struct pump *p)
@@ -122,9 +128,9 @@ void fanout_resume(struct pump *p)
 
 	if (ledger->intent.sink == 0)
 		sink_resume(p->sink, ledger);
-	p->line = ledger->intent.through;
+	p->through = format_restore(ledger->intent.through, ledger->intent.held);
 	for (struct sink *s = p->sink->next; s; s = s->next)
-		s->line = p->line;
+		sink_follow(s, &p->through);
 }
 
 void fanout_tell(const struct pump *p)
@@ -132,6 +138,8 @@ void fanout_tell(const struct pump *p)
 	struct intent *i = &p->set->ledger.intent;
 
 	i->sink = 0;
-	i->through = p->line;
 	sink_tell(p->sink, i);
+	/* Whatever a sink holds, its stream does, too. */
+	i->through = p->through.line;
+	memcpy(i->held, p->through.held, sizeof(i->held));
 }

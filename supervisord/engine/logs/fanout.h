@@ -17,9 +17,11 @@ struct pump;
 bool fanout_is_kept(const struct pump *p);
 /*
  * Writes n bytes to each, but for the last n_refused, which a limit of the rate keeps from there;
- * noted: the pump set's ledger is told of each step.
+ * noted: the pump set's ledger is told of each step. again: whoever was killed may have given
+ * it to outlets, see sink_write_again().
  */
-void fanout_write(struct pump *p, const char *data, size_t n, size_t n_refused, bool noted);
+void fanout_write(
+	struct pump *p, const char *data, size_t n, size_t n_refused, bool noted, bool again);
 /* Goes on with the batch that the ledger tells of, data being all of it. n may be 0. */
 void fanout_redo(struct pump *p, const char *data, size_t n);
 /* The batch was done: only what is counted, and where in a line all are, is taken from there. */

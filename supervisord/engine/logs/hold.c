@@ -81,14 +81,14 @@ static int forget_copy(struct hold *h, int error)
 	return error;
 }
 
-ssize_t hold_peek(struct hold *h, char *data, size_t n)
+ssize_t hold_look(struct hold *h, int fd, char *data, size_t n)
 {
 	ssize_t wanted = 0, done = 0;
 	int r = h->copy_read >= 0 ? 0 : make_pipe(&h->copy_read, &h->copy_write);
 
 	if (r < 0)
 		return r;
-	wanted = sys_tee(h->read_fd, h->copy_write, n, SPLICE_F_NONBLOCK);
+	wanted = sys_tee(fd, h->copy_write, n, SPLICE_F_NONBLOCK);
 	while (done < wanted) {
 		ssize_t k = sys_read(h->copy_read, data + done, (size_t)(wanted - done));
 
@@ -97,6 +97,11 @@ ssize_t hold_peek(struct hold *h, char *data, size_t n)
 		done += k;
 	}
 	return wanted;
+}
+
+ssize_t hold_peek(struct hold *h, char *data, size_t n)
+{
+	return hold_look(h, h->read_fd, data, n);
 }
 
 int hold_drop(struct hold *h, size_t n)

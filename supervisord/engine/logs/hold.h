@@ -33,6 +33,8 @@ void hold_fini(struct hold *h);
 ssize_t hold_count(const struct hold *h);
 /* Moves at most n bytes from another pipe. 0: that has ended; -EAGAIN: nothing now; -errno. */
 ssize_t hold_fill(struct hold *h, int fd, size_t n);
+/* Reads at most n bytes from the front of any pipe, which stay in it. As hold_fill(); -EINVAL. */
+ssize_t hold_look(struct hold *h, int fd, char *data, size_t n);
 /* Reads at most n bytes from the front, which stay in it. How many; -errno. */
 ssize_t hold_peek(struct hold *h, char *data, size_t n);
 /* Throws away n bytes from the front. 0 or -errno. */

@@ -51,7 +51,7 @@ void pump_set_fini(struct pump_set *set)
 	free(TAKE_PTR(set->buffer));
 }
 
-static ssize_t plain_turn(struct pump *p, size_t n)
+static ssize_t plain_turn(struct pump *p, size_t n, size_t n_refused)
 {
 	char *data = p->set->buffer;
 	ssize_t r = sys_read(p->fd, data, MIN_OF(n, (size_t)PUMP_BUFFER_SIZE));
@@ -60,7 +60,8 @@ static ssize_t plain_turn(struct pump *p, size_t n)
 		return r;
 	if (p->tap)
 		p->tap(p, data, (size_t)r);
-	fanout_write(p, data, (size_t)r, 0, false);
+	fanout_write(
+		p, data, (size_t)r, n_refused - MIN_OF(n_refused, n - (size_t)r), false, false);
 	if (p->set->owner)
 		p->set->owner->account(p);
 	return r;
@@ -91,11 +92,20 @@ static void note_size(struct pump *p, size_t n)
 static ssize_t transfer(struct pump *p, size_t n)
 {
 	bool held = p->set->ledger.room && !p->plain && fanout_is_kept(p);
-	ssize_t r = held ? pump_hold_turn(p, n) : plain_turn(p, n);
+	size_t n_refused = 0;
+	ssize_t r;
 
+	n = MIN_OF(n, (size_t)PUMP_BUFFER_SIZE);
+	if (p->gate && !p->plain) {
+		r = gate_admit(p, n, &n_refused);
+		if (r < 0)
+			return r;
+		n = (size_t)r;
+	}
+	r = held ? pump_hold_turn(p, n, n_refused) : plain_turn(p, n, n_refused);
 	if (held && r == -EINVAL) {
 		p->plain = true;
-		r = plain_turn(p, n);
+		r = plain_turn(p, n, 0);
 	}
 	if (r > 0) {
 		note_size(p, (size_t)r);
@@ -149,7 +159,7 @@ int pump_start(struct pump *p, int fd)
 	if (r < 0)
 		return r;
 	p->fd = fd;
-	p->plain = false;
+	p->plain = p->waiting = false;
 	return 0;
 }
 
@@ -158,13 +168,16 @@ void pump_stop(struct pump *p)
 	if (!p->set)
 		return;
 	loop_remove(&p->set->pipes, &p->source);
+	if (p->gate)
+		loop_timer_set(p->set->loop, &p->gate->timer, USEC_INFINITY);
+	p->waiting = false;
 	forget_size(p);
 	p->fd = -1;
 }
 
 enum pump_outcome pump_drain(struct pump *p, size_t max_bytes)
 {
-	if (p->source.fd < 0)
+	if (p->fd < 0)
 		return PUMP_ENDED;
 	while (max_bytes > 0) {
 		ssize_t r = transfer(p, max_bytes);

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "engine/logs/gate.h"
 #include "engine/logs/hold.h"
 #include "engine/logs/ledger.h"
 #include "engine/logs/sink.h"
@@ -16,7 +17,7 @@
 
 #define PUMP_BUFFER_SIZE (256 * 1024) /* also the most that is moved in one turn */
 #define PUMP_TURN_BYTES	 (64 * 1024) /* who had more in one turn waits the longer for the next */
-#define PUMP_SHARE_USEC	 USEC_PER_MSEC /* of all pumps in a round; a turn takes a quarter of it */
+#define PUMP_SHARE_USEC	 250 /* of all pumps in a round, and a turn at least: about as long */
 #define PUMP_DRAIN_MAX	 (1024 * 1024) /* the largest pipe an ordinary user can have */
 
 /*
@@ -64,13 +65,15 @@ struct pump {
 	uint8_t n_ahead; /* turns it has had in advance */
 	bool large; /* its pipe was made larger */
 	bool plain; /* it is no pipe at all */
-	uint8_t line; /* enum intent_line: where a file is that has lost nothing. May be set, for
-			 recovery, right after init */
+	bool waiting; /* out of the loop until its gate opens */
+	/* Where a file is that has lost nothing. May be set, for recovery, right after init. */
+	struct format_state through;
 	int fd; /* borrowed: the owner closes it, after pump_stop(); -1 */
+	struct gate *gate; /* owned by gate.c; NULL: nobody waits, and there is no limit */
 };
 
 enum pump_outcome {
-	PUMP_EMPTY, /* all that was there is read; more may come */
+	PUMP_EMPTY, /* all that was there is read, or has to wait; more may come */
 	PUMP_ENDED, /* no writer is left, or the pipe failed; out of the loop now */
 	PUMP_MORE, /* there may be more than max */
 	PUMP_OUTCOME_MAX
@@ -116,5 +119,8 @@ void pump_end_output(struct pump *p);
 
 /* --- pump_held.c: for pump.c --- */
 
-/* One turn by the holding pipe, at most n bytes. As a read; -EINVAL: it is no pipe. */
-ssize_t pump_hold_turn(struct pump *p, size_t n);
+/*
+ * One turn by the holding pipe, at most n bytes, of which the last n_refused are dropped. As a
+ * read; -EINVAL: it is no pipe.
+ */
+ssize_t pump_hold_turn(struct pump *p, size_t n, size_t n_refused);

@@ -64,7 +64,7 @@ static void finish(struct pump *p, size_t n, bool taken)
 }
 
 /* The first bytes of `left` in the holding pipe. How many they were; 0: there are none. */
-static size_t move_batch(struct pump *p, size_t left)
+static size_t move_batch(struct pump *p, size_t left, size_t n_refused, bool again)
 {
 	struct pump_set *set = p->set;
 	struct intent *i = &set->ledger.intent;
@@ -85,17 +85,19 @@ static size_t move_batch(struct pump *p, size_t left)
 		.batch = (uint64_t)n};
 	if (p->tap)
 		p->tap(p, set->buffer, (size_t)n);
-	fanout_write(p, set->buffer, (size_t)n, 0, !taken);
+	fanout_write(p, set->buffer, (size_t)n, n_refused - MIN_OF(n_refused, left - (size_t)n),
+		!taken, again);
 	finish(p, (size_t)n, taken);
 	return (size_t)n;
 }
 
-static void move_all(struct pump *p, size_t left)
+/* again: somebody else may have had them before. */
+static void move_all(struct pump *p, size_t left, size_t n_refused, bool again)
 {
 	struct pump_set *set = p->set;
 
 	while (left > 0 && set->ledger.room) {
-		size_t n = move_batch(p, left);
+		size_t n = move_batch(p, left, MIN_OF(n_refused, left), again);
 
 		if (n == 0)
 			break;
@@ -110,15 +112,17 @@ static void move_all(struct pump *p, size_t left)
 	commit(set, INTENT_IDLE);
 }
 
-ssize_t pump_hold_turn(struct pump *p, size_t n)
+ssize_t pump_hold_turn(struct pump *p, size_t n, size_t n_refused)
 {
 	struct pump_set *set = p->set;
 	ssize_t r;
 
 	set->ledger.intent = (struct intent){.id = p->id, .stream = p->stream};
 	commit(set, INTENT_FETCH);
-	r = hold_fill(&set->hold, p->fd, MIN_OF(n, (size_t)PUMP_BUFFER_SIZE));
-	move_all(p, r > 0 ? (size_t)r : 0);
+	r = hold_fill(&set->hold, p->fd, n);
+	/* Who comes with fewer has fewer of them at the end. */
+	n_refused -= MIN_OF(n_refused, r > 0 ? n - (size_t)r : 0);
+	move_all(p, r > 0 ? (size_t)r : 0, n_refused, false);
 	return r;
 }
 
@@ -236,6 +240,8 @@ static size_t redo_batch(struct pump *p, size_t count)
 		set->ledger.intent.phase = INTENT_DONE;
 		set->ledger.intent.total = MAX_OF(i->batch, (uint64_t)count);
 		set->ledger.intent.line = set->ledger.intent.through = INTENT_LINE_CUT;
+		if (set->ledger.intent.decoder & FORMAT_HELD)
+			set->ledger.intent.decoder = FORMAT_JSON | FORMAT_TORN;
 		return redo_done(p, count);
 	}
 	if (p->tap)
@@ -270,5 +276,5 @@ void pump_set_redo(struct pump_set *set)
 		left = redo_done(p, left);
 	else if (i->phase == INTENT_WRITE || i->phase == INTENT_ROTATE)
 		left = redo_batch(p, left);
-	move_all(p, left);
+	move_all(p, left, 0, true);
 }

@@ -9,23 +9,33 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/logs/outlet/lines.h"
+#include "base/lines.h"
 #include "engine/logs/sink_internal.h"
 
 /* There are thousands of sinks; a buffer or a spare field would multiply. */
-_Static_assert(sizeof(struct sink) <= 160, "struct sink has grown");
+_Static_assert(sizeof(struct sink) <= 168, "struct sink has grown");
+
+static const char *name_of(const struct logfile *f)
+{
+	return CONTAINER_OF(f, const struct sink, file)->name;
+}
+
+static bool is_mid_line(const struct logfile *f)
+{
+	return CONTAINER_OF(f, const struct sink, file)->at.line == INTENT_LINE_OPEN;
+}
+
+static const struct upkeep_owner owner = {name_of, is_mid_line};
 
 void sink_set_init(struct sink_set *set, struct loop *loop, const char *log_dir, unsigned max_open,
 	int inherit_fd)
 {
-	logfile_set_init(&set->files, log_dir, max_open);
+	logfile_set_init(&set->files, log_dir, max_open, loop, &owner);
 	outlet_set_init(&set->outlets, loop, inherit_fd);
-	set->stamped = NULL;
+	set->formatted = NULL;
 	set->describe = NULL;
 	set->writable = NULL;
 }
@@ -33,8 +43,9 @@ void sink_set_init(struct sink_set *set, struct loop *loop, const char *log_dir,
 void sink_set_fini(struct sink_set *set)
 {
 	assert(set->files.n_open == 0);
+	logfile_set_fini(&set->files);
 	outlet_set_fini(&set->outlets);
-	free(TAKE_PTR(set->stamped));
+	free(TAKE_PTR(set->formatted));
 }
 
 static bool is_outlet(unsigned kind)
@@ -75,7 +86,7 @@ static void set_log(struct sink *s, const struct spec_log *log)
 {
 	s->log = log;
 	if (s->kind == SPEC_SINK_FILE)
-		s->file.rotation = &log->rotation;
+		logfile_set_rotation(&s->set->files, &s->file, &log->rotation);
 }
 
 int sink_init(struct sink *s, struct sink_set *set, const char *name, const struct spec_log *log,
@@ -119,7 +130,7 @@ static int change_target(
 		list_init(&old.writer.waiting);
 	drop_target(&old);
 	sink_forget_lost(s);
-	s->line = INTENT_LINE_START;
+	s->at = (struct format_state){0};
 	return 0;
 }
 
@@ -179,9 +190,9 @@ void sink_forget_lost(struct sink *s)
 	s->lost_why = 0;
 }
 
-static const char *why_to_string(unsigned why)
+const char *sink_lost_why(const struct sink *s)
 {
-	switch (why) {
+	switch (s->lost_why) {
 	case SINK_WHY_RATE:
 		return "rate limit";
 	case SINK_WHY_SLOW:
@@ -189,17 +200,8 @@ static const char *why_to_string(unsigned why)
 	case SINK_WHY_LEFT:
 		return "its end was not waited for";
 	default:
-		return logfile_strerror(-(int)why);
+		return logfile_strerror(-(int)s->lost_why);
 	}
-}
-
-size_t sink_marker(const struct sink *s, char ret_text[static SINK_MARKER_SIZE])
-{
-	int n = snprintf(ret_text, SINK_MARKER_SIZE,
-		"supervisord: %" PRIu64 " bytes, %" PRIu64 " lines dropped (%.64s)\n",
-		s->lost_bytes, s->lost_lines, why_to_string(s->lost_why));
-
-	return (size_t)n;
 }
 
 bool sink_blocks(const struct sink *s)
@@ -221,8 +223,7 @@ void sink_refuse(struct sink *s, const void *data, size_t n, unsigned why)
 
 void sink_cut_line(struct sink *s)
 {
-	if (s->line == INTENT_LINE_OPEN)
-		s->line = INTENT_LINE_CUT;
+	format_cut(&s->at);
 }
 
 static void tell_counters(const struct sink *s, struct intent *i)
@@ -237,7 +238,9 @@ void sink_tell(const struct sink *s, struct intent *i)
 {
 	if (i->sink == 0)
 		tell_counters(s, i);
-	i->line = s->line;
+	i->line = s->at.line;
+	i->decoder = s->at.decoder;
+	memcpy(i->held, s->at.held, sizeof(i->held));
 	i->lost_bytes = s->lost_bytes;
 	i->lost_lines = s->lost_lines;
 	i->lost_why = s->lost_why;
@@ -270,6 +273,22 @@ void sink_write_noted(struct sink *s, const void *data, size_t n, usec_t now, st
 	}
 }
 
+void sink_follow(struct sink *s, const struct format_state *through)
+{
+	bool json = s->format == SPEC_FORMAT_JSON;
+
+	s->at = *through;
+	if (json && s->at.line != INTENT_LINE_START)
+		s->at.decoder |= FORMAT_JSON;
+	else if (!json)
+		s->at.decoder = 0;
+	/* Those that share a file leave it at a line's beginning. */
+	if (s->shared && format_has_head((enum spec_format)s->format, s->log->timestamps)) {
+		s->at.line = INTENT_LINE_START;
+		s->at.decoder &= s->at.decoder & FORMAT_TORN ? 0 : FORMAT_HELD;
+	}
+}
+
 void sink_resume(struct sink *s, const struct ledger *ledger)
 {
 	const struct intent *i = &ledger->intent;
@@ -277,7 +296,7 @@ void sink_resume(struct sink *s, const struct ledger *ledger)
 	if (i->sink == 0)
 		s->counters = (struct log_counters){
 			i->bytes, i->lines, i->dropped_bytes, i->dropped_lines};
-	s->line = i->line;
+	s->at = (struct format_state){i->line, i->decoder, {i->held[0], i->held[1], i->held[2]}};
 	s->lost_bytes = i->lost_bytes;
 	s->lost_lines = i->lost_lines;
 	s->lost_why = i->lost_why;
@@ -318,7 +337,7 @@ void sink_reopen(struct sink *s, usec_t now)
 	logfile_close(&s->set->files, &s->file);
 	s->file.rotate_failed = false;
 	s->file.retry_usec = 0;
-	r = logfile_open(&s->set->files, &s->file);
+	r = sink_open_file(s);
 	if (r < 0)
 		sink_set_broken(s, r, now);
 }

@@ -11,6 +11,7 @@
 
 #include "conf/spec.h"
 #include "engine/logs/file/logfile.h"
+#include "engine/logs/format/format.h"
 #include "engine/logs/origin.h"
 #include "engine/logs/outlet/outlet.h"
 
@@ -19,7 +20,7 @@ struct sink;
 
 /* What all sinks of a process share. */
 struct sink_set {
-	char *stamped; /* owned: where lines get their time stamps; NULL: not needed yet */
+	char *formatted; /* owned: where lines get their format; NULL: not needed yet */
 	struct logfile_set files;
 	struct outlet_set outlets;
 	/* Whose output it is, for formats and outlets. NULL: nothing is known but its name. */
@@ -58,12 +59,12 @@ struct sink {
 	};
 	/* Dropped, and no line there has told of it yet. May be set likewise. */
 	uint64_t lost_bytes, lost_lines;
-	uint8_t kind; /* enum spec_sink */
-	uint8_t line; /* enum intent_line, of a file. May be set likewise */
-	uint8_t format; /* enum spec_format */
+	uint8_t kind : 4; /* enum spec_sink */
+	uint8_t format : 4; /* enum spec_format */
+	struct format_state at; /* where in a line, of a file. May be set likewise */
 	uint8_t lost_why; /* an errno or enum sink_why. May be set likewise */
-	bool further; /* it is none of a stream's own; the owner's to set */
-	bool shared; /* others write to its file, too; the owner's to set */
+	bool further : 1; /* it is none of a stream's own; the owner's to set */
+	bool shared : 1; /* others write to its file, too; the owner's to set */
 };
 
 /*
@@ -110,6 +111,9 @@ void sink_write_noted(
  * and line are then as if nothing had come in between.
  */
 void sink_redo(struct sink *s, const void *data, size_t n, usec_t now, struct ledger *ledger);
+/* It has lost nothing, and its stream is there. */
+void sink_follow(struct sink *s, const struct format_state *through);
+
 /* Only takes what ledger->intent tells of the counters and the line. */
 void sink_resume(struct sink *s, const struct ledger *ledger);
 

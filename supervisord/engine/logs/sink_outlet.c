@@ -9,7 +9,6 @@
 
 #include "base/log.h"
 #include "base/macro.h"
-#include "engine/logs/outlet/lines.h"
 #include "engine/logs/sink_internal.h"
 
 #define CALM_SEC 10
@@ -63,20 +62,21 @@ static void end_line(struct sink *s, const struct log_origin *origin, usec_t now
 /* A line about what was dropped. False: there is no room for it yet. */
 static bool tell_lost(struct sink *s, const struct log_origin *origin, usec_t now)
 {
-	char text[1 + SINK_MARKER_SIZE] = "\n";
+	const struct format_about plain = {.kind = SPEC_FORMAT_PLAIN};
+	char text[1 + FORMAT_MARKER_SIZE] = "\n";
 	struct log_origin own = *origin;
 	/* Who gets bytes and no lines gets the end of a line that was cut, too. */
-	size_t from = s->kind == SPEC_SINK_SERVICE && s->line == INTENT_LINE_CUT ? 0 : 1;
+	size_t from = s->kind == SPEC_SINK_SERVICE && s->at.line == INTENT_LINE_CUT ? 0 : 1;
 	size_t n;
 
 	if (s->lost_bytes == 0)
 		return true;
 	end_line(s, origin, now);
 	own.stream = "supervisord";
-	n = 1 + sink_marker(s, text + 1);
+	n = 1 + format_marker(&plain, s->lost_bytes, s->lost_lines, sink_lost_why(s), text + 1);
 	if (outlet_take(&s->writer, &own, text + from, n - from, now) == 0)
 		return false;
-	s->line = INTENT_LINE_START;
+	s->at.line = INTENT_LINE_START;
 	sink_forget_lost(s);
 	return true;
 }
@@ -94,7 +94,7 @@ static size_t take(struct sink *s, const char *data, size_t n, usec_t now)
 		return 0;
 	taken = outlet_take(&s->writer, &origin, data, n, now);
 	if (taken > 0)
-		s->line = data[taken - 1] == '\n' ? INTENT_LINE_START : INTENT_LINE_OPEN;
+		s->at.line = data[taken - 1] == '\n' ? INTENT_LINE_START : INTENT_LINE_OPEN;
 	return taken;
 }
 

@@ -32,7 +32,8 @@ _printf_(2, 3) static void add(struct format *f, const char *format, ...)
 	va_start(args, format);
 	n = vsnprintf(f->head + f->n, FORMAT_HEAD_SIZE - f->n, format, args);
 	va_end(args);
-	f->n = MIN_OF(f->n + (size_t)MAX_OF(n, 0), (size_t)FORMAT_HEAD_SIZE - 1);
+	if (n > 0)
+		f->n = MIN_OF(f->n + (size_t)n, (size_t)FORMAT_HEAD_SIZE - 1);
 }
 
 static void add_stamp(struct format *f, enum spec_timestamps kind, usec_t realtime, int offset)
@@ -158,6 +159,25 @@ void format_pass(struct format_state *s, const char *data, size_t n)
 	s->decoder = 0;
 }
 
+void format_follow(struct format_state *s, const char *data, size_t n)
+{
+	unsigned held = json_held(s, data, n);
+
+	format_pass(s, data, n);
+	s->decoder = (uint8_t)held;
+}
+
+struct format_state format_restore(uint8_t line, const uint8_t held[static 3])
+{
+	struct format_state s = {.line = line < INTENT_LINE_MAX ? line : INTENT_LINE_START};
+
+	for (unsigned i = 0; i < 3 && held[i] != 0; i++) {
+		s.held[i] = held[i];
+		s.decoder++;
+	}
+	return s;
+}
+
 void format_cut(struct format_state *s)
 {
 	if (s->line == INTENT_LINE_OPEN)
@@ -173,9 +193,9 @@ void format_split(struct format_state *s)
 		s->line = INTENT_LINE_CUT;
 }
 
-void format_leave(const struct format *f, struct format_state *s)
+void format_leave(enum spec_format kind, struct format_state *s)
 {
-	if (s->line != INTENT_LINE_CUT && !f->json && !is_json(s))
+	if (s->line != INTENT_LINE_CUT && kind != SPEC_FORMAT_JSON && !is_json(s))
 		return;
 	s->line = INTENT_LINE_START;
 	s->decoder &= s->decoder & FORMAT_TORN ? 0 : FORMAT_HELD;

@@ -23,6 +23,7 @@
 
 #define FORMAT_HEAD_SIZE   320
 #define FORMAT_END_SIZE	   8
+#define FORMAT_ATOM_SIZE   6 /* what comes of one byte in a line, at most */
 #define FORMAT_MARKER_SIZE 1024
 
 /* What a format is made from. */
@@ -58,6 +59,12 @@ int format_utc_offset(usec_t realtime);
 static inline bool format_has_time(enum spec_format kind, enum spec_timestamps timestamps)
 {
 	return kind == SPEC_FORMAT_JSON || timestamps != SPEC_TIMESTAMPS_NONE;
+}
+
+/* Whether lines get anything at all. */
+static inline bool format_has_head(enum spec_format kind, enum spec_timestamps timestamps)
+{
+	return kind != SPEC_FORMAT_PLAIN || timestamps != SPEC_TIMESTAMPS_NONE;
 }
 
 void format_make(struct format *f, const struct format_about *about);
@@ -101,6 +108,12 @@ static inline size_t format_measure(const struct format *f, struct format_state 
 /* Where the state is after source bytes that went through as they are. */
 void format_pass(struct format_state *s, const char *data, size_t n);
 
+/* Where a stream is after source bytes, with what a format of JSON would hold of them. */
+void format_follow(struct format_state *s, const char *data, size_t n);
+
+/* Such a state, from what was stored of it. */
+struct format_state format_restore(uint8_t line, const uint8_t held[static 3]);
+
 /* What comes next is not the rest of the present line. */
 void format_cut(struct format_state *s);
 
@@ -108,7 +121,7 @@ void format_cut(struct format_state *s);
 void format_split(struct format_state *s);
 
 /* What comes next is the first in its file: the present line stays behind, or needs no end. */
-void format_leave(const struct format *f, struct format_state *s);
+void format_leave(enum spec_format kind, struct format_state *s);
 
 /* A line, with its newline, that tells of output that was dropped; why: "rate limit". */
 size_t format_marker(const struct format_about *about, uint64_t bytes, uint64_t lines,

@@ -167,3 +167,25 @@ size_t json_text(struct format_state *s, const char *data, size_t n, char *out, 
 	*ret_taken = taken;
 	return used;
 }
+
+/* The beginning of a character is told by its last three bytes at most. */
+unsigned json_held(struct format_state *s, const char *data, size_t n)
+{
+	unsigned char tail[6];
+	size_t k = s->decoder & FORMAT_HELD, new = MIN_OF(n, (size_t)3), from, i;
+
+	memcpy(tail, s->held, k);
+	memcpy(tail + k, data + (n - new), new);
+	k += new;
+	memset(s->held, 0, sizeof(s->held));
+	for (from = k; from > 0 && k - from < 3;)
+		if ((tail[--from] & 0xc0) != 0x80)
+			break;
+	if (from == k || length_of(tail[from]) <= k - from)
+		return 0;
+	for (i = 1; from + i < k; i++)
+		if (!goes_on(tail[from], i, tail[from + i]))
+			return 0;
+	memcpy(s->held, tail + from, k - from);
+	return (unsigned)(k - from);
+}

@@ -12,5 +12,8 @@
 size_t json_text(struct format_state *s, const char *data, size_t n, char *out, size_t size,
 	size_t *ret_taken);
 
+/* Puts into s->held what that holds after data, all else being unknown. How much that is. */
+unsigned json_held(struct format_state *s, const char *data, size_t n);
+
 /* U+FFFD, as it is written. */
 size_t json_put_replacement(char *out);

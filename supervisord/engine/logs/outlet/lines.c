@@ -11,15 +11,6 @@
 
 #define LEVEL_SIZE 3 /* "<6>" */
 
-size_t lines_count(const char *data, size_t n)
-{
-	size_t count = 0;
-
-	for (const char *p = data, *end = data + n; (p = memchr(p, '\n', (size_t)(end - p))); p++)
-		count++;
-	return count;
-}
-
 static uint8_t priority_of(const struct log_origin *origin)
 {
 	if (strcmp(origin->stream, "stdout") == 0)

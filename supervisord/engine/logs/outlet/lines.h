@@ -56,5 +56,3 @@ size_t lines_keep(const struct lines *l, struct outlet_writer *w);
 
 /* What is in partial, as if it had ended. */
 void lines_last(const struct outlet_writer *w, const struct log_origin *origin, struct line *ret);
-
-size_t lines_count(const char *data, size_t n); /* newlines */
