@@ -38,11 +38,19 @@ while True:
 
 # Moves what it reads to the end of a file. The kernel does that in one step, whoever is killed when.
 CONSUMER = """
-import os, sys
+import fcntl, os, sys, time
+slow = len(sys.argv) > 2
+if slow:
+    try:
+        fcntl.fcntl(0, fcntl.F_SETPIPE_SZ, 4096)
+    except OSError:
+        pass  # there is more in it
 out = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT, 0o600)
 os.lseek(out, 0, os.SEEK_END)
 while True:
     os.splice(0, out, 4096)
+    if slow:
+        time.sleep(0.002)
 """
 
 
@@ -103,10 +111,10 @@ class Files(harness.SystemTest):
 
 
 class Pipes(harness.SystemTest):
-    def pipeline(self, extra=""):
+    def pipeline(self, *how):
         s = self.supervisor(
-            service("from", py(PRODUCER) + ["@DIR@"], "log { file = \"none\" }", *QUICK)
-            + service("to", py(CONSUMER) + ["@DIR@/out"], 'stdin = "service:from"', *QUICK) + extra)
+            service("from", py(PRODUCER) + ["@DIR@"], 'log { file = "none" }', *QUICK)
+            + service("to", py(CONSUMER) + ["@DIR@/out", *how], 'stdin = "service:from"', *QUICK))
         s.wait_state("from", "running")
         s.wait_state("to", "running")
         return s
@@ -164,7 +172,9 @@ class Pipes(harness.SystemTest):
         self.judge(s, n_repeats)
 
     def test_nothing_is_lost_or_doubled_whoever_is_killed_of_the_two(self):
-        s = self.pipeline()
+        self.kill_both_of(self.pipeline())
+
+    def kill_both_of(self, s):
         for _ in range(12):
             time.sleep(random.uniform(0.01, 0.08))
             self.kill(s, random.choice(("from", "to")))
@@ -203,7 +213,8 @@ class Pipes(harness.SystemTest):
             service("from", sh("trap 'echo two' USR1; echo one; "
                                "while :; do sleep 0.05; done"), "log { file = \"none\" }")
             + service("to", sh("while [ ! -e @DIR@/go ]; do sleep 0.02; done; exec cat >@DIR@/to.out"),
-                      'stdin = "service:from"'))
+                      'stdin = "service:from"'),
+            user=NOBODY if os.geteuid() == 0 else None)
         pids = [s.wait_state(name, "running")["pid"] for name in ("from", "to")]
         wait_until(lambda: s.show("from")["log"]["bytes"] == 4, "the first line is in the pipe")
         s.kill_both()
@@ -266,6 +277,24 @@ class Pipes(harness.SystemTest):
         s.ok("start", "from@1")
         self.wait_out(s, "to@3", "1\n")
         self.wait_out(s, "pair@2", "2\n")
+
+    def test_a_writer_waits_for_its_reader_unless_it_is_to_drop(self):
+        text = "".join(f"{n}\n" for n in range(1, 300001))  # more than all pipes together hold
+        seq = ["seq", "300000"]
+        none = 'log { file = "none" overflow = "%s" }'
+        s = self.supervisor(
+            service("from", seq, 'type = "oneshot"', 'log { file = "none" }')
+            + self.reader("to", "from", "autostart = false")
+            + service("drops", seq, 'type = "oneshot"', none % "drop")
+            + self.reader("late", "drops", "autostart = false"))
+        s.wait_state("drops", "exited")
+        self.assertEqual("starting", s.status("from")["state"])
+        s.kill_engine()
+        self.assertEqual("starting", s.status("from")["state"])
+        s.ok("start", "to", "late")
+        s.wait_state("from", "exited")
+        self.wait_out(s, "to", text)
+        wait_until(lambda: os.path.getsize(f"{s.dir}/late.out") > 0, "the other one reads")
 
 
 if __name__ == "__main__":
