@@ -103,6 +103,7 @@ struct service {
 	uint64_t pipe_inodes[RECOVERY_STREAMS]; /* of this generation's output */
 	struct input *input; /* owned by input.c: the pipe that is its stdin; NULL: it has none */
 	uint64_t input_inode; /* of that, or of the one that the last engine had */
+	uint64_t left_generation; /* whose pipes are read on, see left.h; 0: none are */
 	struct pipes pipes; /* of the generation that is being started, until that is told */
 	int pidfd; /* owned: of the main process that was told of last, until its end; -1 */
 	struct uplink_outbox outbox; /* what the launcher has yet to be told */

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "engine/engine.h"
+#include "engine/left.h"
 #include "engine/service.h"
 #include "engine/services.h"
 #include "engine/stream_sinks.h"
@@ -40,10 +41,16 @@ static void on_pipe_ended(struct pump *p)
 {
 	struct stream *t = CONTAINER_OF(p, struct stream, pump);
 
+	struct service *s = t->service;
+
 	pump_end_output(p);
-	service_commit_counters(t->service);
+	service_commit_counters(s);
 	pump_stop(&t->pump);
 	t->fd = close_fd(t->fd);
+	for (unsigned i = 0; i < s->n_streams; i++)
+		if (s->streams[i].fd >= 0)
+			return;
+	left_release(s);
 }
 
 int streams_new(struct service *s)
@@ -69,12 +76,21 @@ int streams_new(struct service *s)
 	return 0;
 }
 
+static void end_pipes(struct service *s)
+{
+	for (unsigned i = 0; i < s->n_streams; i++) {
+		if (s->streams[i].fd >= 0)
+			on_pipe_ended(&s->streams[i].pump);
+	}
+}
+
 /* Another number of pipes: only between two generations, with none open. */
 static void renew_streams(struct service *s)
 {
 	struct stream *old = s->streams;
 	uint8_t n_old = s->n_streams;
 
+	end_pipes(s); /* left by a generation that had as many */
 	s->streams = NULL;
 	s->n_streams = 0;
 	if (streams_new(s) < 0) {
@@ -103,6 +119,24 @@ void streams_configure(struct service *s)
 	service_commit_counters(s);
 }
 
+/*
+ * Told again after the engine's restart or a REFETCH, or left by the generation before, it is the
+ * one that we have, which will do.
+ */
+static void replace(struct service *s, struct stream *t, int fd)
+{
+	struct stat had, told;
+
+	if (sys_fstat(t->fd, &had) < 0 || sys_fstat(fd, &told) < 0)
+		return;
+	if (had.st_ino == told.st_ino) {
+		s->pipe_inodes[t - s->streams] = told.st_ino;
+		return;
+	}
+	(void)pump_drain(&t->pump, PUMP_DRAIN_MAX);
+	on_pipe_ended(&t->pump);
+}
+
 void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 {
 	for (unsigned i = 0; i < n_fds; i++) {
@@ -110,7 +144,8 @@ void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 		struct stat st;
 		int r;
 
-		/* Told again after the engine's restart or a REFETCH: the one we have will do. */
+		if (t && t->fd >= 0 && fds[i] >= 0)
+			replace(s, t, fds[i]);
 		if (!t || t->fd >= 0 || fds[i] < 0) {
 			fds[i] = close_fd(fds[i]);
 			continue;
@@ -151,14 +186,23 @@ void service_drain(struct service *s)
 
 void service_close_pipes(struct service *s)
 {
+	bool left = false;
+
 	service_drain(s);
 	pipes_close(&s->pipes); /* its process was never told of */
 	for (unsigned i = 0; i < s->n_streams; i++) {
-		if (s->streams[i].fd >= 0)
+		if (left_is_in(&s->streams[i]))
+			left = true;
+		else if (s->streams[i].fd >= 0)
 			on_pipe_ended(&s->streams[i].pump);
 	}
 	if (s->told_generation == 0)
 		return; /* its spawn never got to the launcher */
+	if (left && !s->removed) {
+		left_note(s, s->told_generation);
+		return;
+	}
+	end_pipes(s);
 	/* Not the core's: a restart has gone on to the next generation already. */
 	s->outbox.release_generation = s->told_generation;
 	uplink_tell(s, UPLINK_RELEASE);

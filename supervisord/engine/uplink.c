@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "engine/engine.h"
+#include "engine/left.h"
 #include "engine/rlimits.h"
 #include "engine/service.h"
 #include "engine/services.h"
@@ -153,6 +154,13 @@ static int send_kill(struct service *s, enum link_scope scope)
 		.value = scope};
 
 	return uplink_post(&m, NULL, 0);
+}
+
+void uplink_release(struct service *s, uint64_t generation)
+{
+	struct link_message m = {.type = LINK_RELEASE, .id = s->id, .generation = generation};
+
+	uplink_send(s->engine, &m, NULL, 0);
 }
 
 bool uplink_remove(struct service *s)
@@ -303,6 +311,12 @@ static void on_started(
 	if (s->pipes.generation == m->generation)
 		pipes_close(&s->pipes);
 	if (m->generation != r->generation || !is_live(r)) {
+		if (m->started.flags & LINK_STARTED_READY_FD)
+			close_fd(fds[--n_fds]);
+		if (left_take(s, m->generation, fds, n_fds)) {
+			close_fds(fds, n_fds);
+			return;
+		}
 		close_fds(fds, n_fds);
 		s->outbox.release_generation = m->generation;
 		uplink_tell(s, UPLINK_RELEASE);
@@ -321,6 +335,8 @@ static void on_started(
 	if (n_fds > 0 && (m->started.flags & LINK_STARTED_READY_FD))
 		service_take_ready_fd(s, fds[--n_fds]);
 	service_take_pipes(s, fds, n_fds);
+	if (s->left_generation != m->generation && spec_has_output(s->spec))
+		left_release(s);
 	event_start(s, m->generation, m->pid);
 	engine_event(e, &event);
 	rlimits_started(s);

@@ -111,6 +111,19 @@ static void add_rest(struct testament *t, struct service *s)
 	add_end(t, x, MAX_OF(s->main_pid, 1));
 }
 
+/* No process is there that would have them, but something is in its pipes. */
+static void add_left(struct testament *t, struct service *s)
+{
+	const struct core_record *r = core_record(t->e->core, s->id);
+	struct handover_entry *x = add_entry(t, s->id, s->left_generation);
+
+	x->flags = HANDOVER_STARTED | HANDOVER_ACKED;
+	x->exit = exit_of(r);
+	x->start.monotonic_usec = r->started_usec;
+	add_streams(s, x);
+	add_end(t, x, 1);
+}
+
 /* One whose process is gone: nobody but the notebook knows. */
 static struct handover_entry *add_noted_end(struct testament *t, const struct notebook_slot *slot)
 {
@@ -283,6 +296,9 @@ static void add_all_of(struct testament *t, struct service *s)
 		add_main(t, s);
 	else if (service_has_process(s) && missing_is_told(s))
 		add_rest(t, s);
+	if (s->left_generation > 0 &&
+		(t->n_entries == 0 || t->h.entries[t->n_entries - 1].id != s->id))
+		add_left(t, s);
 	if (s->input || (t->n_entries > 0 && t->h.entries[t->n_entries - 1].id == s->id))
 		add_service(t, s->id, s, r->generation);
 	for (unsigned k = 0; command_situation(s, k, &c); k++) {
