@@ -225,7 +225,7 @@ static void fail(struct upkeep_set *k, const char *reason)
 }
 
 /* 0; 1: there is nothing (more) to compress; -errno. */
-static int open_segment(struct compress *c)
+static int open_segment(struct compress *c, uid_t owner)
 {
 	char name[NAME_MAX + 1];
 	int r = name_of(c, false, false, name);
@@ -241,8 +241,8 @@ static int open_segment(struct compress *c)
 	r = sys_fstat(c->segment, &c->st);
 	if (r < 0)
 		return r;
-	if (!S_ISREG(c->st.st_mode))
-		return -EINVAL;
+	if (!S_ISREG(c->st.st_mode) || c->st.st_uid != owner)
+		return -EPERM;
 	return c->st.st_size == 0 ? 1 : 0;
 }
 
@@ -277,7 +277,7 @@ static int begin(struct upkeep_set *k, const struct spec_rotation *rotation)
 	closedir(dir);
 	if (c->directory < 0)
 		return c->directory;
-	r = open_segment(c);
+	r = open_segment(c, CONTAINER_OF(k, struct logfile_set, upkeep)->owner);
 	if (r == 0)
 		r = open_partial(c);
 	return r == 0 ? start_child(k, rotation->compress) : r;

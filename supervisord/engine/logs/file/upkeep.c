@@ -244,7 +244,7 @@ static bool has_work(const struct upkeep_set *k)
 static void on_timer(struct loop_timer *t)
 {
 	struct upkeep_set *k = CONTAINER_OF(t, struct upkeep_set, timer);
-	usec_t deadline = usec_add(k->loop->now_usec, SLICE_USEC);
+	usec_t deadline = usec_add(usec_now(CLOCK_MONOTONIC), SLICE_USEC);
 
 	if (walk(k, deadline))
 		sweep_run(k, deadline);
