@@ -169,7 +169,7 @@ static bool is_busy(const struct fixture *f)
 {
 	const struct upkeep_set *k = &f->set.files.upkeep;
 
-	return k->compress.pid > 0 || k->n_marked > 0 || k->sweep.dir || !list_empty(&k->turns) ||
+	return k->compress.filter.pid > 0 || k->n_marked > 0 || k->sweep.dir || !list_empty(&k->turns) ||
 	       k->is_walking || k->boundary_usec <= realtime;
 }
 
@@ -688,7 +688,7 @@ static void a_name_that_is_taken_is_never_replaced(void **state)
 			      (char *)"cat; while ! test -e web.log.2026-11-20T00-00-00.000Z.cp; "
 				      "do sleep 0.01; done",
 			      NULL});
-	while (f->set.files.upkeep.compress.pid == 0)
+	while (f->set.files.upkeep.compress.filter.pid == 0)
 		assert_int_equal(loop_once(&f->loop), 0);
 	put_segment(f, "2026-11-20T00-00-00.000Z.cp", "another's\n");
 	settle(f);
@@ -704,7 +704,7 @@ static void start_waiting(struct fixture *f)
 	put_segment(f, "2026-11-20T00-00-00.000Z", "whole\n");
 	compressed(f, (char *[]){(char *)"sh", (char *)"-c",
 			      (char *)"cat; while ! test -e go; do sleep 0.01; done", NULL});
-	while (f->set.files.upkeep.compress.pid == 0)
+	while (f->set.files.upkeep.compress.filter.pid == 0)
 		assert_int_equal(loop_once(&f->loop), 0);
 }
 
@@ -790,7 +790,7 @@ static void a_log_that_goes_takes_its_compression_along(void **state)
 	sink_fini(&f->sink);
 	assert_int_equal(n_rotated(f), 1);
 	assert_rotated(f, 0, "whole\n");
-	while (k->compress.pid > 0)
+	while (k->compress.filter.pid > 0)
 		assert_int_equal(loop_once(&f->loop), 0);
 	assert_int_equal(bench_log_lines(&f->bench), 0);
 }
