@@ -169,8 +169,8 @@ static bool is_busy(const struct fixture *f)
 {
 	const struct upkeep_set *k = &f->set.files.upkeep;
 
-	return k->compress.filter.pid > 0 || k->n_marked > 0 || k->sweep.dir || !list_empty(&k->turns) ||
-	       k->is_walking || k->boundary_usec <= realtime;
+	return k->compress.filter.pid > 0 || k->n_marked > 0 || k->sweep.dir ||
+	       !list_empty(&k->turns) || k->is_walking || k->boundary_usec <= realtime;
 }
 
 static void settle(struct fixture *f)
