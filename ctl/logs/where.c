@@ -19,8 +19,9 @@
 #include "wire/journal.h"
 #include "wire/recovery.h"
 
-#define ROOT_RUNTIME_DIR "/run/supervisord"
-#define MAX_SAVED	 (64 << 20)
+#define ROOT_RUNTIME_DIR   "/run/supervisord"
+#define ROOT_CONFIGURATION "/etc/supervisord/supervisord.conf"
+#define MAX_SAVED	   (64 << 20)
 
 void where_fini(struct where *w)
 {
@@ -206,6 +207,27 @@ static char *runtime_dir_of(const struct ctl *ctl)
 	return slash ? strndup(ctl->client.path, (size_t)(slash - ctl->client.path)) : strdup(".");
 }
 
+/* Whoever owns that directory has run it; where somebody else's home is, is not known here. */
+static struct conf_context context_of(const char *directory)
+{
+	struct conf_context context;
+	struct stat st;
+
+	conf_context_init(&context);
+	if (stat(directory, &st) == 0 && st.st_uid != geteuid())
+		context = (struct conf_context){.root = st.st_uid == 0};
+	return context;
+}
+
+static bool is_same_directory(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return strcmp(a, b) == 0 || (stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+					    x.st_ino == y.st_ino);
+}
+
+/* Of the given directory, if that is known. */
 static int load_file(struct ctl *ctl, const char *path, const struct conf_context *context,
 	const char *directory, struct spec **ret_spec)
 {
@@ -217,7 +239,7 @@ static int load_file(struct ctl *ctl, const char *path, const struct conf_contex
 		ctl_error(ctl, "cannot go by %s: %s", path,
 			errors.n > 0 ? errors.messages[0] : strerror(-r));
 	conf_errors_fini(&errors);
-	if (r == 0 && !ctl->config && strcmp(spec->runtime_dir, directory) != 0) {
+	if (r == 0 && directory && !is_same_directory(spec->runtime_dir, directory)) {
 		ctl_error(ctl, "%s is not the configuration of that one: its runtime-dir is %s",
 			path, spec->runtime_dir);
 		spec_free(spec);
@@ -228,39 +250,46 @@ static int load_file(struct ctl *ctl, const char *path, const struct conf_contex
 	return r;
 }
 
-/* What is known without a supervisord: 0, or -errno after it was told. */
-static int load(struct ctl *ctl, struct spec **ret_spec)
+/* The file that one of that directory reads if nothing else is said, or the given one. */
+static int load_default(struct ctl *ctl, const char *directory, struct spec **ret_spec)
 {
-	_cleanup_free_
-	char *directory = runtime_dir_of(ctl);
+	struct conf_context context;
 	_cleanup_free_
 	char *path = NULL;
-	struct conf_context context;
 	struct stat st;
 
 	conf_context_init(&context);
-	if (!directory)
-		return -ENOMEM;
-	if (!ctl->config) {
-		struct conf_context owner = context;
-
-		owner.root = context.root || (stat(directory, &st) == 0 && st.st_uid != geteuid());
-		if (load_saved(directory, &owner, ret_spec) == 0) {
-			ctl_error(ctl,
-				"no supervisord answers on %s; going by the configuration that it "
-				"had",
-				ctl->client.path);
-			return 0;
-		}
-	}
-	context.root = context.root || (!ctl->config && strcmp(directory, ROOT_RUNTIME_DIR) == 0) ||
-		       (ctl->config && stat(ctl->config, &st) == 0 && st.st_uid != geteuid());
+	if (ctl->config)
+		context.root |= stat(ctl->config, &st) == 0 && st.st_uid != geteuid();
+	else
+		context.root |= strcmp(directory, ROOT_RUNTIME_DIR) == 0 &&
+				access(ROOT_CONFIGURATION, F_OK) == 0;
 	path = ctl->config ? strdup(ctl->config) : conf_default_path(&context);
 	if (!path)
 		return -ENOMEM;
 	if (!ctl->config)
 		ctl_error(ctl, "no supervisord answers on %s; going by %s", ctl->client.path, path);
+	/* The socket that is there for all is asked when one's own supervisord has ended, too. */
+	if (ctl->config || (!context.root && strcmp(directory, ROOT_RUNTIME_DIR) == 0))
+		directory = NULL;
 	return load_file(ctl, path, &context, directory, ret_spec);
+}
+
+/* What is known without a supervisord: 0, or -errno after it was told. */
+static int load(struct ctl *ctl, struct spec **ret_spec)
+{
+	_cleanup_free_
+	char *directory = runtime_dir_of(ctl);
+	struct conf_context context;
+
+	if (!directory)
+		return -ENOMEM;
+	context = context_of(directory);
+	if (ctl->config || load_saved(directory, &context, ret_spec) < 0)
+		return load_default(ctl, directory, ret_spec);
+	ctl_error(ctl, "no supervisord answers on %s; going by the configuration that it had",
+		ctl->client.path);
+	return 0;
 }
 
 static int use_configuration(struct ctl *ctl, json_t *names, struct where *w)

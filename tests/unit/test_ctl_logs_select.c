@@ -22,17 +22,6 @@ static void assert_logs(struct logs_dir *d, const char *expected, const char *co
 	fake_free(&f);
 }
 
-/* Compresses what was rotated, as the supervisor's filter would. */
-static void pack(const struct logs_dir *d, unsigned second, const char *program, const char *suffix)
-{
-	char path[192], command[640];
-
-	rotated_path(d, second, path);
-	snprintf(command, sizeof(command), "%s -c < %s > %s%s && rm %s", program, path, path,
-		suffix, path);
-	assert_int_equal(0, system(command));
-}
-
 static bool is_installed(const char *program)
 {
 	char command[96];
