@@ -501,6 +501,13 @@ static int take_kept(struct uplink *u)
 			u->has_first = true;
 			continue;
 		}
+		if (u->first.value == LINK_KEEP_INPUT) {
+			r = input_note_kept(CONTAINER_OF(u, struct engine, uplink), u->first.id,
+				u->first_fds[0]);
+			if (r < 0)
+				return r;
+			continue;
+		}
 		u->kept[u->first.value] = u->first_fds[0];
 		mirror(u, u->first.value, u->first_fds[0]);
 	}
