@@ -32,44 +32,34 @@ void where_fini(struct where *w)
 
 /* --- the logs of a spec --- */
 
-static json_t *pack_target(const struct spec *spec, const struct spec_service *s, unsigned instance,
+static json_t *pack_sink(const struct spec *spec, const struct spec_service *s, unsigned instance,
 	const struct spec_target *target)
 {
 	_cleanup_free_
 	char *address = target->address ? spec_expand(target->address, s, instance) : NULL;
-	_cleanup_free_
-	char *path = NULL;
-	_cleanup_buf_ struct buf valid = {0};
-	bool is_file = target->sink == SPEC_SINK_FILE;
+	_cleanup_buf_ struct buf text = {0};
+	int r = 0;
 
-	if (target->address && !address)
+	if (!target->address)
+		return json_pack("{s:s,s:n}", "kind", spec_sink_to_string(target->sink), "address");
+	if (address && target->sink == SPEC_SINK_FILE && address[0] != '/')
+		r = buf_printf(&text, "%s/", spec->log_dir);
+	if (!address || r < 0 || text_append_utf8(&text, address, strlen(address)) < 0)
 		return NULL;
-	if (is_file && asprintf(&path, "%s%s%s", address[0] == '/' ? "" : spec->log_dir,
-			       address[0] == '/' ? "" : "/", address) < 0) {
-		path = NULL;
-		return NULL;
-	}
-	if (is_file && text_append_utf8(&valid, path, strlen(path)) < 0)
-		return NULL;
-	return json_pack("{s:s,s:o,s:s?}", "sink", spec_sink_to_string(target->sink), "path",
-		is_file ? json_stringn(valid.data, valid.len) : json_null(), "address",
-		is_file ? NULL : address);
+	return json_pack("{s:s,s:o}", "kind", spec_sink_to_string(target->sink), "address",
+		json_stringn(text.data, text.len));
 }
 
-/* A stream: its own target, and the further ones of both. */
+/* A stream: its own sink, and the further ones of both. */
 static json_t *pack_stream(const struct spec *spec, const struct spec_service *s, unsigned instance,
 	const struct spec_target *target, const char *stream)
 {
-	json_t *log = pack_target(spec, s, instance, target), *also = json_array();
+	json_t *sinks = json_array();
 
+	json_array_append_new(sinks, pack_sink(spec, s, instance, target));
 	for (size_t i = 0; i < s->log.n_also; i++)
-		json_array_append_new(also, pack_target(spec, s, instance, &s->log.also[i]));
-	if (!log || json_object_set_new(log, "stream", json_string(stream)) < 0 ||
-		json_object_set_new(log, "also", also) < 0) {
-		json_decref(log);
-		return NULL;
-	}
-	return log;
+		json_array_append_new(sinks, pack_sink(spec, s, instance, &s->log.also[i]));
+	return json_pack("{s:s,s:o}", "stream", stream, "sinks", sinks);
 }
 
 static json_t *pack_service(

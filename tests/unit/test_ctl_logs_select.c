@@ -331,9 +331,9 @@ static void write_reply(const struct logs_dir *d, char *reply, size_t size)
 		"a\"}]},"
 		"{\"name\":\"b\",\"logs\":[{\"stream\":\"output\",\"sink\":\"file\",\"path\":\"%s/"
 		"b\"},"
-		"{\"stream\":\"error\",\"sink\":\"none\",\"path\":null,\"also\":["
-		"{\"sink\":\"journal\",\"path\":null},"
-		"{\"sink\":\"file\",\"path\":\"%s/c\"}]}]}]}}",
+		"{\"stream\":\"error\",\"sink\":\"none\",\"path\":null,\"sinks\":["
+		"{\"kind\":\"none\",\"address\":null},{\"kind\":\"journal\",\"address\":null},"
+		"{\"kind\":\"file\",\"address\":\"%s/c\"}]}]}]}}",
 		d->dir, d->dir, d->dir);
 }
 
@@ -423,8 +423,9 @@ static void logs_that_are_elsewhere_say_how_they_are_read(void **state)
 			"{\"parameters\":{\"services\":[{\"name\":\"a@2\",\"logs\":[{\"stream\":"
 			"\"output\",\"sink\":\"journal\",\"path\":null}]},{\"name\":\"b\",\"logs\":"
 			"["
-			"{\"stream\":\"output\",\"sink\":\"syslog\",\"path\":null,\"address\":"
-			"\"unix:/dev/log\"}]}]}}"),
+			"{\"stream\":\"output\",\"sink\":\"none\",\"path\":null,\"sinks\":["
+			"{\"kind\":\"none\",\"address\":null},{\"kind\":\"syslog\",\"address\":"
+			"\"unix:/dev/log\"}]}]}]}}"),
 		ARGS("logs", "a", "b"));
 	assert_int_equal(1, f.status);
 	assert_non_null(strstr(f.err, "a@2: goes to the journal: journalctl SUPERVISOR_SERVICE=a "
