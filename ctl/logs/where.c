@@ -21,6 +21,7 @@
 
 #define ROOT_RUNTIME_DIR   "/run/supervisord"
 #define ROOT_CONFIGURATION "/etc/supervisord/supervisord.conf"
+#define REFUSED_USEC	   (100 * USEC_PER_MSEC)
 #define MAX_SAVED	   (64 << 20)
 
 void where_fini(struct where *w)
@@ -330,6 +331,8 @@ int where_ask(struct ctl *ctl, json_t *names, struct where *ret_where)
 
 	*ret_where = (struct where){0};
 	if (!ctl->config) {
+		/* There is another way, so one that is just starting is not waited for. */
+		ctl->client.refused_usec = REFUSED_USEC;
 		parameters = json_pack("{s:O}", "names", names);
 		r = parameters ? client_call(&ctl->client, method, parameters, 0, keep_services,
 					 &ret_where->services, &error)

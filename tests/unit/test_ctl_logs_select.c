@@ -246,6 +246,22 @@ static void compressed_files_are_read_where_they_are_needed(void **state)
 	}
 }
 
+static void a_line_that_a_compressed_file_begins_is_whole(void **state)
+{
+	struct logs_dir d;
+
+	(void)state;
+	make_dir(&d);
+	append(d.path, "a\nb");
+	rotate(&d, 4);
+	pack(&d, 4, "gzip", ".gz");
+	append(d.path, "b\nc\n");
+	assert_logs(&d, "c\n", ARGS("logs", "web", "-n", "1"));
+	assert_logs(&d, "bb\nc\n", ARGS("logs", "web", "-n", "2"));
+	assert_logs(&d, "a\nbb\nc\n", ARGS("logs", "web", "-n", "3"));
+	remove_dir(&d);
+}
+
 static void a_compressed_file_that_is_not_needed_is_not_touched(void **state)
 {
 	struct logs_dir d;
@@ -508,6 +524,7 @@ int main(void)
 		cmocka_unit_test(lines_that_match_are_shown),
 		cmocka_unit_test(a_pattern_that_explodes_is_given_up),
 		cmocka_unit_test(compressed_files_are_read_where_they_are_needed),
+		cmocka_unit_test(a_line_that_a_compressed_file_begins_is_whole),
 		cmocka_unit_test(a_compressed_file_that_is_not_needed_is_not_touched),
 		cmocka_unit_test(what_cannot_be_unpacked_is_told_and_the_rest_shown),
 		cmocka_unit_test(one_that_is_being_compressed_is_shown_once),
