@@ -160,6 +160,28 @@ static void say_directory_failure(struct tale *t, int64_t error)
 		say(t, "it cannot go to its directory %s", directory);
 }
 
+static void say_stdin_failure(struct tale *t, int64_t error)
+{
+	const char *input = render_string(t->facts, "stdin"), *path = strchr(input, ':');
+	const char *user = render_string(t->facts, "user");
+	bool fifo = strncmp(input, "fifo:", strlen("fifo:")) == 0;
+
+	path = path ? path + 1 : input;
+	if (error == ENOENT)
+		say(t,
+			fifo ? "the directory of the FIFO %s, its \"stdin\", does not exist"
+			     : "the file %s, its \"stdin\", does not exist",
+			path);
+	else if (error == EACCES || error == EPERM)
+		say(t, "%s, its \"stdin\", may not be %s by %s%s", path,
+			fifo ? "made or opened" : "read",
+			*user != '\0' ? "the user " : "supervisord's user", user);
+	else if (error == EEXIST && fifo)
+		say(t, "%s, its \"stdin\", is there and no FIFO", path);
+	else
+		say(t, "%s, its \"stdin\", cannot be opened", path);
+}
+
 static void say_identity_failure(struct tale *t, int64_t error)
 {
 	const char *user = render_string(t->facts, "user");
@@ -179,6 +201,8 @@ static void say_start_failure(struct tale *t, json_t *end)
 		say_exec_failure(t, error);
 	else if (is_word(stage, "directory"))
 		say_directory_failure(t, error);
+	else if (is_word(stage, "stdin"))
+		say_stdin_failure(t, error);
 	else if (is_word(stage, "user") || is_word(stage, "group"))
 		say_identity_failure(t, error);
 	else if (is_word(stage, "resources") && (error == EMFILE || error == ENFILE))

@@ -162,7 +162,7 @@ struct engine {
 	struct sink_set sinks;
 	char invocation[33]; /* hex digits, of whom the sinks have last described */
 	struct pump_set pumps;
-	struct list inputs; /* of struct input */
+	struct inputs inputs;
 	struct status_queue queue;
 	struct server server;
 	struct events events;

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "engine/engine.h"
+#include "engine/logs/outlet/service_pipe.h"
 #include "engine/service.h"
 #include "engine/services.h"
 #include "engine/stream_sinks.h"
@@ -57,7 +58,7 @@ static int make_pipe(const struct engine *e)
 	r = sys_pipe2(fds, O_NONBLOCK);
 	if (r < 0)
 		return r;
-	list_foreach (it, &e->inputs)
+	list_foreach (it, &e->inputs.all)
 		n++;
 	if (n < MAX_LARGE)
 		(void)sys_fcntl(fds[0], F_SETPIPE_SZ, PIPE_SIZE);
@@ -67,11 +68,44 @@ static int make_pipe(const struct engine *e)
 	return r;
 }
 
+/* --- what others have kept --- */
+
+int input_note_kept(struct engine *e, uint32_t id, int fd)
+{
+	struct inputs *all = &e->inputs;
+	struct input_kept *more = reallocarray(all->kept, all->n_kept + 1, sizeof(*more));
+
+	if (!more) {
+		close_fd(fd);
+		return -ENOMEM;
+	}
+	all->kept = more;
+	all->kept[all->n_kept++] = (struct input_kept){id, fd};
+	return 0;
+}
+
+static int take_kept(struct engine *e, uint32_t id)
+{
+	for (size_t i = 0; i < e->inputs.n_kept; i++) {
+		if (e->inputs.kept[i].id == id)
+			return TAKE_FD(e->inputs.kept[i].fd);
+	}
+	return -1;
+}
+
+void input_drop_kept(struct engine *e)
+{
+	for (size_t i = 0; i < e->inputs.n_kept; i++)
+		close_fd(e->inputs.kept[i].fd);
+	free(TAKE_PTR(e->inputs.kept));
+	e->inputs.n_kept = 0;
+}
+
 /* The one that there is already, or -1. */
 static int find_pipe(struct service *s)
 {
 	_cleanup_close_
-	int kept = uplink_take_input(s->engine, s->id), fd = -1;
+	int kept = take_kept(s->engine, s->id), fd = -1;
 
 	if (kept < 0 && s->input_inode > 0 && s->main_pid > 0) {
 		kept = reopen_input(s->main_pid, s->input_inode);
@@ -127,7 +161,7 @@ static int make(struct service *s)
 	}
 	s->input = i;
 	s->input_inode = sys_fstat(i->fd, &st) == 0 ? st.st_ino : 0;
-	list_append(&s->engine->inputs, &i->node);
+	list_append(&s->engine->inputs.all, &i->node);
 	return 0;
 }
 
@@ -177,7 +211,7 @@ static int join_all(struct input *i)
 
 void input_offer(struct service *s)
 {
-	list_foreach (it, &s->engine->inputs)
+	list_foreach (it, &s->engine->inputs.all)
 		join(list_entry(it, struct input, node), s);
 }
 
@@ -227,7 +261,23 @@ int input_prepare(struct service *s)
 	return r == 0 && s->input ? give(s, false) : r;
 }
 
+/* Of the pipe that there is: whoever has joined parts before that goes. */
+static int make_outlet(
+	struct outlet_set *set, const struct spec_target *target, struct outlet **ret_outlet)
+{
+	struct engine *e = CONTAINER_OF(set, struct engine, sinks.outlets);
+
+	list_foreach (it, &e->inputs.all) {
+		const struct input *i = list_entry(it, struct input, node);
+
+		if (strcmp(i->service->name, target->address) == 0)
+			return service_pipe_new(set, target, i->fd, ret_outlet);
+	}
+	return -ENOENT;
+}
+
 void input_init(struct engine *e)
 {
-	list_init(&e->inputs);
+	list_init(&e->inputs.all);
+	e->sinks.outlets.make_service = make_outlet;
 }

@@ -5,21 +5,40 @@
  */
 #pragma once
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "base/list.h"
 
 struct engine;
 struct service;
 
+/* What the launcher has kept for a service. */
+struct input_kept {
+	uint32_t id;
+	int fd; /* owned; -1: it was taken */
+};
+
+struct inputs {
+	struct list all; /* of struct input */
+	struct input_kept *kept; /* owned: n_kept */
+	size_t n_kept;
+};
+
 /* There is no end of it while one of those who have it lives: nobody has less than both ends. */
 struct input {
 	struct service *service;
-	struct list node; /* of engine.inputs */
+	struct list node; /* of inputs.all */
 	char *from; /* owned: the service or instance that it reads */
 	int fd; /* owned: both ends, O_NONBLOCK, shared with no process */
 };
 
+/* Takes over what the launcher tells as kept, before input_init(). -ENOMEM, and it is closed. */
+int input_note_kept(struct engine *e, uint32_t id, int fd);
 /* Before there are services. */
 void input_init(struct engine *e);
+/* All services that there were are there: nobody wants the rest. */
+void input_drop_kept(struct engine *e);
 
 /*
  * Makes what the definition that its generation goes by asks for, or drops what it doesn't: for

@@ -300,7 +300,7 @@ static int make_services(struct engine *e)
 	if (r < 0)
 		return fail("cannot set up the services", r);
 	area_begin(e);
-	uplink_drop_inputs(e);
+	input_drop_kept(e);
 	streams_recover(e);
 	return 0;
 }

@@ -197,7 +197,7 @@ const char control_interface_text[] =
 	"  end: ?End, ends: []End, # the last one, as policy sees it; the last ones, newest first\n"
 	"  hooks: []Hook,\n"
 	"  logs: []Log,\n"
-	"  type: string, program: ?string, directory: string, user: ?string,\n"
+	"  type: string, program: ?string, directory: string, user: ?string, stdin: ?string,\n"
 	"  autostart: bool, hook_timeout_ms: ?int, watchdog_ms: ?int, pending: ?string,\n"
 	"  deadline: ?When,      # backoff: the start; stopping: KILL; starting, running: the "
 	"timeout\n"

@@ -269,7 +269,7 @@ class ContainerTest(harness.SystemTest):
             s.start()
         finally:
             os.close(w)
-        s.wait_stderr("its reader is too slow")
+        s.wait_stderr("is too slow; dropping")
         return s
 
     def test_a_standard_output_that_nobody_reads_blocks_nothing(self):

@@ -1,12 +1,10 @@
 """What services read: files, FIFOs, and each other's output, which nothing that is killed loses."""
 
-import mmap
 import os
 import random
 import signal
 import stat
 import struct
-import sys
 import time
 import unittest
 
@@ -79,6 +77,8 @@ class Files(harness.SystemTest):
                 ("file", "cannot open the file that is to be its stdin: No such file or directory"),
                 ("fifo", "cannot make or open the FIFO that is to be its stdin: File exists")):
             self.assertIn(reason, s.wait_state(name, "failed")["reason"])
+        self.assertIn(f'the file {s.dir}/none, its "stdin", does not exist (No such file',
+                      s.ok("why", "file").replace("\n", " "))
 
     @unittest.skipIf(os.geteuid() != 0, "only root can start services as others")
     def test_a_file_is_opened_with_the_rights_of_the_service(self):
@@ -181,6 +181,91 @@ class Pipes(harness.SystemTest):
             else:
                 s.kill_engine()
         self.stop_and_judge(s, 6)
+
+    def reader(self, name, source, *lines):
+        return service(name, sh(f"exec cat >>@DIR@/{name}.out"), f'stdin = "service:{source}"', *lines)
+
+    def wait_out(self, s, name, text):
+        path = f"{s.dir}/{name}.out"
+        wait_until(lambda: os.path.exists(path) and s.read(path) == text, f"{name} has read {text!r}")
+
+    def test_what_nobody_has_read_yet_is_kept_by_the_launcher_and_by_its_heir(self):
+        s = self.supervisor(service("from", ["seq", "5000"], 'type = "oneshot"')
+                            + self.reader("to", "from", "autostart = false"))
+        s.wait_state("from", "exited")
+        s.kill_engine()
+        s.kill_launcher()
+        s.ok("start", "to")
+        self.wait_out(s, "to", "".join(f"{n}\n" for n in range(1, 5001)))
+
+    def test_what_is_in_the_pipe_stays_with_the_reader_when_all_of_supervisord_is_killed(self):
+        s = self.supervisor(
+            service("from", sh("trap 'echo two' USR1; echo one; "
+                               "while :; do sleep 0.05; done"), "log { file = \"none\" }")
+            + service("to", sh("while [ ! -e @DIR@/go ]; do sleep 0.02; done; exec cat >@DIR@/to.out"),
+                      'stdin = "service:from"'))
+        pids = [s.wait_state(name, "running")["pid"] for name in ("from", "to")]
+        wait_until(lambda: s.show("from")["log"]["bytes"] == 4, "the first line is in the pipe")
+        s.kill_both()
+        s.start()
+        self.assertEqual(pids, [s.wait_state(name, "running")["pid"] for name in ("from", "to")])
+        s.ok("signal", "USR1", "from")
+        with open(f"{s.dir}/go", "w", encoding="ascii"):
+            pass
+        self.wait_out(s, "to", "one\ntwo\n")
+
+    def apply(self, s, config):
+        s.write_config(config)
+        s.ok("apply")
+
+    def kept(self, s, inode):
+        """Does the launcher have that pipe?"""
+        fds = f"/proc/{s.pid}/fd"
+        return any(os.readlink(f"{fds}/{fd}") == inode for fd in os.listdir(fds))
+
+    def test_readers_come_and_go_and_read_from_others(self):
+        writers = "".join(service(name, ["echo", name], 'type = "oneshot"', "autostart = false")
+                          for name in ("one", "two"))
+        s = self.supervisor(writers + self.reader("a", "one"))
+        a = s.wait_state("a", "running")["pid"]
+        s.ok("start", "one")
+        self.wait_out(s, "a", "one\n")
+        self.apply(s, writers + self.reader("a", "two") + self.reader("b", "one"))
+        self.assertNotEqual(a, s.wait_state("a", "running")["pid"])
+        b = os.readlink(f"/proc/{s.wait_state('b', 'running')['pid']}/fd/0")
+        s.ok("start", "one", "two")
+        self.wait_out(s, "a", "one\ntwo\n")
+        self.wait_out(s, "b", "one\n")
+        self.assertTrue(self.kept(s, b))
+        self.apply(s, writers + self.reader("a", "one"))
+        self.assertFalse(self.kept(s, b))
+        s.ok("start", "one")
+        self.wait_out(s, "a", "one\ntwo\none\n")
+        self.apply(s, writers + service("a", ["sleep", "100000"]))
+        self.assertEqual("/dev/null", os.readlink(f"/proc/{s.status('a')['pid']}/fd/0"))
+        s.ok("start", "one")
+        self.assertEqual("one\ntwo\none\n", s.read(f"{s.dir}/a.out"))
+
+    def test_instances_write_to_one_and_read_each_all(self):
+        s = self.supervisor(
+            service("from", ["echo", "%{instance}"], 'type = "oneshot"', "instances = 2",
+                    "autostart = false", "log { file = \"none\" }")
+            + service("to", sh("exec cat >>@DIR@/%{name}.out"), 'stdin = "service:from"',
+                      "instances = 2")
+            + service("pair", sh("exec cat >>@DIR@/%{name}.out"),
+                      'stdin = "service:from@%{instance}"', "instances = 2"))
+        s.ok("start", "from@2")
+        for name in ("to@1", "to@2", "pair@2"):
+            self.wait_out(s, name, "2\n")
+        s.ok("start", "from@1")
+        self.wait_out(s, "to@1", "2\n1\n")
+        self.wait_out(s, "to@2", "2\n1\n")
+        self.wait_out(s, "pair@1", "1\n")
+        s.ok("scale", "to", "3")
+        s.wait_state("to@3", "running")
+        s.ok("start", "from@1")
+        self.wait_out(s, "to@3", "1\n")
+        self.wait_out(s, "pair@2", "2\n")
 
 
 if __name__ == "__main__":

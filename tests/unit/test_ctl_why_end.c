@@ -105,6 +105,22 @@ static void of_what_could_not_be_started(void **state)
 			"It could not be started: /srv, its \"directory\", is none (Not a "
 			"directory).\n" NEVER},
 		{"failed",
+			END(", 'stdin': 'file:/srv/in'", FAILED_AT("stdin", "2", "No such file")),
+			NULL,
+			"It could not be started: the file /srv/in, its \"stdin\", does not exist "
+			"(No such file).\n" NEVER},
+		{"failed",
+			END(", 'stdin': 'file:/srv/in', 'user': 'www'",
+				FAILED_AT("stdin", "13", "Permission denied")),
+			NULL,
+			"It could not be started: /srv/in, its \"stdin\", may not be read by the "
+			"user www (Permission denied).\n" NEVER},
+		{"failed",
+			END(", 'stdin': 'fifo:/srv/in'", FAILED_AT("stdin", "17", "File exists")),
+			NULL,
+			"It could not be started: /srv/in, its \"stdin\", is there and no FIFO "
+			"(File exists).\n" NEVER},
+		{"failed",
 			END(", 'user': 'www'", FAILED_AT("user", "1", "Operation not permitted")),
 			NULL,
 			"It could not be started: it cannot become the user www: only a "

@@ -186,9 +186,7 @@ static void at_the_end_a_partial_line_goes_out(void **state)
 	int fds[2];
 
 	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
-	inherit_fini(&f->set.inherit);
-	inherit_init(&f->set.inherit, &f->loop, fds[1]);
-	close(fds[1]);
+	f->set.outlets.inherit_fd = fds[1];
 	assert_int_equal(sink_configure(&f->a.sink, bench_log(0, 0),
 				 &(struct spec_target){.sink = SPEC_SINK_INHERIT}, NULL, 1),
 		0);
@@ -200,6 +198,7 @@ static void at_the_end_a_partial_line_goes_out(void **state)
 	assert_int_equal(read(fds[0], line, sizeof(line) - 1), 11);
 	assert_string_equal(line, "[a] no end\n");
 	close(fds[0]);
+	close(fds[1]);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

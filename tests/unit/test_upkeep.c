@@ -562,6 +562,34 @@ static void segments_are_compressed_with_their_time_and_without_a_trace(void **s
 	assert_int_equal(bench_log_lines(&f->bench), 0);
 }
 
+/* Its nice value, and the paths of three descriptors and the one by which they are listed. */
+static void assert_filter_said(struct fixture *f)
+{
+	char path[256], expected[160];
+	char *said =
+		file_read(bench_path(&f->bench, "web.log.2026-11-20T00-00-00.000Z.cp", path), NULL);
+	int pid = 0;
+
+	assert_int_equal(sscanf(said, "19 /proc/%d/fd/0", &pid), 1);
+	snprintf(expected, sizeof(expected),
+		"19\n/proc/%d/fd/0 /proc/%d/fd/1 /proc/%d/fd/2 /proc/%d/fd/3\n", pid, pid, pid,
+		pid);
+	assert_string_equal(said, expected);
+	free(said);
+}
+
+static void a_filter_has_low_priority_and_three_descriptors(void **state)
+{
+	struct fixture *f = *state;
+
+	put_segment(f, "2026-11-20T00-00-00.000Z", "x");
+	compressed(f,
+		(char *[]){(char *)"sh", (char *)"-c", (char *)"nice; echo /proc/$$/fd/*", NULL});
+	settle(f);
+	assert_int_equal(n_rotated(f), 1);
+	assert_filter_said(f);
+}
+
 static void check_failure(struct fixture *f, char **argv, const char *words)
 {
 	f->log->rotation.max_size_bytes = 4;
@@ -873,6 +901,7 @@ int main(void)
 		TEST(names_are_taken_apart_and_made),
 		TEST(a_sweep_goes_on_from_round_to_round),
 		TEST(segments_are_compressed_with_their_time_and_without_a_trace),
+		TEST(a_filter_has_low_priority_and_three_descriptors),
 		TEST(a_filter_that_is_missing_costs_one_line),
 		TEST(a_filter_that_fails_costs_one_line),
 		TEST(a_filter_that_is_killed_costs_one_line),

@@ -4,6 +4,7 @@
  */
 #include "engine/control/why.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/macro.h"
@@ -58,6 +59,8 @@ static const char *stage_of(uint8_t stage)
 		[LINK_STAGE_DIRECTORY] = "directory",
 		[LINK_STAGE_EXEC] = "exec",
 		[LINK_STAGE_LIMITS] = "limits",
+		[LINK_STAGE_STDIN] = "stdin",
+		[LINK_STAGE_STDIN_FIFO] = "stdin",
 	};
 
 	return stage < LINK_STAGE_MAX && stages[stage] ? stages[stage] : "unknown";
@@ -135,6 +138,22 @@ static json_t *reasons(const struct service *s)
 		"main_ended", r->main_ended, "queued", r->queued);
 }
 
+/* As the configuration has it, for this instance. */
+static json_t *stdin_of(const struct service *s)
+{
+	const struct spec_service *spec = s->spec;
+	char *name = spec->stdin_name ? spec_expand(spec->stdin_name, spec, s->instance) : NULL;
+	json_t *text = name ? status_text(name) : NULL, *all;
+
+	free(name);
+	if (!text)
+		return json_null();
+	all = json_sprintf(
+		"%s:%s", spec_stdin_to_string(spec->stdin_kind), json_string_value(text));
+	json_decref(text);
+	return all;
+}
+
 /* What it is, as far as an explanation needs that. */
 static json_t *definition(const struct service *s)
 {
@@ -144,12 +163,12 @@ static json_t *definition(const struct service *s)
 	json_t *part;
 
 	spawn_arguments(s, &argv);
-	part = json_pack("{s:s,s:o,s:o,s:o,s:b,s:o,s:o,s:s?}", "type",
+	part = json_pack("{s:s,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:s?}", "type",
 		spec_type_to_string(spec->policy.type), "program",
 		argv && argv[0] ? status_text(argv[0]) : json_null(), "directory",
 		status_text(directory ? directory : ""), "user",
 		spec->identity.user_name ? status_text(spec->identity.user_name) : json_null(),
-		"autostart", spec->policy.autostart, "hook_timeout_ms",
+		"stdin", stdin_of(s), "autostart", spec->policy.autostart, "hook_timeout_ms",
 		why_msec(spec->policy.hook_timeout_usec), "watchdog_ms",
 		spec->policy.watchdog_usec > 0 ? why_msec(spec->policy.watchdog_usec) : json_null(),
 		"pending", status_pending(s));

@@ -34,33 +34,42 @@ void sink_set_init(struct sink_set *set, struct loop *loop, const char *log_dir,
 	int inherit_fd)
 {
 	logfile_set_init(&set->files, log_dir, max_open, loop, &owner);
-	inherit_init(&set->inherit, loop, inherit_fd);
+	outlet_set_init(&set->outlets, loop, inherit_fd);
 	set->formatted = NULL;
 	set->describe = NULL;
+	set->writable = NULL;
 }
 
 void sink_set_fini(struct sink_set *set)
 {
 	assert(set->files.n_open == 0);
 	logfile_set_fini(&set->files);
-	inherit_fini(&set->inherit);
+	outlet_set_fini(&set->outlets);
 	free(TAKE_PTR(set->formatted));
 }
 
-static int set_target(struct sink *s, enum spec_sink kind, const char *path)
+static bool is_outlet(unsigned kind)
+{
+	return kind != SPEC_SINK_FILE && kind != SPEC_SINK_NONE;
+}
+
+static int set_target(struct sink *s, const struct spec_target *target, const char *path)
 {
 	char *copy = NULL;
+	int r;
 
-	if (kind == SPEC_SINK_FILE) {
+	if (target->sink == SPEC_SINK_FILE) {
 		copy = strdup(path);
 		if (!copy)
 			return -ENOMEM;
 		logfile_init(&s->file);
 		s->file.path = copy;
-	} else {
-		s->partial = (struct buf){0};
+	} else if (is_outlet(target->sink)) {
+		r = sink_join(s, target, path);
+		if (r < 0)
+			return r;
 	}
-	s->kind = (uint8_t)kind;
+	s->kind = (uint8_t)target->sink;
 	return 0;
 }
 
@@ -68,8 +77,8 @@ static void drop_target(struct sink *s)
 {
 	if (s->kind == SPEC_SINK_FILE)
 		logfile_fini(&s->set->files, &s->file);
-	else
-		buf_fini(&s->partial);
+	else if (is_outlet(s->kind))
+		outlet_leave(&s->writer);
 	s->kind = SPEC_SINK_NONE;
 }
 
@@ -86,7 +95,7 @@ int sink_init(struct sink *s, struct sink_set *set, const char *name, const stru
 	int r;
 
 	*s = (struct sink){.set = set, .name = name, .log = log, .kind = SPEC_SINK_NONE};
-	r = set_target(s, target->sink, path);
+	r = set_target(s, target, path);
 	if (r < 0)
 		return r;
 	s->format = (uint8_t)target->format;
@@ -106,12 +115,19 @@ static int change_target(
 	struct sink old;
 	int r;
 
+	/* So that no list points here. */
 	sink_end(s, now);
-	sink_close(s); /* so that the list of open files doesn't point here */
+	sink_close(s);
+	if (is_outlet(s->kind))
+		list_remove(&s->writer.waiting);
 	old = *s;
-	r = set_target(s, target->sink, path);
-	if (r < 0)
+	r = set_target(s, target, path);
+	if (r < 0) {
+		*s = old;
 		return r;
+	}
+	if (is_outlet(old.kind))
+		list_init(&old.writer.waiting);
 	drop_target(&old);
 	sink_forget_lost(s);
 	s->at = (struct format_state){0};
@@ -122,7 +138,9 @@ bool sink_has_target(const struct sink *s, const struct spec_target *target, con
 {
 	if (target->sink != s->kind)
 		return false;
-	return s->kind != SPEC_SINK_FILE || (path && strcmp(path, s->file.path) == 0);
+	if (s->kind == SPEC_SINK_FILE)
+		return path && strcmp(path, s->file.path) == 0;
+	return s->kind == SPEC_SINK_NONE || sink_goes_to(s, target, path);
 }
 
 int sink_configure(struct sink *s, const struct spec_log *log, const struct spec_target *target,
@@ -186,6 +204,15 @@ const char *sink_lost_why(const struct sink *s)
 	}
 }
 
+bool sink_blocks(const struct sink *s)
+{
+	if (s->kind == SPEC_SINK_NONE)
+		return false;
+	if (s->kind == SPEC_SINK_SERVICE && !s->log->has_overflow)
+		return true;
+	return s->log->overflow == SPEC_OVERFLOW_BLOCK;
+}
+
 void sink_refuse(struct sink *s, const void *data, size_t n, unsigned why)
 {
 	if (n == 0)
@@ -233,11 +260,11 @@ void sink_write_noted(struct sink *s, const void *data, size_t n, usec_t now, st
 		sink_write_file(s, data, n, now, ledger);
 		break;
 	case SPEC_SINK_INHERIT:
-		inherit_write(&s->set->inherit, &s->partial, s->name, data, n, now, &s->counters);
-		break;
 	case SPEC_SINK_JOURNAL:
 	case SPEC_SINK_SYSLOG:
 	case SPEC_SINK_SERVICE:
+		sink_write_outlet(s, data, n, now);
+		break;
 	case SPEC_SINK_NONE:
 		sink_count_written(s, data, n);
 		break;
@@ -297,8 +324,8 @@ void sink_end_noted(struct sink *s, usec_t now, struct ledger *ledger)
 void sink_end(struct sink *s, usec_t now)
 {
 	sink_end_noted(s, now, NULL);
-	if (s->kind == SPEC_SINK_INHERIT)
-		inherit_end(&s->set->inherit, &s->partial, s->name, now, &s->counters);
+	if (is_outlet(s->kind))
+		sink_end_outlet(s, now);
 }
 
 void sink_reopen(struct sink *s, usec_t now)

@@ -1,10 +1,10 @@
 /*
- * Where a stream of a service goes: its log file, supervisord's own standard output, or
- * nowhere. Writing never fails and never waits: what can't be written is dropped and counted.
+ * Where a stream of a service goes: its log file, an outlet (outlet/outlet.h), or nowhere. Writing
+ * never fails and never waits: what can't be written is dropped and counted.
  *
  * A stream has one sink of its own, whose counters are the stream's, and further ones only
  * where they are configured: a chain, in which each takes the whole of what is written
- * (fanout.h). A sink has no buffer while it is idle (but for "inherit" in the middle of a line),
+ * (fanout.h). A sink has no buffer while it is idle (but for outlets, in the middle of a line),
  * and its file is open only while it is among those last written to.
  */
 #pragma once
@@ -13,7 +13,7 @@
 #include "engine/logs/file/logfile.h"
 #include "engine/logs/format/format.h"
 #include "engine/logs/origin.h"
-#include "engine/logs/outlet/inherit.h"
+#include "engine/logs/outlet/outlet.h"
 
 struct ledger;
 struct sink;
@@ -22,9 +22,17 @@ struct sink;
 struct sink_set {
 	char *formatted; /* owned: where lines get their format; NULL: not needed yet */
 	struct logfile_set files;
-	struct inherit inherit;
+	struct outlet_set outlets;
 	/* Whose output it is, for formats and outlets. NULL: nothing is known but its name. */
 	void (*describe)(const struct sink *s, struct log_origin *ret);
+	/* Somebody who is waited for may take more. NULL: nobody waits. */
+	void (*writable)(struct sink *s);
+};
+
+/* What a service wrote; what was added to it doesn't count. */
+struct log_counters {
+	uint64_t bytes, lines; /* written */
+	uint64_t dropped_bytes, dropped_lines;
 };
 
 /* Why something was dropped: an errno, or one of these. */
@@ -43,7 +51,11 @@ struct sink {
 	struct log_counters counters;
 	union {
 		struct logfile file; /* SPEC_SINK_FILE */
-		struct buf partial; /* SPEC_SINK_INHERIT */
+		struct { /* what else writes anywhere */
+			struct outlet_writer writer;
+			uint32_t ahead; /* so much of what comes next it has taken already */
+			uint32_t calm_sec; /* monotonic: being slow before then is no news */
+		};
 	};
 	/* Dropped, and no line there has told of it yet. May be set likewise. */
 	uint64_t lost_bytes, lost_lines;
@@ -65,9 +77,10 @@ void sink_set_init(struct sink_set *set, struct loop *loop, const char *log_dir,
 void sink_set_fini(struct sink_set *set);
 
 /*
- * path: absolute, copied; only for a target that is a file. name and log are borrowed; name must
- * outlive the sink, and log must until another one is configured. The sink must not move in
- * memory. Opens nothing. -ENOMEM, and the sink is one to nowhere then.
+ * path: of a file, absolute; of others what stands for target->address, NULL: that; copied. name
+ * and log are borrowed; name must outlive the sink, and log must until another one is configured.
+ * The sink must not move in memory. Opens nothing. -ENOMEM, -EINVAL: there is no such outlet, and
+ * the sink is one to nowhere then.
  */
 int sink_init(struct sink *s, struct sink_set *set, const char *name, const struct spec_log *log,
 	const struct spec_target *target, const char *path);
@@ -76,8 +89,8 @@ void sink_fini(struct sink *s);
 
 /*
  * Takes new settings and keeps the counters. A file that stays the same stays open; a partial
- * line goes out before its target changes. -ENOMEM, also for a file whose path is NULL, and it
- * goes on to the old target then.
+ * line goes out before its target changes. -ENOMEM, also for a file whose path is NULL, or
+ * -EINVAL, and it goes on to the old target then.
  */
 int sink_configure(struct sink *s, const struct spec_log *log, const struct spec_target *target,
 	const char *path, usec_t now);
@@ -109,6 +122,21 @@ bool sink_has_target(const struct sink *s, const struct spec_target *target, con
 
 /* Whose output it is: what set->describe() says, or the name alone. */
 void sink_describe(const struct sink *s, struct log_origin *ret);
+
+/* Whoever takes none of it now keeps the service waiting. */
+bool sink_blocks(const struct sink *s);
+
+/*
+ * Offers n bytes in advance to one that blocks and is no file, but for those that it has taken
+ * already. How many of them it has by then: they are passed over when they come to be written.
+ */
+size_t sink_offer(struct sink *s, const void *data, size_t n, usec_t now);
+
+/*
+ * As sink_write(), for what somebody who was killed may have given it before: for one that
+ * blocks nothing is lost then.
+ */
+void sink_write_again(struct sink *s, const void *data, size_t n, usec_t now);
 
 /* Drops n bytes, which some reason keeps from being written. */
 void sink_refuse(struct sink *s, const void *data, size_t n, unsigned why);

@@ -18,6 +18,13 @@ void sink_cut_line(struct sink *s);
 /* What an intent says of a sink; of counters only those of a stream's own one. */
 void sink_tell(const struct sink *s, struct intent *i);
 
+/* --- sink_outlet.c: all but files and SPEC_SINK_NONE --- */
+
+int sink_join(struct sink *s, const struct spec_target *target, const char *address);
+bool sink_goes_to(const struct sink *s, const struct spec_target *target, const char *address);
+void sink_write_outlet(struct sink *s, const char *data, size_t n, usec_t now);
+void sink_end_outlet(struct sink *s, usec_t now);
+
 /* --- sink_file.c: SPEC_SINK_FILE --- */
 
 /* As logfile_ready(); what was begun in another file stays there. */

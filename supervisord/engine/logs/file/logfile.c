@@ -468,9 +468,13 @@ int logfile_resume_rotation(struct logfile_set *set, struct logfile *f, const ch
 		set_rotate_failed(f, name, r, usec_now(CLOCK_MONOTONIC));
 		r = logfile_open(set, f);
 	}
-	/* The same one: the rename is yet to come. */
-	if (r < 0 || (f->device == device && f->inode == inode))
+	if (r < 0)
 		return r;
+	/* The same one: the rename is yet to come, whatever it was for. */
+	if (f->device == device && f->inode == inode) {
+		f->is_due = true;
+		return 0;
+	}
 	if (find_rotated(f, device, inode, stamp))
 		upkeep_rotated(set, f, stamp, true);
 	return 0;

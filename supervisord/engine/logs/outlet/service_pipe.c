@@ -14,13 +14,15 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/macro.h"
 #include "base/sys.h"
 
 struct service_pipe {
 	struct outlet outlet;
-	int fd;
+	int fd; /* owned */
 	size_t capacity;
 };
 
@@ -71,8 +73,11 @@ static size_t end(struct outlet *o _unused_, struct outlet_writer *w _unused_,
 
 static void service_pipe_free(struct outlet *o)
 {
+	struct service_pipe *p = CONTAINER_OF(o, struct service_pipe, outlet);
+
 	outlet_fini(o);
-	free(CONTAINER_OF(o, struct service_pipe, outlet));
+	close_fd(p->fd);
+	free(p);
 }
 
 int service_pipe_new(struct outlet_set *set, const struct spec_target *target, int fd,
@@ -80,14 +85,19 @@ int service_pipe_new(struct outlet_set *set, const struct spec_target *target, i
 {
 	static const struct outlet_ops ops = {.take = take, .end = end, .free = service_pipe_free};
 	struct service_pipe *p = calloc(1, sizeof(*p));
-	int r = p ? outlet_init(&p->outlet, set, &ops, target) : -ENOMEM;
+	int own, r;
 
+	if (!p)
+		return -ENOMEM;
+	own = sys_dup_cloexec(fd, STDERR_FILENO + 1);
+	r = own < 0 ? own : outlet_init(&p->outlet, set, &ops, target);
 	if (r < 0) {
+		close_fd(own);
 		free(p);
 		return r;
 	}
-	p->fd = fd;
-	r = sys_fcntl(fd, F_GETPIPE_SZ, 0);
+	p->fd = own;
+	r = sys_fcntl(own, F_GETPIPE_SZ, 0);
 	p->capacity = r > 0 ? (size_t)r : 0;
 	*ret_outlet = &p->outlet;
 	return 0;

@@ -4,7 +4,8 @@
 #include "engine/logs/outlet/outlet.h"
 
 /*
- * fd: of the pipe, O_NONBLOCK, with a reader as long as the outlet lives; borrowed. 0 or -ENOMEM.
+ * fd: both ends of the pipe, O_NONBLOCK; borrowed, and copied: writers may outlive the one that
+ * reads. 0 or -errno.
  */
 int service_pipe_new(struct outlet_set *set, const struct spec_target *target, int fd,
 	struct outlet **ret_outlet);
