@@ -53,6 +53,17 @@ static int append_prefix(const struct lines *l, const struct source *s, struct b
 		*s->colour != '\0' ? RENDER_RESET : "");
 }
 
+/* As it is: no copy of what may be gigabytes. */
+static void write_plain(const struct lines *l, const char *text, size_t n, bool is_whole)
+{
+	const struct buf line = {.data = (char *)text, .len = n},
+			 end = {.data = (char *)"\n", .len = 1};
+
+	ctl_write(l->ctl, &line);
+	if (is_whole)
+		ctl_write(l->ctl, &end);
+}
+
 static int write_text(
 	const struct lines *l, struct source *s, const char *text, size_t n, bool is_whole)
 {
@@ -60,6 +71,10 @@ static int write_text(
 	_cleanup_buf_ struct buf out = {0};
 	int r = 0;
 
+	if (!l->prefixed && (!ctl->term.is_terminal || ctl->raw)) {
+		write_plain(l, text, n, is_whole);
+		return 0;
+	}
 	if (l->prefixed)
 		r = append_prefix(l, s, &out);
 	if (r == 0 && ctl->term.is_terminal && !ctl->raw) {
