@@ -148,21 +148,25 @@ static int claim_path(const struct build *b, struct files *files, size_t service
 	return r;
 }
 
+static int claim_target(const struct build *b, struct files *files, size_t service, const char *key,
+	const struct spec_target *t)
+{
+	if (t->sink != SPEC_SINK_FILE || !t->address)
+		return 0; /* without an address: refused, and told */
+	return claim_path(b, files, service, key, t->address);
+}
+
 static int claim_all(const struct build *b, struct files *files, size_t service)
 {
 	const struct spec_service *s = &b->spec->services[service];
-	const struct {
-		const char *key;
-		const struct spec_target *target;
-	} sinks[] = {{"log.file", &s->log.file}, {"log.stderr", &s->log.error}};
 	int r = s->pid_file ? claim_path(b, files, service, "pid-file", s->pid_file) : 0;
 
-	for (size_t i = 0; i < ELEMENTSOF(sinks) && r == 0; i++) {
-		const struct spec_target *t = sinks[i].target;
-
-		if (t->sink == SPEC_SINK_FILE && t->address)
-			r = claim_path(b, files, service, sinks[i].key, t->address);
-	}
+	if (r == 0)
+		r = claim_target(b, files, service, "log.file", &s->log.file);
+	if (r == 0 && s->split_stderr)
+		r = claim_target(b, files, service, "log.stderr", &s->log.error);
+	for (size_t i = 0; i < s->log.n_also && r == 0; i++)
+		r = claim_target(b, files, service, "log.also", &s->log.also[i]);
 	return r;
 }
 

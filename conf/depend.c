@@ -31,8 +31,7 @@ static char ***list_of(struct spec_service *s, const struct value *v)
 	}
 }
 
-/* "web", or "web@2" as an instance is called. */
-static bool is_link(const char *text)
+bool depend_is_link(const char *text)
 {
 	size_t n = strcspn(text, "@");
 	char name[SPEC_NAME_MAX + 1];
@@ -62,7 +61,7 @@ static bool take_link(
 	struct conf_errors *errors = m->b->errors;
 
 	*ret_error = 0;
-	if (!is_link(link)) {
+	if (!depend_is_link(link)) {
 		value_error(errors, v,
 			"'%.80s' is not the name of a service; allowed: such as web, or web@2",
 			link);

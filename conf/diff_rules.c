@@ -11,7 +11,6 @@
 
 #include "base/log.h"
 #include "base/macro.h"
-#include "base/parse.h"
 #include "conf/diff_values.h"
 #include "conf/write.h"
 
@@ -65,69 +64,6 @@ static int write_instances(
 	return result;
 }
 
-static bool same_target(const struct spec_target *a, const struct spec_target *b)
-{
-	return a->sink == b->sink &&
-	       (a->sink != SPEC_SINK_FILE || diff_same_text(a->address, b->address));
-}
-
-static int write_target(const struct spec_target *t, struct buf *out)
-{
-	if (t->sink == SPEC_SINK_FILE && t->address)
-		return write_string(out, t->address);
-	return write_word(out, spec_sink_to_string(t->sink));
-}
-
-static bool same_log_file(const struct diff_rule *r, const void *a, const void *b)
-{
-	return same_target(diff_member(r, a), diff_member(r, b));
-}
-
-static int write_log_file(
-	const struct diff_rule *r, const void *owner, const void *other, struct buf *out)
-{
-	(void)other;
-	return write_target(diff_member(r, owner), out);
-}
-
-static bool same_log_stderr(const struct diff_rule *r, const void *a, const void *b)
-{
-	const struct spec_service *x = a, *y = b;
-
-	(void)r;
-	return x->split_stderr == y->split_stderr &&
-	       (!x->split_stderr || same_target(&x->log.error, &y->log.error));
-}
-
-static int write_log_stderr(
-	const struct diff_rule *r, const void *owner, const void *other, struct buf *out)
-{
-	const struct spec_service *s = owner;
-
-	(void)r;
-	(void)other;
-	return s->split_stderr ? write_target(&s->log.error, out) : 0;
-}
-
-/* Where output goes changes while a service runs; which pipes it has does not. */
-static enum diff_effect log_file_effect(
-	const struct diff_rule *r _unused_, const void *before, const void *after)
-{
-	const struct spec_service *x = before, *y = after;
-	bool had = x->split_stderr || x->log.file.sink != SPEC_SINK_NONE;
-	bool has = y->split_stderr || y->log.file.sink != SPEC_SINK_NONE;
-
-	return had == has ? DIFF_LIVE : DIFF_RESTART;
-}
-
-static enum diff_effect log_stderr_effect(
-	const struct diff_rule *r _unused_, const void *before, const void *after)
-{
-	const struct spec_service *x = before, *y = after;
-
-	return x->split_stderr == y->split_stderr ? DIFF_LIVE : DIFF_RESTART;
-}
-
 static const char *type_name(unsigned value)
 {
 	return spec_type_to_string((enum spec_type)value);
@@ -153,9 +89,24 @@ static const char *overlap_name(unsigned value)
 	return spec_overlap_to_string((enum spec_overlap)value);
 }
 
+static const char *format_name(unsigned value)
+{
+	return spec_format_to_string((enum spec_format)value);
+}
+
 static const char *timestamps_name(unsigned value)
 {
 	return spec_timestamps_to_string((enum spec_timestamps)value);
+}
+
+static const char *every_name(unsigned value)
+{
+	return spec_every_to_string((enum spec_every)value);
+}
+
+static const char *overflow_name(unsigned value)
+{
+	return spec_overflow_to_string((enum spec_overflow)value);
 }
 
 static const char *orphan_name(unsigned value)
@@ -258,13 +209,28 @@ static const struct diff_rule service_rules[] = {
 	{"hooks.post-stop", LIVE, COMMAND, IN_SERVICE(hooks[SPEC_HOOK_POST_STOP])},
 	{"hooks.on-failed", LIVE, COMMAND, IN_SERVICE(hooks[SPEC_HOOK_ON_FAILED])},
 	{"hooks.timeout", LIVE, DURATION, IN_POLICY(hook_timeout_usec)},
-	{"log.file", .effect_of = log_file_effect, .same = same_log_file,
-		.write = write_log_file, IN_SERVICE(log.file)},
-	{"log.stderr", .effect_of = log_stderr_effect, .same = same_log_stderr,
-		.write = write_log_stderr},
-	{"log.max-size", LIVE, SIZE, IN_SERVICE(log.rotation.max_size_bytes)},
-	{"log.keep", LIVE, INT, IN_SERVICE(log.rotation.keep)},
+	{"stdin", RESTART, .same = diff_same_input, .write = diff_write_input},
+	{"log.file", .effect_of = diff_output_effect, .same = diff_same_log_file,
+		.write = diff_write_log_file},
+	{"log.stderr", .effect_of = diff_log_stderr_effect, .same = diff_same_log_stderr,
+		.write = diff_write_log_stderr},
+	{"log.also", .effect_of = diff_output_effect, .same = diff_same_also,
+		.write = diff_write_also},
+	{"log.format", LIVE, ENUM(format_name), IN_SERVICE(log.format)},
 	{"log.timestamps", LIVE, ENUM(timestamps_name), IN_SERVICE(log.timestamps)},
+	{"log.max-size", LIVE, SIZE, IN_SERVICE(log.rotation.max_size_bytes)},
+	{"log.rotate", LIVE, ENUM(every_name), IN_SERVICE(log.rotation.every)},
+	{"log.keep", LIVE, INT, IN_SERVICE(log.rotation.keep)},
+	{"log.keep-age", LIVE, DURATION, IN_SERVICE(log.rotation.keep_age_usec)},
+	{"log.keep-size", LIVE, SIZE, IN_SERVICE(log.rotation.keep_size_bytes)},
+	{"log.compress", LIVE, .same = diff_same_list, .write = diff_write_compress,
+		IN_SERVICE(log.rotation.compress)},
+	{"log.overflow", LIVE, ENUM(overflow_name), IN_SERVICE(log.overflow),
+		SERVICE_GIVEN(log.has_overflow)},
+	{"log.rate-lines", LIVE, .same = diff_same_64, .write = diff_write_count,
+		IN_SERVICE(log.rate.lines)},
+	{"log.rate-bytes", LIVE, SIZE, IN_SERVICE(log.rate.bytes)},
+	{"log.rate-burst", LIVE, DURATION, IN_SERVICE(log.rate.burst_usec)},
 	{"schedule.every", LIVE, .same = diff_same_64, .write = diff_write_every,
 		IN_SERVICE(schedule.every_usec)},
 	{"schedule.cron", LIVE, STRING, IN_SERVICE(schedule.cron_text)},

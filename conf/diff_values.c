@@ -85,6 +85,8 @@ int diff_write_enum(
 	const struct diff_rule *r, const void *owner, const void *other, struct buf *out)
 {
 	(void)other;
+	if (!is_given(r, owner))
+		return 0;
 	return write_word(out, r->name(*(const unsigned *)diff_member(r, owner)));
 }
 

@@ -29,3 +29,9 @@ diff_same_fn diff_same_ready, diff_same_ready_timeout, diff_same_probe, diff_sam
 diff_write_fn diff_write_ready, diff_write_ready_timeout, diff_write_probe, diff_write_failures,
 	diff_write_every, diff_write_limit;
 diff_effect_fn diff_ready_effect, diff_watchdog_effect, diff_limit_effect;
+
+/* conf/diff_log.c: stdin, and where output goes. */
+diff_same_fn diff_same_input, diff_same_log_file, diff_same_log_stderr, diff_same_also;
+diff_write_fn diff_write_input, diff_write_log_file, diff_write_log_stderr, diff_write_also,
+	diff_write_compress, diff_write_count;
+diff_effect_fn diff_output_effect, diff_log_stderr_effect;

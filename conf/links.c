@@ -151,8 +151,7 @@ static void tell_no_instance(
 			link, s->name, s->name, s->name, s->n_instances, scaled);
 }
 
-/* The nodes that a name means. 1: there are none, which was told. */
-static int resolve(
+int links_resolve(
 	struct links *l, const struct value *v, bool own, const char *link, struct said *ret_said)
 {
 	const char *at = strchr(link, '@');
@@ -227,7 +226,7 @@ static int read_list(struct links *l, size_t i, enum link_kind kind)
 
 	for (; list && *list; list++) {
 		struct said s = {.service = (uint32_t)i, .kind = kind};
-		int r = resolve(l, v, own, *list, &s);
+		int r = links_resolve(l, v, own, *list, &s);
 
 		if (r == 0) {
 			check_required(l, v, &s);
@@ -303,6 +302,8 @@ int links_check(struct build *b)
 	_cleanup_(links_fini) struct links l = {.b = b};
 	int r = number_nodes(&l);
 
+	if (r == 0)
+		r = input_check(&l);
 	if (r == 0)
 		r = read_lists(&l);
 	if (r > 0 || (r == 0 && l.n_said == 0))

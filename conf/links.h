@@ -50,6 +50,17 @@ struct links {
 const struct value *links_value(const struct links *l, const struct said *s);
 
 /*
+ * The nodes that a name in a value means, into to and n_to; own: it is the service's own value, not
+ * that of defaults, whose names are told once, and have to stay. 1: there are none, which was told;
+ * -ENOMEM.
+ */
+int links_resolve(
+	struct links *l, const struct value *v, bool own, const char *link, struct said *ret_said);
+
+/* conf/input.c: looks for the services whose output others read. 0 or -ENOMEM. */
+int input_check(struct links *l);
+
+/*
  * conf/links_order.c: tells circles of services that wait for each other. Then, where there is
  * none, services that need what conflicts. 0 or -ENOMEM.
  */

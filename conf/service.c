@@ -92,7 +92,7 @@ static int init_service(struct spec_service *s)
 	s->health.interval_usec = 10 * USEC_PER_SEC;
 	s->health.timeout_usec = 2 * USEC_PER_SEC;
 	s->log = (struct spec_log){
-		.file = {SPEC_SINK_FILE, SPEC_FORMAT_PLAIN, strdup("%{name}.log")},
+		.file = {.sink = SPEC_SINK_FILE, .address = strdup("%{name}.log")},
 		.rotation = {.max_size_bytes = 50 << 20, .keep = 10},
 		.rate.burst_usec = USEC_PER_SEC,
 	};
@@ -256,15 +256,6 @@ static int set_origins(struct making *m)
 	return 0;
 }
 
-static void check_log_names(const struct making *m, const char *key, const struct spec_target *t)
-{
-	if (t->sink == SPEC_SINK_FILE && t->address && m->s->n_instances > 1 &&
-		!text_has_placeholder(t->address))
-		service_tell(m, key,
-			"several instances would write one file; "
-			"it must contain %%{name} or %%{instance}");
-}
-
 static void check_restart(const struct making *m)
 {
 	const struct spec_policy *p = &m->s->policy;
@@ -318,8 +309,7 @@ static void check_service(struct making *m)
 	ready_check(m);
 	health_check(m);
 	turns_check(m);
-	check_log_names(m, "log.file", &m->s->log.file);
-	check_log_names(m, "log.stderr", &m->s->log.error);
+	output_check(m);
 }
 
 static int apply_setters(struct making *m)

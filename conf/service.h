@@ -47,6 +47,8 @@ int service_check_text(struct making *m, const struct value *v, const char *text
 /* conf/depend.c */
 int depend_set_links(struct making *m, const struct value *v);
 int depend_set_pool(struct making *m, const struct value *v);
+/* Is it of the form of a service's name, or of an instance's, "web@2"? */
+bool depend_is_link(const char *text);
 
 /* conf/ready.c. The latter, when all keys are in: what holds between several of them. */
 int ready_set(struct making *m, const struct value *v);
@@ -64,3 +66,17 @@ void turns_check(struct making *m);
 
 /* conf/limits.c */
 int limits_set(struct making *m, const struct value *v);
+
+/* conf/output.c: the log section. */
+int output_set(struct making *m, const struct value *v);
+void output_check(struct making *m);
+
+/* conf/input.c: stdin. Whether there is the service that it names is seen in links.c. */
+int input_set(struct making *m, const struct value *v);
+
+/*
+ * conf/target.c: what a text in a log section means; ret_target owns its address. -EINVAL: told;
+ * -ENOMEM.
+ */
+int target_parse(
+	struct making *m, const struct value *v, const char *text, struct spec_target *ret_target);

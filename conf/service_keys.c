@@ -276,73 +276,6 @@ static int set_reload_command(struct making *m, const struct value *v)
 	return service_words(m, v, &m->s->reload_command, &n);
 }
 
-static int set_target(struct making *m, const struct value *v, struct spec_target *target)
-{
-	const char *text = v->strings[0];
-	size_t n = strlen(text);
-
-	if (strcmp(text, "journal") == 0 || strcmp(text, "syslog") == 0) {
-		value_error(m->b->errors, v,
-			"'%s' is not available in this version; allowed: a path, none, inherit",
-			text);
-		return 0;
-	}
-	if (n == 0 || text[n - 1] == '/') {
-		value_error(m->b->errors, v,
-			"'%.80s' names no file; allowed: a path, none, inherit", text);
-		return 0;
-	}
-	free(target->address);
-	target->address = NULL;
-	if (strcmp(text, "none") == 0) {
-		target->sink = SPEC_SINK_NONE;
-	} else if (strcmp(text, "inherit") == 0) {
-		target->sink = SPEC_SINK_INHERIT;
-	} else {
-		target->sink = SPEC_SINK_FILE;
-		target->address = strdup(text);
-		return target->address ? 0 : -ENOMEM;
-	}
-	return 0;
-}
-
-static int set_log_file(struct making *m, const struct value *v)
-{
-	return set_target(m, v, &m->s->log.file);
-}
-
-static int set_log_stderr(struct making *m, const struct value *v)
-{
-	if (v->strings[0][0] == '\0')
-		return 0;
-	m->s->split_stderr = true;
-	return set_target(m, v, &m->s->log.error);
-}
-
-static int set_log_max_size(struct making *m, const struct value *v)
-{
-	convert_size(m->b->errors, v, &m->s->log.rotation.max_size_bytes);
-	return 0;
-}
-
-static int set_log_keep(struct making *m, const struct value *v)
-{
-	convert_unsigned(m->b->errors, v, 0, 1000, &m->s->log.rotation.keep);
-	return 0;
-}
-
-static int set_log_timestamps(struct making *m, const struct value *v)
-{
-	const char *names[SPEC_TIMESTAMPS_MAX];
-	size_t choice;
-
-	for (int i = 0; i < SPEC_TIMESTAMPS_MAX; i++)
-		names[i] = spec_timestamps_to_string((enum spec_timestamps)i);
-	if (convert_choice(m->b->errors, v, names, SPEC_TIMESTAMPS_MAX, &choice))
-		m->s->log.timestamps = (enum spec_timestamps)choice;
-	return 0;
-}
-
 /* Keys without a function are sections, or need more than themselves: see service.c. */
 static int (*const setters[SERVICE_KEY_MAX])(struct making *m, const struct value *v) = {
 	[SERVICE_COMMAND] = set_command,
@@ -397,11 +330,22 @@ static int (*const setters[SERVICE_KEY_MAX])(struct making *m, const struct valu
 	[SERVICE_HOOKS_POST_STOP] = turns_set_hook,
 	[SERVICE_HOOKS_ON_FAILED] = turns_set_hook,
 	[SERVICE_HOOKS_TIMEOUT] = turns_set_hook_timeout,
-	[SERVICE_LOG_FILE] = set_log_file,
-	[SERVICE_LOG_STDERR] = set_log_stderr,
-	[SERVICE_LOG_MAX_SIZE] = set_log_max_size,
-	[SERVICE_LOG_KEEP] = set_log_keep,
-	[SERVICE_LOG_TIMESTAMPS] = set_log_timestamps,
+	[SERVICE_STDIN] = input_set,
+	[SERVICE_LOG_FILE] = output_set,
+	[SERVICE_LOG_STDERR] = output_set,
+	[SERVICE_LOG_ALSO] = output_set,
+	[SERVICE_LOG_FORMAT] = output_set,
+	[SERVICE_LOG_TIMESTAMPS] = output_set,
+	[SERVICE_LOG_MAX_SIZE] = output_set,
+	[SERVICE_LOG_ROTATE] = output_set,
+	[SERVICE_LOG_KEEP] = output_set,
+	[SERVICE_LOG_KEEP_AGE] = output_set,
+	[SERVICE_LOG_KEEP_SIZE] = output_set,
+	[SERVICE_LOG_COMPRESS] = output_set,
+	[SERVICE_LOG_OVERFLOW] = output_set,
+	[SERVICE_LOG_RATE_LINES] = output_set,
+	[SERVICE_LOG_RATE_BYTES] = output_set,
+	[SERVICE_LOG_RATE_BURST] = output_set,
 	[SERVICE_SCHEDULE_EVERY] = turns_set_schedule,
 	[SERVICE_SCHEDULE_CRON] = turns_set_schedule,
 	[SERVICE_SCHEDULE_OVERLAP] = turns_set_schedule,

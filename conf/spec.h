@@ -27,6 +27,7 @@
 #define SPEC_MAX_ALL_LINKS 1000000 /* all of them together, from instance to instance */
 #define SPEC_MAX_POOLS	   256
 #define SPEC_MAX_SLOTS	   20000 /* of a pool */
+#define SPEC_MAX_ALSO	   16 /* targets in log.also */
 
 #define SPEC_MIN_READY_FD	   3
 #define SPEC_MAX_READY_FD	   1023
@@ -230,9 +231,10 @@ struct spec_target {
 	/*
 	 * FILE: the path as written, may be relative to log-dir. JOURNAL: path of the socket,
 	 * SYSLOG: "unix:PATH", "udp:ADDRESS:PORT" or "tcp:ADDRESS:PORT" with a numeric address,
-	 * also where the configuration leaves it out. Else NULL.
+	 * also where the configuration leaves it out. Each may hold %{}. Else NULL.
 	 */
 	char *address;
+	bool has_format; /* its own, "json:PATH", whatever log.format says */
 };
 
 /* When a log file begins anew, and what becomes of the old ones. */
@@ -257,6 +259,7 @@ struct spec_log {
 	struct spec_target error; /* of stderr, used only with split_stderr */
 	struct spec_target *also; /* of both, besides */
 	size_t n_also;
+	enum spec_format format; /* of targets that don't have their own */
 	struct spec_rotation rotation;
 	enum spec_timestamps timestamps; /* of files */
 	enum spec_overflow overflow;
@@ -318,7 +321,12 @@ struct spec_service {
 	struct spec_log log;
 	bool split_stderr;
 	enum spec_stdin stdin_kind;
-	char *stdin_name; /* a path, or a service or instance whose stdout it is; may hold %{} */
+	/*
+	 * FIFO, FILE: an absolute path; SERVICE: a service or instance that exists, whose stdout it
+	 * is. May hold %{}. NULL: else NULL.
+	 */
+	char *stdin_name;
+	bool feeds; /* its stdout is the stdin of another service */
 };
 
 /* Who may use the control socket beside root and the owner. */
@@ -383,6 +391,13 @@ char *spec_expand(const char *text, const struct spec_service *s, unsigned insta
 static inline bool spec_is_scaled(const struct spec_service *s)
 {
 	return s->n_instances != s->n_configured;
+}
+
+/* Does anybody take what it writes to stdout? Else it needs no pipe for that. */
+static inline bool spec_has_output(const struct spec_service *s)
+{
+	return s->split_stderr || s->log.file.sink != SPEC_SINK_NONE || s->log.n_also > 0 ||
+	       s->feeds || s->policy.ready == SPEC_READY_LOG;
 }
 
 /* Is there such a command? */

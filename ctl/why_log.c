@@ -16,8 +16,8 @@
 
 #include "base/cleanup.h"
 #include "base/macro.h"
+#include "ctl/logs/rotated.h"
 #include "ctl/render.h"
-#include "ctl/rotated.h"
 #include "ctl/text.h"
 
 struct part {

@@ -105,6 +105,11 @@ int sys_ftruncate(int fd, off_t size)
 	SYS_RETURN(int, "ftruncate", ftruncate(fd, size));
 }
 
+int sys_futimens(int fd, const struct timespec times[static 2])
+{
+	SYS_RETURN(int, "futimens", futimens(fd, times));
+}
+
 int sys_fallocate(int fd, off_t size)
 {
 	int r;
@@ -229,6 +234,11 @@ ssize_t sys_send(int fd, const void *data, size_t n, int flags)
 ssize_t sys_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	SYS_RETURN(ssize_t, "sendmsg", sendmsg(fd, msg, flags | MSG_NOSIGNAL));
+}
+
+int sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
+{
+	SYS_RETURN(int, "sendmmsg", sendmmsg(fd, msgs, n, flags | MSG_NOSIGNAL));
 }
 
 ssize_t sys_recv(int fd, void *data, size_t n, int flags)

@@ -44,6 +44,7 @@ ssize_t sys_pwrite(int fd, const void *data, size_t n, off_t offset);
 int sys_fstat(int fd, struct stat *ret_st);
 int sys_fstatat(int dir, const char *path, struct stat *ret_st, int flags);
 int sys_ftruncate(int fd, off_t size);
+int sys_futimens(int fd, const struct timespec times[static 2]); /* access, modification */
 int sys_fallocate(int fd, off_t size); /* posix_fallocate(fd, 0, size) */
 int sys_mkdirat(int dir, const char *path, mode_t mode);
 int sys_unlinkat(int dir, const char *path, int flags);
@@ -68,6 +69,8 @@ int sys_getsockopt(int fd, int level, int option, void *data, socklen_t *n);
 int sys_setsockopt(int fd, int level, int option, const void *data, socklen_t n);
 ssize_t sys_send(int fd, const void *data, size_t n, int flags);
 ssize_t sys_sendmsg(int fd, const struct msghdr *msg, int flags);
+/* How many were sent; an error only where that is none. */
+int sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags);
 ssize_t sys_recv(int fd, void *data, size_t n, int flags);
 ssize_t sys_recvmsg(int fd, struct msghdr *msg, int flags);
 int sys_memfd_create(const char *name, unsigned flags);

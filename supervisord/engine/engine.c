@@ -29,6 +29,7 @@
 #include "engine/reload/links.h"
 #include "engine/service.h"
 #include "engine/services.h"
+#include "engine/stream_sinks.h"
 #include "engine/systemd.h"
 #include "engine/takeover/foster.h"
 
@@ -41,7 +42,7 @@ void engine_reopen_logs(struct engine *e)
 {
 	for (uint32_t i = 0; i < e->n_services; i++) {
 		for (unsigned k = 0; k < e->services[i]->n_streams; k++)
-			sink_reopen(&e->services[i]->streams[k].sink, e->loop.now_usec);
+			stream_sinks_reopen(&e->services[i]->streams[k]);
 	}
 	log_info("log files reopened");
 }

@@ -16,6 +16,7 @@
 #include "engine/control/events.h"
 #include "engine/control/server.h"
 #include "engine/event.h"
+#include "engine/input.h"
 #include "engine/journal.h"
 #include "engine/logs/pump.h"
 #include "engine/logs/sink.h"
@@ -100,6 +101,8 @@ struct service {
 	pid_t main_pid; /* of this or the last generation: also the id of its session */
 	uint64_t foster_generation; /* whose process was given to the launcher; 0: none was */
 	uint64_t pipe_inodes[RECOVERY_STREAMS]; /* of this generation's output */
+	struct input *input; /* owned by input.c: the pipe that is its stdin; NULL: it has none */
+	uint64_t input_inode; /* of that, or of the one that the last engine had */
 	struct pipes pipes; /* of the generation that is being started, until that is told */
 	int pidfd; /* owned: of the main process that was told of last, until its end; -1 */
 	struct uplink_outbox outbox; /* what the launcher has yet to be told */
@@ -157,7 +160,9 @@ struct engine {
 	struct board board;
 	struct uplink uplink;
 	struct sink_set sinks;
+	char invocation[33]; /* hex digits, of whom the sinks have last described */
 	struct pump_set pumps;
+	struct list inputs; /* of struct input */
 	struct status_queue queue;
 	struct server server;
 	struct events events;

@@ -17,6 +17,7 @@
 int loop_init(struct loop *l)
 {
 	memset(l, 0, sizeof(*l));
+	l->outer.fd = -1;
 	l->now_usec = usec_now(CLOCK_MONOTONIC);
 	l->epoll = sys_epoll_create();
 	return l->epoll < 0 ? l->epoll : 0;
@@ -24,6 +25,9 @@ int loop_init(struct loop *l)
 
 void loop_fini(struct loop *l)
 {
+	if (l->outer_loop)
+		loop_remove(l->outer_loop, &l->outer);
+	l->outer_loop = NULL;
 	l->epoll = close_fd(l->epoll);
 	heap_fini(&l->timers);
 }
@@ -40,6 +44,14 @@ int loop_add(struct loop *l, struct loop_source *s, int fd, uint32_t events)
 	return 0;
 }
 
+static void forget_events(struct loop *l, const struct loop_source *s)
+{
+	for (int i = l->n_done; i < l->n_batch; i++) {
+		if (l->batch[i].data.ptr == s)
+			l->batch[i].data.ptr = NULL;
+	}
+}
+
 int loop_modify(struct loop *l, struct loop_source *s, uint32_t events)
 {
 	struct epoll_event e = {.events = events, .data.ptr = s};
@@ -50,6 +62,7 @@ int loop_modify(struct loop *l, struct loop_source *s, uint32_t events)
 	r = sys_epoll_ctl(l->epoll, EPOLL_CTL_MOD, s->fd, &e);
 	if (r < 0)
 		return r;
+	forget_events(l, s);
 	s->events = events;
 	return 0;
 }
@@ -59,10 +72,7 @@ void loop_remove(struct loop *l, struct loop_source *s)
 	if (s->fd < 0)
 		return;
 	sys_epoll_ctl(l->epoll, EPOLL_CTL_DEL, s->fd, NULL);
-	for (int i = 0; i < l->n_batch; i++) {
-		if (l->batch[i].data.ptr == s)
-			l->batch[i].data.ptr = NULL;
-	}
+	forget_events(l, s);
 	s->fd = -1;
 }
 
@@ -119,21 +129,67 @@ static void dispatch_timers(struct loop *l)
 	}
 }
 
-int loop_once(struct loop *l)
+static int fetch(struct loop *l, int timeout)
 {
-	int n = sys_epoll_wait(l->epoll, l->batch, LOOP_BATCH, timeout_msec(l));
+	int n = sys_epoll_wait(l->epoll, l->batch, LOOP_BATCH, timeout);
 
 	l->now_usec = usec_now(CLOCK_MONOTONIC);
-	if (n < 0)
-		return n;
-	l->n_batch = n;
-	for (int i = 0; i < l->n_batch; i++) {
-		struct loop_source *s = l->batch[i].data.ptr;
+	l->n_done = 0;
+	l->n_batch = n < 0 ? 0 : n;
+	return n < 0 ? n : 0;
+}
 
-		if (s)
-			s->dispatch(s, l->batch[i].events);
-	}
-	l->n_batch = 0;
+static void dispatch_next(struct loop *l)
+{
+	const struct epoll_event *e = &l->batch[l->n_done++];
+	struct loop_source *s = e->data.ptr;
+
+	if (s)
+		s->dispatch(s, e->events);
+}
+
+int loop_once(struct loop *l)
+{
+	int r = fetch(l, timeout_msec(l));
+
+	if (r < 0)
+		return r;
+	while (l->n_done < l->n_batch)
+		dispatch_next(l);
 	dispatch_timers(l);
+	return 0;
+}
+
+/*
+ * The kernel's list of what is ready goes round: what was told and is ready still is told again
+ * behind all others. So those of one fetch, to the end, and then the next ones, are turns in
+ * order. After a fetch that failed, the outer loop comes here again.
+ */
+static void dispatch_share(struct loop_source *s, uint32_t events _unused_)
+{
+	struct loop *l = CONTAINER_OF(s, struct loop, outer);
+	usec_t end;
+
+	if (l->n_done == l->n_batch && fetch(l, 0) < 0)
+		return;
+	end = usec_add(usec_now(CLOCK_MONOTONIC), l->share_usec);
+	while (l->n_done < l->n_batch) {
+		dispatch_next(l);
+		if (usec_now(CLOCK_MONOTONIC) >= end)
+			return;
+	}
+}
+
+int loop_nest(struct loop *l, struct loop *outer, usec_t share_usec)
+{
+	int r;
+
+	assert(l->n_timers == 0);
+	l->outer.dispatch = dispatch_share;
+	r = loop_add(outer, &l->outer, l->epoll, EPOLLIN);
+	if (r < 0)
+		return r;
+	l->outer_loop = outer;
+	l->share_usec = share_usec;
 	return 0;
 }

@@ -25,7 +25,7 @@ _Static_assert(CORE_MAX_OPS == RECOVERY_OPS, "and the requests");
 #define FIELDS_OF_SERVICE(X)                                                              \
 	X(last_serial) X(pidfd_inode) X(main_pid) X(cgroup_generation) X(cgroup_spent)    \
 	X(since_realtime_usec) X(started_realtime_usec) X(roll_op) X(roll_place)          \
-	X(event_seq) X(event_serial) X(event_generation) X(oom_kills)
+	X(event_seq) X(event_serial) X(event_generation) X(oom_kills) X(input_inode)
 
 /* clang-format on */
 
@@ -72,11 +72,24 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 void service_commit_counters(struct service *s)
 {
 	for (unsigned i = 0; i < s->n_streams; i++) {
-		const struct log_counters *c = &s->streams[i].sink.counters;
+		const struct stream *t = &s->streams[i];
+		const struct log_counters *c = &t->sink.counters;
+		const struct format_state *through = &t->pump.through;
 
 		*recovery_counters(&s->engine->store.area, s->id, i) = (struct recovery_counters){
-			c->bytes, c->lines, c->dropped_bytes, c->dropped_lines,
-			s->streams[i].seen_generation, s->streams[i].sink.line};
+			c->bytes,
+			c->lines,
+			c->dropped_bytes,
+			c->dropped_lines,
+			t->seen_generation,
+			.line = t->sink.at.line,
+			.decoder = t->sink.at.decoder,
+			.held = {through->held[0], through->held[1], through->held[2]},
+			.through = through->line,
+			.lost_why = t->sink.lost_why,
+			.lost_bytes = t->sink.lost_bytes,
+			.lost_lines = t->sink.lost_lines,
+		};
 	}
 	area_check(s->engine);
 }
@@ -103,8 +116,15 @@ static void restore_counters(struct service *s)
 
 		t->sink.counters = (struct log_counters){
 			c->bytes, c->lines, c->dropped_bytes, c->dropped_lines};
-		t->sink.line = c->line < INTENT_LINE_MAX ? c->line : INTENT_LINE_START;
+		t->sink.at = format_restore(c->line, c->held);
+		t->sink.at.decoder = c->decoder;
+		t->sink.lost_bytes = c->lost_bytes;
+		t->sink.lost_lines = c->lost_lines;
+		t->sink.lost_why = c->lost_why;
 		t->seen_generation = c->seen_generation;
+		t->pump.through = format_restore(c->through, c->held);
+		for (struct sink *k = t->sink.next; k; k = k->next)
+			sink_follow(k, &t->pump.through);
 	}
 }
 

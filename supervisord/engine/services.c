@@ -171,6 +171,8 @@ static void enter(struct engine *e, struct service *s, const struct core_record 
 	e->by_id[s->id] = s;
 	s->board_place = e->n_services;
 	e->services[e->n_services++] = s;
+	input_follow(s);
+	input_offer(s);
 }
 
 /* The roster's first, in its order; then the others, in theirs. There is room for all. */
@@ -397,6 +399,8 @@ int services_init(struct engine *e)
 
 void services_fini(struct engine *e)
 {
+	for (uint32_t i = 0; i < e->n_services; i++)
+		input_free(e->services[i]);
 	for (uint32_t i = 0; i < e->n_services; i++)
 		service_free(e->services[i]);
 	free(e->services);

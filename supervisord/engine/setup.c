@@ -26,6 +26,7 @@
 #include "engine/publish.h"
 #include "engine/reload/config.h"
 #include "engine/services.h"
+#include "engine/stream_sinks.h"
 #include "engine/streams.h"
 #include "engine/takeover/adopt.h"
 #include "engine/tree/cgroup.h"
@@ -275,9 +276,11 @@ static int make_services(struct engine *e)
 	int r;
 
 	sink_set_init(&e->sinks, &e->loop, e->spec->log_dir, max_open_logs(), STDOUT_FILENO);
+	e->sinks.describe = stream_sinks_describe;
 	r = pump_set_init(&e->pumps, &e->loop);
 	if (r == 0)
 		streams_init(e);
+	input_init(e);
 	command_init(e);
 	reload_command_init(e);
 	ready_init(e);
@@ -297,6 +300,7 @@ static int make_services(struct engine *e)
 	if (r < 0)
 		return fail("cannot set up the services", r);
 	area_begin(e);
+	uplink_drop_inputs(e);
 	streams_recover(e);
 	return 0;
 }

@@ -298,8 +298,8 @@ static int make_memfd(const void *data, size_t n)
 }
 
 /*
- * pipes: PLAN_SPLIT_STDERR, PLAN_NO_PIPE, or 0 for one pipe; and PLAN_READY_FD. cgroup: "" for
- * none.
+ * pipes: PLAN_SPLIT_STDERR, PLAN_NO_PIPE, or 0 for one pipe; and PLAN_READY_FD, PLAN_STDIN_*.
+ * cgroup: "" for none.
  */
 static int encode(const struct service *s, char *const *argv, char *const *envp, unsigned pipes,
 	const char *cgroup, void **ret_data, size_t *ret_size)
@@ -309,6 +309,8 @@ static int encode(const struct service *s, char *const *argv, char *const *envp,
 	char *path = find_program(argv[0], envp);
 	_cleanup_free_
 	char *directory = spec_expand(spec->directory, spec, s->instance);
+	_cleanup_free_
+	char *input = NULL;
 	struct plan_limit limits[SPEC_LIMIT_MAX];
 	struct plan plan = {
 		.flags = pipes,
@@ -329,6 +331,11 @@ static int encode(const struct service *s, char *const *argv, char *const *envp,
 		.envp = (const char *const *)envp,
 	};
 
+	if (pipes & (PLAN_STDIN_FILE | PLAN_STDIN_FIFO)) {
+		plan.stdin_path = input = spec_expand(spec->stdin_name, spec, s->instance);
+		if (!input)
+			return -ENOMEM;
+	}
 	if (!path || !directory)
 		return -ENOMEM;
 	/* Who is not root can only be told to be who they are; setting that would need privilege.
@@ -380,14 +387,16 @@ static int send_plan(struct service *s, char *const *argv, char *const *envp, un
 
 static unsigned pipes_of(const struct spec_service *spec)
 {
-	unsigned ready = spec->policy.ready == SPEC_READY_FD ? PLAN_READY_FD : 0;
+	static const unsigned inputs[SPEC_STDIN_MAX] = {[SPEC_STDIN_FILE] = PLAN_STDIN_FILE,
+		[SPEC_STDIN_FIFO] = PLAN_STDIN_FIFO,
+		[SPEC_STDIN_SERVICE] = PLAN_STDIN_KEPT};
+	unsigned flags = inputs[spec->stdin_kind];
 
+	if (spec->policy.ready == SPEC_READY_FD)
+		flags |= PLAN_READY_FD;
 	if (spec->split_stderr)
-		return ready | PLAN_SPLIT_STDERR;
-	/* Output that is written nowhere is read, where a line of it tells something. */
-	if (spec->log.file.sink != SPEC_SINK_NONE || spec->policy.ready == SPEC_READY_LOG)
-		return ready;
-	return ready | PLAN_NO_PIPE;
+		return flags | PLAN_SPLIT_STDERR;
+	return spec_has_output(spec) ? flags : flags | PLAN_NO_PIPE;
 }
 
 int spawn_send(struct service *s)
@@ -400,6 +409,8 @@ int spawn_send(struct service *s)
 
 	if (r == 0)
 		r = spawn_environment(s, &envp.items);
+	if (r == 0)
+		r = input_prepare(s);
 	return r < 0 ? r
 		     : send_plan(s, argv.items, envp.items, pipes_of(s->spec),
 			       tree_cgroup_name(s, cgroup), &m, &s->pipes);

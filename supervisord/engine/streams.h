@@ -1,10 +1,17 @@
 /*
- * What the log pump needs of the engine: the holding pipe, room for its intent in the recovery
- * area, and whose a stream is.
+ * The streams of services: their pipes and sinks, and what the log pump needs of the engine:
+ * the holding pipe, room for its intent in the recovery area, and whose a stream is.
  */
 #pragma once
 
 struct engine;
+struct service;
+
+/* Makes those of a new service. -ENOMEM, with streams_free() to follow. */
+int streams_new(struct service *s);
+void streams_free(struct service *s);
+/* The service goes by another definition. With another number of pipes: none is open. */
+void streams_configure(struct service *s);
 
 /* Before there are services. Never fails: without the pipe, a kill can lose a batch. */
 void streams_init(struct engine *e);

@@ -478,6 +478,40 @@ static void on_link(struct loop_source *source, uint32_t events)
 		uplink_flush(e);
 }
 
+int uplink_take_input(struct engine *e, uint32_t id)
+{
+	struct uplink *u = &e->uplink;
+
+	for (size_t i = 0; i < u->n_inputs; i++)
+		if (u->inputs[i].id == id)
+			return TAKE_FD(u->inputs[i].fd);
+	return -1;
+}
+
+void uplink_drop_inputs(struct engine *e)
+{
+	struct uplink *u = &e->uplink;
+
+	for (size_t i = 0; i < u->n_inputs; i++)
+		close_fd(u->inputs[i].fd);
+	free(u->inputs);
+	u->inputs = NULL;
+	u->n_inputs = 0;
+}
+
+static int add_input(struct uplink *u, uint32_t id, int fd)
+{
+	struct uplink_input *more = reallocarray(u->inputs, u->n_inputs + 1, sizeof(*u->inputs));
+
+	if (!more) {
+		close_fd(fd);
+		return -ENOMEM;
+	}
+	u->inputs = more;
+	u->inputs[u->n_inputs++] = (struct uplink_input){id, fd};
+	return 0;
+}
+
 /* Takes what the launcher kept; the first other message stays for uplink_listen(). */
 static int take_kept(struct uplink *u)
 {
@@ -499,6 +533,12 @@ static int take_kept(struct uplink *u)
 			return -EMFILE;
 		if (u->first.type != LINK_KEPT) {
 			u->has_first = true;
+			continue;
+		}
+		if (u->first.value == LINK_KEEP_INPUT) {
+			r = add_input(u, u->first.id, u->first_fds[0]);
+			if (r < 0)
+				return r;
 			continue;
 		}
 		u->kept[u->first.value] = u->first_fds[0];

@@ -40,12 +40,20 @@ struct uplink_adoption {
 	bool ended; /* EXITED has come meanwhile */
 };
 
+/* What the launcher has kept for a service's stdin. */
+struct uplink_input {
+	uint32_t id;
+	int fd; /* owned; -1: it was taken */
+};
+
 struct uplink {
 	struct loop_source source;
 	struct loop_timer refetch;
 	bool told_lack; /* of descriptors */
 	struct list outbox;
 	int kept[LINK_KEEP_MAX]; /* from the launcher, until taken; -1 */
+	struct uplink_input *inputs; /* owned: LINK_KEEP_INPUT of it, until taken */
+	size_t n_inputs;
 	int mirror[LINK_KEEP_MAX]; /* owned: copies of all that the launcher keeps; -1 */
 	uint64_t nofile[2]; /* what services are started with; 0: not told */
 	int image_fd; /* owned: the launcher's program; -1: not passed on */
@@ -71,6 +79,9 @@ int uplink_listen(struct engine *e);
 
 /* A kept descriptor, to be owned by the caller; -1. */
 int uplink_take_kept(struct engine *e, enum link_keep tag);
+/* The same of LINK_KEEP_INPUT. Nobody takes those any more that are dropped. */
+int uplink_take_input(struct engine *e, uint32_t id);
+void uplink_drop_inputs(struct engine *e);
 /*
  * Gives the launcher a descriptor to keep. Waits, bounded. Where it is gone, whoever takes its
  * place is given it. 0 or -errno.

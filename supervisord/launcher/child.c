@@ -19,6 +19,7 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -151,7 +152,7 @@ _child_ static long arrange_fds(const struct child *c, int error_fd)
 	unsigned rest = (unsigned)error_fd + 1;
 	long r;
 
-	r = CALL(dup3, c->null_fd, STDIN_FILENO, 0, 0);
+	r = CALL(dup3, c->stdin_fd, STDIN_FILENO, 0, 0);
 	if (r >= 0)
 		r = CALL(dup3, c->stdout_fd, STDOUT_FILENO, 0, 0);
 	if (r >= 0)
@@ -244,6 +245,34 @@ _child_ static void set_ids(const struct child *c, int error_fd)
 		fail(c, error_fd, LINK_STAGE_USER, r);
 }
 
+/*
+ * With the process's rights, since it is its own to read. Nothing waits here: not for who writes to
+ * a FIFO, and a terminal doesn't become ours. Its blocking is for the program, so whatever an
+ * earlier one did to a pipe that both have had is undone.
+ */
+_child_ static void open_stdin(const struct child *c, int error_fd)
+{
+	const char *path = c->plan.stdin_path;
+	bool fifo = (c->plan.head->flags & PLAN_STDIN_FIFO) != 0;
+	enum link_stage stage = fifo ? LINK_STAGE_STDIN_FIFO : LINK_STAGE_STDIN;
+	int flags = O_NONBLOCK | O_NOCTTY | (fifo ? O_RDWR : O_RDONLY);
+	long r = 0;
+
+	if (path[0]) {
+		if (fifo)
+			r = CALL(mknodat, AT_FDCWD, path, S_IFIFO | 0600, 0);
+		CALL(close, STDIN_FILENO, 0, 0, 0); /* the lowest: the next one is it */
+		if (r >= 0 || r == -EEXIST)
+			r = CALL(openat, AT_FDCWD, path, flags, 0);
+		if (r >= 0 && fifo && CALL(fcntl, STDIN_FILENO, F_GETPIPE_SZ, 0, 0) < 0)
+			r = -EEXIST;
+	}
+	if (r >= 0 && c->plan.head->flags & (PLAN_STDIN_FILE | PLAN_STDIN_FIFO | PLAN_STDIN_KEPT))
+		r = CALL(fcntl, STDIN_FILENO, F_SETFL, 0, 0);
+	if (r < 0)
+		fail(c, error_fd, stage, r);
+}
+
 _child_ void child_run(const struct child *c)
 {
 	int error_fd = error_place(c);
@@ -269,6 +298,7 @@ _child_ void child_run(const struct child *c)
 		if (r < 0)
 			fail(c, error_fd, LINK_STAGE_DIRECTORY, r);
 	}
+	open_stdin(c, error_fd);
 	CALL(rt_sigprocmask, SIG_SETMASK, no_signals, 0, 8);
 	r = CALL(execve, c->plan.path, c->plan.argv, c->plan.envp, 0);
 	fail(c, error_fd, LINK_STAGE_EXEC, r);

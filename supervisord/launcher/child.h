@@ -13,7 +13,7 @@
 
 struct child {
 	struct plan_view plan;
-	int null_fd, stdout_fd, stderr_fd;
+	int stdin_fd, stdout_fd, stderr_fd;
 	int ready_fd; /* -1: none */
 	int error_fd; /* like ready_fd not among those that the error pipe moves to */
 	bool shares_files; /* with the launcher: what the child needs is below private_fd */

@@ -55,6 +55,7 @@ static void save_service(struct service *s, void *handover)
 	to->id = s->id;
 	to->uid = s->uid;
 	to->newest = s->newest;
+	to->input = put_fd(s->input);
 	if (n < sizeof(to->cgroup)) /* a longer one can't have been made */
 		memcpy(to->cgroup, s->cgroup ? s->cgroup : "", n);
 }
@@ -239,6 +240,7 @@ static int load_service(struct launcher *l, const struct handover_service *from)
 		return -ENOMEM;
 	s->uid = from->uid;
 	s->newest = from->newest;
+	s->input = get_fd(from->input);
 	if (from->cgroup[0] != '\0')
 		s->cgroup = strdup(from->cgroup);
 	return from->cgroup[0] == '\0' || s->cgroup ? 0 : -ENOMEM;

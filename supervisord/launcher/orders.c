@@ -245,10 +245,24 @@ static void order_refetch(struct launcher *l, struct order *o)
 		table_tell_again(&l->table, e);
 }
 
+static void keep_input(struct launcher *l, uint32_t id, int *fd)
+{
+	struct service *s = table_add_service(&l->table, id);
+
+	if (s && spawner_has_room(&l->spawner, *fd))
+		table_keep_input(&l->table, s, TAKE_FD(*fd));
+	else
+		log_error("service %" PRIu32 ": nothing left to keep its stdin by", id);
+}
+
 static void order_keep(struct launcher *l, struct order *o)
 {
 	if (o->lost_fds) {
 		log_error("no descriptor left to keep one for the next engine");
+		return;
+	}
+	if (o->m.value == LINK_KEEP_INPUT) {
+		keep_input(l, o->m.id, &o->fds[0]);
 		return;
 	}
 	close_fd(l->kept[o->m.value]);

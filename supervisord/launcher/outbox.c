@@ -3,8 +3,8 @@
  * when the link takes them. What was told and then lost with an engine is told again
  * because the next engine's HELLO marks everything.
  *
- * The order is part of the contract: kept descriptors, starts, refusals, exits by serial,
- * signals, SYNCED when nothing else is left, and how the last upgrade went.
+ * The order is part of the contract: inputs, other kept descriptors, starts, refusals, exits by
+ * serial, signals, SYNCED when nothing else is left, and how the last upgrade went.
  */
 #include "launcher/outbox.h"
 
@@ -32,6 +32,16 @@ void outbox_close(struct launcher *l)
 {
 	l->engine.link = close_fd(l->engine.link);
 	l->retry_usec = USEC_INFINITY;
+}
+
+static int send_input(struct launcher *l, struct service *s)
+{
+	struct link_message m = {.type = LINK_KEPT, .value = LINK_KEEP_INPUT, .id = s->id};
+	int r = link_send(l->engine.link, &m, &s->input, 1);
+
+	if (r == 0)
+		table_told_input(s);
+	return r;
 }
 
 static int send_kept(struct launcher *l)
@@ -153,6 +163,7 @@ static int send_upgraded(struct launcher *l)
 /* 0: sent one; 1: nothing to send; -errno. */
 static int send_next(struct launcher *l)
 {
+	struct service *s;
 	struct entry *e;
 	int signo;
 
@@ -160,6 +171,9 @@ static int send_next(struct launcher *l)
 		return send_ping(l);
 	if (!l->engine.hello)
 		return 1;
+	s = table_next_input(&l->table);
+	if (s)
+		return send_input(l, s);
 	if (l->tell_kept)
 		return send_kept(l);
 	e = table_next_start(&l->table);

@@ -256,9 +256,13 @@ static long clone_child(struct spawner *s, struct clone_args *args, const struct
 	return r;
 }
 
-/* Pipes are numbered as a plan's; behind those comes the one that a failure is told by. */
+/*
+ * Pipes are numbered as a plan's; behind those come the one that a failure is told by, and what is
+ * kept for its stdin: a copy, of which there is no other end.
+ */
 #define ERROR_PIPE ENTRY_PIPES
-#define N_PIPES	   (ENTRY_PIPES + 1)
+#define INPUT	   (ENTRY_PIPES + 1)
+#define N_PIPES	   (ENTRY_PIPES + 2)
 _Static_assert(ENTRY_PIPES == (int)PLAN_PIPE_MAX && ENTRY_READY_PIPE == (int)PLAN_PIPE_READY,
 	"an entry keeps what a plan may have");
 _Static_assert(N_PIPES == SPAWN_SLOT_FDS, "a slot has room for what a child may need");
@@ -301,6 +305,23 @@ static int take_pipes(const struct spawner *s, uint32_t flags, int *fds, unsigne
 	return make_error_pipe(s, &p->read[ERROR_PIPE], &p->write[ERROR_PIPE]);
 }
 
+/* What is kept is still there for the next process, or goes where this one has no use for it. */
+static int take_input(struct table *t, struct service *s, uint32_t flags, int *ret_fd)
+{
+	int r = -EMFILE; /* it could not be kept */
+
+	if (!(flags & PLAN_STDIN_KEPT)) {
+		table_keep_input(t, s, -1);
+		return 0;
+	}
+	if (s->input >= 0)
+		r = sys_dup_cloexec(s->input, SPAWN_PRIVATE_FD);
+	if (r < 0)
+		return r;
+	*ret_fd = r;
+	return 0;
+}
+
 static int move_into_slot(int slot, const struct ends *p)
 {
 	for (int i = 0; i < N_PIPES; i++) {
@@ -320,7 +341,7 @@ static void fill_child(const struct spawner *s, struct child *c, int slot, const
 
 	for (int i = 0; i < N_PIPES; i++)
 		fds[i] = slot >= 0 && p->write[i] >= 0 ? slot_fd(slot, i) : p->write[i];
-	c->null_fd = SPAWN_NULL_FD;
+	c->stdin_fd = fds[INPUT] >= 0 ? fds[INPUT] : SPAWN_NULL_FD;
 	c->stdout_fd = fds[0] >= 0 ? fds[0] : SPAWN_NULL_FD;
 	c->stderr_fd = fds[1] >= 0 ? fds[1] : c->stdout_fd;
 	c->ready_fd = fds[ENTRY_READY_PIPE];
@@ -389,7 +410,7 @@ static void drop_plan(struct slot *plain)
 int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int *fds, unsigned n_fds,
 	int cgroup_dir, enum link_stage *ret_stage)
 {
-	_cleanup_(close_ends) struct ends p = {{-1, -1, -1, -1}, {-1, -1, -1, -1}};
+	_cleanup_(close_ends) struct ends p = {{-1, -1, -1, -1, -1}, {-1, -1, -1, -1, -1}};
 	_cleanup_(drop_plan) struct slot plain = {0};
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = e};
 	_cleanup_close_
@@ -402,6 +423,8 @@ int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int *fds, u
 	if (r < 0)
 		return r;
 	r = take_pipes(s, plain.child.plan.head->flags, fds + 1, n_fds - 1, &p, ret_stage);
+	if (r == 0)
+		r = take_input(t, e->service, plain.child.plan.head->flags, &p.write[INPUT]);
 	if (r == 0)
 		r = sys_epoll_ctl(s->epoll, EPOLL_CTL_ADD, p.read[ERROR_PIPE], &event);
 	if (r < 0)

@@ -11,7 +11,7 @@
 #include "launcher/table.h"
 
 #define SPAWN_SLOTS    16
-#define SPAWN_SLOT_FDS 4 /* those of the service, see struct entry, and the error pipe */
+#define SPAWN_SLOT_FDS 5 /* those of the service, see struct entry, stdin and the error pipe */
 
 /* Descriptors 3 to here are reserved: /dev/null at 3, then those of the slots. */
 #define SPAWN_NULL_FD	 3

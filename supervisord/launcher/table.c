@@ -57,6 +57,7 @@ void table_init(struct table *t)
 	memset(t, 0, sizeof(*t));
 	t->entries.item_size = sizeof(struct entry);
 	t->services.item_size = sizeof(struct service);
+	list_init(&t->inputs);
 	list_init(&t->starts);
 	list_init(&t->refusals);
 	list_init(&t->exits);
@@ -130,6 +131,8 @@ static struct service *add_service(struct table *t, uint32_t id, bool *spare)
 	if (!s)
 		return NULL;
 	s->id = id;
+	s->input = -1;
+	list_init(&s->inputs);
 	list_init(&s->entries);
 	s->next = *bucket;
 	*bucket = s;
@@ -148,12 +151,20 @@ static void drop_service_if_done(struct table *t, struct service *s)
 {
 	struct service **at = id_bucket(t, s->id);
 
-	if (s->newest != 0 || s->cgroup || !list_empty(&s->entries))
+	if (s->newest != 0 || s->cgroup || s->input >= 0 || !list_empty(&s->entries))
 		return;
 	while (*at != s)
 		at = &(*at)->next;
 	*at = s->next;
 	pool_put(&t->services, s);
+}
+
+void table_keep_input(struct table *t, struct service *s, int fd)
+{
+	close_fd(s->input);
+	s->input = fd;
+	list_remove(&s->inputs); /* who has given it knows it */
+	drop_service_if_done(t, s);
 }
 
 struct entry *table_add(struct table *t, uint32_t id, uint64_t generation, bool *ret_spare)
@@ -306,6 +317,12 @@ void table_tell_again(struct table *t, struct entry *e)
 		t->next_exit = &e->exits;
 }
 
+static void tell_input_of(struct service *s, void *table)
+{
+	if (s->input >= 0 && list_empty(&s->inputs))
+		list_append(&((struct table *)table)->inputs, &s->inputs);
+}
+
 static void tell_start_of(struct service *s _unused_, struct entry *e, void *table)
 {
 	if (e->started)
@@ -314,10 +331,21 @@ static void tell_start_of(struct service *s _unused_, struct entry *e, void *tab
 
 void table_tell_all(struct table *t)
 {
+	table_each_service(t, tell_input_of, t);
 	table_each(t, tell_start_of, t);
 	while (!list_empty(&t->refusals)) /* who has asked is gone */
 		table_told_refusal(t, table_next_refusal(t));
 	t->next_exit = t->exits.next;
+}
+
+struct service *table_next_input(struct table *t)
+{
+	return list_first(&t->inputs, struct service, inputs);
+}
+
+void table_told_input(struct service *s)
+{
+	list_remove(&s->inputs);
 }
 
 struct entry *table_next_start(struct table *t)
@@ -369,7 +397,7 @@ void table_remove_service(struct table *t, struct service *s)
 	s->newest = 0;
 	list_foreach (it, &s->entries)
 		s->newest = MAX_OF(s->newest, list_entry(it, struct entry, in_service)->generation);
-	drop_service_if_done(t, s);
+	table_keep_input(t, s, -1);
 }
 
 void table_each(struct table *t, void (*f)(struct service *, struct entry *, void *), void *context)

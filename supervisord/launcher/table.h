@@ -24,6 +24,8 @@ struct service {
 	char *cgroup; /* owned; name of the cgroup made for it, NULL for none */
 	uid_t uid; /* that it was last started as; (uid_t)-1: the same as ours */
 	bool told_no_kill; /* that it can't be signalled */
+	int input; /* owned: LINK_KEEP_INPUT; -1: there is none */
+	struct list inputs; /* on table.inputs while that is to be told */
 	struct list entries;
 };
 
@@ -84,6 +86,7 @@ struct table {
 	struct entry *by_pid[TABLE_BUCKETS];
 	struct service *by_id[TABLE_BUCKETS];
 	struct pool entries, services;
+	struct list inputs; /* KEPT to tell */
 	struct list starts; /* STARTED to tell */
 	struct list refusals; /* REFUSED to tell */
 	/*
@@ -109,6 +112,9 @@ bool table_is_busy(const struct service *s);
 
 /* The one that there is, or a new one, also from the reserve; NULL where not even that has room. */
 struct service *table_add_service(struct table *t, uint32_t id);
+
+/* The descriptor (-1: none) is the table's from now on, in place of the one before. */
+void table_keep_input(struct table *t, struct service *s, int fd);
 
 /*
  * Adds an entry for a newer generation than any before. NULL where not even the reserve
@@ -137,6 +143,9 @@ void table_tell_again(struct table *t, struct entry *e);
 /* Tell everything again: a new engine. */
 void table_tell_all(struct table *t);
 
+/* The service whose input is to be told next, or NULL; and when that went out. */
+struct service *table_next_input(struct table *t);
+void table_told_input(struct service *s);
 /* The entry to be told about next, or NULL; table_told_…() when that went out. */
 struct entry *table_next_start(struct table *t);
 struct entry *table_next_refusal(struct table *t);

@@ -192,7 +192,7 @@ static bool entries_are_valid(const struct handover *h)
 
 size_t handover_max_fds(const struct handover *h)
 {
-	return HANDOVER_TAGS + (size_t)h->head.n_entries * ENTRY_FDS;
+	return HANDOVER_TAGS + h->head.n_services + (size_t)h->head.n_entries * ENTRY_FDS;
 }
 
 struct numbers {
@@ -291,6 +291,9 @@ int handover_each_fd(struct handover *h, int (*f)(int32_t *fd, void *context), v
 	for (unsigned i = 0; i < HANDOVER_TAGS && r == 0; i++)
 		if (h->head.kept[i] != 0)
 			r = f(&h->head.kept[i], context);
+	for (uint32_t i = 0; i < h->head.n_services && r == 0; i++)
+		if (h->services[i].input != 0)
+			r = f(&h->services[i].input, context);
 	for (uint32_t i = 0; i < h->head.n_entries; i++) {
 		struct handover_entry *e = &h->entries[i];
 		int32_t *fds[ENTRY_FDS] = {&e->pidfd, &e->successor_fd, &e->error_fd};

@@ -75,6 +75,8 @@ struct handover_service {
 	uint32_t uid; /* that it was last started as; UINT32_MAX: the same as ours */
 	uint64_t newest; /* generation; no entry has a greater one */
 	char cgroup[HANDOVER_CGROUP_SIZE]; /* under LINK_KEEP_CGROUP; "": none is known */
+	int32_t input; /* LINK_KEEP_INPUT */
+	uint32_t reserved; /* zero */
 #ifdef HANDOVER_NEXT
 	uint64_t next;
 #endif

@@ -34,12 +34,12 @@ static int check(const struct intent *i)
 	if (i->phase >= INTENT_PHASE_MAX || i->stream > 1 || i->line >= INTENT_LINE_MAX ||
 		i->timestamps >= MAX_TIMESTAMPS || i->id >= MAX_ID)
 		return -EBADMSG;
-	if (i->format >= MAX_FORMATS || i->refused > i->batch)
+	if (i->through >= INTENT_LINE_MAX || i->format >= MAX_FORMATS || i->refused > i->batch)
 		return -EBADMSG;
 	if (i->total > INTENT_MAX_BYTES || i->batch > i->total || i->done > i->batch)
 		return -EBADMSG;
-	/* Each byte can begin a line, and a stamp has less than 64. */
-	if (i->length > UINT64_C(64) * INTENT_MAX_BYTES || i->offset > INT64_MAX - i->length)
+	/* Each byte can begin a line, and what is put around that is less. */
+	if (i->length > UINT64_C(512) * INTENT_MAX_BYTES || i->offset > INT64_MAX - i->length)
 		return -EBADMSG;
 	if (i->realtime_usec > MAX_REALTIME_USEC || i->rotated_usec > MAX_REALTIME_USEC ||
 		i->utc_offset_sec < -MAX_UTC_OFFSET || i->utc_offset_sec > MAX_UTC_OFFSET)

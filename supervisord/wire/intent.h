@@ -61,8 +61,11 @@ struct intent {
 	uint32_t pid; /* that prefixes and JSON lines tell */
 	uint8_t format; /* enum spec_format */
 	uint8_t sink; /* which of the stream's files: 0 is log.file or log.stderr */
-	uint8_t decoder; /* where in a character of UTF-8 a JSON line stands, after `done` bytes */
+	uint8_t decoder; /* with held: what the format remembers of the line, after `done` bytes */
 	uint8_t lost_why; /* why lost_bytes were, as the line about them tells it */
+	uint8_t through; /* enum intent_line, of files that lost nothing; of a batch that is done */
+	uint8_t held[3]; /* of a character of UTF-8 that is not written yet */
+	uint8_t reserved_bytes[4];
 };
 
 /* The present one. 0; -EBADMSG: nonsense, -EPROTONOSUPPORT: of another version. */

@@ -83,6 +83,8 @@ static const char *const stage_names[LINK_STAGE_MAX] = {
 	[LINK_STAGE_DIRECTORY] = "cannot change to its directory",
 	[LINK_STAGE_EXEC] = "cannot execute",
 	[LINK_STAGE_LIMITS] = "cannot set its resource limits",
+	[LINK_STAGE_STDIN] = "cannot open the file that is to be its stdin",
+	[LINK_STAGE_STDIN_FIFO] = "cannot make or open the FIFO that is to be its stdin",
 };
 
 bool link_exit_is_valid(const struct link_exit *e, int32_t pid)

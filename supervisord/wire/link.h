@@ -34,6 +34,9 @@
  *   RELEASE    id, generation: drop the kept read ends of this generation's pipes.
  *   REFETCH    id, generation: tell STARTED again (the descriptors did not arrive).
  *   KEEP       tag; fd: keep this descriptor for the next engine (replaces the old one).
+ *              LINK_KEEP_INPUT with an id: a pipe, both of its ends in one descriptor, that this
+ *              service's processes get as their stdin if their plan says so; until REMOVE, or
+ *              until a process is started whose plan doesn't.
  *   REMOVE     id: this service is no more, nor are its commands: remove its cgroup.
  *   SEEN       signo: this SIGNALLED has arrived.
  *   PONG       answers PING.
@@ -50,7 +53,7 @@
  *              on then. Asked again with the same op, the same.
  *
  * Launcher to engine:
- *   KEPT       tag; fd.
+ *   KEPT       tag; fd. LINK_KEEP_INPUT: id.
  *   STARTED    id, generation, pid, started; fds: n_fds read ends (stdout, stderr, the pipe for
  *              readiness). pid is the present main process.
  *   EXITED     id, generation, serial, pid, exit. Comes after STARTED of the same
@@ -156,6 +159,7 @@ enum link_keep {
 	LINK_KEEP_NOTIFY, /* the socket that services speak to */
 	LINK_KEEP_HOLD_READ, /* both ends of the log pump's holding pipe */
 	LINK_KEEP_HOLD_WRITE,
+	LINK_KEEP_INPUT, /* one for each service that has such a stdin */
 	/*
 	 * O_PATH of the programs, by the launcher itself. An engine that executes LAUNCHER when
 	 * that is dead passes on all that it was told as KEPT, also what it does not know.
@@ -189,6 +193,8 @@ enum link_stage {
 	LINK_STAGE_EXEC,
 	/* Recovery areas hold these numbers: new ones come last. */
 	LINK_STAGE_LIMITS, /* resource limits */
+	LINK_STAGE_STDIN, /* its stdin: a file, */
+	LINK_STAGE_STDIN_FIFO, /* or a FIFO; EEXIST: something else has that name */
 	LINK_STAGE_MAX
 };
 

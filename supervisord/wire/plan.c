@@ -4,7 +4,7 @@
  * one walk from start to end with a cursor, and no two parts can overlap, which matters
  * because plan_open() writes pointers over the offsets it has just read.
  *
- * The order of the strings: path, directory, cgroup, argv[], envp[].
+ * The order of the strings: path, directory, cgroup, stdin, argv[], envp[].
  */
 #include "wire/plan.h"
 
@@ -78,7 +78,9 @@ int plan_encode(const struct plan *p, void **ret_data, size_t *ret_size)
 	};
 	const char *cgroup = p->cgroup ? p->cgroup : "";
 	const char *directory = p->directory ? p->directory : "";
-	uint64_t strings = strlen(p->path) + strlen(directory) + strlen(cgroup) + 3, size;
+	const char *input = p->stdin_path ? p->stdin_path : "";
+	uint64_t strings = strlen(p->path) + strlen(directory) + strlen(cgroup) + strlen(input) + 4;
+	uint64_t size;
 	uint32_t cursor;
 	char *data;
 	int r;
@@ -110,6 +112,7 @@ int plan_encode(const struct plan *p, void **ret_data, size_t *ret_size)
 	h.path_offset = put_string(data, &cursor, p->path);
 	h.directory_offset = put_string(data, &cursor, directory);
 	h.cgroup_offset = put_string(data, &cursor, cgroup);
+	h.stdin_offset = put_string(data, &cursor, input);
 	put_list(data, &cursor, h.argv_offset, p->argv, h.n_argv);
 	put_list(data, &cursor, h.envp_offset, p->envp, h.n_envp);
 	memcpy(data, &h, sizeof(h));
@@ -123,6 +126,15 @@ static bool ready_fd_is_valid(const struct plan_head *h)
 	if (h->flags & PLAN_READY_FD)
 		return h->ready_fd >= PLAN_MIN_READY_FD && h->ready_fd <= PLAN_MAX_READY_FD;
 	return h->ready_fd == 0;
+}
+
+/* One kind of it, if any, and a path where that is one. */
+static bool stdin_is_valid(const struct plan_head *h, const char *path)
+{
+	uint32_t opened = h->flags & (PLAN_STDIN_FILE | PLAN_STDIN_FIFO);
+	uint32_t any = h->flags & (PLAN_STDIN_FILE | PLAN_STDIN_FIFO | PLAN_STDIN_KEPT);
+
+	return (any & (any - 1)) == 0 && (opened != 0) == (path[0] != '\0');
 }
 
 static bool head_is_valid(const struct plan_head *h, size_t size)
@@ -146,7 +158,7 @@ static bool head_is_valid(const struct plan_head *h, size_t size)
 		return false;
 	if (h->oom_score_adj < -1000 || h->oom_score_adj > 1000)
 		return false;
-	return ready_fd_is_valid(h) && strings < size;
+	return ready_fd_is_valid(h) && h->reserved == 0 && strings < size;
 }
 
 static bool limits_are_valid(const struct plan_limit *limits, uint32_t n)
@@ -235,6 +247,9 @@ int plan_open(void *data, size_t size, struct plan_view *ret_view)
 		return -EBADMSG;
 	v.cgroup = take_string(data, size, &cursor, h->cgroup_offset);
 	if (!v.cgroup || !cgroup_is_valid(v.cgroup))
+		return -EBADMSG;
+	v.stdin_path = take_string(data, size, &cursor, h->stdin_offset);
+	if (!v.stdin_path || !stdin_is_valid(h, v.stdin_path))
 		return -EBADMSG;
 	v.argv = take_list(data, size, &cursor, h->argv_offset, h->n_argv);
 	if (!v.argv)

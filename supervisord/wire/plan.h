@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define PLAN_MAGIC   UINT32_C(0x6e616c70) /* "plan" */
-#define PLAN_VERSION 1
+#define PLAN_VERSION 2
 
 /* Far more than execve() takes (ARG_MAX is 2 MiB with the usual stack limit). */
 #define PLAN_MAX_SIZE	(4u << 20)
@@ -33,7 +33,11 @@ enum plan_flags {
 	PLAN_SPLIT_STDERR = 1 << 3, /* a second pipe for stderr */
 	PLAN_NO_PIPE = 1 << 4, /* stdout and stderr go to /dev/null */
 	PLAN_READY_FD = 1 << 5, /* a pipe for readiness, its write end at ready_fd */
-	PLAN_FLAGS_ALL = (1 << 6) - 1
+	/* At most one of these; otherwise stdin is /dev/null. */
+	PLAN_STDIN_FILE = 1 << 6, /* the file stdin_offset, for reading */
+	PLAN_STDIN_FIFO = 1 << 7, /* the FIFO of that name, which is made if it is missing */
+	PLAN_STDIN_KEPT = 1 << 8, /* the pipe that is kept for it: LINK_KEEP_INPUT */
+	PLAN_FLAGS_ALL = (1 << 9) - 1
 };
 
 /* The pipes that a process may get. Both ends of each come with its plan, in this order. */
@@ -72,6 +76,9 @@ struct plan_head {
 	uint32_t n_envp, envp_offset;
 	uint32_t ready_fd; /* with PLAN_READY_FD; else 0 */
 	uint32_t n_limits;
+	/* Opened with the process's rights and, if it is relative, from its directory; else "". */
+	uint32_t stdin_offset;
+	uint32_t reserved; /* 0 */
 };
 
 /* What to encode. Everything is borrowed. argv and envp end with NULL. */
@@ -85,7 +92,7 @@ struct plan {
 	uint32_t ready_fd;
 	const struct plan_limit *limits;
 	uint32_t n_limits;
-	const char *path, *directory, *cgroup;
+	const char *path, *directory, *cgroup, *stdin_path;
 	const char *const *argv, *const *envp;
 };
 
@@ -97,7 +104,7 @@ struct plan_view {
 	const struct plan_head *head;
 	const struct plan_limit *limits;
 	const uint32_t *groups;
-	const char *path, *directory, *cgroup;
+	const char *path, *directory, *cgroup, *stdin_path;
 	char *const *argv, *const *envp;
 };
 

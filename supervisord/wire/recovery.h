@@ -107,6 +107,7 @@ struct recovery_record {
 	uint8_t asked_verb;
 	uint8_t event_reserved[3]; /* zero */
 	uint64_t pipe_inodes[RECOVERY_STREAMS]; /* of stdout and stderr; 0: none, or not known */
+	uint64_t input_inode; /* of the pipe that is its stdin; 0: it is none */
 #ifdef RECOVERY_NEXT /* what a later version could add; for tests */
 	uint64_t next_number, next_generation;
 #endif
@@ -117,8 +118,9 @@ struct recovery_counters {
 	uint64_t bytes, lines, dropped_bytes, dropped_lines;
 	uint64_t seen_generation; /* the last one whose line for log:REGEX was seen there */
 	uint8_t line; /* enum intent_line: where it stands in its log */
-	uint8_t decoder, lost_why; /* as in the log pump's intent */
-	uint8_t reserved[5]; /* zero */
+	uint8_t decoder, lost_why, held[3]; /* as in the log pump's intent */
+	uint8_t through; /* enum intent_line: where further files are that have lost nothing */
+	uint8_t reserved; /* zero */
 	uint64_t lost_bytes, lost_lines; /* dropped, and no line in the log has told of it yet */
 #ifdef RECOVERY_NEXT
 	uint64_t next_count;

@@ -31,6 +31,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 		p.n_limits = seed / 16384 % 4;
 		p.flags = seed / 64 % (PLAN_FLAGS_ALL + 1);
 		p.ready_fd = p.flags & PLAN_READY_FD ? PLAN_MIN_READY_FD + seed % 1021 : 0;
+		p.stdin_path = p.flags & (PLAN_STDIN_FILE | PLAN_STDIN_FIFO) ? "/in" : NULL;
 		p.argv = argv + seed / 4096 % 3;
 		if (plan_encode(&p, &flat, &n) < 0)
 			return size;
@@ -76,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			.path = v.path,
 			.directory = v.directory,
 			.cgroup = v.cgroup,
+			.stdin_path = v.stdin_path,
 			.argv = (const char *const *)v.argv,
 			.envp = (const char *const *)v.envp,
 		};

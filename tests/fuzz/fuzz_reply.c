@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "ctl/lines.h"
+#include "ctl/logs/lines.h"
 #include "ctl/queue.h"
 #include "ctl/text.h"
 #include "ctl/verbs.h"

@@ -83,8 +83,8 @@ def check_libraries(path, may_json, problems):
         problems.append(f"{path}: jansson is for wire_json, engine and ctl")
     if "systemd" in found and room != "engine":
         problems.append(f"{path}: libsystemd is for the engine")
-    if "pcre2" in found and room != "engine" and path != "conf/regex.c":
-        problems.append(f"{path}: in conf, only regex.c includes pcre2.h; else it is for the engine")
+    if "pcre2" in found and path not in ("conf/regex.c", "conf/matcher.c"):
+        problems.append(f"{path}: only conf/regex.c and conf/matcher.c include pcre2.h")
     if room == "launcher" and found:
         problems.append(f"{path}: the launcher includes {', '.join(sorted(found))}")
 

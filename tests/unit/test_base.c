@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/heap.h"
+#include "base/lines.h"
 #include "base/list.h"
 #include "base/macro.h"
 #include "base/parse.h"
@@ -298,6 +299,32 @@ static void text_is_appended_without_its_nul(void **state _unused_)
 	assert_memory_equal(b.data, expected, b.len);
 }
 
+/* --- lines --- */
+
+static void lines_are_counted_as_one_by_one_from_wherever_they_begin(void **state _unused_)
+{
+	static char data[10000];
+	unsigned seed = 1;
+
+	for (unsigned most = 0; most < 3; most++) {
+		for (size_t i = 0; i < sizeof(data); i++) {
+			seed = seed * 1103515245 + 12345;
+			data[i] = most == 2 || (seed >> 16) % (most ? 2 : 40) == 0
+					  ? '\n'
+					  : (char)(seed >> 20);
+		}
+		for (size_t begin = 0; begin < 20; begin++) {
+			size_t expected = 0;
+
+			for (size_t n = 0; begin + n < sizeof(data); n++) {
+				if (n < 100 || n % 61 == 0)
+					assert_int_equal(lines_count(data + begin, n), expected);
+				expected += data[begin + n] == '\n';
+			}
+		}
+	}
+}
+
 /* --- heap --- */
 
 #define HEAP_ENTRIES 40
@@ -443,6 +470,7 @@ int main(void)
 		cmocka_unit_test(a_buffer_grows_up_to_its_limit_and_not_past_it),
 		cmocka_unit_test(what_is_consumed_leaves_the_rest_in_order),
 		cmocka_unit_test(text_is_appended_without_its_nul),
+		cmocka_unit_test(lines_are_counted_as_one_by_one_from_wherever_they_begin),
 		cmocka_unit_test(the_heap_is_like_a_sorted_array),
 		cmocka_unit_test(a_heap_keeps_its_entries_when_room_is_added),
 		cmocka_unit_test(a_list_keeps_the_order_and_forgets_what_is_removed),

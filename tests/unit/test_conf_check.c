@@ -6,7 +6,6 @@
 static void what_this_version_lacks_is_refused_by_name(void **state)
 {
 	static const char *const keys[] = {
-		"stdin = null",
 		"listen \"http\" { stream = \"127.0.0.1:80\" }",
 		"on-demand = false",
 		"sandbox { private-tmp = false }",
@@ -27,13 +26,7 @@ static void what_this_version_lacks_is_refused_by_name(void **state)
 		"'limits.cpu-weight' in service 'web' is not available");
 	bad_key(f, "limits { tasks-max = 1 }", 2,
 		"'limits.tasks-max' in service 'web' is not available");
-	bad_key(f, "log { compress = none }", 2,
-		"'log.compress' in service 'web' is not available");
-	bad_key(f, "log { overflow = drop }", 2,
-		"'log.overflow' in service 'web' is not available");
-	bad_key(f, "log { file = journal }", 2, "'journal' is not available in this version");
-	bad_key(f, "log { stderr = syslog }", 2, "'syslog' is not available in this version");
-	bad(f, "defaults {\n stdin = null }\n", 2, "'stdin' in defaults is not available");
+	bad(f, "defaults {\n on-demand = true }\n", 2, "'on-demand' in defaults is not available");
 }
 
 static void unknown_keys_are_refused_with_a_suggestion(void **state)

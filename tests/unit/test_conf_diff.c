@@ -165,13 +165,42 @@ static const struct key_case service_cases[] = {
 	{"log.file", "inherit", "none", "=", "=", DIFF_RESTART},
 	{"log.stderr", "", "\"err\"", NULL, "=", DIFF_RESTART},
 	{"log.stderr", "inherit", "none", "=", "=", DIFF_LIVE},
+	{"log.stderr", "journal", "syslog", "=", "=", DIFF_LIVE},
+	{"log.stderr", "", "none", NULL, "=", DIFF_RESTART, "file = none"},
+	{"log.file", "\"json:a\"", "\"a\"", "=", "=", DIFF_LIVE},
+	{"log.file", "\"journal:/run/j\"", "\"syslog:unix:/l/%{name}\"", "=", "=", DIFF_LIVE},
+	{"log.file", "\"syslog:udp:192.0.2.1:514\"", "\"syslog:tcp:[::1]:601\"",
+		"syslog:udp:192.0.2.1:514", "=", DIFF_LIVE},
+	{"log.file", "\"journal:/run/systemd/journal/socket\"", "\"syslog:unix:/dev/log\"",
+		"journal", "syslog", DIFF_LIVE},
+	{"log.file", "none", "\"x\"", "=", "=", DIFF_LIVE, "also = {journal}"},
+	{"log.also", "", "{\"journal\", \"json:x\", \"inherit\"}", "{}", "=", DIFF_LIVE},
+	{"log.also", "{\"/x\"}", "{\"json:/x\"}", "=", "=", DIFF_LIVE},
+	{"log.also", "", "{\"syslog\"}", "{}", "=", DIFF_RESTART, "file = none"},
+	{"log.also", "", "{\"syslog\"}", "{}", "=", DIFF_LIVE, "file = none stderr = none"},
+	{"log.format", "", "json", "plain", "=", DIFF_LIVE},
+	{"log.format", "prefix", "json", "=", "=", DIFF_LIVE, "file = inherit also = {\"x\"}"},
 	{"log.timestamps", "", "iso", "none", "=", DIFF_LIVE},
 	{"log.timestamps", "iso", "local", "=", "=", DIFF_LIVE},
 	{"log.max-size", "", "1000", "50M", "=", DIFF_LIVE},
 	{"log.max-size", "1G", "64K", "=", "=", DIFF_LIVE},
+	{"log.rotate", "", "daily", "never", "=", DIFF_LIVE},
+	{"log.rotate", "hourly", "daily", "=", "=", DIFF_LIVE},
 	{"log.keep", "", "0", "10", "=", DIFF_LIVE},
-	{"log.timestamps", "", "iso", "none", "=", DIFF_LIVE},
-	{"log.timestamps", "iso", "local", "=", "=", DIFF_LIVE},
+	{"log.keep-age", "", "30d", "0", "=", DIFF_LIVE},
+	{"log.keep-size", "", "1G", "0", "=", DIFF_LIVE},
+	{"log.compress", "", "gzip", "none", "=", DIFF_LIVE},
+	{"log.compress", "\"zstd -q -c\"", "{\"gzip\", \"-c\", \"-9\"}", "zstd", "=", DIFF_LIVE},
+	{"log.compress", "\"xz -T1\"", "\"/opt/squeeze\"", "{\"xz\", \"-T1\"}",
+		"{\"/opt/squeeze\"}", DIFF_LIVE},
+	{"log.overflow", "", "block", NULL, "=", DIFF_LIVE},
+	{"log.overflow", "", "drop", NULL, "=", DIFF_LIVE},
+	{"log.rate-lines", "", "1000", "0", "=", DIFF_LIVE},
+	{"log.rate-bytes", "", "1M", "0", "=", DIFF_LIVE},
+	{"log.rate-burst", "", "5s", "1s", "=", DIFF_LIVE},
+	{"stdin", "", "\"fifo:/run/%{name}\"", "null", "=", DIFF_RESTART},
+	{"stdin", "\"file:/a b\"", "\"service:db\"", "=", "service:db", DIFF_RESTART},
+	{"stdin", "\"service:w@1\"", "\"service:w\"", "service:w@1", "service:w", DIFF_RESTART},
 	{"schedule.every", "", "1h", NULL, "=", DIFF_LIVE},
 	{"schedule.cron", "", "\"5 4 * * mon\"", NULL, "=", DIFF_LIVE},
 	{"schedule.cron", "\"@daily\"", "\"0 0 * * *\"", "=", "=", DIFF_LIVE},
@@ -546,6 +575,39 @@ static void set_identity(struct spec *spec, const char *user, const char *group,
 	memcpy(i->groups, groups, sizeof(groups));
 }
 
+/* Nothing of its own section says so, and yet it needs a pipe from now on. */
+static void output_that_another_one_reads_from_now_on_is_told(void **state)
+{
+	static const char *const texts[][3] = {
+		{"file = none", "none", "none # another service reads it"},
+		{"", NULL, NULL},
+		{"file = none also = {journal}", NULL, NULL},
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+		char before[256], after[256];
+		struct two t;
+
+		snprintf(before, sizeof(before),
+			"service web { command = x\nlog { %s } }\nservice b { command = x }\n",
+			texts[i][0]);
+		snprintf(after, sizeof(after),
+			"service web { command = x\nlog { %s } }\n"
+			"service b { command = x stdin = \"service:web\" }\n",
+			texts[i][0]);
+		two_texts(*state, &t, false, before, after);
+		assert_int_equal(t.keys.n, texts[i][1] ? 1 : 0);
+		if (texts[i][1])
+			assert_key(&t, 0, "log.file", texts[i][1], texts[i][2], DIFF_RESTART);
+		two_free(&t);
+		two_texts(*state, &t, false, after, before);
+		assert_int_equal(t.keys.n, texts[i][1] ? 1 : 0);
+		if (texts[i][1])
+			assert_key(&t, 0, "log.file", texts[i][2], texts[i][1], DIFF_RESTART);
+		two_free(&t);
+	}
+}
+
 static void a_name_that_means_another_user_is_a_change(void **state)
 {
 	struct two t;
@@ -765,6 +827,7 @@ int main(void)
 		TEST(a_variable_whose_name_begins_another_is_another),
 		TEST(what_an_env_file_holds_counts_and_not_its_path),
 		TEST(a_log_is_live_while_the_pipes_stay),
+		TEST(output_that_another_one_reads_from_now_on_is_told),
 		TEST(a_name_that_means_another_user_is_a_change),
 		TEST(a_group_that_means_another_is_a_change),
 		TEST(a_role_or_group_of_the_socket_that_means_others_is_a_change),

@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "ctl/follow.h"
-#include "ctl/tail.h"
+#include "ctl/logs/follow.h"
+#include "ctl/logs/tail.h"
 
 struct logs_dir {
 	char dir[64], path[128];

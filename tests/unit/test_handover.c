@@ -38,7 +38,7 @@ static void make(struct handover *h)
 	h->services[0] = (struct handover_service){.id = 9, .uid = 1000, .newest = 4};
 	strcpy(h->services[0].cgroup, "nine");
 	h->services[1] = (struct handover_service){.id = 2, .uid = UINT32_MAX, .newest = 7};
-	h->services[2] = (struct handover_service){.id = 5, .newest = 1};
+	h->services[2] = (struct handover_service){.id = 5, .newest = 1, .input = 95};
 	e = h->entries;
 	e[0] = (struct handover_entry){.id = 9,
 		.flags = HANDOVER_STARTED | HANDOVER_FOSTERED,
@@ -106,6 +106,7 @@ static void check_same(const struct handover *h)
 	assert_int_equal(h->head.signals[SIGTERM].uid, 6);
 	assert_int_equal(h->head.nofile[1], 1024);
 	assert_int_equal(h->services[0].id, 2);
+	assert_int_equal(h->services[0].input, 0);
 	assert_int_equal(h->services[1].id, 5);
 	assert_int_equal(h->services[2].id, 9);
 	assert_string_equal(h->services[2].cgroup, "nine");
@@ -207,6 +208,8 @@ static void sizes_and_counts_have_to_be_right(void **state _unused_)
 	X(h.services[0].id = 2)                      \
 	X(h.services[0].id = 8)                      \
 	X(h.services[0].newest = 3)                  \
+	X(h.services[0].input = 1)                   \
+	X(h.services[0].input = 95)                  \
 	X(memset(h.services[1].cgroup, 'x', 256))    \
 	X(h.entries[0].generation = 3)               \
 	X(h.entries[0].generation = 0)               \

@@ -108,7 +108,7 @@ static void nonsense_is_refused(void **state _unused_)
 		FIELD(batch, 3000, 3001),
 		FIELD(done, 2000, 2001),
 		FIELD(offset, INT64_MAX - 500, INT64_MAX - 499),
-		FIELD(length, UINT64_C(64) << 30, (UINT64_C(64) << 30) + 1),
+		FIELD(length, UINT64_C(512) << 30, (UINT64_C(512) << 30) + 1),
 		FIELD(realtime_usec, UINT64_C(253402300799999999), UINT64_C(253402300800000000)),
 		FIELD(rotated_usec, UINT64_C(253402300799999999), UINT64_C(253402300800000000)),
 		FIELD(utc_offset_sec, 93600, 93601),

@@ -25,7 +25,8 @@ static const struct plan_limit limits_of_example[] = {
 static struct plan example(void)
 {
 	return (struct plan){
-		.flags = PLAN_SET_IDS | PLAN_SET_NICE | PLAN_SPLIT_STDERR | PLAN_READY_FD,
+		.flags = PLAN_SET_IDS | PLAN_SET_NICE | PLAN_SPLIT_STDERR | PLAN_READY_FD |
+			 PLAN_STDIN_FILE,
 		.uid = 1000,
 		.gid = 100,
 		.groups = groups_of_example,
@@ -39,6 +40,7 @@ static struct plan example(void)
 		.path = "/usr/bin/web",
 		.directory = "/srv",
 		.cgroup = "web@1",
+		.stdin_path = "/srv/input",
 		.argv = argv_of_example,
 		.envp = envp_of_example,
 	};
@@ -68,6 +70,7 @@ static void what_is_encoded_is_what_is_opened(void **state _unused_)
 	assert_string_equal(v.path, "/usr/bin/web");
 	assert_string_equal(v.directory, "/srv");
 	assert_string_equal(v.cgroup, "web@1");
+	assert_string_equal(v.stdin_path, "/srv/input");
 	for (int i = 0; argv_of_example[i]; i++)
 		assert_string_equal(v.argv[i], argv_of_example[i]);
 	assert_null(v.argv[4]);
@@ -89,6 +92,7 @@ static void what_is_not_given_is_empty(void **state _unused_)
 	assert_int_equal(plan_open(data, size, &v), 0);
 	assert_string_equal(v.directory, "");
 	assert_string_equal(v.cgroup, "");
+	assert_string_equal(v.stdin_path, "");
 	assert_null(v.envp[0]);
 }
 
@@ -153,7 +157,7 @@ static void a_head_out_of_range_is_refused(void **state _unused_)
 {
 	assert_int_equal(OPEN_WITH(magic, PLAN_MAGIC), 0);
 	assert_int_equal(OPEN_WITH(magic, 1), -EBADMSG);
-	assert_int_equal(OPEN_WITH(version, 2), -EPROTONOSUPPORT);
+	assert_int_equal(OPEN_WITH(version, PLAN_VERSION - 1), -EPROTONOSUPPORT);
 	assert_int_equal(OPEN_WITH(size, 8), -EBADMSG);
 	assert_int_equal(OPEN_WITH(flags, PLAN_FLAGS_ALL + 1), -EBADMSG);
 	assert_int_equal(OPEN_WITH(uid, -1), -EBADMSG);
@@ -185,6 +189,36 @@ static void a_head_out_of_range_is_refused(void **state _unused_)
 	assert_int_equal(OPEN_WITH(path_offset, 0), -EBADMSG);
 	assert_int_equal(OPEN_WITH(directory_offset, 1 << 20), -EBADMSG);
 	assert_int_equal(OPEN_WITH(cgroup_offset, -1), -EBADMSG);
+	assert_int_equal(OPEN_WITH(stdin_offset, 0), -EBADMSG);
+	assert_int_equal(OPEN_WITH(reserved, 1), -EBADMSG);
+}
+
+static int open_with_stdin(uint32_t flags, const char *path)
+{
+	_cleanup_free_
+	void *data = NULL;
+	struct plan p = example();
+	struct plan_view v;
+	size_t size;
+
+	p.flags = PLAN_READY_FD | flags;
+	p.stdin_path = path;
+	assert_int_equal(plan_encode(&p, &data, &size), 0);
+	return plan_open(data, size, &v);
+}
+
+static void stdin_is_one_thing_and_has_a_path_if_that_is_one(void **state _unused_)
+{
+	assert_int_equal(open_with_stdin(0, ""), 0);
+	assert_int_equal(open_with_stdin(PLAN_STDIN_FILE, "/x"), 0);
+	assert_int_equal(open_with_stdin(PLAN_STDIN_FIFO, "x"), 0);
+	assert_int_equal(open_with_stdin(PLAN_STDIN_KEPT, NULL), 0);
+	assert_int_equal(open_with_stdin(0, "/x"), -EBADMSG);
+	assert_int_equal(open_with_stdin(PLAN_STDIN_FILE, ""), -EBADMSG);
+	assert_int_equal(open_with_stdin(PLAN_STDIN_FIFO, ""), -EBADMSG);
+	assert_int_equal(open_with_stdin(PLAN_STDIN_KEPT, "/x"), -EBADMSG);
+	assert_int_equal(open_with_stdin(PLAN_STDIN_FILE | PLAN_STDIN_FIFO, "/x"), -EBADMSG);
+	assert_int_equal(open_with_stdin(PLAN_STDIN_KEPT | PLAN_STDIN_FIFO, "/x"), -EBADMSG);
 }
 
 static void every_shortened_plan_is_refused(void **state _unused_)
@@ -325,6 +359,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_given_is_empty),
 		cmocka_unit_test(what_is_too_big_is_refused_by_the_encoder),
 		cmocka_unit_test(a_head_out_of_range_is_refused),
+		cmocka_unit_test(stdin_is_one_thing_and_has_a_path_if_that_is_one),
 		cmocka_unit_test(every_shortened_plan_is_refused),
 		cmocka_unit_test(an_empty_path_and_bytes_left_over_are_refused),
 		cmocka_unit_test(limits_are_ascending_and_in_range),

@@ -1,5 +1,5 @@
 /*
- * Pumps: fairness, the end of a pipe, draining.
+ * Pumps: what is read, the end of a pipe, draining.
  */
 #include "test_sink_util.h"
 
@@ -113,22 +113,6 @@ static void what_is_written_to_the_pipe_is_in_the_file(void **state)
 	assert_int_equal(f->b.sink.counters.bytes, 0);
 }
 
-static void a_flood_takes_one_read_a_round(void **state)
-{
-	struct fixture *f = *state;
-
-	assert_true(fcntl(f->a.writer, F_SETPIPE_SZ, 4 * PUMP_BUFFER_SIZE) > 0);
-	for (unsigned round = 1; round <= 20; round++) {
-		char c = 'x';
-
-		fill(f->a.writer);
-		assert_int_equal(write(f->b.writer, &c, 1), 1);
-		assert_int_equal(loop_once(&f->loop), 0);
-		assert_int_equal(f->a.sink.counters.bytes, round * PUMP_BUFFER_SIZE);
-		assert_int_equal(f->b.sink.counters.bytes, round);
-	}
-}
-
 static void the_end_comes_after_all_data_and_once(void **state)
 {
 	struct fixture *f = *state;
@@ -224,7 +208,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_written_to_the_pipe_is_in_the_file),
-		TEST(a_flood_takes_one_read_a_round),
 		TEST(the_end_comes_after_all_data_and_once),
 		TEST(draining_reads_what_is_there_and_does_not_wait),
 		TEST(draining_to_the_end_does_not_call_back),

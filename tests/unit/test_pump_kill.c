@@ -13,7 +13,7 @@ static bool run(struct fixture *f, unsigned n)
 {
 	char rules[128];
 
-	snprintf(rules, sizeof(rules), "test:*:%u:KILL%s%s", n, f->scenario->fault ? "," : "",
+	snprintf(rules, sizeof(rules), "test:any:%u:KILL%s%s", n, f->scenario->fault ? "," : "",
 		f->scenario->fault ? f->scenario->fault : "");
 	return pumper_run(f, rules);
 }
@@ -114,10 +114,37 @@ static size_t strip(const struct fixture *f, char *all, size_t n)
 	return to;
 }
 
-/* What is in the file and what was dropped are all there is, and counted so. */
-static void check_loss(struct fixture *f, unsigned i, size_t n)
+/* Takes the lines about what was lost out of all; how much that was, all together. */
+static size_t take_markers(char *all, size_t n, struct log_counters *ret_told)
+{
+	size_t from = 0, to = 0;
+
+	*ret_told = (struct log_counters){0};
+	while (from < n) {
+		char *newline = memchr(all + from, '\n', n - from);
+		size_t k = newline ? (size_t)(newline + 1 - (all + from)) : n - from;
+		size_t bytes, lines;
+
+		if (sscanf(all + from, "supervisord: %zu bytes, %zu lines dropped (No space",
+			    &bytes, &lines) == 2) {
+			assert_non_null(newline);
+			assert_true(from == 0 || all[from - 1] == '\n');
+			ret_told->dropped_bytes += bytes;
+			ret_told->dropped_lines += lines;
+		} else {
+			memmove(all + to, all + from, k);
+			to += k;
+		}
+		from += k;
+	}
+	return to;
+}
+
+/* What is in the file and what was dropped are all there is, and counted and told so. */
+static void check_loss(struct fixture *f, unsigned i, char *all, size_t n)
 {
 	const struct log_counters *c = &f->shared->counters[i];
+	struct log_counters told;
 	size_t lines = 0;
 
 	for (size_t k = 0; k < f->n_data[i]; k++)
@@ -126,43 +153,75 @@ static void check_loss(struct fixture *f, unsigned i, size_t n)
 		complain(f, "%zu bytes and %zu dropped of %zu", (size_t)c->bytes,
 			(size_t)c->dropped_bytes, f->n_data[i]);
 	assert_int_equal(c->lines + c->dropped_lines, lines);
-	/* A line that was cut has a newline of ours, where there are stamps. */
-	if (f->scenario->timestamps == SPEC_TIMESTAMPS_NONE)
-		assert_int_equal(c->bytes, n);
-	else
-		assert_in_range(n, c->bytes, c->bytes + 10);
+	n = take_markers(all, n, &told);
+	if (told.dropped_bytes + f->shared->lost_bytes[i] != c->dropped_bytes)
+		complain(f, "%zu told and %zu to tell of %zu", (size_t)told.dropped_bytes,
+			(size_t)f->shared->lost_bytes[i], (size_t)c->dropped_bytes);
+	assert_int_equal(told.dropped_lines + f->shared->lost_lines[i], c->dropped_lines);
+	/* A line that was cut has a newline of ours, where there are stamps or markers. */
+	assert_in_range(n, c->bytes, c->bytes + 10);
+}
+
+/* What is in the file of that name and its rotated ones, without stamps. */
+static size_t collect(struct fixture *f, const char *name, char *all)
+{
+	struct dirent **files;
+	char prefix[16];
+	int n_files;
+	size_t n = 0;
+
+	snprintf(prefix, sizeof(prefix), "%s.", name);
+	n_files = list_names(f->bench.dir, prefix, &files);
+	if (f->scenario->max_size > 0)
+		assert_true(n_files > 0);
+	for (int k = 0; k < n_files; k++)
+		n = append(f, files[k]->d_name, all, n);
+	free_names(files, n_files);
+	return strip(f, all, append(f, name, all, n));
+}
+
+static void check_whole(struct fixture *f, unsigned i, const char *name, const char *all, size_t n)
+{
+	if (n != f->n_data[i] || memcmp(all, f->data[i], n) != 0)
+		complain(f, "%zu bytes of %zu in %s", n, f->n_data[i], name);
 }
 
 static void check_files(struct fixture *f)
 {
-	static const char *const names[N_STREAMS] = {"a", "b", "c"};
 	char *all = malloc(4 * DATA_SIZE);
 
 	assert_non_null(all);
 	for (unsigned i = 0; i < N_STREAMS; i++) {
-		struct dirent **files;
-		char prefix[8];
-		int n_files;
-		size_t n = 0;
+		size_t n = collect(f, stream_names[i], all);
 
-		snprintf(prefix, sizeof(prefix), "%s.", names[i]);
-		n_files = list_names(f->bench.dir, prefix, &files);
-		if (f->scenario->max_size > 0)
-			assert_true(n_files > 0);
-		for (int k = 0; k < n_files; k++)
-			n = append(f, files[k]->d_name, all, n);
-		free_names(files, n_files);
-		n = strip(f, all, append(f, names[i], all, n));
 		if (f->scenario->is_lossy) {
-			check_loss(f, i, n);
+			check_loss(f, i, all, n);
 			continue;
 		}
-		if (n != f->n_data[i] || memcmp(all, f->data[i], n) != 0)
-			complain(f, "%zu bytes of %zu in %s", n, f->n_data[i], names[i]);
+		check_whole(f, i, stream_names[i], all, n);
 		assert_int_equal(f->shared->counters[i].bytes, n);
 		assert_int_equal(f->shared->counters[i].dropped_bytes, 0);
+		for (unsigned k = 0; k < f->scenario->n_further; k++) {
+			n = collect(f, further_names[i][k], all);
+			check_whole(f, i, further_names[i][k], all, n);
+		}
 	}
 	free(all);
+}
+
+/* There is room again, and the streams have ended: what was lost is told, in spite of a kill. */
+static void tell_of_losses(struct fixture *f)
+{
+	const struct scenario *x = f->scenario;
+	struct scenario mended = *x;
+
+	mended.fault = NULL;
+	f->scenario = &mended;
+	run(f, 1 + f->step % 50);
+	assert_false(run(f, 0));
+	for (unsigned i = 0; i < N_STREAMS; i++)
+		assert_int_equal(f->shared->lost_bytes[i], 0);
+	f->scenario = x;
 }
 
 static void try_each_step(struct fixture *f, const struct scenario *x)
@@ -178,9 +237,12 @@ static void try_each_step(struct fixture *f, const struct scenario *x)
 		assert_int_equal(hold_init(&f->hold, -1, -1), 0);
 		fill_pipes(f);
 		killed = run(f, step);
+		assert_true(killed || step > 1);
 		if (killed)
 			run(f, step / 2 + 1);
 		assert_false(run(f, 0));
+		if (x->is_lossy)
+			tell_of_losses(f);
 		check_files(f);
 		for (unsigned i = 0; i < N_STREAMS; i++)
 			close(f->readers[i]);
@@ -196,14 +258,14 @@ static void try_each_step(struct fixture *f, const struct scenario *x)
 
 static void small_batches(void **state)
 {
-	const struct scenario x = {"small", 3000, 65536, 0, SPEC_TIMESTAMPS_NONE, 60, 10, NULL, 1};
+	const struct scenario x = {"small", 3000, 65536, 0, SPEC_TIMESTAMPS_NONE, 60, 10, NULL, 2};
 
 	try_each_step(*state, &x);
 }
 
 static void small_batches_with_stamps(void **state)
 {
-	const struct scenario x = {"iso", 3000, 65536, 0, SPEC_TIMESTAMPS_ISO, 60, 10, NULL, 1};
+	const struct scenario x = {"iso", 3000, 65536, 0, SPEC_TIMESTAMPS_ISO, 60, 10, NULL, 2};
 
 	try_each_step(*state, &x);
 }
@@ -211,7 +273,7 @@ static void small_batches_with_stamps(void **state)
 static void large_batches_that_are_written_in_parts(void **state)
 {
 	const struct scenario x = {"large", 600000, 1 << 20, 0, SPEC_TIMESTAMPS_NONE, 200, 10,
-		"test:half-pwrite:1+:EIO", 9};
+		"test:half-pwrite:1+:EIO", 47};
 
 	try_each_step(*state, &x);
 }
@@ -219,7 +281,7 @@ static void large_batches_that_are_written_in_parts(void **state)
 static void large_batches_with_stamps(void **state)
 {
 	const struct scenario x = {"large iso", 400000, 1 << 20, 0, SPEC_TIMESTAMPS_LOCAL, 60, 10,
-		"test:half-pwrite:1+:EIO", 9};
+		"test:half-pwrite:1+:EIO", 47};
 
 	try_each_step(*state, &x);
 }
@@ -227,7 +289,7 @@ static void large_batches_with_stamps(void **state)
 static void rotation(void **state)
 {
 	const struct scenario x = {
-		"rotation", 3000, 65536, 700, SPEC_TIMESTAMPS_NONE, 60, 100, NULL, 1};
+		"rotation", 3000, 65536, 700, SPEC_TIMESTAMPS_NONE, 60, 100, NULL, 2};
 
 	try_each_step(*state, &x);
 }
@@ -235,7 +297,7 @@ static void rotation(void **state)
 static void rotation_with_stamps(void **state)
 {
 	const struct scenario x = {"rotation iso", 3000, 65536, 1000, SPEC_TIMESTAMPS_ISO, 60, 100,
-		"test:half-pwrite:1+:EIO", 1};
+		"test:half-pwrite:1+:EIO", 3};
 
 	try_each_step(*state, &x);
 }
@@ -243,7 +305,31 @@ static void rotation_with_stamps(void **state)
 static void rotation_in_lines_that_are_too_long(void **state)
 {
 	const struct scenario x = {
-		"long lines", 4000, 65536, 300, SPEC_TIMESTAMPS_NONE, 900, 100, NULL, 1};
+		"long lines", 4000, 65536, 300, SPEC_TIMESTAMPS_NONE, 900, 100, NULL, 3};
+
+	try_each_step(*state, &x);
+}
+
+static void several_files(void **state)
+{
+	const struct scenario x = {"several", 3000, 65536, 0, SPEC_TIMESTAMPS_NONE, 60, 10,
+		"test:half-pwrite:1+:EIO", 3, .n_further = 2};
+
+	try_each_step(*state, &x);
+}
+
+static void several_files_with_rotation_and_stamps(void **state)
+{
+	const struct scenario x = {"several iso", 3000, 65536, 1000, SPEC_TIMESTAMPS_ISO, 60, 100,
+		NULL, 7, .n_further = 2};
+
+	try_each_step(*state, &x);
+}
+
+static void several_files_in_batches_that_end_within_lines(void **state)
+{
+	const struct scenario x = {"several large", 400000, 1 << 20, 0, SPEC_TIMESTAMPS_ISO, 200,
+		10, NULL, 47, .n_further = 2};
 
 	try_each_step(*state, &x);
 }
@@ -251,7 +337,7 @@ static void rotation_in_lines_that_are_too_long(void **state)
 static void a_full_disk(void **state)
 {
 	const struct scenario x = {"full", 3000, 65536, 0, SPEC_TIMESTAMPS_NONE, 60, 10,
-		"test:half-pwrite:1+:EIO,test:pwrite:3+:ENOSPC", 1, true};
+		"test:half-pwrite:1+:EIO,test:pwrite:3+:ENOSPC", 3, true};
 
 	try_each_step(*state, &x);
 }
@@ -259,7 +345,7 @@ static void a_full_disk(void **state)
 static void a_full_disk_with_stamps(void **state)
 {
 	const struct scenario x = {"full iso", 3000, 65536, 0, SPEC_TIMESTAMPS_ISO, 60, 10,
-		"test:half-pwrite:1+:EIO,test:pwrite:4+:ENOSPC", 1, true};
+		"test:half-pwrite:1+:EIO,test:pwrite:4+:ENOSPC", 3, true};
 
 	try_each_step(*state, &x);
 }
@@ -276,6 +362,9 @@ int main(void)
 		TEST(rotation),
 		TEST(rotation_with_stamps),
 		TEST(rotation_in_lines_that_are_too_long),
+		TEST(several_files),
+		TEST(several_files_with_rotation_and_stamps),
+		TEST(several_files_in_batches_that_end_within_lines),
 		TEST(a_full_disk),
 		TEST(a_full_disk_with_stamps),
 	};

@@ -13,13 +13,15 @@
 #include "engine/logs/pump.h"
 
 #define N_STREAMS 3
+#define N_FURTHER 2 /* files of each stream, at most */
 
 /* What outlives a process, as the recovery area does. */
 struct shared {
 	_Alignas(uint64_t) uint8_t room[INTENT_ROOM_SIZE];
 	struct log_counters counters[N_STREAMS];
-	uint8_t line[N_STREAMS];
-	unsigned n_ended;
+	struct format_state at[N_STREAMS], through[N_STREAMS];
+	uint64_t lost_bytes[N_STREAMS], lost_lines[N_STREAMS];
+	uint8_t lost_why[N_STREAMS];
 };
 
 struct scenario {
@@ -33,6 +35,7 @@ struct scenario {
 	const char *fault; /* beside the kill; NULL */
 	unsigned stride; /* of N: 1 tries each */
 	bool is_lossy; /* the fault makes it drop something */
+	unsigned n_further; /* files of each stream besides its own */
 };
 
 struct fixture {
@@ -53,7 +56,7 @@ struct pumper {
 	struct sink_set sinks;
 	struct pump_set pumps;
 	struct {
-		struct sink sink;
+		struct sink sink, further[N_FURTHER];
 		struct pump pump;
 	} streams[N_STREAMS];
 };
@@ -75,7 +78,11 @@ static void *room(struct ledger *l _unused_)
 static void account(struct pump *p)
 {
 	shared->counters[p->id] = p->sink->counters;
-	shared->line[p->id] = p->sink->line;
+	shared->at[p->id] = p->sink->at;
+	shared->through[p->id] = p->through;
+	shared->lost_bytes[p->id] = p->sink->lost_bytes;
+	shared->lost_lines[p->id] = p->sink->lost_lines;
+	shared->lost_why[p->id] = p->sink->lost_why;
 }
 
 static void ended(struct pump *p)
@@ -85,12 +92,40 @@ static void ended(struct pump *p)
 	n_alive--;
 }
 
+static const char *const stream_names[N_STREAMS] = {"a", "b", "c"};
+static const char *const further_names[N_STREAMS][N_FURTHER] = {
+	{"a-1", "a-2"}, {"b-1", "b-2"}, {"c-1", "c-2"}};
+
+static void add_sink(struct fixture *f, struct sink *s, const char *name)
+{
+	const struct scenario *x = f->scenario;
+	struct spec_log *log = bench_log(x->max_size, x->keep);
+	char path[256];
+
+	log->timestamps = x->timestamps;
+	bench_path(&f->bench, name, path);
+	assert_int_equal(sink_init(s, &pumper.sinks, name, log,
+				 &(struct spec_target){.sink = SPEC_SINK_FILE}, path),
+		0);
+}
+
+static void add_further(struct fixture *f, unsigned i)
+{
+	struct sink *last = &pumper.streams[i].sink;
+
+	for (unsigned k = 0; k < f->scenario->n_further; k++) {
+		struct sink *s = &pumper.streams[i].further[k];
+
+		add_sink(f, s, further_names[i][k]);
+		sink_follow(s, &shared->through[i]);
+		last->next = s;
+		last = s;
+	}
+}
+
 static void pump_everything(struct fixture *f)
 {
 	static const struct pump_owner owner = {find, account};
-	static const char *const names[N_STREAMS] = {"a", "b", "c"};
-	const struct scenario *x = f->scenario;
-	char path[256];
 
 	shared = f->shared;
 	n_alive = N_STREAMS;
@@ -102,16 +137,16 @@ static void pump_everything(struct fixture *f)
 		0);
 	for (unsigned i = 0; i < N_STREAMS; i++) {
 		struct sink *s = &pumper.streams[i].sink;
-		struct spec_log *log = bench_log(x->max_size, x->keep);
 
-		log->timestamps = x->timestamps;
-		bench_path(&f->bench, names[i], path);
-		assert_int_equal(sink_init(s, &pumper.sinks, names[i], log,
-					 &(struct spec_target){.sink = SPEC_SINK_FILE}, path),
-			0);
+		add_sink(f, s, stream_names[i]);
+		add_further(f, i);
 		s->counters = shared->counters[i];
-		s->line = shared->line[i];
+		s->at = shared->at[i];
+		s->lost_bytes = shared->lost_bytes[i];
+		s->lost_lines = shared->lost_lines[i];
+		s->lost_why = shared->lost_why[i];
 		pump_init(&pumper.streams[i].pump, &pumper.pumps, s, i, 0, ended);
+		pumper.streams[i].pump.through = shared->through[i];
 	}
 	pump_set_redo(&pumper.pumps);
 	for (unsigned i = 0; i < N_STREAMS; i++)

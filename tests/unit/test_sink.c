@@ -271,7 +271,8 @@ static void what_cannot_be_written_is_counted_until_it_is_mended(void **state)
 	assert_int_equal(bench_log_lines(&f->bench), 1);
 	put(s, "4\n", 11 * SEC);
 	put(s, "5\n", 11 * SEC);
-	assert_file(path, "4\n5\n");
+	assert_file(path, "supervisord: 6 bytes, 3 lines dropped (No such file or directory)\n"
+			  "4\n5\n");
 	assert_counters(s, 4, 2, 6, 3);
 	snprintf(text, sizeof(text), "service 'web': %s mended: 6 bytes, 3 lines were lost", path);
 	assert_int_equal(bench_logged(&f->bench, text), 1);
@@ -291,7 +292,8 @@ static void reopening_a_broken_file_tries_at_once(void **state)
 	assert_int_equal(mkdir(dir, 0700), 0);
 	sink_reopen(s, 10 * SEC + 1);
 	put(s, "2\n", 10 * SEC + 2);
-	assert_file(path, "2\n");
+	assert_file(path, "supervisord: 2 bytes, 1 lines dropped (No such file or directory)\n"
+			  "2\n");
 	assert_int_equal(bench_logged(&f->bench, "mended: 2 bytes, 1 lines"), 1);
 }
 
@@ -322,7 +324,8 @@ static void a_full_disk_is_reported_by_its_name(void **state)
 	put(s, "b\n", SEC);
 	put(s, "c\n", SEC);
 	put(s, "d\n", 2 * SEC);
-	assert_file(f->path, "a\nd\n");
+	assert_file(
+		f->path, "a\nsupervisord: 4 bytes, 2 lines dropped (No space left on device)\nd\n");
 	assert_counters(s, 4, 2, 4, 2);
 	assert_int_equal(bench_logged(&f->bench, "web.log: No space left on device; dropping its "
 						 "output, trying again every second"),

@@ -1,5 +1,5 @@
 /*
- * Time stamps: their form, where they go, and how to tell them from what they stand before.
+ * Time stamps: their form, and what local time is.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -51,83 +51,11 @@ static void local_time_is_that_of_the_moment(void **state _unused_)
 	tzset();
 }
 
-static struct stamp short_stamp(void)
-{
-	return (struct stamp){.n = 3, .text = "<> "};
-}
-
-static void each_line_that_begins_gets_one(void **state _unused_)
-{
-	const struct {
-		bool at_start;
-		const char *in, *out;
-	} cases[] = {
-		{true, "a\nb\n", "<> a\n<> b\n"},
-		{true, "a", "<> a"},
-		{false, "a\nb", "a\n<> b"},
-		{false, "\n", "\n"},
-		{true, "\n\n", "<> \n<> \n"},
-		{false, "end\n\nx\n", "end\n<> \n<> x\n"},
-	};
-	struct stamp s = short_stamp();
-
-	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-		char out[64];
-		size_t taken, torn, n = strlen(cases[i].in);
-		size_t used = stamp_lines(
-			&s, cases[i].at_start, cases[i].in, n, out, sizeof(out), &taken);
-
-		assert_int_equal(taken, n);
-		assert_int_equal(used, strlen(cases[i].out));
-		assert_memory_equal(out, cases[i].out, used);
-		assert_int_equal(stamp_measure(&s, cases[i].at_start, out, used, &torn), n);
-		assert_int_equal(torn, 0);
-	}
-}
-
-/* For each size of the output, and each way to tear it. */
-static void what_fits_goes_on_where_it_ended(void **state _unused_)
-{
-	static const char in[] = "one\n\nthree and more\nfour";
-	const size_t n = sizeof(in) - 1;
-	struct stamp s = short_stamp();
-	char whole[128], out[128];
-	size_t taken, torn, n_whole = stamp_lines(&s, true, in, n, whole, sizeof(whole), &taken);
-
-	for (size_t size = s.n + 1; size < n_whole; size++) {
-		size_t done = 0, used = 0;
-		bool at_start = true;
-
-		while (done < n) {
-			size_t k =
-				stamp_lines(&s, at_start, in + done, n - done, out, size, &taken);
-
-			assert_true(taken > 0 && k <= size);
-			assert_memory_equal(out, whole + used, k);
-			assert_int_equal(stamp_measure(&s, at_start, out, k, &torn), taken);
-			assert_int_equal(torn, 0);
-			used += k;
-			done += taken;
-			at_start = in[done - 1] == '\n';
-		}
-		assert_int_equal(used, n_whole);
-	}
-	for (size_t cut = 0; cut <= n_whole; cut++) {
-		size_t k = stamp_measure(&s, true, whole, cut, &torn);
-		size_t again = stamp_lines(&s, true, in, k, out, sizeof(out), &taken);
-
-		assert_int_equal(again + torn, cut);
-		assert_true(torn <= s.n);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stamps_are_rfc_3339_and_a_blank),
 		cmocka_unit_test(local_time_is_that_of_the_moment),
-		cmocka_unit_test(each_line_that_begins_gets_one),
-		cmocka_unit_test(what_fits_goes_on_where_it_ended),
 	};
 
 	return cmocka_run_group_tests_name("stamp", tests, NULL, NULL);

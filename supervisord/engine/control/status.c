@@ -13,6 +13,7 @@
 #include "engine/control/situation.h"
 #include "engine/service.h"
 #include "engine/spawn.h"
+#include "engine/stream_sinks.h"
 #include "wire/board_json.h"
 
 #define SHOW_MAX_PROCESSES 256
@@ -64,6 +65,26 @@ json_t *status_service(const struct service *s)
 	return board_json(&slot, usec_now(CLOCK_MONOTONIC));
 }
 
+static json_t *optional_text(const char *text)
+{
+	return text ? status_text(text) : json_null();
+}
+
+/* All sinks of a stream, its own first. */
+static json_t *sinks_of(const struct stream *t)
+{
+	json_t *array = json_array();
+
+	for (const struct sink *k = &t->sink; k; k = k->next)
+		json_array_append_new(
+			array, json_pack("{s:s,s:o,s:I,s:I}", "kind",
+				       spec_sink_to_string((enum spec_sink)k->kind), "address",
+				       optional_text(stream_sinks_address(k)), "dropped_bytes",
+				       (json_int_t)k->counters.dropped_bytes, "dropped_lines",
+				       (json_int_t)k->counters.dropped_lines));
+	return array;
+}
+
 json_t *status_logs(const struct service *s)
 {
 	json_t *logs = json_array();
@@ -73,13 +94,13 @@ json_t *status_logs(const struct service *s)
 		const struct log_counters *c = &k->counters;
 
 		json_array_append_new(logs,
-			json_pack("{s:s,s:s,s:o,s:I,s:I,s:I,s:I}", "stream",
+			json_pack("{s:s,s:s,s:o,s:I,s:I,s:I,s:I,s:o}", "stream",
 				i == 0 ? "output" : "error", "sink",
 				spec_sink_to_string((enum spec_sink)k->kind), "path",
 				k->kind == SPEC_SINK_FILE ? status_text(k->file.path) : json_null(),
 				"bytes", (json_int_t)c->bytes, "lines", (json_int_t)c->lines,
 				"dropped_bytes", (json_int_t)c->dropped_bytes, "dropped_lines",
-				(json_int_t)c->dropped_lines));
+				(json_int_t)c->dropped_lines, "sinks", sinks_of(&s->streams[i])));
 	}
 	return logs;
 }

@@ -18,7 +18,7 @@ static bool find_end(const struct pump *p, int fd, uint64_t *ret_end)
 {
 	const struct intent *i = &p->set->ledger.intent;
 	bool mine = p->set->ledger.room && i->id == p->id && i->stream == p->stream;
-	unsigned line = p->sink->line;
+	unsigned line = p->sink->at.line;
 	struct stat st;
 
 	if (sys_fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))

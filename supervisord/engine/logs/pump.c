@@ -1,7 +1,11 @@
 /*
- * The sources are level triggered: a pipe that still holds data is ready again in the next
- * round, behind all others that are ready. That is all the fairness there needs to be, and it
- * works only with a single turn per round.
+ * All pipes are in a loop of their own, nested in the engine's: whatever services write, a
+ * request, a signal or the launcher waits for no longer than PUMP_SHARE_USEC and one turn.
+ *
+ * The sources are level triggered: a pipe that still holds data has its next turn behind all
+ * others that are ready. A turn is as much as the pipe holds, and pipes differ in size: who had
+ * more than PUMP_TURN_BYTES lets pass as many turns as that was in advance. So floods get the
+ * same number of bytes, and batches stay large.
  */
 #include "engine/logs/pump.h"
 
@@ -12,14 +16,27 @@
 #include "base/log.h"
 #include "base/macro.h"
 #include "base/sys.h"
+#include "engine/logs/fanout.h"
 
 int pump_set_init(struct pump_set *set, struct loop *loop)
 {
+	_cleanup_free_
 	char *buffer = malloc(PUMP_BUFFER_SIZE);
+	int r;
 
 	if (!buffer)
 		return -ENOMEM;
-	*set = (struct pump_set){.loop = loop, .buffer = buffer, .hold = HOLD_INIT};
+	*set = (struct pump_set){.hold = HOLD_INIT};
+	r = loop_init(&set->pipes);
+	if (r < 0)
+		return r;
+	r = loop_nest(&set->pipes, loop, PUMP_SHARE_USEC);
+	if (r < 0) {
+		loop_fini(&set->pipes);
+		return r;
+	}
+	set->loop = loop;
+	set->buffer = TAKE_PTR(buffer);
 	return 0;
 }
 
@@ -28,6 +45,8 @@ void pump_set_fini(struct pump_set *set)
 	if (!set->loop)
 		return;
 	hold_fini(&set->hold);
+	loop_fini(&set->pipes);
+	set->loop = NULL;
 	set->ledger.room = NULL;
 	free(TAKE_PTR(set->buffer));
 }
@@ -41,7 +60,7 @@ static ssize_t plain_turn(struct pump *p, size_t n)
 		return r;
 	if (p->tap)
 		p->tap(p, data, (size_t)r);
-	sink_write(p->sink, data, (size_t)r, p->set->loop->now_usec);
+	fanout_write(p, data, (size_t)r, 0, false);
 	if (p->set->owner)
 		p->set->owner->account(p);
 	return r;
@@ -71,7 +90,7 @@ static void note_size(struct pump *p, size_t n)
 /* One turn of at most n bytes. How many there were; 0: the end; -EAGAIN: nothing now. */
 static ssize_t transfer(struct pump *p, size_t n)
 {
-	bool held = p->set->ledger.room && p->sink->kind == SPEC_SINK_FILE && !p->plain;
+	bool held = p->set->ledger.room && !p->plain && fanout_is_kept(p);
 	ssize_t r = held ? pump_hold_turn(p, n) : plain_turn(p, n);
 
 	if (held && r == -EINVAL) {
@@ -87,7 +106,7 @@ static ssize_t transfer(struct pump *p, size_t n)
 	if (r < 0)
 		log_error("service '%s': cannot read its output: %s; reading no more of it",
 			p->sink->name, strerror((int)-r));
-	sink_end(p->sink, p->set->loop->now_usec);
+	pump_end_output(p);
 	pump_stop(p);
 	return 0;
 }
@@ -95,8 +114,17 @@ static ssize_t transfer(struct pump *p, size_t n)
 static void dispatch(struct loop_source *s, uint32_t events _unused_)
 {
 	struct pump *p = CONTAINER_OF(s, struct pump, source);
+	bool alone = p->set->pipes.n_batch == 1;
+	ssize_t r;
 
-	if (transfer(p, PUMP_BUFFER_SIZE) == 0)
+	if (p->n_ahead > 0 && !alone) {
+		p->n_ahead--;
+		return;
+	}
+	r = transfer(p, PUMP_BUFFER_SIZE);
+	if (r > 0)
+		p->n_ahead = (uint8_t)((size_t)(r - 1) / PUMP_TURN_BYTES);
+	else if (r == 0)
 		p->ended(p);
 }
 
@@ -116,7 +144,7 @@ void pump_init(struct pump *p, struct pump_set *set, struct sink *sink, uint32_t
 
 int pump_start(struct pump *p, int fd)
 {
-	int r = loop_add(p->set->loop, &p->source, fd, EPOLLIN);
+	int r = loop_add(&p->set->pipes, &p->source, fd, EPOLLIN);
 
 	if (r < 0)
 		return r;
@@ -129,7 +157,7 @@ void pump_stop(struct pump *p)
 {
 	if (!p->set)
 		return;
-	loop_remove(p->set->loop, &p->source);
+	loop_remove(&p->set->pipes, &p->source);
 	forget_size(p);
 	p->fd = -1;
 }

@@ -1,6 +1,7 @@
 /*
- * From a pipe to a sink: one turn per round of the loop, and one buffer that all pumps of the
- * process share. So a service that floods costs neither memory nor the others' turn.
+ * From a pipe to a sink: in turns, and with one buffer that all pumps of the process share. So a
+ * service that floods costs neither memory nor the others' turn, and all of them together, as
+ * often as they like, a small share of each round of the loop.
  *
  * What goes to a file goes by the holding pipe, and each step is committed before it is
  * taken: whoever comes after a process that was killed, at whatever instant, goes on with
@@ -14,6 +15,8 @@
 #include "engine/loop.h"
 
 #define PUMP_BUFFER_SIZE (256 * 1024) /* also the most that is moved in one turn */
+#define PUMP_TURN_BYTES	 (64 * 1024) /* who had more in one turn waits the longer for the next */
+#define PUMP_SHARE_USEC	 250 /* of all pumps in a round, and a turn at least: about as long */
 #define PUMP_DRAIN_MAX	 (1024 * 1024) /* the largest pipe an ordinary user can have */
 
 /*
@@ -37,7 +40,8 @@ struct pump_owner {
 };
 
 struct pump_set {
-	struct loop *loop;
+	struct loop *loop; /* borrowed; the engine's, for its clock */
+	struct loop pipes; /* nested in it */
 	char *buffer; /* owned; PUMP_BUFFER_SIZE */
 	struct hold hold;
 	struct ledger ledger; /* room NULL: there is no holding pipe */
@@ -57,8 +61,11 @@ struct pump {
 	uint32_t id; /* of the service */
 	uint8_t stream;
 	uint8_t n_full; /* turns in a row that found the pipe nearly full */
+	uint8_t n_ahead; /* turns it has had in advance */
 	bool large; /* its pipe was made larger */
 	bool plain; /* it is no pipe at all */
+	/* Where a file is that has lost nothing. May be set, for recovery, right after init. */
+	struct format_state through;
 	int fd; /* borrowed: the owner closes it, after pump_stop(); -1 */
 };
 
@@ -69,7 +76,7 @@ enum pump_outcome {
 	PUMP_OUTCOME_MAX
 };
 
-/* -ENOMEM. The loop must outlive the set, and the set its pumps. */
+/* 0 or -errno. The loop must outlive the set, and the set its pumps. */
 int pump_set_init(struct pump_set *set, struct loop *loop);
 void pump_set_fini(struct pump_set *set);
 
@@ -85,7 +92,7 @@ int pump_set_hold(struct pump_set *set, int read_fd, int write_fd, void *(*room)
 /* Goes on where somebody before us was killed. */
 void pump_set_redo(struct pump_set *set);
 
-/* Makes it known, without a pipe. The sink must outlive it. */
+/* Makes it known, without a pipe. The sink must outlive it, and those that are chained to it. */
 void pump_init(struct pump *p, struct pump_set *set, struct sink *sink, uint32_t id,
 	unsigned stream, void (*ended)(struct pump *p));
 
@@ -100,6 +107,12 @@ void pump_stop(struct pump *p);
  * ended.
  */
 enum pump_outcome pump_drain(struct pump *p, size_t max_bytes);
+
+/*
+ * What is to be had of the output has come: a last line without a newline goes out, and what
+ * there is to tell of losses. More may follow.
+ */
+void pump_end_output(struct pump *p);
 
 /* --- pump_held.c: for pump.c --- */
 

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/macro.h"
 #include "base/sys.h"
+#include "engine/logs/fanout.h"
 #include "engine/logs/pump.h"
 
 static void commit(struct pump_set *set, enum intent_phase phase)
@@ -53,15 +54,9 @@ static void drop(struct pump_set *set, size_t n)
 static void finish(struct pump *p, size_t n, bool taken)
 {
 	struct pump_set *set = p->set;
-	struct intent *i = &set->ledger.intent;
-	const struct log_counters *c = &p->sink->counters;
 
-	i->done = n;
-	i->line = p->sink->line;
-	i->bytes = c->bytes;
-	i->lines = c->lines;
-	i->dropped_bytes = c->dropped_bytes;
-	i->dropped_lines = c->dropped_lines;
+	set->ledger.intent.done = n;
+	fanout_tell(p);
 	commit(set, INTENT_DONE);
 	set->owner->account(p);
 	if (!taken)
@@ -90,8 +85,7 @@ static size_t move_batch(struct pump *p, size_t left)
 		.batch = (uint64_t)n};
 	if (p->tap)
 		p->tap(p, set->buffer, (size_t)n);
-	sink_write_noted(
-		p->sink, set->buffer, (size_t)n, set->loop->now_usec, taken ? NULL : &set->ledger);
+	fanout_write(p, set->buffer, (size_t)n, 0, !taken);
 	finish(p, (size_t)n, taken);
 	return (size_t)n;
 }
@@ -126,6 +120,23 @@ ssize_t pump_hold_turn(struct pump *p, size_t n)
 	r = hold_fill(&set->hold, p->fd, MIN_OF(n, (size_t)PUMP_BUFFER_SIZE));
 	move_all(p, r > 0 ? (size_t)r : 0);
 	return r;
+}
+
+void pump_end_output(struct pump *p)
+{
+	struct pump_set *set = p->set;
+
+	if (!set->ledger.room) {
+		fanout_end(p, false);
+		return;
+	}
+	set->ledger.intent = (struct intent){.id = p->id, .stream = p->stream};
+	fanout_end(p, true);
+	if (set->ledger.intent.phase == INTENT_IDLE)
+		return; /* there was nothing to write */
+	finish(p, 0, false);
+	set->ledger.intent = (struct intent){0};
+	commit(set, INTENT_IDLE);
 }
 
 /* --- after somebody else --- */
@@ -178,7 +189,7 @@ static size_t redo_done(struct pump *p, size_t count)
 	const struct intent *i = &set->ledger.intent;
 	size_t left = MIN_OF(count, (size_t)(i->total - i->batch));
 
-	sink_redo(p->sink, NULL, 0, set->loop->now_usec, &set->ledger);
+	fanout_resume(p);
 	set->owner->account(p);
 	if (count > left)
 		drop(set, count - left);
@@ -224,12 +235,14 @@ static size_t redo_batch(struct pump *p, size_t count)
 			p->sink->name, i->batch - i->done, strerror(-r));
 		set->ledger.intent.phase = INTENT_DONE;
 		set->ledger.intent.total = MAX_OF(i->batch, (uint64_t)count);
-		set->ledger.intent.line = INTENT_LINE_CUT;
+		set->ledger.intent.line = set->ledger.intent.through = INTENT_LINE_CUT;
+		if (set->ledger.intent.decoder & FORMAT_HELD)
+			set->ledger.intent.decoder = FORMAT_JSON | FORMAT_TORN;
 		return redo_done(p, count);
 	}
 	if (p->tap)
 		p->tap(p, set->buffer, n);
-	sink_redo(p->sink, set->buffer, n, set->loop->now_usec, &set->ledger);
+	fanout_redo(p, set->buffer, n);
 	finish(p, n, taken);
 	return count - n;
 }

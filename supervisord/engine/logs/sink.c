@@ -2,7 +2,8 @@
  * A sink chooses the writer, counts, and owns the one piece of policy: a file that can't be
  * written is reported once, left alone for a second with all that comes dropped, and tried
  * again when data comes after that. The first batch that goes through ends it, with one line
- * that tells what was lost. How a batch gets into a file is in sink_file.c.
+ * that tells what was lost, and a line of that in the file. How a batch gets into a file is in
+ * sink_file.c.
  */
 #include "engine/logs/sink.h"
 
@@ -11,24 +12,39 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lines.h"
 #include "engine/logs/sink_internal.h"
 
 /* There are thousands of sinks; a buffer or a spare field would multiply. */
-_Static_assert(sizeof(struct sink) <= 160, "struct sink has grown");
+_Static_assert(sizeof(struct sink) <= 168, "struct sink has grown");
+
+static const char *name_of(const struct logfile *f)
+{
+	return CONTAINER_OF(f, const struct sink, file)->name;
+}
+
+static bool is_mid_line(const struct logfile *f)
+{
+	return CONTAINER_OF(f, const struct sink, file)->at.line == INTENT_LINE_OPEN;
+}
+
+static const struct upkeep_owner owner = {name_of, is_mid_line};
 
 void sink_set_init(struct sink_set *set, struct loop *loop, const char *log_dir, unsigned max_open,
 	int inherit_fd)
 {
-	logfile_set_init(&set->files, log_dir, max_open);
+	logfile_set_init(&set->files, log_dir, max_open, loop, &owner);
 	inherit_init(&set->inherit, loop, inherit_fd);
-	set->stamped = NULL;
+	set->formatted = NULL;
+	set->describe = NULL;
 }
 
 void sink_set_fini(struct sink_set *set)
 {
 	assert(set->files.n_open == 0);
+	logfile_set_fini(&set->files);
 	inherit_fini(&set->inherit);
-	free(TAKE_PTR(set->stamped));
+	free(TAKE_PTR(set->formatted));
 }
 
 static int set_target(struct sink *s, enum spec_sink kind, const char *path)
@@ -61,7 +77,7 @@ static void set_log(struct sink *s, const struct spec_log *log)
 {
 	s->log = log;
 	if (s->kind == SPEC_SINK_FILE)
-		s->file.rotation = &log->rotation;
+		logfile_set_rotation(&s->set->files, &s->file, &log->rotation);
 }
 
 int sink_init(struct sink *s, struct sink_set *set, const char *name, const struct spec_log *log,
@@ -73,6 +89,7 @@ int sink_init(struct sink *s, struct sink_set *set, const char *name, const stru
 	r = set_target(s, target->sink, path);
 	if (r < 0)
 		return r;
+	s->format = (uint8_t)target->format;
 	set_log(s, log);
 	return 0;
 }
@@ -96,55 +113,110 @@ static int change_target(
 	if (r < 0)
 		return r;
 	drop_target(&old);
-	s->lost_bytes = s->lost_lines = 0;
-	s->line = INTENT_LINE_START;
+	sink_forget_lost(s);
+	s->at = (struct format_state){0};
 	return 0;
+}
+
+bool sink_has_target(const struct sink *s, const struct spec_target *target, const char *path)
+{
+	if (target->sink != s->kind)
+		return false;
+	return s->kind != SPEC_SINK_FILE || (path && strcmp(path, s->file.path) == 0);
 }
 
 int sink_configure(struct sink *s, const struct spec_log *log, const struct spec_target *target,
 	const char *path, usec_t now)
 {
-	bool is_file = target->sink == SPEC_SINK_FILE;
-	bool same =
-		target->sink == s->kind && (!is_file || (path && strcmp(path, s->file.path) == 0));
 	int r = 0;
 
-	if (is_file && !path)
+	if (target->sink == SPEC_SINK_FILE && !path)
 		r = -ENOMEM;
-	else if (!same)
+	else if (!sink_has_target(s, target, path))
 		r = change_target(s, target, path, now);
+	if (r == 0)
+		s->format = (uint8_t)target->format;
 	set_log(s, log);
 	return r;
+}
+
+void sink_describe(const struct sink *s, struct log_origin *ret)
+{
+	*ret = (struct log_origin){
+		.name = s->name, .service = s->name, .invocation = "", .stream = "stdout"};
+	if (s->set->describe)
+		s->set->describe(s, ret);
 }
 
 void sink_count_written(struct sink *s, const char *data, size_t n)
 {
 	s->counters.bytes += n;
-	s->counters.lines += inherit_count_lines(data, n);
+	s->counters.lines += lines_count(data, n);
 }
 
-void sink_count_dropped(struct sink *s, const char *data, size_t n)
+void sink_count_dropped(struct sink *s, const char *data, size_t n, unsigned why)
 {
-	size_t lines = inherit_count_lines(data, n);
+	size_t lines = lines_count(data, n);
 
+	if (s->lost_bytes == 0)
+		s->lost_why = (uint8_t)why;
 	s->counters.dropped_bytes += n;
 	s->counters.dropped_lines += lines;
 	s->lost_bytes += n;
 	s->lost_lines += lines;
 }
 
-void sink_cut_line(struct sink *s)
+void sink_forget_lost(struct sink *s)
 {
-	if (s->line == INTENT_LINE_OPEN)
-		s->line = INTENT_LINE_CUT;
+	s->lost_bytes = s->lost_lines = 0;
+	s->lost_why = 0;
 }
 
-void sink_tell_counters(const struct sink *s, struct intent *i)
+const char *sink_lost_why(const struct sink *s)
+{
+	switch (s->lost_why) {
+	case SINK_WHY_RATE:
+		return "rate limit";
+	case SINK_WHY_SLOW:
+		return "too slow";
+	case SINK_WHY_LEFT:
+		return "its end was not waited for";
+	default:
+		return logfile_strerror(-(int)s->lost_why);
+	}
+}
+
+void sink_refuse(struct sink *s, const void *data, size_t n, unsigned why)
+{
+	if (n == 0)
+		return;
+	sink_count_dropped(s, data, n, why);
+	sink_cut_line(s);
+}
+
+void sink_cut_line(struct sink *s)
+{
+	format_cut(&s->at);
+}
+
+static void tell_counters(const struct sink *s, struct intent *i)
 {
 	i->bytes = s->counters.bytes;
 	i->lines = s->counters.lines;
 	i->dropped_bytes = s->counters.dropped_bytes;
 	i->dropped_lines = s->counters.dropped_lines;
+}
+
+void sink_tell(const struct sink *s, struct intent *i)
+{
+	if (i->sink == 0)
+		tell_counters(s, i);
+	i->line = s->at.line;
+	i->decoder = s->at.decoder;
+	memcpy(i->held, s->at.held, sizeof(i->held));
+	i->lost_bytes = s->lost_bytes;
+	i->lost_lines = s->lost_lines;
+	i->lost_why = s->lost_why;
 }
 
 void sink_write(struct sink *s, const void *data, size_t n, usec_t now)
@@ -174,24 +246,57 @@ void sink_write_noted(struct sink *s, const void *data, size_t n, usec_t now, st
 	}
 }
 
+void sink_follow(struct sink *s, const struct format_state *through)
+{
+	bool json = s->format == SPEC_FORMAT_JSON;
+
+	s->at = *through;
+	if (json && s->at.line != INTENT_LINE_START)
+		s->at.decoder |= FORMAT_JSON;
+	else if (!json)
+		s->at.decoder = 0;
+	/* Those that share a file leave it at a line's beginning. */
+	if (s->shared && format_has_head((enum spec_format)s->format, s->log->timestamps)) {
+		s->at.line = INTENT_LINE_START;
+		s->at.decoder &= s->at.decoder & FORMAT_TORN ? 0 : FORMAT_HELD;
+	}
+}
+
+void sink_resume(struct sink *s, const struct ledger *ledger)
+{
+	const struct intent *i = &ledger->intent;
+
+	if (i->sink == 0)
+		s->counters = (struct log_counters){
+			i->bytes, i->lines, i->dropped_bytes, i->dropped_lines};
+	s->at = (struct format_state){i->line, i->decoder, {i->held[0], i->held[1], i->held[2]}};
+	s->lost_bytes = i->lost_bytes;
+	s->lost_lines = i->lost_lines;
+	s->lost_why = i->lost_why;
+}
+
 void sink_redo(struct sink *s, const void *data, size_t n, usec_t now, struct ledger *ledger)
 {
 	const struct intent *i = &ledger->intent;
 	size_t done = MIN_OF((uint64_t)n, i->done);
 
-	s->counters = (struct log_counters){i->bytes, i->lines, i->dropped_bytes, i->dropped_lines};
-	s->line = i->line;
-	if (i->phase == INTENT_DONE)
-		return;
+	sink_resume(s, ledger);
 	if (s->kind == SPEC_SINK_FILE && (i->phase == INTENT_WRITE || i->phase == INTENT_ROTATE))
 		sink_redo_file(s, data, n, now, ledger);
 	else
 		sink_write_noted(s, (const char *)data + done, n - done, now, NULL);
 }
 
-void sink_end(struct sink *s, usec_t now)
+void sink_end_noted(struct sink *s, usec_t now, struct ledger *ledger)
 {
 	sink_cut_line(s);
+	if (s->kind == SPEC_SINK_FILE && s->lost_bytes > 0)
+		sink_write_file(s, NULL, 0, now, ledger);
+}
+
+void sink_end(struct sink *s, usec_t now)
+{
+	sink_end_noted(s, now, NULL);
 	if (s->kind == SPEC_SINK_INHERIT)
 		inherit_end(&s->set->inherit, &s->partial, s->name, now, &s->counters);
 }
@@ -205,7 +310,7 @@ void sink_reopen(struct sink *s, usec_t now)
 	logfile_close(&s->set->files, &s->file);
 	s->file.rotate_failed = false;
 	s->file.retry_usec = 0;
-	r = logfile_open(&s->set->files, &s->file);
+	r = sink_open_file(s);
 	if (r < 0)
 		sink_set_broken(s, r, now);
 }

@@ -2,37 +2,57 @@
  * Where a stream of a service goes: its log file, supervisord's own standard output, or
  * nowhere. Writing never fails and never waits: what can't be written is dropped and counted.
  *
- * A sink has no buffer while it is idle (but for "inherit" in the middle of a line), and its
- * file is open only while it is among those last written to.
+ * A stream has one sink of its own, whose counters are the stream's, and further ones only
+ * where they are configured: a chain, in which each takes the whole of what is written
+ * (fanout.h). A sink has no buffer while it is idle (but for "inherit" in the middle of a line),
+ * and its file is open only while it is among those last written to.
  */
 #pragma once
 
 #include "conf/spec.h"
 #include "engine/logs/file/logfile.h"
+#include "engine/logs/format/format.h"
+#include "engine/logs/origin.h"
 #include "engine/logs/outlet/inherit.h"
 
 struct ledger;
+struct sink;
 
 /* What all sinks of a process share. */
 struct sink_set {
-	char *stamped; /* owned: where lines get their time stamps; NULL: not needed yet */
+	char *formatted; /* owned: where lines get their format; NULL: not needed yet */
 	struct logfile_set files;
 	struct inherit inherit;
+	/* Whose output it is, for formats and outlets. NULL: nothing is known but its name. */
+	void (*describe)(const struct sink *s, struct log_origin *ret);
+};
+
+/* Why something was dropped: an errno, or one of these. */
+enum sink_why {
+	SINK_WHY_RATE = 240, /* there is a limit of the rate */
+	SINK_WHY_SLOW, /* whoever reads there is slower */
+	SINK_WHY_LEFT, /* nobody waited for it any longer */
 };
 
 struct sink {
 	struct sink_set *set;
 	const char *name; /* of the service; borrowed */
 	const struct spec_log *log; /* borrowed: what its definition says */
+	struct sink *next; /* a further one of the stream; borrowed; NULL: none */
 	/* Counted since the service was added. May be set, for recovery, right after init. */
 	struct log_counters counters;
 	union {
 		struct logfile file; /* SPEC_SINK_FILE */
 		struct buf partial; /* SPEC_SINK_INHERIT */
 	};
-	uint64_t lost_bytes, lost_lines; /* since the file is broken */
-	uint8_t kind; /* enum spec_sink */
-	uint8_t line; /* enum intent_line, of a file. May be set likewise */
+	/* Dropped, and no line there has told of it yet. May be set likewise. */
+	uint64_t lost_bytes, lost_lines;
+	uint8_t kind : 4; /* enum spec_sink */
+	uint8_t format : 4; /* enum spec_format */
+	struct format_state at; /* where in a line, of a file. May be set likewise */
+	uint8_t lost_why; /* an errno or enum sink_why. May be set likewise */
+	bool further : 1; /* it is none of a stream's own; the owner's to set */
+	bool shared : 1; /* others write to its file, too; the owner's to set */
 };
 
 /*
@@ -74,13 +94,32 @@ void sink_write_noted(
 	struct sink *s, const void *data, size_t n, usec_t now, struct ledger *ledger);
 
 /*
- * Goes on with the batch that ledger->intent tells of, data being all of it; counters and
- * line are then as if nothing had come in between.
+ * Goes on with the batch that ledger->intent tells of this sink, data being all of it; counters
+ * and line are then as if nothing had come in between.
  */
 void sink_redo(struct sink *s, const void *data, size_t n, usec_t now, struct ledger *ledger);
+/* It has lost nothing, and its stream is there. */
+void sink_follow(struct sink *s, const struct format_state *through);
 
-/* The stream has ended: a last line without a newline goes out. More may follow later. */
+/* Only takes what ledger->intent tells of the counters and the line. */
+void sink_resume(struct sink *s, const struct ledger *ledger);
+
+/* It goes to that target by now; path as for sink_init(). */
+bool sink_has_target(const struct sink *s, const struct spec_target *target, const char *path);
+
+/* Whose output it is: what set->describe() says, or the name alone. */
+void sink_describe(const struct sink *s, struct log_origin *ret);
+
+/* Drops n bytes, which some reason keeps from being written. */
+void sink_refuse(struct sink *s, const void *data, size_t n, unsigned why);
+
+/*
+ * The stream has ended: a last line without a newline goes out, and a line about what was
+ * dropped. More may follow later.
+ */
 void sink_end(struct sink *s, usec_t now);
+/* The same for a file, with the ledger as for a batch of no bytes. */
+void sink_end_noted(struct sink *s, usec_t now, struct ledger *ledger);
 
 /*
  * Lets go of the file held, and where there is one, or the last one failed, opens (makes) what

@@ -9,14 +9,21 @@
 /* --- sink.c --- */
 
 void sink_count_written(struct sink *s, const char *data, size_t n);
-void sink_count_dropped(struct sink *s, const char *data, size_t n);
+void sink_count_dropped(struct sink *s, const char *data, size_t n, unsigned why);
+/* What was dropped has been told of there. */
+void sink_forget_lost(struct sink *s);
+const char *sink_lost_why(const struct sink *s);
 /* What comes next is not the rest of the present line. */
 void sink_cut_line(struct sink *s);
-void sink_tell_counters(const struct sink *s, struct intent *i);
+/* What an intent says of a sink; of counters only those of a stream's own one. */
+void sink_tell(const struct sink *s, struct intent *i);
 
 /* --- sink_file.c: SPEC_SINK_FILE --- */
 
+/* As logfile_ready(); what was begun in another file stays there. */
+int sink_open_file(struct sink *s);
 void sink_set_broken(struct sink *s, int error, usec_t now);
+/* n 0: only what is left to tell. */
 void sink_write_file(struct sink *s, const char *data, size_t n, usec_t now, struct ledger *ledger);
 /* The batch of ledger->intent, which is in phase WRITE or ROTATE. */
 void sink_redo_file(struct sink *s, const char *data, size_t n, usec_t now, struct ledger *ledger);

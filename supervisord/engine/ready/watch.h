@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "engine/ready/matcher.h"
+#include "conf/matcher.h"
 
 struct watch;
 

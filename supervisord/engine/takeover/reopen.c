@@ -17,8 +17,8 @@
 #include "base/sys.h"
 #include "engine/service.h"
 
-/* A read end that does not block, or -errno; -ENOTSUP where it is no pipe, or not that one. */
-static int reopen(pid_t pid, unsigned number, uint64_t inode)
+/* One that does not block, or -errno; -ENOTSUP where it is no pipe, or not that one. */
+static int reopen(pid_t pid, unsigned number, uint64_t inode, int mode)
 {
 	char path[48], link[64];
 	_cleanup_close_
@@ -33,7 +33,7 @@ static int reopen(pid_t pid, unsigned number, uint64_t inode)
 	link[n] = '\0';
 	if (strncmp(link, "pipe:[", strlen("pipe:[")) != 0)
 		return -ENOTSUP;
-	fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
+	fd = sys_openat(AT_FDCWD, path, mode | O_NONBLOCK, 0);
 	if (fd < 0)
 		return fd;
 	if (sys_fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode) || (inode > 0 && st.st_ino != inode))
@@ -44,23 +44,17 @@ static int reopen(pid_t pid, unsigned number, uint64_t inode)
 static int reopen_output(
 	const struct service *s, pid_t pid, unsigned stream, const uint64_t *inodes)
 {
-	int fd = reopen(
-		pid, stream == 0 ? STDOUT_FILENO : STDERR_FILENO, inodes ? inodes[stream] : 0);
+	int fd = reopen(pid, stream == 0 ? STDOUT_FILENO : STDERR_FILENO,
+		inodes ? inodes[stream] : 0, O_RDONLY);
 
 	/* One pipe serves both: a program may keep it for its stderr only. */
 	if (fd == -ENOTSUP && stream == 0 && !s->spec->split_stderr && inodes && inodes[0] > 0)
-		fd = reopen(pid, STDERR_FILENO, inodes[0]);
+		fd = reopen(pid, STDERR_FILENO, inodes[0], O_RDONLY);
 	if (fd < 0)
 		log_warning("service '%s': the %s of pid %d can't be read any more: %s", s->name,
 			stream == 0 ? "output" : "stderr", (int)pid,
 			fd == -ENOTSUP ? "it leads elsewhere" : strerror(-fd));
 	return fd < 0 ? -1 : fd;
-}
-
-static bool has_output(const struct spec_service *spec, bool main)
-{
-	return !main || spec->split_stderr || spec->log.file.sink != SPEC_SINK_NONE ||
-	       spec->policy.ready == SPEC_READY_LOG;
 }
 
 void reopen_pipes(const struct service *s, pid_t pid, bool main, const uint64_t *inodes,
@@ -71,12 +65,19 @@ void reopen_pipes(const struct service *s, pid_t pid, bool main, const uint64_t 
 
 	for (unsigned k = 0; k < REOPEN_PIPES; k++)
 		ret_fds[k] = -1;
-	if (has_output(s->spec, main))
+	if (!main || spec_has_output(s->spec))
 		ret_fds[0] = reopen_output(s, pid, 0, inodes);
 	if (main && s->spec->split_stderr)
 		ret_fds[1] = reopen_output(s, pid, 1, inodes);
 	if (!main || s->spec->policy.ready != SPEC_READY_FD || r->state != CORE_STARTING)
 		return;
-	fd = reopen(pid, (unsigned)s->spec->ready_fd, 0);
+	fd = reopen(pid, (unsigned)s->spec->ready_fd, 0, O_RDONLY);
 	ret_fds[2] = fd < 0 ? -1 : fd;
+}
+
+int reopen_input(pid_t pid, uint64_t inode)
+{
+	int fd = reopen(pid, STDIN_FILENO, inode, O_RDWR);
+
+	return fd < 0 ? -1 : fd;
 }

@@ -19,3 +19,6 @@ struct service;
  */
 void reopen_pipes(const struct service *s, pid_t pid, bool main, const uint64_t *inodes,
 	int ret_fds[static REOPEN_PIPES]);
+
+/* Both ends of the pipe with that inode, if it is the process's stdin. -1: it isn't. */
+int reopen_input(pid_t pid, uint64_t inode);

@@ -248,12 +248,25 @@ static void add_command(struct testament *t, struct service *s, const struct com
 	add_end(t, x, c->end.error ? 0 : c->pid);
 }
 
+/* Without one, the next engine makes another one: what was in it is lost. */
+static int32_t open_input(struct testament *t, const struct service *s)
+{
+	int fd = input_open(s);
+
+	if (fd < 0)
+		return 0;
+	t->opened[t->n_opened++] = fd;
+	return fd;
+}
+
 static void add_service(struct testament *t, uint32_t id, const struct service *s, uint64_t newest)
 {
 	struct handover_service *x = &t->h.services[t->h.head.n_services++];
 	const struct spec_identity *i = &s->spec->identity;
 
 	x->id = id;
+	if (id == s->id)
+		x->input = open_input(t, s);
 	x->uid = i->set && geteuid() == 0 ? i->uid : UINT32_MAX;
 	x->newest = newest;
 	tree_cgroup_name(s, x->cgroup);
@@ -270,7 +283,7 @@ static void add_all_of(struct testament *t, struct service *s)
 		add_main(t, s);
 	else if (service_has_process(s) && missing_is_told(s))
 		add_rest(t, s);
-	if (t->n_entries > 0 && t->h.entries[t->n_entries - 1].id == s->id)
+	if (s->input || (t->n_entries > 0 && t->h.entries[t->n_entries - 1].id == s->id))
 		add_service(t, s->id, s, r->generation);
 	for (unsigned k = 0; command_situation(s, k, &c); k++) {
 		add_command(t, s, &c);
@@ -330,7 +343,7 @@ int testament_make(struct testament *t, struct engine *e)
 	t->e = e;
 	t->incomplete = t->missing.incomplete;
 	n = t->missing.n_max;
-	t->opened = calloc((size_t)n * (1 + HANDOVER_PIPES) + 1, sizeof(*t->opened));
+	t->opened = calloc((size_t)n * (2 + HANDOVER_PIPES) + 1, sizeof(*t->opened));
 	r = t->opened ? handover_alloc(&t->h, n, n) : -ENOMEM;
 	if (r < 0)
 		return r;

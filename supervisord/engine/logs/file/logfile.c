@@ -31,7 +31,8 @@
 #define NOT_REGULAR (-ENXIO) /* which is also what open() says to a FIFO without a reader */
 #define NOT_OURS    (-EKEYREJECTED)
 
-void logfile_set_init(struct logfile_set *set, const char *log_dir, unsigned max_open)
+void logfile_set_init(struct logfile_set *set, const char *log_dir, unsigned max_open,
+	struct loop *loop, const struct upkeep_owner *owner)
 {
 	*set = (struct logfile_set){
 		.log_dir = log_dir,
@@ -39,6 +40,12 @@ void logfile_set_init(struct logfile_set *set, const char *log_dir, unsigned max
 		.owner = geteuid(),
 	};
 	list_init(&set->open);
+	upkeep_set_init(&set->upkeep, loop, owner);
+}
+
+void logfile_set_fini(struct logfile_set *set)
+{
+	upkeep_set_fini(&set->upkeep);
 }
 
 void logfile_init(struct logfile *f)
@@ -49,9 +56,19 @@ void logfile_init(struct logfile *f)
 	list_init(&f->lru);
 }
 
+void logfile_set_rotation(
+	struct logfile_set *set, struct logfile *f, const struct spec_rotation *rotation)
+{
+	const struct spec_rotation *old = f->rotation;
+
+	f->rotation = rotation;
+	upkeep_follow(set, f, old);
+}
+
 void logfile_fini(struct logfile_set *set, struct logfile *f)
 {
 	logfile_close(set, f);
+	upkeep_forget(set, f);
 	free(TAKE_PTR(f->path));
 }
 
@@ -85,8 +102,15 @@ static void hold(struct logfile_set *set, struct logfile *f, int fd)
 	set->n_open++;
 }
 
+static bool is_file(const struct stat *st, uint64_t device, uint64_t inode)
+{
+	return st->st_dev == device && st->st_ino == inode;
+}
+
 static void take(struct logfile_set *set, struct logfile *f, int fd, const struct stat *st)
 {
+	if (f->upkeep && !is_file(st, f->device, f->inode))
+		f->upkeep->due_usec = 0;
 	f->device = st->st_dev;
 	f->inode = st->st_ino;
 	f->offset = (uint64_t)st->st_size;
@@ -152,25 +176,29 @@ static int check(const struct logfile_set *set, int fd, struct stat *ret_st)
 	return ret_st->st_uid != set->owner ? NOT_OURS : 0;
 }
 
-int logfile_open(struct logfile_set *set, struct logfile *f)
+static int open_closed(struct logfile_set *set, struct logfile *f, struct stat *ret_st)
 {
 	_cleanup_close_
 	int fd = -1;
-	struct stat st;
 	int r;
 
-	if (f->fd >= 0)
-		return 0;
 	while (set->n_open >= set->max_open)
 		close_oldest(set);
 	fd = open_path(set, f->path);
 	if (fd < 0)
 		return fd;
-	r = check(set, fd, &st);
+	r = check(set, fd, ret_st);
 	if (r < 0)
 		return r;
-	take(set, f, TAKE_FD(fd), &st);
+	take(set, f, TAKE_FD(fd), ret_st);
 	return 0;
+}
+
+int logfile_open(struct logfile_set *set, struct logfile *f)
+{
+	struct stat st;
+
+	return f->fd >= 0 ? 0 : open_closed(set, f, &st);
 }
 
 /* Whether the path still names the file held: 1 or 0; -errno where it can't be told. */
@@ -223,46 +251,67 @@ static int replace(
 	return 0;
 }
 
-static void prune(struct logfile *f, const char *name, const char *stamp)
-{
-	int r = rotate_prune(f->path, f->rotation->keep, stamp);
-
-	if (r < 0 && !f->prune_failed)
-		log_warning("service '%s': cannot remove old files of %s: %s; trying again at the "
-			    "next rotation",
-			name, f->path, strerror(-r));
-	f->prune_failed = r < 0;
-}
-
 void logfile_plan_rotation(struct logfile_set *set)
 {
 	set->stamp_usec = MAX_OF(usec_now(CLOCK_REALTIME), set->stamp_usec + USEC_PER_MSEC);
 }
 
-void logfile_rotate(struct logfile_set *set, struct logfile *f, const char *name, usec_t now)
+static void set_rotate_failed(struct logfile *f, const char *name, int error, usec_t now)
 {
-	char stamp[ROTATE_STAMP_SIZE];
-	int r = replace(set, f, stamp);
+	if (!f->rotate_failed)
+		log_error("service '%s': cannot rotate %s: %s; going on in it, trying again every "
+			  "second",
+			name, f->path, logfile_strerror(error));
+	f->rotate_failed = true;
+	f->retry_usec = usec_add(now, LOGFILE_RETRY_USEC);
+}
+
+/* *ret_stamp is "" where there is nothing new to look at. */
+static int rotate(struct logfile_set *set, struct logfile *f, const char *name, usec_t now,
+	char ret_stamp[static ROTATE_STAMP_SIZE])
+{
+	int r = replace(set, f, ret_stamp);
 
 	if (r < 0) {
-		if (!f->rotate_failed)
-			log_error("service '%s': cannot rotate %s: %s; going on in it, trying "
-				  "again every second",
-				name, f->path, logfile_strerror(r));
-		f->rotate_failed = true;
-		f->retry_usec = usec_add(now, LOGFILE_RETRY_USEC);
-		return;
+		set_rotate_failed(f, name, r, now);
+		return r;
 	}
 	if (f->rotate_failed)
 		log_info("service '%s': %s could be rotated again", name, f->path);
-	f->rotate_failed = false;
-	if (stamp[0])
-		prune(f, name, stamp);
+	f->rotate_failed = f->is_due = false;
+	return 0;
+}
+
+void logfile_rotate(struct logfile_set *set, struct logfile *f, const char *name, usec_t now)
+{
+	char stamp[ROTATE_STAMP_SIZE];
+
+	if (rotate(set, f, name, now, stamp) == 0 && stamp[0])
+		upkeep_rotated(set, f, stamp, true);
+}
+
+void logfile_rotate_idle(struct logfile_set *set, struct logfile *f, const char *name)
+{
+	char stamp[ROTATE_STAMP_SIZE];
+	bool was_open = f->fd >= 0;
+	usec_t now = usec_now(CLOCK_MONOTONIC);
+
+	if (logfile_ready(set, f) < 0)
+		return; /* whoever writes to it will say so */
+	/* It may be another one by now. */
+	if (f->is_due && f->offset > 0) {
+		logfile_plan_rotation(set);
+		if (rotate(set, f, name, now, stamp) == 0 && stamp[0])
+			upkeep_rotated(set, f, stamp, false);
+	}
+	if (!was_open)
+		logfile_close(set, f);
 }
 
 /*
  * A piece ends with a newline wherever that can be had: also a line whose end is still to come,
- * and might not fit, goes to the new file. Only a line longer than the reserve is torn.
+ * and might not fit, goes to the new file. Only a line longer than the reserve is torn, and none
+ * because of the time.
  */
 size_t logfile_fit(const struct logfile *f, const char *data, size_t n, bool mid_line, size_t whole,
 	usec_t now)
@@ -272,7 +321,16 @@ size_t logfile_fit(const struct logfile *f, const char *data, size_t n, bool mid
 	uint64_t reserve = MIN_OF((uint64_t)LOGFILE_LINE_RESERVE, max / 4);
 	const char *newline;
 
-	if (max == 0 || (f->rotate_failed && now < f->retry_usec))
+	if (f->rotate_failed && now < f->retry_usec)
+		return n;
+	if (f->is_due && f->offset > 0) {
+		if (!mid_line)
+			return 0;
+		newline = memchr(data, '\n', n);
+		if (newline)
+			n = (size_t)(newline - data) + 1;
+	}
+	if (max == 0)
 		return n;
 	if (n <= room && (data[n - 1] == '\n' || n + reserve <= room))
 		return n;
@@ -291,14 +349,19 @@ int logfile_ready(struct logfile_set *set, struct logfile *f)
 	struct stat st;
 	int r;
 
-	if (f->fd < 0)
-		return logfile_open(set, f);
-	r = sys_fstat(f->fd, &st);
-	if (r < 0)
-		return r;
-	f->offset = (uint64_t)st.st_size;
-	list_remove(&f->lru);
-	list_append(&set->open, &f->lru);
+	if (f->fd < 0) {
+		r = open_closed(set, f, &st);
+		if (r < 0)
+			return r;
+	} else {
+		r = sys_fstat(f->fd, &st);
+		if (r < 0)
+			return r;
+		f->offset = (uint64_t)st.st_size;
+		list_remove(&f->lru);
+		list_append(&set->open, &f->lru);
+	}
+	f->is_due = upkeep_is_due(set, f, &st);
 	return 0;
 }
 
@@ -327,11 +390,6 @@ void logfile_take_back(struct logfile *f, size_t n)
 }
 
 /* --- after another process --- */
-
-static bool is_file(const struct stat *st, uint64_t device, uint64_t inode)
-{
-	return st->st_dev == device && st->st_ino == inode;
-}
 
 /* Opens the file of that inode beside the path, whatever it is called by now. */
 static int open_renamed(struct logfile_set *set, struct logfile *f, uint64_t device, uint64_t inode,
@@ -381,23 +439,39 @@ int logfile_resume(struct logfile_set *set, struct logfile *f, uint64_t device, 
 	return r == -ENOENT ? -ESTALE : r;
 }
 
-int logfile_resume_rotation(struct logfile_set *set, struct logfile *f, const char *name,
-	uint64_t device, uint64_t inode)
+/* The name that the file of that device and inode was rotated to; false: none is known. */
+static bool find_rotated(const struct logfile *f, uint64_t device, uint64_t inode,
+	char ret_stamp[static ROTATE_STAMP_SIZE])
 {
 	char found[NAME_MAX + 1];
 	_cleanup_close_
 	int directory = -1;
-	const char *slash = strrchr(f->path, '/');
-	size_t base = strlen(slash ? slash + 1 : f->path);
+	size_t base = strlen(rotate_base(f->path));
+
+	if (rotate_find(f->path, device, inode, &directory, found) < 0 ||
+		strlen(found) <= base + 1 || !rotate_is_stamp(found + base + 1))
+		return false;
+	memcpy(ret_stamp, found + base + 1, ROTATE_STAMP_SIZE);
+	return true;
+}
+
+int logfile_resume_rotation(struct logfile_set *set, struct logfile *f, const char *name,
+	uint64_t device, uint64_t inode)
+{
+	char stamp[ROTATE_STAMP_SIZE];
 	int r;
 
 	logfile_close(set, f);
 	r = logfile_open(set, f);
+	/* As in replace(): the old one gets its name back. */
+	if (r < 0 && find_rotated(f, device, inode, stamp) && rotate_undo(f->path, stamp) == 0) {
+		set_rotate_failed(f, name, r, usec_now(CLOCK_MONOTONIC));
+		r = logfile_open(set, f);
+	}
 	/* The same one: the rename is yet to come. */
 	if (r < 0 || (f->device == device && f->inode == inode))
 		return r;
-	if (rotate_find(f->path, device, inode, &directory, found) == 0 &&
-		strlen(found) > base + 1 && rotate_is_stamp(found + base + 1))
-		prune(f, name, found + base + 1);
+	if (find_rotated(f, device, inode, stamp))
+		upkeep_rotated(set, f, stamp, true);
 	return 0;
 }

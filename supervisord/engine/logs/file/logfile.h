@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/usec.h"
 #include "conf/spec.h"
+#include "engine/logs/file/upkeep.h"
 
 struct logfile_set {
 	const char *log_dir; /* borrowed; below it, directories are made */
@@ -22,6 +23,7 @@ struct logfile_set {
 	unsigned n_open, max_open;
 	uid_t owner; /* only files of this user are written to */
 	usec_t stamp_usec; /* realtime of the last rotation's name */
+	struct upkeep_set upkeep;
 };
 
 struct logfile {
@@ -29,11 +31,14 @@ struct logfile {
 	struct list lru;
 	uint64_t device, inode, offset; /* while open; offset: where the next byte goes */
 	const struct spec_rotation *rotation; /* borrowed; never NULL after logfile_init() */
+	struct upkeep *upkeep; /* owned; NULL: it needs none */
 	usec_t retry_usec; /* monotonic: not before then what failed is tried again */
 	int fd; /* owned; -1: not open */
-	bool broken; /* can't be written; the owner's to set */
-	bool rotate_failed; /* and reported */
-	bool prune_failed; /* likewise */
+	bool broken : 1; /* can't be written; the owner's to set */
+	bool rotate_failed : 1; /* and reported */
+	bool prune_failed : 1; /* likewise */
+	bool compress_failed : 1; /* likewise */
+	bool is_due : 1; /* its hour or day is over: to be rotated at the end of a line */
 };
 
 /* How long what failed is left alone. */
@@ -42,11 +47,20 @@ struct logfile {
 /* Lines up to this length (or a quarter of max-size) are never torn by a rotation. */
 #define LOGFILE_LINE_RESERVE 4096
 
-/* log_dir must outlive the set; max_open is at least 1. */
-void logfile_set_init(struct logfile_set *set, const char *log_dir, unsigned max_open);
+/*
+ * log_dir must outlive the set; max_open is at least 1. loop and owner are as upkeep_set_init() has
+ * them.
+ */
+void logfile_set_init(struct logfile_set *set, const char *log_dir, unsigned max_open,
+	struct loop *loop, const struct upkeep_owner *owner);
+/* When no file is left. */
+void logfile_set_fini(struct logfile_set *set);
 
-/* Without rotation, until f->rotation is set. */
+/* Without rotation, until that is set. */
 void logfile_init(struct logfile *f);
+/* Borrowed from now on; the one before is still there. Has effect at once. */
+void logfile_set_rotation(
+	struct logfile_set *set, struct logfile *f, const struct spec_rotation *rotation);
 void logfile_fini(struct logfile_set *set, struct logfile *f);
 
 /* Opens or creates it and goes on at its end; does nothing if it is open. 0 or -errno. */
@@ -82,6 +96,12 @@ void logfile_plan_rotation(struct logfile_set *set);
 void logfile_rotate(struct logfile_set *set, struct logfile *f, const char *name, usec_t now);
 
 /*
+ * The same for one that nobody may be writing to, and that may not be open: it isn't afterwards
+ * either. Its segments are looked at later.
+ */
+void logfile_rotate_idle(struct logfile_set *set, struct logfile *f, const char *name);
+
+/*
  * For a batch that somebody else had begun to write to the file of that device and inode:
  * opens it where it is by now, with the offset there, or at its end if it has become shorter.
  * -ESTALE: it is not to be found.
@@ -89,7 +109,10 @@ void logfile_rotate(struct logfile_set *set, struct logfile *f, const char *name
 int logfile_resume(struct logfile_set *set, struct logfile *f, uint64_t device, uint64_t inode,
 	uint64_t offset);
 
-/* The same for one that was being rotated. Goes on in the new one, which may be yet to make. */
+/*
+ * The same for one that was being rotated. Goes on in the new one, which may be yet to make; where
+ * it can't be made, in the old one.
+ */
 int logfile_resume_rotation(struct logfile_set *set, struct logfile *f, const char *name,
 	uint64_t device, uint64_t inode);
 

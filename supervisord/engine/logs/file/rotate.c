@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/macro.h"
@@ -45,17 +46,95 @@ bool rotate_is_stamp(const char *text)
 	return text[STAMP_LEN] == '\0';
 }
 
-static int rename_noreplace(const char *from, const char *to)
+usec_t rotate_stamp_usec(const char *stamp)
+{
+	struct tm tm = {0};
+	unsigned msec = 0;
+	time_t t;
+
+	if (sscanf(stamp, "%4d-%2d-%2dT%2d-%2d-%2d.%3uZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+		    &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &msec) != 7)
+		return 0;
+	tm.tm_year -= 1900;
+	tm.tm_mon -= 1;
+	t = timegm(&tm);
+	return t < 0 ? 0 : (usec_t)t * USEC_PER_SEC + msec * USEC_PER_MSEC;
+}
+
+/* Whether the stamp ends there, with a name before it. */
+static bool is_stamp_before(const char *name, size_t end)
+{
+	char stamp[ROTATE_STAMP_SIZE] = "";
+
+	if (end < STAMP_LEN + 2 || name[end - STAMP_LEN - 1] != '.')
+		return false;
+	memcpy(stamp, name + end - STAMP_LEN, STAMP_LEN);
+	return rotate_is_stamp(stamp);
+}
+
+bool rotate_is_suffix(const char *text, size_t n)
+{
+	if (n < 1 || n > ROTATE_SUFFIX_MAX)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (!(text[i] >= 'a' && text[i] <= 'z') && !(text[i] >= '0' && text[i] <= '9'))
+			return false;
+	}
+	return true;
+}
+
+static void tell(struct rotate_name *ret, const char *name, size_t end, const char *suffix,
+	size_t n_suffix, bool partial)
+{
+	*ret = (struct rotate_name){.base_length = end - STAMP_LEN - 1, .partial = partial};
+	memcpy(ret->stamp, name + end - STAMP_LEN, STAMP_LEN);
+	memcpy(ret->suffix, suffix, n_suffix);
+}
+
+bool rotate_parse(const char *name, struct rotate_name *ret)
+{
+	static const char partial[] = "." ROTATE_PARTIAL;
+	size_t n = strlen(name), end = n;
+	bool is_partial = false;
+	const char *dot;
+
+	if (is_stamp_before(name, n)) {
+		tell(ret, name, n, "", 0, false);
+		return true;
+	}
+	if (n >= sizeof(partial) && strcmp(name + n - sizeof(partial) + 1, partial) == 0) {
+		end = n - (sizeof(partial) - 1);
+		is_partial = !is_stamp_before(name, end);
+		if (!is_partial)
+			end = n;
+	}
+	dot = memrchr(name, '.', end);
+	if (!dot || !rotate_is_suffix(dot + 1, end - (size_t)(dot + 1 - name)) ||
+		!is_stamp_before(name, (size_t)(dot - name)))
+		return false;
+	tell(ret, name, (size_t)(dot - name), dot + 1, end - (size_t)(dot + 1 - name), is_partial);
+	return true;
+}
+
+int rotate_make(const char *base, const struct rotate_name *name, char ret[static NAME_MAX + 1])
+{
+	int n = snprintf(ret, NAME_MAX + 1, "%s.%s%s%s%s", base, name->stamp,
+		name->suffix[0] ? "." : "", name->suffix, name->partial ? "." ROTATE_PARTIAL : "");
+
+	return n < 0 || n > NAME_MAX ? -ENAMETOOLONG : 0;
+}
+
+int rotate_noreplace(int directory, const char *from, const char *to)
 {
 	struct stat st;
-	int r = sys_renameat_noreplace(AT_FDCWD, from, to);
+	int r = sys_renameat_noreplace(directory, from, to);
 
 	if (r != -EINVAL && r != -ENOSYS)
 		return r;
-	r = sys_fstatat(AT_FDCWD, to, &st, AT_SYMLINK_NOFOLLOW);
+	r = sys_fstatat(directory, to, &st, AT_SYMLINK_NOFOLLOW);
 	if (r != -ENOENT)
 		return r < 0 ? r : -EEXIST;
-	return sys_renameat(AT_FDCWD, from, to);
+	return sys_renameat(directory, from, to);
 }
 
 static int rotated_path(char *ret_path, size_t size, const char *path, const char *stamp)
@@ -76,7 +155,7 @@ int rotate_rename(const char *path, usec_t *realtime, char ret_stamp[static ROTA
 		r = rotated_path(to, sizeof(to), path, stamp);
 		if (r < 0)
 			return r;
-		r = rename_noreplace(path, to);
+		r = rotate_noreplace(AT_FDCWD, path, to);
 	}
 	if (r < 0)
 		return r;
@@ -90,37 +169,7 @@ int rotate_undo(const char *path, const char *stamp)
 	char from[PATH_MAX];
 	int r = rotated_path(from, sizeof(from), path, stamp);
 
-	return r < 0 ? r : rename_noreplace(from, path);
-}
-
-struct stamps {
-	char (*items)[ROTATE_STAMP_SIZE]; /* owned */
-	size_t n, size;
-};
-
-static void stamps_fini(struct stamps *s)
-{
-	free(s->items);
-}
-
-static int stamps_add(struct stamps *s, const char *stamp)
-{
-	if (s->n == s->size) {
-		size_t size = s->size ? s->size * 2 : 16;
-		void *items = reallocarray(s->items, size, ROTATE_STAMP_SIZE);
-
-		if (!items)
-			return -ENOMEM;
-		s->items = items;
-		s->size = size;
-	}
-	memcpy(s->items[s->n++], stamp, ROTATE_STAMP_SIZE);
-	return 0;
-}
-
-static int compare_stamps(const void *a, const void *b)
-{
-	return strcmp(a, b);
+	return r < 0 ? r : rotate_noreplace(AT_FDCWD, from, path);
 }
 
 static void cleanup_dir(DIR **dir)
@@ -129,28 +178,19 @@ static void cleanup_dir(DIR **dir)
 		closedir(*dir);
 }
 
-/* The rotated files of base in dir but the newest. Running out of memory ends the list early. */
-static void list_stamps(DIR *dir, const char *base, const char *newest, struct stamps *s)
+const char *rotate_base(const char *path)
 {
-	size_t n = strlen(base);
+	const char *slash = strrchr(path, '/');
 
-	for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
-		const char *stamp = e->d_name + n + 1;
-
-		if (strncmp(e->d_name, base, n) != 0 || e->d_name[n] != '.' ||
-			!rotate_is_stamp(stamp) || strcmp(stamp, newest) == 0)
-			continue;
-		if (s->n == ROTATE_MAX_LISTED || stamps_add(s, stamp) < 0)
-			return;
-	}
+	return slash ? slash + 1 : path;
 }
 
-static int open_dir_of(const char *path, const char *base, DIR **ret_dir)
+int rotate_open_directory(const char *path, DIR **ret_dir)
 {
 	char dir[PATH_MAX];
 	_cleanup_close_
 	int fd = -1;
-	size_t n = (size_t)(base - path);
+	size_t n = (size_t)(rotate_base(path) - path);
 
 	if (n >= sizeof(dir))
 		return -ENAMETOOLONG;
@@ -166,35 +206,6 @@ static int open_dir_of(const char *path, const char *base, DIR **ret_dir)
 	return 0;
 }
 
-int rotate_prune(const char *path, unsigned keep, const char *newest)
-{
-	_cleanup_(cleanup_dir) DIR *dir = NULL;
-	_cleanup_(stamps_fini) struct stamps s = {0};
-	const char *slash = strrchr(path, '/');
-	const char *base = slash ? slash + 1 : path;
-	char name[NAME_MAX + 1];
-	size_t n_remove;
-	int r = open_dir_of(path, base, &dir), error = 0;
-
-	if (r < 0)
-		return r;
-	list_stamps(dir, base, newest, &s);
-	if (s.n > 1)
-		qsort(s.items, s.n, ROTATE_STAMP_SIZE, compare_stamps);
-	n_remove = s.n + 1 > keep ? s.n + 1 - keep : 0;
-	for (size_t i = 0; i < n_remove; i++) {
-		const char *stamp =
-			i < s.n ? s.items[i] : newest; /* the newest only for keep = 0 */
-
-		r = rotated_path(name, sizeof(name), base, stamp);
-		if (r == 0)
-			r = sys_unlinkat(dirfd(dir), name, 0);
-		if (r < 0 && r != -ENOENT && error == 0)
-			error = r;
-	}
-	return error;
-}
-
 /* Some file systems list other inode numbers than they tell: names like path's are looked at. */
 static bool is_worth_a_look(const struct dirent *e, const char *base, uint64_t inode)
 {
@@ -205,10 +216,9 @@ int rotate_find(const char *path, uint64_t device, uint64_t inode, int *ret_dire
 	char ret_name[static NAME_MAX + 1])
 {
 	_cleanup_(cleanup_dir) DIR *dir = NULL;
-	const char *slash = strrchr(path, '/');
-	const char *base = slash ? slash + 1 : path;
+	const char *base = rotate_base(path);
 	unsigned n = 0;
-	int r = open_dir_of(path, base, &dir);
+	int r = rotate_open_directory(path, &dir);
 
 	if (r < 0)
 		return r;

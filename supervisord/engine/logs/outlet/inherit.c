@@ -17,16 +17,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/lines.h"
 #include "base/log.h"
-
-size_t inherit_count_lines(const char *data, size_t n)
-{
-	size_t lines = 0;
-
-	for (const char *p = data, *end = data + n; (p = memchr(p, '\n', (size_t)(end - p))); p++)
-		lines++;
-	return lines;
-}
 
 static void note_lost(struct inherit *w, size_t bytes, size_t lines, int error, usec_t now)
 {
@@ -63,8 +55,7 @@ static bool is_waiting(const struct inherit *w)
 
 static void fail(struct inherit *w, int error, usec_t now)
 {
-	note_lost(w, w->pending.len, inherit_count_lines(w->pending.data, w->pending.len), error,
-		now);
+	note_lost(w, w->pending.len, lines_count(w->pending.data, w->pending.len), error, now);
 	w->pending.len = 0;
 	w->retry_usec = usec_add(now, USEC_PER_SEC);
 }

@@ -40,9 +40,6 @@ struct inherit {
 	bool dropping; /* and reported */
 };
 
-/* How many newlines there are in data. */
-size_t inherit_count_lines(const char *data, size_t n);
-
 /* Writes to what fd is open for, by a descriptor of its own. Can't fail: a bad fd shows later. */
 void inherit_init(struct inherit *w, struct loop *loop, int fd);
 /* Writes what is pending, if that can be had without waiting, and closes. */

@@ -3,8 +3,8 @@
  */
 #pragma once
 
-#include "ctl/lines.h"
-#include "ctl/rotated.h"
+#include "ctl/logs/lines.h"
+#include "ctl/logs/rotated.h"
 
 /* How a source is read. Zero it and set fd and the watches to -1 before use. */
 struct reader {

@@ -15,7 +15,7 @@
 
 #include "base/macro.h"
 #include "base/usec.h"
-#include "engine/ready/matcher.h"
+#include "conf/matcher.h"
 
 static struct matcher *compile(const char *pattern)
 {

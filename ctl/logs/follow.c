@@ -4,7 +4,7 @@
  * be had, as the directory does not exist yet or a limit is reached, that reader looks once a
  * second; nothing else ever looks by the clock.
  */
-#include "ctl/follow.h"
+#include "ctl/logs/follow.h"
 
 #include <errno.h>
 #include <poll.h>

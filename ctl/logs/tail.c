@@ -4,7 +4,7 @@
  * continued by the next: its last line and the other's first one are a single line, which
  * was counted already and whose beginning is wanted too.
  */
-#include "ctl/tail.h"
+#include "ctl/logs/tail.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -15,7 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/macro.h"
-#include "ctl/rotated.h"
+#include "ctl/logs/rotated.h"
 
 #define BLOCK_SIZE 65536
 

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "ctl/follow.h"
+#include "ctl/logs/follow.h"
 
 #define BLOCK_SIZE 65536
 #define ROUND_SIZE (16 * BLOCK_SIZE) /* then it is another reader's turn */

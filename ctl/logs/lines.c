@@ -3,7 +3,7 @@
  * is added to what the service wrote; with prefixes, or as JSON, each piece is a line of
  * its own, as other streams may come between.
  */
-#include "ctl/lines.h"
+#include "ctl/logs/lines.h"
 
 #include <errno.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  * The limits are for one line: 10,000 steps of backtracking take less than a millisecond, and
  * an honest expression needs few.
  */
-#include "engine/ready/matcher.h"
+#include "conf/matcher.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <errno.h>

@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ctl/follow.h"
+#include "ctl/logs/follow.h"
+#include "ctl/logs/tail.h"
 #include "ctl/render.h"
-#include "ctl/tail.h"
 #include "ctl/text.h"
 #include "ctl/verbs.h"
 #include "wire/control.h"

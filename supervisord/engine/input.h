@@ -1,0 +1,39 @@
+/*
+ * What a service reads whose stdin is another one's output: a pipe that is its own, and lasts as
+ * long as its definition says so, whatever becomes of its process, the other's, the engine or the
+ * launcher. The launcher keeps it as LINK_KEEP_INPUT.
+ */
+#pragma once
+
+#include "base/list.h"
+
+struct engine;
+struct service;
+
+/* There is no end of it while one of those who have it lives: nobody has less than both ends. */
+struct input {
+	struct service *service;
+	struct list node; /* of engine.inputs */
+	char *from; /* owned: the service or instance that it reads */
+	int fd; /* owned: both ends, O_NONBLOCK, shared with no process */
+};
+
+/* Before there are services. */
+void input_init(struct engine *e);
+
+/*
+ * Makes what the definition that its generation goes by asks for, or drops what it doesn't: for
+ * one that the engine has just taken in, or that goes by another definition. A new pipe is the one
+ * that the launcher has kept, or that the process has, where there is such a one. What fails is
+ * told, and tried again at the next start.
+ */
+void input_follow(struct service *s);
+/* Another one may read what this one writes, which the engine has just taken in. */
+void input_offer(struct service *s);
+/* Before a process is started: it is there, and the launcher has it. As uplink_post(). */
+int input_prepare(struct service *s);
+/* The service is no more. */
+void input_free(struct service *s);
+
+/* Both ends, as a process has them: owned by the caller. -1: it has none; -errno. */
+int input_open(const struct service *s);
