@@ -31,6 +31,9 @@ class Slots:
     def total(self):
         return struct.unpack_from("=Q", self.map)[0]
 
+    def all_started(self):
+        return self.total() >= self.n and all(self.slot(i)[1] > 0 for i in range(self.n))
+
     def slot(self, i):
         return SLOT.unpack_from(self.map, HEAD + i * SLOT.size)
 
@@ -46,7 +49,7 @@ def start(peer, slots):
     slots.clear()
     begin = time.monotonic_ns()
     peer.start(slots)
-    wait_for(f"{peer.name} starting {slots.n} services", lambda: slots.total() >= slots.n)
+    wait_for(f"{peer.name} starting {slots.n} services", slots.all_started)
     return (slots.last_nsec() - begin) / 1e9
 
 
@@ -56,7 +59,7 @@ def floor(tools, slots):
     begin = time.monotonic_ns()
     process = subprocess.Popen([tools.floor, str(slots.n), tools.service], stdin=subprocess.PIPE,
                                env={**os.environ, "BENCH_SLOTS": slots.path})
-    wait_for("the floor", lambda: slots.total() >= slots.n)
+    wait_for("the floor", slots.all_started)
     seconds = (slots.last_nsec() - begin) / 1e9
     process.communicate()
     return seconds

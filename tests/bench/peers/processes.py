@@ -75,6 +75,7 @@ def wait_for(what, condition, seconds=120, pause=0.0005):
 
 def kill_all(pids):
     for pid in pids:
+        assert pid > 1
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:

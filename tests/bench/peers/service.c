@@ -4,8 +4,9 @@
  *
  *   bench_service [NUMBER]
  *
- * BENCH_SLOTS names the file (slots.h). Without an argument the number is that at the end of the
- * working directory's name, so that a link to this program will do as a run script.
+ * BENCH_SLOTS names the file (slots.h). The number may have a name before it ("s-5"), which is
+ * what s6 gives; without an argument it is that at the end of the working directory's name. So a
+ * link to this program will do as a run script.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -21,10 +22,9 @@ static unsigned long find_number(int argc, char **argv)
 {
 	static char directory[4096];
 	const char *text = argc > 1 ? argv[1] : getcwd(directory, sizeof(directory));
+	const char *dash = text ? strrchr(text, '-') : NULL;
 
-	if (text && argc < 2)
-		text = strrchr(text, '-') ? strrchr(text, '-') + 1 : NULL;
-	return text ? strtoul(text, NULL, 10) : 0;
+	return text ? strtoul(dash ? dash + 1 : text, NULL, 10) : 0;
 }
 
 int main(int argc, char **argv)
