@@ -294,6 +294,11 @@ int sys_munmap(void *address, size_t n)
 	SYS_RETURN(int, "munmap", munmap(address, n));
 }
 
+int sys_madvise(void *address, size_t n, int advice)
+{
+	SYS_RETURN(int, "madvise", madvise(address, n, advice));
+}
+
 int sys_mremap(void *address, size_t n, size_t n_new, void **ret_address)
 {
 	void *p;

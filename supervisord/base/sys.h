@@ -80,6 +80,7 @@ int sys_fcntl(int fd, int command, long argument);
 /* 0 and *ret_address, or -errno. */
 int sys_mmap(size_t n, int protection, int flags, int fd, off_t offset, void **ret_address);
 int sys_munmap(void *address, size_t n);
+int sys_madvise(void *address, size_t n, int advice);
 int sys_mremap(void *address, size_t n, size_t n_new, void **ret_address);
 int sys_futex_wake(const uint32_t *word); /* everybody, in any process */
 pid_t sys_fork(void);

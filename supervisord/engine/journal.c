@@ -27,6 +27,7 @@
 #define RETRY_MIN_USEC USEC_PER_SEC
 #define RETRY_MAX_USEC USEC_PER_MINUTE
 #define PATH_SIZE      4096
+#define MAPPED_MAX     (64 * 1024) /* bytes of events, before their pages are let go */
 
 void journal_file_init(struct journal_file *f)
 {
@@ -142,6 +143,16 @@ static int take_memory(struct journal *ring, void *memory, size_t size, const ch
 	return 0;
 }
 
+/*
+ * What was looked at stays mapped, and counts as ours: the whole file once it was opened. The
+ * pages are the file's; they are only mapped no more.
+ */
+static void let_go(struct journal_file *f)
+{
+	(void)sys_madvise(f->ring.memory, f->ring.size, MADV_DONTNEED);
+	f->n_appended = 0;
+}
+
 /* 0; -EBADMSG or -EPROTONOSUPPORT: what is there is of no use; another negative errno. */
 static int try_open(struct journal_file *f, const char *path)
 {
@@ -172,6 +183,7 @@ static int try_open(struct journal_file *f, const char *path)
 	f->fd = TAKE_FD(fd);
 	f->device = st.st_dev;
 	f->inode = st.st_ino;
+	let_go(f);
 	return 0;
 }
 
@@ -280,6 +292,9 @@ void journal_file_append(struct engine *e, uint64_t seq, struct journal_stamp *s
 		return;
 	memcpy(stamp->boot_id, e->store.head.boot_id, sizeof(stamp->boot_id));
 	journal_append(&f->ring, seq, stamp, body, length);
+	f->n_appended += length;
+	if (f->n_appended >= MAPPED_MAX)
+		let_go(f);
 	/* It was while we wrote: what is left of the file, and this event, are worth another go. */
 	if (!mapping_is_lost(&f->mapping))
 		return;

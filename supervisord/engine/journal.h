@@ -23,6 +23,7 @@ struct journal_file {
 	ino_t inode;
 	usec_t check_usec; /* monotonic: when to look again whether it is still there */
 	usec_t retry_usec, retry_delay_usec; /* when to try again to have one */
+	size_t n_appended; /* bytes of events since pages were let go */
 	uint32_t opened; /* how often: places in it are good until this changes */
 	char problem[160]; /* why there is none; "": there is one */
 };

@@ -1,0 +1,156 @@
+"""The measurements: each takes a running or startable peer, and returns numbers."""
+
+import mmap
+import os
+import shutil
+import signal
+import statistics
+import struct
+import subprocess
+import time
+
+from processes import cpu_seconds, kill_all, pss_kib, switches, wait_for
+
+HEAD = 16
+SLOT = struct.Struct("=QIi")  # slots.h: since_nsec, n_starts, pid
+
+
+class Slots:
+    """The file that services tell in that they have started."""
+
+    def __init__(self, path, n):
+        self.path, self.n = path, n
+        with open(path, "wb") as f:
+            f.truncate(HEAD + n * SLOT.size)
+        with open(path, "r+b") as f:
+            self.map = mmap.mmap(f.fileno(), 0)
+
+    def clear(self):
+        self.map[:] = bytes(len(self.map))
+
+    def total(self):
+        return struct.unpack_from("=Q", self.map)[0]
+
+    def all_started(self):
+        return self.total() >= self.n and all(self.slot(i)[1] > 0 for i in range(self.n))
+
+    def slot(self, i):
+        return SLOT.unpack_from(self.map, HEAD + i * SLOT.size)
+
+    def last_nsec(self):
+        return max(self.slot(i)[0] for i in range(self.n))
+
+    def pids(self):
+        return [self.slot(i)[2] for i in range(self.n) if self.slot(i)[2] > 0]
+
+
+def start(peer, slots):
+    """Seconds until the last service has run its first instruction."""
+    slots.clear()
+    begin = time.monotonic_ns()
+    peer.start(slots)
+    wait_for(f"{peer.name} starting {slots.n} services", slots.all_started)
+    return (slots.last_nsec() - begin) / 1e9
+
+
+def floor(tools, slots):
+    """The same of a loop of vfork and exec."""
+    slots.clear()
+    begin = time.monotonic_ns()
+    process = subprocess.Popen([tools.floor, str(slots.n), tools.service], stdin=subprocess.PIPE,
+                               env={**os.environ, "BENCH_SLOTS": slots.path})
+    wait_for("the floor", slots.all_started)
+    seconds = (slots.last_nsec() - begin) / 1e9
+    process.communicate()
+    return seconds
+
+
+def restart(peer, slots, samples):
+    """Seconds from a service's SIGKILL to the first instruction of the next: sorted."""
+    found = []
+    for k in range(samples):
+        i = k * 7919 % slots.n
+        _, n_starts, pid = slots.slot(i)
+        begin = time.monotonic_ns()
+        os.kill(pid, signal.SIGKILL)
+        wait_for(f"{peer.name} restarting", lambda: slots.slot(i)[1] > n_starts, pause=0.0001)
+        found.append((slots.slot(i)[0] - begin) / 1e9)
+        time.sleep(0.002)
+    return sorted(found)
+
+
+def percentile(values, p):
+    return values[min(len(values) - 1, int(len(values) * p))]
+
+
+def memory_kib(peer):
+    """Proportional set size of all that isn't a service."""
+    return sum(pss_kib(p) for p in peer.supervisors())
+
+
+def idle(peer, seconds):
+    """Context switches and seconds of processor time of all that isn't a service."""
+    pids = peer.supervisors()
+    before = [(switches(p), cpu_seconds(p)) for p in pids]
+    time.sleep(seconds)
+    after = [(switches(p), cpu_seconds(p)) for p in pids]
+    return (sum(b[0] - a[0] for a, b in zip(before, after)),
+            sum(b[1] - a[1] for a, b in zip(before, after)))
+
+
+def run_command(arguments):
+    begin = time.monotonic_ns()
+    subprocess.run(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL, check=False)
+    return (time.monotonic_ns() - begin) / 1e9
+
+
+def command(arguments, samples):
+    """Median seconds of a command, and of /bin/true, in turns; None: there is no such command."""
+    if arguments is None:
+        return None
+    pairs = [(run_command(arguments), run_command(["/bin/true"])) for _ in range(samples)]
+    return tuple(statistics.median(p[i] for p in pairs) for i in range(2))
+
+
+def stop_and_start(peer, slots, samples):
+    """Median seconds of stopping and starting a service, until it runs again."""
+    if peer.stop_one() is None:
+        return None
+    found = []
+    for _ in range(samples):
+        _, n_starts, pid = slots.slot(0)
+        begin = time.monotonic_ns()
+        run_command(peer.stop_one())
+        wait_for("a stop", lambda: not os.path.exists(f"/proc/{pid}"))
+        run_command(peer.start_one())
+        wait_for("a start", lambda: slots.slot(0)[1] > n_starts)
+        found.append((time.monotonic_ns() - begin) / 1e9)
+    return statistics.median(found)
+
+
+def stop(peer, slots):
+    """Seconds until supervisor and services have gone."""
+    begin = time.monotonic_ns()
+    peer.stop()
+    seconds = (time.monotonic_ns() - begin) / 1e9
+    kill_all(p for p in slots.pids() if os.path.exists(f"/proc/{p}"))
+    return seconds
+
+
+def instructions(peer, slots, events):
+    """Instructions of the supervising processes per restart of a service, by perf; None."""
+    if not shutil.which("perf"):
+        return None
+    pids = ",".join(str(p) for p in peer.supervisors())
+    perf = subprocess.Popen(
+        ["perf", "stat", "-x", ";", "-e", "instructions:u,instructions:k", "-p", pids],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    time.sleep(0.3)
+    restart(peer, slots, events)
+    perf.send_signal(signal.SIGINT)
+    text = perf.communicate()[1]
+    counts = [line.split(";")[0] for line in text.splitlines() if "instructions" in line]
+    if len(counts) != 2 or not all(c.isdigit() for c in counts):
+        return None
+    return tuple(int(c) / events for c in counts)

@@ -1,0 +1,258 @@
+"""How each supervisor is given N services with a log each, asked, and stopped.
+
+Every one gets what is fastest for it: services are started by a link to the program where there
+would be a shell script, and restarts wait for nothing where that can be had.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+
+from processes import family, is_alive, kill_all, program, wait_for
+
+
+class Peer:
+    """One supervisor in one directory; at most one runs at a time."""
+
+    name = ""
+    programs = ()  # that it needs; it is left out without them
+    most = 100000  # services that it can have
+    captures = True  # each service's output goes through a pipe to a log
+
+    def __init__(self, directory, tools):
+        self.directory, self.tools, self.process, self.n = directory, tools, None, 0
+
+    @classmethod
+    def available(cls, tools):
+        return all(shutil.which(p) for p in cls.programs)
+
+    def path(self, *names):
+        return os.path.join(self.directory, *names)
+
+    def write(self, text, *names, mode=0o644):
+        os.makedirs(os.path.dirname(self.path(*names)), exist_ok=True)
+        with open(self.path(*names), "w", encoding="utf-8") as f:
+            f.write(text)
+        os.chmod(self.path(*names), mode)
+
+    def prepare(self, n, slots):
+        """Writes the configuration; nothing that it does is measured."""
+        raise NotImplementedError
+
+    def command(self):
+        raise NotImplementedError
+
+    def start(self, slots):
+        self.process = subprocess.Popen(
+            self.command(), env={**os.environ, "BENCH_SLOTS": slots.path}, cwd=self.directory,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=open(self.path("stderr"), "ab"))
+
+    def supervisors(self):
+        """Every process that is there for the sake of services: the supervisor and loggers."""
+        return [p for p in family(self.process.pid) if program(p) != "bench_service"]
+
+    def signal_stop(self):
+        self.process.send_signal(signal.SIGTERM)
+
+    def stop(self):
+        """Until supervisor and services have gone. Returns all the processes there were."""
+        pids = family(self.process.pid)
+        self.signal_stop()
+        self.process.wait(timeout=120)
+        wait_for(f"the end of {self.name}", lambda: not any(is_alive(p) for p in pids))
+        return pids
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            kill_all(family(self.process.pid))
+            self.process.wait()
+
+    # Arguments of commands; None: there is no such thing.
+    def status_one(self):
+        return None
+
+    def status_all(self):
+        return None
+
+    def stop_one(self):
+        return None
+
+    def start_one(self):
+        return None
+
+
+class Ours(Peer):
+    name = "supervisord (this)"
+
+    @classmethod
+    def available(cls, tools):
+        return True
+
+    def prepare(self, n, slots):
+        services = "".join(
+            f'service "s-{i}" {{ command = {{"{self.tools.service}", "{i}"}} }}\n'
+            for i in range(n))
+        self.write(
+            f'runtime-dir = "{self.path("run")}"\nstate-dir = "{self.path("state")}"\n'
+            f'log-dir = "{self.path("log")}"\n'
+            "defaults { restart = \"always\" restart-delay = 0ms restart-jitter = 0"
+            " restart-limit = 0 }\n" + services, "conf")
+
+    def command(self):
+        return [self.tools.supervisord, "-c", self.path("conf")]
+
+    def ctl(self, *arguments):
+        return [self.tools.supctl, "-s", self.path("run", "control"), *arguments]
+
+    def status_one(self):
+        return self.ctl("status", "s-0")
+
+    def status_all(self):
+        return self.ctl("status")
+
+    def stop_one(self):
+        return self.ctl("stop", "s-0")
+
+    def start_one(self):
+        return self.ctl("start", "s-0")
+
+
+class Supervisor(Peer):
+    name = "Supervisor"
+    programs = ("/usr/bin/supervisord", "/usr/bin/supervisorctl")
+
+    def prepare(self, n, slots):
+        services = "".join(
+            f"[program:s-{i}]\ncommand={self.tools.service} {i}\nautorestart=true\nstartsecs=0\n"
+            f"stdout_logfile={self.path('log')}/s-{i}.log\nredirect_stderr=true\n"
+            for i in range(n))
+        os.makedirs(self.path("log"), exist_ok=True)
+        self.write(
+            f"[supervisord]\nnodaemon=true\nlogfile={self.path('supervisord.log')}\n"
+            f"pidfile={self.path('pid')}\nminfds=20000\nchildlogdir={self.path('log')}\n"
+            f"[unix_http_server]\nfile={self.path('socket')}\n"
+            f"[supervisorctl]\nserverurl=unix://{self.path('socket')}\n"
+            "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory="
+            "supervisor.rpcinterface:make_main_rpcinterface\n" + services, "conf")
+
+    def command(self):
+        return ["/usr/bin/supervisord", "-n", "-c", self.path("conf")]
+
+    def ctl(self, *arguments):
+        return ["/usr/bin/supervisorctl", "-c", self.path("conf"), *arguments]
+
+    def status_one(self):
+        return self.ctl("status", "s-0")
+
+    def status_all(self):
+        return self.ctl("status")
+
+    def stop_one(self):
+        return self.ctl("stop", "s-0")
+
+    def start_one(self):
+        return self.ctl("start", "s-0")
+
+
+class Directories(Peer):
+    """Those that have a directory for each service: run, and log/run for its logger."""
+
+    logger = ""
+
+    def prepare(self, n, slots):
+        for i in range(n):
+            os.makedirs(self.path("sv", f"s-{i}", "log", "main"), exist_ok=True)
+            run = self.path("sv", f"s-{i}", "run")
+            if not os.path.lexists(run):
+                os.symlink(self.tools.service, run)
+            self.write(f"#!/bin/sh\nexec {self.logger} ./main\n", "sv", f"s-{i}", "log", "run",
+                       mode=0o755)
+        self.n = n
+
+    def service(self, i):
+        return self.path("sv", f"s-{i}")
+
+
+class Runit(Directories):
+    name = "runit"
+    programs = ("runsvdir", "runsv", "sv", "svlogd")
+    most = 1000  # what runsvdir is compiled for
+    logger = "svlogd"
+
+    def command(self):
+        return ["runsvdir", "-P", self.path("sv")]
+
+    def signal_stop(self):
+        self.process.send_signal(signal.SIGHUP)
+
+    def status_one(self):
+        return ["sv", "status", self.service(0)]
+
+    def status_all(self):
+        return ["sv", "status", *(self.service(i) for i in range(self.n))]
+
+    def stop_one(self):
+        return ["sv", "down", self.service(0)]
+
+    def start_one(self):
+        return ["sv", "up", self.service(0)]
+
+
+class S6(Directories):
+    name = "s6"
+    programs = ("s6-svscan", "s6-supervise", "s6-svc", "s6-svstat", "s6-log")
+    logger = "s6-log n10 s50000000"
+
+    def command(self):
+        return ["s6-svscan", "-c", str(max(500, 2 * self.n + 10)), self.path("sv")]
+
+    def status_one(self):
+        return ["s6-svstat", self.service(0)]
+
+    def stop_one(self):
+        return ["s6-svc", "-wD", "-d", self.service(0)]
+
+    def start_one(self):
+        return ["s6-svc", "-wu", "-u", self.service(0)]
+
+
+class Daemontools(Directories):
+    name = "daemontools"
+    programs = ("svscan", "supervise", "svc", "svstat", "multilog")
+    most = 500  # svscan is compiled for 1000, loggers included
+    logger = "multilog s16777215 n10"
+
+    def command(self):
+        return ["svscan", self.path("sv")]
+
+    def prepare(self, n, slots):
+        super().prepare(n, slots)
+        for i in range(n):  # svscan starts a logger only for a sticky directory
+            os.chmod(self.service(i), 0o1755)
+
+    def stop(self):
+        pids = family(self.process.pid)
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait()
+        logs = [os.path.join(self.service(i), "log") for i in range(self.n)]
+        subprocess.run(["svc", "-dx", *(self.service(i) for i in range(self.n)), *logs],
+                       check=True)
+        wait_for(f"the end of {self.name}", lambda: not any(is_alive(p) for p in pids))
+        return pids
+
+    def status_one(self):
+        return ["svstat", self.service(0)]
+
+    def status_all(self):
+        return ["svstat", *(self.service(i) for i in range(self.n))]
+
+    def stop_one(self):
+        return ["svc", "-d", self.service(0)]
+
+    def start_one(self):
+        return ["svc", "-u", self.service(0)]
+
+
+ALL = (Ours, Runit, S6, Daemontools, Supervisor)
