@@ -350,6 +350,15 @@ void service_take_rest(struct service *s, uint64_t generation, int *fds, unsigne
 	service_close_pipes(s);
 }
 
+void streams_give_up(struct service *s)
+{
+	if (!s->lingers)
+		return;
+	for (unsigned i = 0; i < s->n_streams; i++)
+		abandon_all(&s->streams[i]);
+	release(s);
+}
+
 void streams_begin_generation(struct service *s)
 {
 	if (s->lingers)
