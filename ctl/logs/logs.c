@@ -132,12 +132,12 @@ static int make_matcher(struct logs *l)
 	return r == -EINVAL ? CTL_USAGE : CTL_FAILED;
 }
 
-/* Ten lines, unless something else says which. */
+/* Ten lines, unless something else says which. Who follows a pattern waits for what comes. */
 static uint64_t wanted_lines(const struct ctl *ctl)
 {
-	bool chosen = ctl->given & (VERB_SINCE | VERB_UNTIL | VERB_RUN | VERB_GREP);
+	unsigned chosen = VERB_SINCE | VERB_UNTIL | VERB_RUN | (ctl->follow ? 0 : VERB_GREP);
 
-	return chosen && !(ctl->given & VERB_LINES) ? UINT64_MAX : ctl->n_lines;
+	return (ctl->given & chosen) && !(ctl->given & VERB_LINES) ? UINT64_MAX : ctl->n_lines;
 }
 
 /* --- runs --- */
@@ -238,7 +238,8 @@ static int select_all(struct logs *l, json_t *names)
 {
 	struct select select = {
 		.ctl = l->lines.ctl,
-		.matcher = l->matcher,
+		.matcher = l->lines.ctl->follow && !(l->lines.ctl->given & VERB_LINES) ? NULL
+										       : l->matcher,
 		.n_lines = wanted_lines(l->lines.ctl),
 		.runs = &l->runs,
 	};

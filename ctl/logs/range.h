@@ -41,7 +41,7 @@ void range_drop_newer(struct range *r, size_t n);
 /* Opens a piece, from its start on or another offset. The input is the caller's. 0 or -errno. */
 int range_open(const struct range *r, const struct piece *p, off_t offset, struct input *ret_input);
 
-/* Does some line of the newest piece that isn't empty tell its time? */
+/* Does some line of the newest pieces tell its time? */
 bool range_has_times(const struct range *r);
 
 /* What ends before that time goes, and what begins after it. By the times in lines. -ENOMEM */

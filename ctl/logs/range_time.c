@@ -14,7 +14,8 @@
 #define PROBE_SIZE  8192
 #define SMALL_SIZE  65536
 #define SAMPLE_SIZE 65536
-/* A batch of lines may have got its time so long before the rotation that makes way for it. */
+#define SAMPLES	    2
+/* Lines may have got their time so long before the rotation that makes way for them. */
 #define LATE_USEC USEC_PER_MINUTE
 
 struct hit {
@@ -172,11 +173,14 @@ static int has_times(const struct range *r, const struct piece *p)
 
 bool range_has_times(const struct range *r)
 {
-	for (size_t i = r->n; i > 0; i--) {
+	unsigned looked = 0;
+
+	for (size_t i = r->n; i > 0 && looked < SAMPLES; i--) {
 		int result = has_times(r, &r->pieces[i - 1]);
 
-		if (result >= 0)
-			return result > 0;
+		if (result > 0)
+			return true;
+		looked += result == 0;
 	}
 	return false;
 }

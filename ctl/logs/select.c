@@ -152,12 +152,12 @@ static void last_point_before(struct select *s, const struct range *r, const str
 	}
 }
 
-/* Nothing after it is as old as that time. */
+/* Nothing after it is as old as that time. A rotation was within the millisecond of its name. */
 static void first_point_after(struct select *s, const struct range *r, const struct source *source,
 	usec_t realtime, struct point *ret_point)
 {
 	const struct runs *runs = runs_of(s->runs, source->name);
-	size_t piece = range_at(r, realtime);
+	size_t piece = range_at(r, usec_add(realtime, USEC_PER_MSEC - 1));
 	struct point point;
 
 	*ret_point = (struct point){0};

@@ -69,6 +69,21 @@ static int add(struct sources *all, const struct ctl *ctl, const char *name, boo
 	return s->name && s->path ? 0 : -ENOMEM;
 }
 
+/* A sink among those of a log; where there are none, the log tells of its only one itself. */
+static const char *kind_of(json_t *sink)
+{
+	const char *kind = render_string(sink, "kind");
+
+	return *kind != '\0' ? kind : render_string(sink, "sink");
+}
+
+static const char *address_of(json_t *sink)
+{
+	const char *address = render_string(sink, "address");
+
+	return *address != '\0' ? address : render_string(sink, "path");
+}
+
 /* "web@2" in the fields that the systemd journal has. */
 static void tell_journal(struct ctl *ctl, const char *name, const char *stream)
 {
@@ -79,46 +94,45 @@ static void tell_journal(struct ctl *ctl, const char *name, const char *stream)
 		stream, n, name, at ? " SUPERVISOR_INSTANCE=" : "", at ? at + 1 : "");
 }
 
-static void tell_elsewhere(struct ctl *ctl, const char *name, bool is_error, json_t *target)
+static void tell_elsewhere(struct ctl *ctl, const char *name, bool is_error, json_t *sink)
 {
-	const char *sink = render_string(target, "sink"), *stream = is_error ? "/err" : "";
-	const char *address = render_string(target, "address");
+	const char *kind = kind_of(sink), *address = address_of(sink);
+	const char *stream = is_error ? "/err" : "";
 
-	if (strcmp(sink, "inherit") == 0)
+	if (strcmp(kind, "inherit") == 0)
 		ctl_error(ctl, "%s%s: goes to supervisord's own output (log.file = inherit)", name,
 			stream);
-	else if (strcmp(sink, "journal") == 0)
+	else if (strcmp(kind, "journal") == 0)
 		tell_journal(ctl, name, stream);
-	else if (strcmp(sink, "syslog") == 0)
+	else if (strcmp(kind, "syslog") == 0)
 		ctl_error(ctl, "%s%s: goes to syslog%s%s, as %s", name, stream,
 			*address != '\0' ? " at " : "", address, name);
+	else if (strcmp(kind, "service") == 0)
+		ctl_error(ctl, "%s%s: is not kept, but read by %s", name, stream, address);
 	else
 		ctl_error(ctl, "%s%s: is not kept (log.file = %s)", name, stream,
-			*sink != '\0' ? sink : "unknown");
+			*kind != '\0' ? kind : "unknown");
 }
 
-static bool is_file(json_t *target)
+static bool is_file(json_t *sink)
 {
-	return strcmp(render_string(target, "sink"), "file") == 0 &&
-	       *render_string(target, "path") != '\0';
+	return strcmp(kind_of(sink), "file") == 0 && *address_of(sink) != '\0';
 }
 
-/* The first file among a log's targets, else the first that keeps anything, else the first. */
+/* The first file among a log's sinks, else the first that keeps anything, else the first. */
 static json_t *choose(json_t *log)
 {
-	json_t *best = log, *target;
+	json_t *sinks = json_object_get(log, "sinks"), *best = NULL, *sink;
 	size_t i;
 
-	if (is_file(log))
-		return log;
-	json_array_foreach(json_object_get(log, "also"), i, target)
+	json_array_foreach(sinks, i, sink)
 	{
-		if (is_file(target))
-			return target;
-		if (strcmp(render_string(best, "sink"), "none") == 0)
-			best = target;
+		if (is_file(sink))
+			return sink;
+		if (!best || strcmp(kind_of(best), "none") == 0)
+			best = sink;
 	}
-	return best;
+	return best ? best : log;
 }
 
 static bool is_error_log(json_t *log)
@@ -157,14 +171,14 @@ static int add_service(struct sources *s, struct ctl *ctl, json_t *service)
 	json_array_foreach(logs, i, log)
 	{
 		bool is_error = is_error_log(log);
-		json_t *target = choose(log);
+		json_t *sink = choose(log);
 
 		if (r < 0 || (split && (ctl->given & (is_error ? VERB_STDOUT : VERB_STDERR))))
 			continue;
-		if (is_file(target))
-			r = add(s, ctl, name, is_error, render_string(target, "path"));
+		if (is_file(sink))
+			r = add(s, ctl, name, is_error, address_of(sink));
 		else
-			tell_elsewhere(ctl, name, is_error, target);
+			tell_elsewhere(ctl, name, is_error, sink);
 	}
 	return r;
 }

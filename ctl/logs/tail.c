@@ -180,6 +180,10 @@ static int tail_packed(const struct range *r, struct piece *p, struct input in, 
 		return result;
 	if (has_newer && !all.ended && !matcher)
 		(*n)++;
+	if (*n == 0) {
+		p->end = p->start;
+		return 1;
+	}
 	if (all.n <= *n) {
 		*n -= all.n;
 		return 0;
@@ -228,9 +232,8 @@ static int tail_piece(const struct range *r, struct piece *p, bool has_newer, ui
 	struct input in;
 	int result;
 
-	/* One more look, whether the last line found goes on from an older file, is not for free.
-	 */
-	if (*n == 0 && (!has_newer || matcher || p->file.suffix[0] != '\0')) {
+	/* Does the last line found go on from an older file? With a pattern, it stays a piece. */
+	if (*n == 0 && (!has_newer || matcher)) {
 		p->end = p->start;
 		return 1;
 	}

@@ -19,8 +19,10 @@
 #include "wire/journal.h"
 #include "wire/recovery.h"
 
-#define ROOT_RUNTIME_DIR "/run/supervisord"
-#define MAX_SAVED	 (64 << 20)
+#define ROOT_RUNTIME_DIR   "/run/supervisord"
+#define ROOT_CONFIGURATION "/etc/supervisord/supervisord.conf"
+#define REFUSED_USEC	   (100 * USEC_PER_MSEC)
+#define MAX_SAVED	   (64 << 20)
 
 void where_fini(struct where *w)
 {
@@ -31,44 +33,34 @@ void where_fini(struct where *w)
 
 /* --- the logs of a spec --- */
 
-static json_t *pack_target(const struct spec *spec, const struct spec_service *s, unsigned instance,
+static json_t *pack_sink(const struct spec *spec, const struct spec_service *s, unsigned instance,
 	const struct spec_target *target)
 {
 	_cleanup_free_
 	char *address = target->address ? spec_expand(target->address, s, instance) : NULL;
-	_cleanup_free_
-	char *path = NULL;
-	_cleanup_buf_ struct buf valid = {0};
-	bool is_file = target->sink == SPEC_SINK_FILE;
+	_cleanup_buf_ struct buf text = {0};
+	int r = 0;
 
-	if (target->address && !address)
+	if (!target->address)
+		return json_pack("{s:s,s:n}", "kind", spec_sink_to_string(target->sink), "address");
+	if (address && target->sink == SPEC_SINK_FILE && address[0] != '/')
+		r = buf_printf(&text, "%s/", spec->log_dir);
+	if (!address || r < 0 || text_append_utf8(&text, address, strlen(address)) < 0)
 		return NULL;
-	if (is_file && asprintf(&path, "%s%s%s", address[0] == '/' ? "" : spec->log_dir,
-			       address[0] == '/' ? "" : "/", address) < 0) {
-		path = NULL;
-		return NULL;
-	}
-	if (is_file && text_append_utf8(&valid, path, strlen(path)) < 0)
-		return NULL;
-	return json_pack("{s:s,s:o,s:s?}", "sink", spec_sink_to_string(target->sink), "path",
-		is_file ? json_stringn(valid.data, valid.len) : json_null(), "address",
-		is_file ? NULL : address);
+	return json_pack("{s:s,s:o}", "kind", spec_sink_to_string(target->sink), "address",
+		json_stringn(text.data, text.len));
 }
 
-/* A stream: its own target, and the further ones of both. */
+/* A stream: its own sink, and the further ones of both. */
 static json_t *pack_stream(const struct spec *spec, const struct spec_service *s, unsigned instance,
 	const struct spec_target *target, const char *stream)
 {
-	json_t *log = pack_target(spec, s, instance, target), *also = json_array();
+	json_t *sinks = json_array();
 
+	json_array_append_new(sinks, pack_sink(spec, s, instance, target));
 	for (size_t i = 0; i < s->log.n_also; i++)
-		json_array_append_new(also, pack_target(spec, s, instance, &s->log.also[i]));
-	if (!log || json_object_set_new(log, "stream", json_string(stream)) < 0 ||
-		json_object_set_new(log, "also", also) < 0) {
-		json_decref(log);
-		return NULL;
-	}
-	return log;
+		json_array_append_new(sinks, pack_sink(spec, s, instance, &s->log.also[i]));
+	return json_pack("{s:s,s:o}", "stream", stream, "sinks", sinks);
 }
 
 static json_t *pack_service(
@@ -206,6 +198,27 @@ static char *runtime_dir_of(const struct ctl *ctl)
 	return slash ? strndup(ctl->client.path, (size_t)(slash - ctl->client.path)) : strdup(".");
 }
 
+/* Whoever owns that directory has run it; where somebody else's home is, is not known here. */
+static struct conf_context context_of(const char *directory)
+{
+	struct conf_context context;
+	struct stat st;
+
+	conf_context_init(&context);
+	if (stat(directory, &st) == 0 && st.st_uid != geteuid())
+		context = (struct conf_context){.root = st.st_uid == 0};
+	return context;
+}
+
+static bool is_same_directory(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return strcmp(a, b) == 0 || (stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+					    x.st_ino == y.st_ino);
+}
+
+/* Of the given directory, if that is known. */
 static int load_file(struct ctl *ctl, const char *path, const struct conf_context *context,
 	const char *directory, struct spec **ret_spec)
 {
@@ -217,7 +230,7 @@ static int load_file(struct ctl *ctl, const char *path, const struct conf_contex
 		ctl_error(ctl, "cannot go by %s: %s", path,
 			errors.n > 0 ? errors.messages[0] : strerror(-r));
 	conf_errors_fini(&errors);
-	if (r == 0 && !ctl->config && strcmp(spec->runtime_dir, directory) != 0) {
+	if (r == 0 && directory && !is_same_directory(spec->runtime_dir, directory)) {
 		ctl_error(ctl, "%s is not the configuration of that one: its runtime-dir is %s",
 			path, spec->runtime_dir);
 		spec_free(spec);
@@ -228,39 +241,46 @@ static int load_file(struct ctl *ctl, const char *path, const struct conf_contex
 	return r;
 }
 
-/* What is known without a supervisord: 0, or -errno after it was told. */
-static int load(struct ctl *ctl, struct spec **ret_spec)
+/* The file that one of that directory reads if nothing else is said, or the given one. */
+static int load_default(struct ctl *ctl, const char *directory, struct spec **ret_spec)
 {
-	_cleanup_free_
-	char *directory = runtime_dir_of(ctl);
+	struct conf_context context;
 	_cleanup_free_
 	char *path = NULL;
-	struct conf_context context;
 	struct stat st;
 
 	conf_context_init(&context);
-	if (!directory)
-		return -ENOMEM;
-	if (!ctl->config) {
-		struct conf_context owner = context;
-
-		owner.root = context.root || (stat(directory, &st) == 0 && st.st_uid != geteuid());
-		if (load_saved(directory, &owner, ret_spec) == 0) {
-			ctl_error(ctl,
-				"no supervisord answers on %s; going by the configuration that it "
-				"had",
-				ctl->client.path);
-			return 0;
-		}
-	}
-	context.root = context.root || (!ctl->config && strcmp(directory, ROOT_RUNTIME_DIR) == 0) ||
-		       (ctl->config && stat(ctl->config, &st) == 0 && st.st_uid != geteuid());
+	if (ctl->config)
+		context.root |= stat(ctl->config, &st) == 0 && st.st_uid != geteuid();
+	else
+		context.root |= strcmp(directory, ROOT_RUNTIME_DIR) == 0 &&
+				access(ROOT_CONFIGURATION, F_OK) == 0;
 	path = ctl->config ? strdup(ctl->config) : conf_default_path(&context);
 	if (!path)
 		return -ENOMEM;
 	if (!ctl->config)
 		ctl_error(ctl, "no supervisord answers on %s; going by %s", ctl->client.path, path);
+	/* The socket that is there for all is asked when one's own supervisord has ended, too. */
+	if (ctl->config || (!context.root && strcmp(directory, ROOT_RUNTIME_DIR) == 0))
+		directory = NULL;
 	return load_file(ctl, path, &context, directory, ret_spec);
+}
+
+/* What is known without a supervisord: 0, or -errno after it was told. */
+static int load(struct ctl *ctl, struct spec **ret_spec)
+{
+	_cleanup_free_
+	char *directory = runtime_dir_of(ctl);
+	struct conf_context context;
+
+	if (!directory)
+		return -ENOMEM;
+	context = context_of(directory);
+	if (ctl->config || load_saved(directory, &context, ret_spec) < 0)
+		return load_default(ctl, directory, ret_spec);
+	ctl_error(ctl, "no supervisord answers on %s; going by the configuration that it had",
+		ctl->client.path);
+	return 0;
 }
 
 static int use_configuration(struct ctl *ctl, json_t *names, struct where *w)
@@ -311,6 +331,8 @@ int where_ask(struct ctl *ctl, json_t *names, struct where *ret_where)
 
 	*ret_where = (struct where){0};
 	if (!ctl->config) {
+		/* There is another way, so one that is just starting is not waited for. */
+		ctl->client.refused_usec = REFUSED_USEC;
 		parameters = json_pack("{s:O}", "names", names);
 		r = parameters ? client_call(&ctl->client, method, parameters, 0, keep_services,
 					 &ret_where->services, &error)

@@ -404,6 +404,7 @@ void streams_init(struct engine *e)
 	bool kept = read_fd >= 0 && write_fd >= 0;
 	int r;
 
+	e->pumps.rest_usec = PUMP_REST_USEC;
 	r = pump_set_hold(&e->pumps, read_fd, write_fd, room, &e->sinks, &owner);
 	if (r < 0 || kept)
 		return;

@@ -8,6 +8,8 @@ import os
 import random
 import re
 import signal
+import socket
+import threading
 import time
 
 import harness
@@ -88,6 +90,32 @@ def dropped(text):
     message = json.loads(text)["message"] if text.startswith("{") else text
     found = MARKER.search(message)
     return found and (int(found[1]), int(found[2]))
+
+
+class Listener(threading.Thread):
+    """Takes what comes to a socket as journald and a syslogd have them."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.texts = []
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(path)
+        self.start()
+
+    def run(self):
+        while text := self.socket.recv(65536):
+            self.texts.append(text.decode())
+
+    def stop(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.connect(self.socket.getsockname())
+            s.send(b"")
+        self.join(harness.DEADLINE)
+        self.socket.close()
+
+    def numbers(self, stream):
+        return [int(number) for text in list(self.texts)
+                for number in re.findall(f"{stream} (\\d{{8}}) ", text)]
 
 
 class LogsLive(harness.SystemTest):
@@ -252,6 +280,62 @@ class LogsLive(harness.SystemTest):
                 self.assertEqual(list(range(numbers[0], numbers[0] + len(numbers))), numbers,
                                  f"all of {stream} in {name}, from when it was added")
                 self.assertTrue(0 < numbers[0] and numbers[-1] + 1 < total, "until it was removed")
+
+    def test_limits_hold_from_when_they_are_given_until_they_are_taken_back(self):
+        s = self.begin('file = "a"')
+        a = f"{s.log_dir}/a"
+        limit = ("rate-lines = 100", "rate-burst = 10ms")
+        self.wait_more(s, a)
+        self.change(s, 'file = "a"', *limit)
+        wait_until(lambda: "lines dropped (rate limit)" in s.read(a), "a marker")
+        s.write_config("broken")
+        s.kill_engine()
+        self.wait_more(s, a)
+        self.change(s, 'file = "a"', *limit, 'overflow = "block"')
+        self.wait_more(s, a, 20)
+        self.change(s, 'file = "a"', "rate-bytes = 10K", 'format = "json"')
+        wait_until(lambda: '"dropped_lines"' in s.read(a), "a marker in the new format")
+        self.change(s, 'file = "a"')
+        self.wait_more(s, a, 50)
+        n = self.total(s)
+        numbers = {stream: {line.number for line in self.lines(s, "a") if line.stream == stream}
+                   for stream in ("out", "err")}
+        missing = ([("out", k) for k in range(n) if k not in numbers["out"]]
+                   + [("err", k) for k in range((n + 2) // 3) if k not in numbers["err"]])
+        n_bytes = sum(len(f"{stream} {k:08d} \n") + k * 7 % 91 for stream, k in missing)
+        told = [dropped(line) for line in self.files(s)["a"].split("\n")[:-1] if dropped(line)]
+        self.assertEqual((n_bytes, len(missing)), tuple(map(sum, zip(*told))),
+                         "the markers tell what is missing, no more and no less")
+        self.assertGreater(len(told), 1)
+        log = s.show("web")["log"]
+        self.assertEqual((n_bytes, len(missing)), (log["dropped_bytes"], log["dropped_lines"]))
+
+    def test_a_journal_and_a_syslogd_come_and_go(self):
+        s = self.begin('file = "a"')
+        journal, syslog = Listener(f"{s.dir}/j"), Listener(f"{s.dir}/l")
+        self.addCleanup(journal.stop)
+        self.addCleanup(syslog.stop)
+        # A socket holds ten messages: with "drop" this would be about how fast we are.
+        block = 'overflow = "block"'
+        self.change(s, block, 'file = "a"', 'also = {"journal:@DIR@/j"}')
+        wait_until(lambda: len(journal.texts) > 5, "lines in the journal")
+        self.change(s, block, 'file = "journal:@DIR@/j"', 'also = {"a", "syslog:unix:@DIR@/l"}')
+        wait_until(lambda: len(syslog.texts) > 5, "lines in the system log")
+        n_journal = len(journal.texts)
+        wait_until(lambda: len(journal.texts) > n_journal, "more lines in the journal")
+        self.change(s, block, 'file = "a"', 'also = {"syslog:unix:@DIR@/l"}')
+        n_syslog = len(syslog.texts)
+        wait_until(lambda: len(syslog.texts) > n_syslog, "more lines in the system log")
+        self.change(s, block, 'file = "a"')
+        self.wait_more(s, f"{s.log_dir}/a")
+        n = self.total(s)
+        self.assert_once(self.lines(s, "a"), "out", n)
+        for listener in (journal, syslog):
+            for stream, total in (("out", n), ("err", (n + 2) // 3)):
+                numbers = listener.numbers(stream)
+                self.assertEqual(list(range(numbers[0], numbers[0] + len(numbers))), numbers,
+                                 listener.texts)
+                self.assertTrue(0 < numbers[0] and numbers[-1] + 1 < total)
 
     def test_a_line_that_is_begun_before_a_change_and_ended_after_it_is_whole(self):
         keys = (('file = "a"',), ('file = "a"', 'timestamps = "iso"'), ('file = "a"', 'format = "json"'),

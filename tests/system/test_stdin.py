@@ -38,11 +38,19 @@ while True:
 
 # Moves what it reads to the end of a file. The kernel does that in one step, whoever is killed when.
 CONSUMER = """
-import os, sys
+import fcntl, os, sys, time
+slow = len(sys.argv) > 2
+if slow:
+    try:
+        fcntl.fcntl(0, fcntl.F_SETPIPE_SZ, 4096)
+    except OSError:
+        pass  # there is more in it
 out = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT, 0o600)
 os.lseek(out, 0, os.SEEK_END)
 while True:
     os.splice(0, out, 4096)
+    if slow:
+        time.sleep(0.002)
 """
 
 
@@ -103,10 +111,10 @@ class Files(harness.SystemTest):
 
 
 class Pipes(harness.SystemTest):
-    def pipeline(self, extra=""):
+    def pipeline(self, *how):
         s = self.supervisor(
-            service("from", py(PRODUCER) + ["@DIR@"], "log { file = \"none\" }", *QUICK)
-            + service("to", py(CONSUMER) + ["@DIR@/out"], 'stdin = "service:from"', *QUICK) + extra)
+            service("from", py(PRODUCER) + ["@DIR@"], 'log { file = "none" }', *QUICK)
+            + service("to", py(CONSUMER) + ["@DIR@/out", *how], 'stdin = "service:from"', *QUICK))
         s.wait_state("from", "running")
         s.wait_state("to", "running")
         return s
@@ -124,6 +132,11 @@ class Pipes(harness.SystemTest):
                 counts.append(struct.unpack("Q", f.read().ljust(8, b"\0"))[0])
         return counts
 
+    @staticmethod
+    def after(counts, generation):
+        """The next one that has come to write anything, or None."""
+        return next((g for g in range(generation + 1, len(counts)) if counts[g] > 0), None)
+
     def judge(self, s, n_repeats=0):
         """All lines are there, in order; so many times, a part may come again."""
         counts = self.written(s)
@@ -140,14 +153,14 @@ class Pipes(harness.SystemTest):
             if at == (generation, n):
                 n += 1
                 continue
-            if at == (generation + 1, 0) and n in (counts[generation], counts[generation] + 1):
-                generation, n = generation + 1, 1
+            if at == (self.after(counts, generation), 0) and n - counts[generation] in (0, 1):
+                generation, n = at[0], 1
                 continue
             self.assertLess(at, (generation, n), "lines are missing")
             repeats += 1
             generation, n = at[0], at[1] + 1
-        self.assertEqual(len(counts) - 1, generation)
-        self.assertIn(n, (counts[-1], counts[-1] + 1))
+        self.assertIsNone(self.after(counts, generation))
+        self.assertIn(n, (counts[generation], counts[generation] + 1))
         self.assertLessEqual(repeats, n_repeats)
         self.assertLessEqual(torn, 2 * n_repeats)
 
@@ -159,19 +172,31 @@ class Pipes(harness.SystemTest):
             with open(f"{s.dir}/out", "rb") as f:
                 f.seek(-min(200, os.path.getsize(f.name)), os.SEEK_END)
                 last = f.read().split(b"\n")[-2].split(b" ")
-            return int(last[0]) == len(counts) - 1 and int(last[1]) >= counts[-1] - 1
+            generation = int(last[0])
+            return (self.after(counts, generation) is None
+                    and int(last[1]) >= counts[generation] - 1)
         wait_until(complete, "the last line has come through")
         self.judge(s, n_repeats)
 
     def test_nothing_is_lost_or_doubled_whoever_is_killed_of_the_two(self):
-        s = self.pipeline()
+        self.kill_both_of(self.pipeline())
+
+    def test_nor_where_the_reader_is_slow(self):
+        self.kill_both_of(self.pipeline("slow"))
+
+    def kill_both_of(self, s):
         for _ in range(12):
             time.sleep(random.uniform(0.01, 0.08))
             self.kill(s, random.choice(("from", "to")))
         self.stop_and_judge(s)
 
     def test_nothing_is_lost_when_supervisord_is_killed_too(self):
-        s = self.pipeline()
+        self.kill_all_of(self.pipeline())
+
+    def test_nor_then_where_the_reader_is_slow(self):
+        self.kill_all_of(self.pipeline("slow"))
+
+    def kill_all_of(self, s):
         for k in range(6):
             for _ in range(2):
                 time.sleep(random.uniform(0.01, 0.05))
@@ -203,7 +228,8 @@ class Pipes(harness.SystemTest):
             service("from", sh("trap 'echo two' USR1; echo one; "
                                "while :; do sleep 0.05; done"), "log { file = \"none\" }")
             + service("to", sh("while [ ! -e @DIR@/go ]; do sleep 0.02; done; exec cat >@DIR@/to.out"),
-                      'stdin = "service:from"'))
+                      'stdin = "service:from"'),
+            user=NOBODY if os.geteuid() == 0 else None)
         pids = [s.wait_state(name, "running")["pid"] for name in ("from", "to")]
         wait_until(lambda: s.show("from")["log"]["bytes"] == 4, "the first line is in the pipe")
         s.kill_both()
@@ -266,6 +292,24 @@ class Pipes(harness.SystemTest):
         s.ok("start", "from@1")
         self.wait_out(s, "to@3", "1\n")
         self.wait_out(s, "pair@2", "2\n")
+
+    def test_a_writer_waits_for_its_reader_unless_it_is_to_drop(self):
+        text = "".join(f"{n}\n" for n in range(1, 300001))  # more than all pipes together hold
+        seq = ["seq", "300000"]
+        none = 'log { file = "none" overflow = "%s" }'
+        s = self.supervisor(
+            service("from", seq, 'type = "oneshot"', 'log { file = "none" }')
+            + self.reader("to", "from", "autostart = false")
+            + service("drops", seq, 'type = "oneshot"', none % "drop")
+            + self.reader("late", "drops", "autostart = false"))
+        s.wait_state("drops", "exited")
+        self.assertEqual("starting", s.status("from")["state"])
+        s.kill_engine()
+        self.assertEqual("starting", s.status("from")["state"])
+        s.ok("start", "to", "late")
+        s.wait_state("from", "exited")
+        self.wait_out(s, "to", text)
+        wait_until(lambda: os.path.getsize(f"{s.dir}/late.out") > 0, "the other one reads")
 
 
 if __name__ == "__main__":

@@ -479,6 +479,33 @@ static void a_follower_loses_nothing_in_a_storm_of_rotations(void **state)
 	remove_dir(&d);
 }
 
+static void a_follower_goes_through_files_that_are_compressed(void **state)
+{
+	struct logs_dir d;
+	struct follower w;
+
+	(void)state;
+	make_dir(&d);
+	append(d.path, "one\n");
+	start_follower(&w, d.path);
+	wait_seen(&w, "one\n");
+	/* All of it happens before it looks again. */
+	kill(w.pid, SIGSTOP);
+	append(d.path, "two\n");
+	rotate(&d, 1);
+	pack(&d, 1, "gzip", ".gz");
+	append(d.path, "three\n");
+	rotate(&d, 2);
+	pack(&d, 2, "gzip", ".gz");
+	append(d.path, "four\n");
+	kill(w.pid, SIGCONT);
+	wait_seen(&w, "two\nthree\nfour\n");
+	append(d.path, "five\n");
+	wait_seen(&w, "five\n");
+	end_follower(&w);
+	remove_dir(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -499,6 +526,7 @@ int main(void)
 		cmocka_unit_test(a_follower_waits_for_a_directory_that_is_not_there),
 		cmocka_unit_test(a_follower_goes_on_after_a_truncation),
 		cmocka_unit_test(a_follower_loses_nothing_in_a_storm_of_rotations),
+		cmocka_unit_test(a_follower_goes_through_files_that_are_compressed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,17 +22,6 @@ static void assert_logs(struct logs_dir *d, const char *expected, const char *co
 	fake_free(&f);
 }
 
-/* Compresses what was rotated, as the supervisor's filter would. */
-static void pack(const struct logs_dir *d, unsigned second, const char *program, const char *suffix)
-{
-	char path[192], command[640];
-
-	rotated_path(d, second, path);
-	snprintf(command, sizeof(command), "%s -c < %s > %s%s && rm %s", program, path, path,
-		suffix, path);
-	assert_int_equal(0, system(command));
-}
-
 static bool is_installed(const char *program)
 {
 	char command[96];
@@ -257,6 +246,22 @@ static void compressed_files_are_read_where_they_are_needed(void **state)
 	}
 }
 
+static void a_line_that_a_compressed_file_begins_is_whole(void **state)
+{
+	struct logs_dir d;
+
+	(void)state;
+	make_dir(&d);
+	append(d.path, "a\nb");
+	rotate(&d, 4);
+	pack(&d, 4, "gzip", ".gz");
+	append(d.path, "b\nc\n");
+	assert_logs(&d, "c\n", ARGS("logs", "web", "-n", "1"));
+	assert_logs(&d, "bb\nc\n", ARGS("logs", "web", "-n", "2"));
+	assert_logs(&d, "a\nbb\nc\n", ARGS("logs", "web", "-n", "3"));
+	remove_dir(&d);
+}
+
 static void a_compressed_file_that_is_not_needed_is_not_touched(void **state)
 {
 	struct logs_dir d;
@@ -342,9 +347,9 @@ static void write_reply(const struct logs_dir *d, char *reply, size_t size)
 		"a\"}]},"
 		"{\"name\":\"b\",\"logs\":[{\"stream\":\"output\",\"sink\":\"file\",\"path\":\"%s/"
 		"b\"},"
-		"{\"stream\":\"error\",\"sink\":\"none\",\"path\":null,\"also\":["
-		"{\"sink\":\"journal\",\"path\":null},"
-		"{\"sink\":\"file\",\"path\":\"%s/c\"}]}]}]}}",
+		"{\"stream\":\"error\",\"sink\":\"none\",\"path\":null,\"sinks\":["
+		"{\"kind\":\"none\",\"address\":null},{\"kind\":\"journal\",\"address\":null},"
+		"{\"kind\":\"file\",\"address\":\"%s/c\"}]}]}]}}",
 		d->dir, d->dir, d->dir);
 }
 
@@ -434,8 +439,9 @@ static void logs_that_are_elsewhere_say_how_they_are_read(void **state)
 			"{\"parameters\":{\"services\":[{\"name\":\"a@2\",\"logs\":[{\"stream\":"
 			"\"output\",\"sink\":\"journal\",\"path\":null}]},{\"name\":\"b\",\"logs\":"
 			"["
-			"{\"stream\":\"output\",\"sink\":\"syslog\",\"path\":null,\"address\":"
-			"\"unix:/dev/log\"}]}]}}"),
+			"{\"stream\":\"output\",\"sink\":\"none\",\"path\":null,\"sinks\":["
+			"{\"kind\":\"none\",\"address\":null},{\"kind\":\"syslog\",\"address\":"
+			"\"unix:/dev/log\"}]}]}]}}"),
 		ARGS("logs", "a", "b"));
 	assert_int_equal(1, f.status);
 	assert_non_null(strstr(f.err, "a@2: goes to the journal: journalctl SUPERVISOR_SERVICE=a "
@@ -518,6 +524,7 @@ int main(void)
 		cmocka_unit_test(lines_that_match_are_shown),
 		cmocka_unit_test(a_pattern_that_explodes_is_given_up),
 		cmocka_unit_test(compressed_files_are_read_where_they_are_needed),
+		cmocka_unit_test(a_line_that_a_compressed_file_begins_is_whole),
 		cmocka_unit_test(a_compressed_file_that_is_not_needed_is_not_touched),
 		cmocka_unit_test(what_cannot_be_unpacked_is_told_and_the_rest_shown),
 		cmocka_unit_test(one_that_is_being_compressed_is_shown_once),

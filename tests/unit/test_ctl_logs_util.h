@@ -64,6 +64,18 @@ static inline void rotate(const struct logs_dir *d, unsigned second)
 	assert_int_equal(0, rename(d->path, rotated_path(d, second, path)));
 }
 
+/* Compresses what was rotated, as the supervisor's filter would. */
+static inline void pack(
+	const struct logs_dir *d, unsigned second, const char *program, const char *suffix)
+{
+	char path[192], command[640];
+
+	rotated_path(d, second, path);
+	snprintf(command, sizeof(command), "%s -c < %s > %s%s && rm %s", program, path, path,
+		suffix, path);
+	assert_int_equal(0, system(command));
+}
+
 /* supctl logs, with the server telling of the log in the directory. */
 static inline void run_logs(struct fake *f, const struct logs_dir *d, const char *const *args)
 {

@@ -276,8 +276,11 @@ static void a_line_that_is_too_long_becomes_several_of_one_priority(void **state
 	memcpy(data + JOURNAL_MAX_LINE, "<5>", 3);
 	data[2 * JOURNAL_MAX_LINE + 1] = '\n';
 	assert_int_equal(put_data(&f->o.web, &web, data, 100, f->o.now), 100);
-	assert_int_equal(put_data(&f->o.web, &web, data + 100, 2 * JOURNAL_MAX_LINE, f->o.now),
-		2 * JOURNAL_MAX_LINE);
+	assert_int_equal(put_data(&f->o.web, &web, data + 100, JOURNAL_MAX_LINE, f->o.now),
+		JOURNAL_MAX_LINE);
+	assert_int_equal(put_data(&f->o.web, &web, data + 100 + JOURNAL_MAX_LINE, JOURNAL_MAX_LINE,
+				 f->o.now),
+		JOURNAL_MAX_LINE);
 	assert_true(receive(f, &passed));
 	assert_int_equal(f->record.n_message, JOURNAL_MAX_LINE - 3);
 	assert_string_equal(field(f, "PRIORITY"), "1");

@@ -368,7 +368,10 @@ static unsigned flood(struct fixture *f, unsigned first, usec_t now)
 	char line[1100];
 
 	for (unsigned i = first;; i++) {
-		snprintf(line, sizeof(line), "%u %01000d\n", i, 0);
+		int k = snprintf(line, sizeof(line), "%u ", i);
+
+		memset(line + k, 'x', 1000);
+		memcpy(line + k + 1000, "\n", 2);
 		assert_in_range(i, 0, 100000);
 		assert_true(outlet(f)->pending.len <= STREAM_MAX_PENDING);
 		if (put_data(&f->o.web, &web, line, strlen(line), now) == 0)

@@ -62,7 +62,7 @@ static void end_line(struct sink *s, const struct log_origin *origin, usec_t now
 /* A line about what was dropped. False: there is no room for it yet. */
 static bool tell_lost(struct sink *s, const struct log_origin *origin, usec_t now)
 {
-	const struct format_about plain = {.kind = SPEC_FORMAT_PLAIN};
+	struct format_about about = {.kind = SPEC_FORMAT_PLAIN, .origin = *origin};
 	char text[1 + FORMAT_MARKER_SIZE] = "\n";
 	struct log_origin own = *origin;
 	/* Who gets bytes and no lines gets the end of a line that was cut, too. */
@@ -73,7 +73,11 @@ static bool tell_lost(struct sink *s, const struct log_origin *origin, usec_t no
 		return true;
 	end_line(s, origin, now);
 	own.stream = "supervisord";
-	n = 1 + format_marker(&plain, s->lost_bytes, s->lost_lines, sink_lost_why(s), text + 1);
+	if (s->kind == SPEC_SINK_INHERIT)
+		about.kind = (enum spec_format)s->writer.format;
+	if (about.kind == SPEC_FORMAT_JSON)
+		about.realtime = usec_now(CLOCK_REALTIME);
+	n = 1 + format_marker(&about, s->lost_bytes, s->lost_lines, sink_lost_why(s), text + 1);
 	if (outlet_take(&s->writer, &own, text + from, n - from, now) == 0)
 		return false;
 	s->at.line = INTENT_LINE_START;

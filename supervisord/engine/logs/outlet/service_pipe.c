@@ -23,21 +23,21 @@
 struct service_pipe {
 	struct outlet outlet;
 	int fd; /* owned */
-	size_t capacity;
 };
 
 static size_t piece(const struct service_pipe *p, const char *data, size_t n)
 {
-	size_t max = PIPE_BUF;
+	int max = PIPE_BUF, pending;
 	const char *newline;
-	int pending;
 
-	if (n > max && sys_pending(p->fd, &pending) == 0 && pending == 0)
-		max = MAX_OF(max, p->capacity);
-	if (n <= max)
+	if (n <= PIPE_BUF)
 		return n;
-	newline = memrchr(data, '\n', max);
-	return newline ? (size_t)(newline - data) + 1 : max;
+	if (sys_pending(p->fd, &pending) == 0 && pending == 0)
+		max = MAX_OF(max, sys_fcntl(p->fd, F_GETPIPE_SZ, 0));
+	if (n <= (size_t)max)
+		return n;
+	newline = memrchr(data, '\n', (size_t)max);
+	return newline ? (size_t)(newline - data) + 1 : (size_t)max;
 }
 
 static size_t take(struct outlet *o, struct outlet_writer *w _unused_,
@@ -97,8 +97,6 @@ int service_pipe_new(struct outlet_set *set, const struct spec_target *target, i
 		return r;
 	}
 	p->fd = own;
-	r = sys_fcntl(own, F_GETPIPE_SZ, 0);
-	p->capacity = r > 0 ? (size_t)r : 0;
 	*ret_outlet = &p->outlet;
 	return 0;
 }

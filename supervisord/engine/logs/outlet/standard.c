@@ -88,6 +88,12 @@ static size_t max_line(const struct outlet_writer *w, const struct log_origin *o
 	return STANDARD_MAX_LINE;
 }
 
+/* What the supervisor itself has to say comes as a line of that format already. */
+static bool is_made(const struct outlet_writer *w, const struct log_origin *origin)
+{
+	return w->format != SPEC_FORMAT_PLAIN && strcmp(origin->stream, "supervisord") == 0;
+}
+
 static void make_format(
 	struct format *f, const struct outlet_writer *w, const struct log_origin *origin)
 {
@@ -95,6 +101,8 @@ static void make_format(
 
 	if (w->format == SPEC_FORMAT_JSON)
 		about.realtime = usec_now(CLOCK_REALTIME);
+	if (is_made(w, origin))
+		about.kind = SPEC_FORMAT_PLAIN;
 	format_make(f, &about);
 	if (w->format == SPEC_FORMAT_PLAIN)
 		f->n = MIN_OF((size_t)snprintf(f->head, sizeof(f->head), "[%s] ", origin->name),
