@@ -13,7 +13,10 @@
 #include "base/macro.h"
 #include "ctl/text.h"
 
-#define GAP 2
+#define GAP	  2
+#define MAX_CELL  ((1u << 28) - 1) /* bytes of a text; columns fit as well then */
+#define USUAL_ROW 48 /* bytes of its text */
+#define PIECE	  ((size_t)16 << 10)
 
 const char *render_state_colour(const char *state)
 {
@@ -45,21 +48,57 @@ void table_fini(struct table *t)
 	t->n_cells = t->size = 0;
 }
 
+static const char *const palette[] = {
+	"", RENDER_BOLD, RENDER_FAINT, RENDER_RED, RENDER_GREEN, RENDER_YELLOW};
+
+static unsigned palette_index(const char *colour)
+{
+	for (unsigned i = 0; i < ELEMENTSOF(palette) && *colour != '\0'; i++) {
+		if (strcmp(palette[i], colour) == 0)
+			return i;
+	}
+	return 0;
+}
+
+static int reserve_cells(struct table *t, size_t size)
+{
+	struct cell *cells = reallocarray(t->cells, size, sizeof(*cells));
+
+	if (!cells)
+		return -ENOMEM;
+	t->cells = cells;
+	t->size = size;
+	return 0;
+}
+
+int table_reserve(struct table *t, size_t n_rows)
+{
+	size_t n_cells, n_bytes;
+
+	if (__builtin_mul_overflow(n_rows, t->n_columns, &n_cells) ||
+		__builtin_mul_overflow(n_rows, USUAL_ROW, &n_bytes) ||
+		__builtin_add_overflow(n_cells, t->n_cells, &n_cells) ||
+		buf_reserve(&t->text, n_bytes) < 0)
+		return -ENOMEM;
+	return n_cells > t->size ? reserve_cells(t, n_cells) : 0;
+}
+
 /* For a text that has been appended. */
 static int add_cell(struct table *t, size_t size, size_t width, const char *colour)
 {
-	if (size > UINT32_MAX)
-		return -ENOMEM;
-	if (t->n_cells == t->size) {
-		size_t n = t->size ? t->size * 2 : 64;
-		struct cell *cells = reallocarray(t->cells, n, sizeof(*cells));
+	int r = 0;
 
-		if (!cells)
-			return -ENOMEM;
-		t->cells = cells;
-		t->size = n;
-	}
-	t->cells[t->n_cells++] = (struct cell){(uint32_t)size, (uint32_t)width, colour};
+	if (size > MAX_CELL)
+		return -ENOMEM;
+	if (t->n_cells == t->size)
+		r = reserve_cells(t, t->size ? t->size * 2 : 64);
+	if (r < 0)
+		return r;
+	t->cells[t->n_cells++] = (struct cell){
+		.size = (uint32_t)size,
+		.width = (uint32_t)width & MAX_CELL,
+		.colour = palette_index(colour) & 15,
+	};
 	return 0;
 }
 
@@ -97,10 +136,11 @@ void table_cut(struct table *t, size_t n_cells)
 static char *put_cell(
 	char *end, const struct cell *cell, const char *text, const struct term *term, size_t room)
 {
-	bool coloured = term->colours && *cell->colour != '\0';
+	const char *colour = palette[cell->colour];
+	bool coloured = term->colours && *colour != '\0';
 
 	if (coloured)
-		end = stpcpy(end, cell->colour);
+		end = stpcpy(end, colour);
 	if (cell->width > room) {
 		end = mempcpy(end, text, text_fit(text, cell->size, room - 1));
 		end = stpcpy(end, term->is_utf8 ? "\xe2\x80\xa6" : "~");
@@ -117,7 +157,7 @@ static char *put_row(char *end, const struct table *t, const struct cell *row, c
 	size_t at = 0, blanks = 0; /* blanks are owed, and paid before the next text */
 
 	for (size_t i = 0; i < t->n_columns; i++) {
-		size_t padding = widths[i] - row[i].width;
+		size_t width = row[i].width, padding = widths[i] - width;
 		bool right = t->right & (1u << i);
 
 		blanks += i > 0 ? GAP : 0;
@@ -127,7 +167,7 @@ static char *put_row(char *end, const struct table *t, const struct cell *row, c
 			at += blanks;
 			blanks = 0;
 			end = put_cell(end, &row[i], text, term, limit - at);
-			at += MIN_OF(row[i].width, limit - at);
+			at += MIN_OF(width, limit - at);
 		}
 		text += row[i].size;
 		blanks += right ? 0 : padding;
@@ -136,26 +176,32 @@ static char *put_row(char *end, const struct table *t, const struct cell *row, c
 	return end;
 }
 
-int table_render(const struct table *t, const struct term *term, struct buf *out)
+/* write() may be NULL: then all of it stays in the buffer. */
+static int render(const struct table *t, const struct term *term, struct buf *out,
+	void (*write)(const struct buf *piece, void *userdata), void *userdata)
 {
 	_cleanup_free_
 	size_t *widths = calloc(t->n_columns, sizeof(*widths));
 	const char *text = t->text.data;
-	size_t most = 1; /* bytes of a line besides its text */
+	size_t most = 1, size; /* bytes of a line besides its text, and with it */
 
 	if (!widths)
 		return -ENOMEM;
 	for (size_t i = 0; i < t->n_cells; i++) {
-		size_t *width = &widths[i % t->n_columns];
+		size_t *widest = &widths[i % t->n_columns], width = t->cells[i].width;
 
-		*width = MAX_OF(*width, t->cells[i].width);
+		*widest = MAX_OF(*widest, width);
 	}
 	for (size_t i = 0; i < t->n_columns; i++)
 		most += widths[i] + GAP + 2 * LONGEST_COLOUR + LONGEST_MARK;
 	for (size_t i = 0; i + t->n_columns <= t->n_cells; i += t->n_columns) {
 		const struct cell *row = &t->cells[i];
-		size_t size = 0;
 
+		if (write && out->len >= PIECE) {
+			write(out, userdata);
+			out->len = 0;
+		}
+		size = 0;
 		for (size_t k = 0; k < t->n_columns; k++)
 			size += row[k].size;
 		if (buf_reserve(out, most + size) < 0)
@@ -164,7 +210,22 @@ int table_render(const struct table *t, const struct term *term, struct buf *out
 				    out->data);
 		text += size;
 	}
+	if (write)
+		write(out, userdata);
 	return 0;
+}
+
+int table_render(const struct table *t, const struct term *term, struct buf *out)
+{
+	return render(t, term, out, NULL, NULL);
+}
+
+int table_write(const struct table *t, const struct term *term,
+	void (*write)(const struct buf *piece, void *userdata), void *userdata)
+{
+	_cleanup_buf_ struct buf piece = {0};
+
+	return render(t, term, &piece, write, userdata);
 }
 
 const char *render_string(json_t *object, const char *key)

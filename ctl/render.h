@@ -24,8 +24,8 @@ const char *render_state_colour(const char *state);
 
 /* Small, as there are thousands: each text follows that of the cell before. */
 struct cell {
-	uint32_t size, width;
-	const char *colour; /* static */
+	uint32_t size; /* in bytes */
+	unsigned width : 28, colour : 4;
 };
 
 /* Cells in the order of reading; each text is made harmless as it comes in. */
@@ -48,6 +48,12 @@ int table_add(struct table *t, const char *text, const char *colour);
 /* The same for text that is plain ASCII because it was made here. */
 int table_add_plain(struct table *t, const char *text, const char *colour);
 
+/*
+ * Room for so many rows to come, where that is known: memory that is moved as it grows is touched
+ * twice, and that is what a large table costs. -ENOMEM.
+ */
+int table_reserve(struct table *t, size_t n_rows);
+
 /* Leaves the first n_cells. */
 void table_cut(struct table *t, size_t n_cells);
 
@@ -56,6 +62,10 @@ void table_cut(struct table *t, size_t n_cells);
  * of a line, and lines cut to the width of the terminal. -ENOMEM.
  */
 int table_render(const struct table *t, const struct term *term, struct buf *out);
+
+/* The same in pieces of some KiB, each given to write(). -ENOMEM. */
+int table_write(const struct table *t, const struct term *term,
+	void (*write)(const struct buf *piece, void *userdata), void *userdata);
 
 /* Members of JSON objects that may be absent, null or of another type. */
 const char *render_string(json_t *object, const char *key);

@@ -16,7 +16,8 @@
 #include "wire/board_json.h"
 #include "wire/control.h"
 
-#define METHOD CONTROL_INTERFACE ".List"
+#define METHOD	      CONTROL_INTERFACE ".List"
+#define MANY_SERVICES 10000u
 
 static const char *const fields[] = {
 	"name",
@@ -78,15 +79,17 @@ static int show_json(struct ctl *ctl, json_t *services)
 	return write_json(ctl, services) < 0 ? CTL_FAILED : status_of(ctl, all_up);
 }
 
+static void write_piece(const struct buf *piece, void *userdata)
+{
+	ctl_write(userdata, piece);
+}
+
 static int show_table(struct ctl *ctl, const struct status_table *t)
 {
-	_cleanup_buf_ struct buf text = {0};
-
-	if (status_table_render(t, &ctl->term, &text) < 0) {
+	if (table_write(&t->table, &ctl->term, write_piece, ctl) < 0) {
 		ctl_error(ctl, "out of memory");
 		return CTL_FAILED;
 	}
-	ctl_write(ctl, &text);
 	return status_of(ctl, t->all_up);
 }
 
@@ -172,6 +175,9 @@ static int read_board(struct ctl *ctl, const json_t *names, bool attended, struc
 		s->services = json_array();
 	else
 		r = status_table_init(&s->table, &ctl->term);
+	if (r == 0 && !s->json)
+		r = table_reserve(
+			&s->table.table, MIN_OF(supervisord_board_slots(&b.view), MANY_SERVICES));
 	if (r < 0 || (s->json && !s->services))
 		return -ENOMEM;
 	r = board_visit(&b, names, &v, ret_unknown);

@@ -139,8 +139,3 @@ int status_table_add(struct status_table *t, const struct status_row *row)
 	t->all_up = t->all_up && status_row_is_up(row->state);
 	return r;
 }
-
-int status_table_render(const struct status_table *t, const struct term *term, struct buf *out)
-{
-	return table_render(&t->table, term, out);
-}

@@ -48,6 +48,3 @@ void status_table_fini(struct status_table *t);
 int status_table_add(struct status_table *t, const struct status_row *row);
 /* Leaves the heads. */
 void status_table_clear(struct status_table *t);
-
-/* Appends all of it. -ENOMEM. */
-int status_table_render(const struct status_table *t, const struct term *term, struct buf *out);

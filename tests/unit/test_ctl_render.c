@@ -39,7 +39,7 @@ static int status_render(json_t *services, const struct term *term, struct buf *
 		if (r == 0)
 			r = status_table_add(&t, &row);
 	}
-	return r < 0 ? r : status_table_render(&t, term, out);
+	return r < 0 ? r : table_render(&t.table, term, out);
 }
 
 static char *finish(struct buf *out)
