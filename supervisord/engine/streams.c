@@ -225,6 +225,9 @@ static void renew_streams(struct service *s)
 	}
 	s->streams[0].sink.counters = old[0].sink.counters;
 	s->streams[0].sink.at = old[0].sink.at;
+	s->streams[0].sink.lost_bytes = old[0].sink.lost_bytes;
+	s->streams[0].sink.lost_lines = old[0].sink.lost_lines;
+	s->streams[0].sink.lost_why = old[0].sink.lost_why;
 	s->streams[0].pump.through = old[0].pump.through;
 	stream_sinks_move_consumers(&old[0], &s->streams[0]);
 	for (unsigned i = 0; i < n_old; i++) {
@@ -348,6 +351,15 @@ void service_take_rest(struct service *s, uint64_t generation, int *fds, unsigne
 	s->told_generation = generation;
 	service_take_pipes(s, fds, n_fds);
 	service_close_pipes(s);
+}
+
+void streams_give_up(struct service *s)
+{
+	if (!s->lingers)
+		return;
+	for (unsigned i = 0; i < s->n_streams; i++)
+		abandon_all(&s->streams[i]);
+	release(s);
 }
 
 void streams_begin_generation(struct service *s)

@@ -16,6 +16,8 @@ void streams_configure(struct service *s);
 
 /* The next generation begins: of the pipes of the last one the launcher needs no copy any more. */
 void streams_begin_generation(struct service *s);
+/* The service is removed: what waits in pipes of processes that have gone is dropped, and told. */
+void streams_give_up(struct service *s);
 /* The read end of the last generation's pipe, borrowed; -1: there is none. */
 int streams_last_pipe(const struct stream *t);
 

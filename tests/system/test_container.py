@@ -296,7 +296,7 @@ class ContainerTest(harness.SystemTest):
         finally:
             os.close(w)
             os.close(r)
-        s.wait_stderr("Broken pipe; dropping")
+        s.wait_stderr("Broken pipe; trying again")
         s.ok("restart", "web")
         self.assertEqual("running", s.status("loud")["state"])
         s.stop()

@@ -212,6 +212,37 @@ static void check_whole(struct fixture *f, unsigned i, const char *name, const c
 		complain(f, "%zu bytes of %zu in %s", n, f->n_data[i], name);
 }
 
+/* By lines as they came, though some may have come again after each of the kills. */
+static void check_reader(struct fixture *f, unsigned i)
+{
+	char name[8], path[256], *all;
+	size_t n, at = 0, repeated = 0;
+
+	snprintf(name, sizeof(name), "%s-r", stream_names[i]);
+	all = file_read(bench_path(&f->bench, name, path), &n);
+	for (size_t k = 0; k < n; k++) {
+		size_t back = 0;
+
+		if (at < f->n_data[i] && all[k] == f->data[i][at]) {
+			at++;
+			continue;
+		}
+		/* It goes back to where the rest of all is what follows. */
+		while (back < at && (n - k < f->n_data[i] - back ||
+					    memcmp(all + k, f->data[i] + back, 40) != 0))
+			back++;
+		if (back == at)
+			complain(f, "%s differs at %zu", name, k);
+		repeated += at - back;
+		at = back + 1;
+	}
+	if (at != f->n_data[i])
+		complain(f, "%zu bytes of %zu in %s", at, f->n_data[i], name);
+	assert_true(repeated <= 2 * f->n_data[i]);
+	free(all);
+	remove(path);
+}
+
 static void check_files(struct fixture *f)
 {
 	char *all = malloc(4 * DATA_SIZE);
@@ -227,6 +258,8 @@ static void check_files(struct fixture *f)
 		check_whole(f, i, stream_names[i], all, n);
 		assert_int_equal(f->shared->counters[i].bytes, n);
 		assert_int_equal(f->shared->counters[i].dropped_bytes, 0);
+		if (f->scenario->has_reader)
+			check_reader(f, i);
 		for (unsigned k = 0; k < f->scenario->n_further; k++) {
 			n = collect(f, further_names[i][k], all);
 			check_whole(f, i, further_names[i][k], all, n);
@@ -286,14 +319,14 @@ static void try_each_step(struct fixture *f, const struct scenario *x)
 
 static void small_batches(void **state)
 {
-	const struct scenario x = {"small", 3000, 65536, 0, SPEC_TIMESTAMPS_NONE, 60, 10, NULL, 2};
+	const struct scenario x = {"small", 3000, 65536, 0, SPEC_TIMESTAMPS_NONE, 60, 10, NULL, 5};
 
 	try_each_step(*state, &x);
 }
 
 static void small_batches_with_stamps(void **state)
 {
-	const struct scenario x = {"iso", 3000, 65536, 0, SPEC_TIMESTAMPS_ISO, 60, 10, NULL, 2};
+	const struct scenario x = {"iso", 3000, 65536, 0, SPEC_TIMESTAMPS_ISO, 60, 10, NULL, 5};
 
 	try_each_step(*state, &x);
 }
@@ -317,7 +350,7 @@ static void large_batches_with_stamps(void **state)
 static void rotation(void **state)
 {
 	const struct scenario x = {
-		"rotation", 3000, 65536, 700, SPEC_TIMESTAMPS_NONE, 60, 100, NULL, 2};
+		"rotation", 3000, 65536, 700, SPEC_TIMESTAMPS_NONE, 60, 100, NULL, 5};
 
 	try_each_step(*state, &x);
 }
@@ -325,7 +358,7 @@ static void rotation(void **state)
 static void rotation_with_stamps(void **state)
 {
 	const struct scenario x = {"rotation iso", 3000, 65536, 1000, SPEC_TIMESTAMPS_ISO, 60, 100,
-		"test:half-pwrite:1+:EIO", 3};
+		"test:half-pwrite:1+:EIO", 7};
 
 	try_each_step(*state, &x);
 }
@@ -333,14 +366,14 @@ static void rotation_with_stamps(void **state)
 static void rotation_in_lines_that_are_too_long(void **state)
 {
 	const struct scenario x = {
-		"long lines", 4000, 65536, 300, SPEC_TIMESTAMPS_NONE, 900, 100, NULL, 3};
+		"long lines", 4000, 65536, 300, SPEC_TIMESTAMPS_NONE, 900, 100, NULL, 7};
 
 	try_each_step(*state, &x);
 }
 
 static void rotation_by_time(void **state)
 {
-	const struct scenario x = {"daily", 300, 65536, 0, SPEC_TIMESTAMPS_NONE, 60, 100, NULL, 2,
+	const struct scenario x = {"daily", 300, 65536, 0, SPEC_TIMESTAMPS_NONE, 60, 100, NULL, 5,
 		.every = SPEC_EVERY_DAY};
 	char zone[16];
 
@@ -353,7 +386,7 @@ static void rotation_by_time(void **state)
 static void several_files(void **state)
 {
 	const struct scenario x = {"several", 3000, 65536, 0, SPEC_TIMESTAMPS_NONE, 60, 10,
-		"test:half-pwrite:1+:EIO", 3, .n_further = 2};
+		"test:half-pwrite:1+:EIO", 7, .n_further = 2};
 
 	try_each_step(*state, &x);
 }
@@ -361,7 +394,7 @@ static void several_files(void **state)
 static void several_files_with_rotation_and_stamps(void **state)
 {
 	const struct scenario x = {"several iso", 3000, 65536, 1000, SPEC_TIMESTAMPS_ISO, 60, 100,
-		NULL, 7, .n_further = 2};
+		NULL, 11, .n_further = 2};
 
 	try_each_step(*state, &x);
 }
@@ -374,10 +407,18 @@ static void several_files_in_batches_that_end_within_lines(void **state)
 	try_each_step(*state, &x);
 }
 
+static void somebody_who_is_waited_for(void **state)
+{
+	const struct scenario x = {"reader", 3000, 65536, 0, SPEC_TIMESTAMPS_NONE, 60, 10, NULL, 7,
+		.has_reader = true};
+
+	try_each_step(*state, &x);
+}
+
 static void a_full_disk(void **state)
 {
 	const struct scenario x = {"full", 3000, 65536, 0, SPEC_TIMESTAMPS_NONE, 60, 10,
-		"test:half-pwrite:1+:EIO,test:pwrite:3+:ENOSPC", 3, true};
+		"test:half-pwrite:1+:EIO,test:pwrite:3+:ENOSPC", 7, true};
 
 	try_each_step(*state, &x);
 }
@@ -385,7 +426,7 @@ static void a_full_disk(void **state)
 static void a_full_disk_with_stamps(void **state)
 {
 	const struct scenario x = {"full iso", 3000, 65536, 0, SPEC_TIMESTAMPS_ISO, 60, 10,
-		"test:half-pwrite:1+:EIO,test:pwrite:4+:ENOSPC", 3, true};
+		"test:half-pwrite:1+:EIO,test:pwrite:4+:ENOSPC", 7, true};
 
 	try_each_step(*state, &x);
 }
@@ -406,6 +447,7 @@ int main(void)
 		TEST(several_files),
 		TEST(several_files_with_rotation_and_stamps),
 		TEST(several_files_in_batches_that_end_within_lines),
+		TEST(somebody_who_is_waited_for),
 		TEST(a_full_disk),
 		TEST(a_full_disk_with_stamps),
 	};

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/wait.h>
 
 #include "engine/logs/file/rotate.h"
@@ -39,6 +40,7 @@ struct scenario {
 	enum spec_format format;
 	size_t batch; /* so many bytes at once; 0: what comes */
 	enum spec_every every; /* and there is a file of yesterday */
+	bool has_reader; /* each stream goes to an outlet, too, which is to be waited for */
 };
 
 struct fixture {
@@ -59,7 +61,7 @@ struct pumper {
 	struct sink_set sinks;
 	struct pump_set pumps;
 	struct {
-		struct sink sink, further[N_FURTHER];
+		struct sink sink, further[N_FURTHER], reader;
 		struct pump pump;
 	} streams[N_STREAMS];
 };
@@ -135,6 +137,66 @@ static void describe(const struct sink *s, struct log_origin *ret)
 		.name = s->name, .service = s->name, .pid = getpid(), .stream = "stdout"};
 }
 
+/* An outlet that takes some of what it is offered, and writes that to a file. */
+struct reader {
+	struct outlet outlet;
+	int fd, ready; /* owned; the second one is always writable */
+	unsigned turn;
+};
+
+static size_t reader_take(struct outlet *o, struct outlet_writer *w _unused_,
+	const struct log_origin *origin _unused_, const char *data, size_t n, usec_t now)
+{
+	struct reader *r = CONTAINER_OF(o, struct reader, outlet);
+	size_t k = MIN_OF(n, (size_t)(r->turn++ * 517 % 1700));
+
+	if (k > 0)
+		assert_int_equal(sys_write(r->fd, data, k), (ssize_t)k);
+	if (k < n)
+		outlet_set_full(o, r->ready, now);
+	return k;
+}
+
+static int make_reader(
+	struct outlet_set *set, const struct spec_target *target, struct outlet **ret)
+{
+	static const struct outlet_ops ops = {.take = reader_take};
+	struct reader *r = calloc(1, sizeof(*r));
+
+	assert_non_null(r);
+	assert_int_equal(outlet_init(&r->outlet, set, &ops, target), 0);
+	r->fd = open(target->address, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	r->ready = eventfd(0, EFD_CLOEXEC);
+	assert_true(r->fd >= 0 && r->ready >= 0);
+	*ret = &r->outlet;
+	return 0;
+}
+
+static void writable(struct sink *s)
+{
+	for (unsigned i = 0; i < N_STREAMS; i++)
+		if (s == &pumper.streams[i].reader)
+			gate_open(&pumper.streams[i].pump);
+}
+
+static void add_reader(struct fixture *f, unsigned i)
+{
+	struct sink *last = &pumper.streams[i].sink, *s = &pumper.streams[i].reader;
+	char name[8], path[256];
+
+	snprintf(name, sizeof(name), "%s-r", stream_names[i]);
+	bench_path(&f->bench, name, path);
+	pumper.sinks.outlets.make_service = make_reader;
+	pumper.sinks.writable = writable;
+	assert_int_equal(sink_init(s, &pumper.sinks, stream_names[i], bench_log(0, 0),
+				 &(struct spec_target){.sink = SPEC_SINK_SERVICE}, path),
+		0);
+	while (last->next)
+		last = last->next;
+	last->next = s;
+	assert_int_equal(gate_configure(&pumper.streams[i].pump), 0);
+}
+
 static void pump_all_in_turns(size_t batch)
 {
 	while (n_alive > 0) {
@@ -172,6 +234,8 @@ static void pump_everything(struct fixture *f)
 		s->lost_why = shared->lost_why[i];
 		pump_init(&pumper.streams[i].pump, &pumper.pumps, s, i, 0, ended);
 		pumper.streams[i].pump.through = shared->through[i];
+		if (f->scenario->has_reader)
+			add_reader(f, i);
 	}
 	pump_set_redo(&pumper.pumps);
 	for (unsigned i = 0; i < N_STREAMS; i++)

@@ -195,5 +195,8 @@ ssize_t gate_admit(struct pump *p, size_t n, size_t *ret_refused)
 		return -EAGAIN;
 	}
 	r = (ssize_t)choose(p, (size_t)r, ret_refused);
-	return r == 0 ? -EAGAIN : r;
+	if (r == 0)
+		return -EAGAIN;
+	gate_open(p); /* asked by whoever didn't wait for it to open */
+	return r;
 }

@@ -20,6 +20,7 @@
 #include "engine/rlimits.h"
 #include "engine/service.h"
 #include "engine/services.h"
+#include "engine/streams.h"
 
 static bool is_live(const struct core_record *r)
 {
@@ -115,6 +116,7 @@ static void stop(struct service *s, uint64_t op, struct request_wishes *wishes)
 		.type = CORE_EVENT_STOP, .service = s->id, .op = op, .why = CORE_WHY_REMOVED};
 
 	s->removed = true;
+	streams_give_up(s);
 	list_remove(&s->predecessor); /* what it has been waiting for does not matter now */
 	request_wish(wishes, s, CORE_EVENT_STOP);
 	engine_event(s->engine, &event);
