@@ -107,8 +107,20 @@ static void directories_that_anybody_may_write_to_are_refused(void **state)
 	make_dir(f, "open", 0757);
 	assert_refused(f, "open/web.log", SHARED);
 	assert_int_equal(count_names(path_of(f, "log/open"), "web"), 0);
+}
+
+/* As containers are given them for their data. */
+static void log_dir_may_be_anybody_s_if_it_is_root_s_or_ours(void **state)
+{
+	struct fixture *f = *state;
+
 	assert_int_equal(chmod(f->log_dir, 0777), 0);
-	assert_refused(f, "log/web.log", SHARED);
+	assert_true(writes(f, "log/web.log", 0));
+	assert_true(writes(f, "log/mine/web.log", 0));
+	if (geteuid() != 0)
+		return;
+	assert_int_equal(chown(f->log_dir, 4711, 0), 0);
+	assert_refused(f, "log/other.log", SHARED);
 }
 
 static void sticky_ones_are_as_good_as_ours(void **state)
@@ -231,6 +243,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(directories_that_anybody_may_write_to_are_refused),
+		TEST(log_dir_may_be_anybody_s_if_it_is_root_s_or_ours),
 		TEST(sticky_ones_are_as_good_as_ours),
 		TEST(a_group_of_people_is_others_too),
 		TEST(links_below_log_dir_are_not_followed),

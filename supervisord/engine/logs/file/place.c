@@ -5,7 +5,9 @@
  * - A symbolic link is followed only if root or we have made it, and none below log-dir.
  * - A directory that anybody may write to is refused, unless it is sticky, where others can't
  *   rename or remove what is ours. So is one that a group of ordinary users may write to. The
- *   groups of the system are let be: on many systems /var/log is one's.
+ *   groups of the system are let be: on many systems /var/log is one's. And log-dir itself may be
+ *   such a directory of root's or ours, as containers are given for their data: somebody has
+ *   meant it.
  *
  * Its owner may do with a directory what he likes: as he can't have us follow a link, or write to
  * a file that isn't ours alone, all that he can reach is his own log.
@@ -28,20 +30,21 @@
 /* Groups from here on are of people: as login.defs(5) has it, and systemd. */
 #define FIRST_ORDINARY_GID 1000
 
-static int check(const struct stat *st)
+enum part { PART_ELSEWHERE, PART_LOG_DIR, PART_BELOW };
+
+static int check(const struct stat *st, enum part part)
 {
 	bool group = st->st_gid >= FIRST_ORDINARY_GID && st->st_gid != getegid();
+	bool trusted = st->st_uid == 0 || st->st_uid == geteuid();
 
 	if (!S_ISDIR(st->st_mode))
 		return -ENOTDIR;
-	if (st->st_mode & S_ISVTX)
+	if ((st->st_mode & S_ISVTX) || (part == PART_LOG_DIR && trusted))
 		return 0;
 	if ((st->st_mode & S_IWOTH) || ((st->st_mode & S_IWGRP) && group))
 		return PLACE_SHARED;
 	return 0;
 }
-
-enum part { PART_ELSEWHERE, PART_LOG_DIR, PART_BELOW };
 
 /* From one directory to one in it. */
 static int step(int directory, const char *name, enum part part, int *ret_fd)
@@ -70,7 +73,7 @@ static int step(int directory, const char *name, enum part part, int *ret_fd)
 		r = sys_fstat(fd, &st);
 	}
 	if (r == 0)
-		r = check(&st);
+		r = check(&st, part);
 	if (r == 0)
 		*ret_fd = TAKE_FD(fd);
 	return r;
