@@ -244,6 +244,18 @@ class Pipes(harness.SystemTest):
             pass
         self.wait_out(s, "to", "one\ntwo\n")
 
+    def test_a_reader_that_is_not_started_yet_is_when_the_launcher_has_been_killed(self):
+        s = self.supervisor(
+            service("from", ["echo", "one"], 'type = "oneshot"')
+            + self.reader("to", "from", "hooks { pre-start = {\"/bin/sh\", \"-c\", "
+                          "\"touch @DIR@/begun; while [ ! -e @DIR@/go ]; do sleep 0.02; done\"} }"))
+        wait_until(lambda: os.path.exists(f"{s.dir}/begun"), "its hook runs")
+        s.kill_launcher()
+        with open(f"{s.dir}/go", "w", encoding="ascii"):
+            pass
+        s.wait_state("to", "running")
+        self.wait_out(s, "to", "one\n")
+
     def apply(self, s, config):
         s.write_config(config)
         s.ok("apply")
