@@ -325,6 +325,15 @@ static void account(struct pump *p)
 	service_commit_counters(CONTAINER_OF(p, struct stream, pump)->service);
 }
 
+static void each(struct pump_set *set, void (*visit)(struct pump *p))
+{
+	struct engine *e = CONTAINER_OF(set, struct engine, pumps);
+
+	for (uint32_t i = 0; i < e->n_services; i++)
+		for (unsigned k = 0; k < e->services[i]->n_streams; k++)
+			visit(&e->services[i]->streams[k].pump);
+}
+
 _Static_assert(RECOVERY_INTENT_SIZE >= INTENT_ROOM_SIZE, "the recovery area has room for it");
 
 /* The area moves when it grows. */
@@ -343,7 +352,7 @@ static int keep(struct engine *e)
 
 void streams_init(struct engine *e)
 {
-	static const struct pump_owner owner = {find, account};
+	static const struct pump_owner owner = {find, account, each};
 	int read_fd = uplink_take_kept(e, LINK_KEEP_HOLD_READ);
 	int write_fd = uplink_take_kept(e, LINK_KEEP_HOLD_WRITE);
 	bool kept = read_fd >= 0 && write_fd >= 0;
@@ -367,6 +376,11 @@ void streams_recover(struct engine *e)
 	for (uint32_t i = 0; i < e->n_services; i++)
 		ready_resume(e->services[i]);
 	pump_set_redo(&e->pumps);
+	/* What the last engine owed is owed by us. */
+	for (uint32_t i = 0; i < e->n_services; i++)
+		for (unsigned k = 0; k < e->services[i]->n_streams; k++)
+			if (fanout_owes(&e->services[i]->streams[k].pump))
+				pump_set_owe(&e->pumps);
 }
 
 void streams_commit(struct engine *e)

@@ -46,6 +46,16 @@ static void account(struct pump *p)
 		p->set->owner->account(p);
 }
 
+/* The ledger's next steps are those of a further file. */
+static void note_place(struct pump *p, unsigned place, struct ledger *ledger)
+{
+	if (!ledger || place == 0)
+		return;
+	account(p);
+	ledger->intent.sink = (uint8_t)place;
+	ledger->intent.done = 0;
+}
+
 /* To the files from the place `from` on. A batch of no bytes is the stream's end. */
 static void write_files(struct pump *p, unsigned from, const struct batch *b, struct ledger *ledger)
 {
@@ -55,11 +65,7 @@ static void write_files(struct pump *p, unsigned from, const struct batch *b, st
 	for (struct sink *s = p->sink; s; s = s->next, place++) {
 		if (place < from || s->kind != SPEC_SINK_FILE)
 			continue;
-		if (ledger && place > 0) {
-			account(p);
-			ledger->intent.sink = (uint8_t)place;
-			ledger->intent.done = 0;
-		}
+		note_place(p, place, ledger);
 		if (b->n == 0)
 			sink_end_noted(s, now, ledger);
 		sink_write_noted(s, b->data, b->n - b->n_refused, now, ledger);
@@ -86,6 +92,8 @@ static void finish(struct pump *p, const struct batch *b, bool again)
 {
 	write_others(p, b, again);
 	p->through = after(p, b);
+	if (fanout_owes(p))
+		pump_set_owe(p->set);
 }
 
 void fanout_write(
@@ -109,11 +117,35 @@ void fanout_refuse(struct pump *p, const char *data, size_t n, unsigned why)
 	}
 	p->through = after(p, &b);
 	account(p);
+	if (fanout_owes(p))
+		pump_set_owe(p->set);
 }
 
 void fanout_end(struct pump *p, bool noted)
 {
 	fanout_write(p, "", 0, 0, noted, false);
+}
+
+bool fanout_owes(const struct pump *p)
+{
+	for (const struct sink *s = p->sink; s; s = s->next)
+		if (s->lost_bytes > 0 && s->kind != SPEC_SINK_NONE)
+			return true;
+	return false;
+}
+
+void fanout_settle(struct pump *p, bool noted)
+{
+	struct ledger *ledger = noted ? &p->set->ledger : NULL;
+	unsigned place = 0;
+
+	for (struct sink *s = p->sink; s; s = s->next, place++) {
+		if (s->lost_bytes == 0 || s->kind == SPEC_SINK_NONE)
+			continue;
+		if (s->kind == SPEC_SINK_FILE)
+			note_place(p, place, ledger);
+		sink_settle(s, p->set->loop->now_usec, ledger);
+	}
 }
 
 void fanout_redo(struct pump *p, const char *data, size_t n)

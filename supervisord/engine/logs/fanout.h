@@ -32,3 +32,7 @@ void fanout_tell(const struct pump *p);
 void fanout_refuse(struct pump *p, const char *data, size_t n, unsigned why);
 /* The stream has ended. noted: as a batch of no bytes. */
 void fanout_end(struct pump *p, bool noted);
+/* Has one lost something of which no line there tells yet? */
+bool fanout_owes(const struct pump *p);
+/* Tells that now, wherever it can be told. noted: as a batch of no bytes. */
+void fanout_settle(struct pump *p, bool noted);

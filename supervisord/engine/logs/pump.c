@@ -22,6 +22,31 @@
 #include "base/sys.h"
 #include "engine/logs/fanout.h"
 
+static void settle(struct pump *p)
+{
+	if (!fanout_owes(p))
+		return;
+	pump_settle(p);
+	if (fanout_owes(p))
+		pump_set_owe(p->set);
+}
+
+static void on_settle(struct loop_timer *t)
+{
+	struct pump_set *set = CONTAINER_OF(t, struct pump_set, settle);
+
+	set->owes = false;
+	set->owner->each(set, settle);
+}
+
+void pump_set_owe(struct pump_set *set)
+{
+	if (set->owes || !set->owner || !set->owner->each)
+		return;
+	set->owes = true;
+	loop_timer_set(set->loop, &set->settle, usec_add(set->loop->now_usec, PUMP_SETTLE_USEC));
+}
+
 int pump_set_init(struct pump_set *set, struct loop *loop)
 {
 	_cleanup_free_
@@ -39,6 +64,12 @@ int pump_set_init(struct pump_set *set, struct loop *loop)
 		loop_fini(&set->pipes);
 		return r;
 	}
+	r = loop_timer_add(loop, &set->settle);
+	if (r < 0) {
+		loop_fini(&set->pipes);
+		return r;
+	}
+	set->settle.dispatch = on_settle;
 	set->loop = loop;
 	set->buffer = TAKE_PTR(buffer);
 	return 0;
@@ -49,6 +80,7 @@ void pump_set_fini(struct pump_set *set)
 	if (!set->loop)
 		return;
 	hold_fini(&set->hold);
+	loop_timer_remove(set->loop, &set->settle);
 	loop_fini(&set->pipes);
 	set->loop = NULL;
 	set->ledger.room = NULL;

@@ -31,6 +31,9 @@
 
 #define PUMP_REST_USEC USEC_PER_MSEC
 
+/* So much later a loss is told, if nothing was written by then that it could be told with. */
+#define PUMP_SETTLE_USEC USEC_PER_SEC
+
 struct pump;
 struct pump_set;
 
@@ -40,6 +43,8 @@ struct pump_owner {
 	struct pump *(*find)(struct pump_set *set, uint32_t id, unsigned stream);
 	/* Stores the counters and the line of a pump's sink where the next engine finds them. */
 	void (*account)(struct pump *p);
+	/* Calls visit for each pump; NULL: losses are told with what comes next only. */
+	void (*each)(struct pump_set *set, void (*visit)(struct pump *p));
 };
 
 struct pump_set {
@@ -52,6 +57,8 @@ struct pump_set {
 	usec_t rest_usec; /* see pump.c; 0, until somebody sets it: never */
 	usec_t turn_usec, full_usec; /* the last turn; the last one that found a pipe nearly full */
 	unsigned n_large;
+	struct loop_timer settle; /* in the engine's loop */
+	bool owes; /* it is armed */
 	bool told; /* that something with the holding pipe is wrong */
 };
 
@@ -99,6 +106,9 @@ int pump_set_hold(struct pump_set *set, int read_fd, int write_fd, void *(*room)
 /* Goes on where somebody before us was killed. */
 void pump_set_redo(struct pump_set *set);
 
+/* Some sink has lost something: that is told before long, and tried again every second. */
+void pump_set_owe(struct pump_set *set);
+
 /* Makes it known, without a pipe. The sink must outlive it, and those that are chained to it. */
 void pump_init(struct pump *p, struct pump_set *set, struct sink *sink, uint32_t id,
 	unsigned stream, void (*ended)(struct pump *p));
@@ -120,6 +130,8 @@ enum pump_outcome pump_drain(struct pump *p, size_t max_bytes);
  * there is to tell of losses. More may follow.
  */
 void pump_end_output(struct pump *p);
+/* Only what there is to tell of losses goes out. */
+void pump_settle(struct pump *p);
 
 /* --- pump_held.c: for pump.c --- */
 

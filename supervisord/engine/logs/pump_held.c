@@ -126,21 +126,32 @@ ssize_t pump_hold_turn(struct pump *p, size_t n, size_t n_refused)
 	return r;
 }
 
-void pump_end_output(struct pump *p)
+/* What goes out without anything that was read. */
+static void say(struct pump *p, void (*what)(struct pump *p, bool noted))
 {
 	struct pump_set *set = p->set;
 
 	if (!set->ledger.room) {
-		fanout_end(p, false);
+		what(p, false);
 		return;
 	}
 	set->ledger.intent = (struct intent){.id = p->id, .stream = p->stream};
-	fanout_end(p, true);
+	what(p, true);
 	if (set->ledger.intent.phase == INTENT_IDLE)
 		return; /* there was nothing to write */
 	finish(p, 0, false);
 	set->ledger.intent = (struct intent){0};
 	commit(set, INTENT_IDLE);
+}
+
+void pump_end_output(struct pump *p)
+{
+	say(p, fanout_end);
+}
+
+void pump_settle(struct pump *p)
+{
+	say(p, fanout_settle);
 }
 
 /* --- after somebody else --- */

@@ -328,6 +328,16 @@ void sink_end(struct sink *s, usec_t now)
 		sink_end_outlet(s, now);
 }
 
+void sink_settle(struct sink *s, usec_t now, struct ledger *ledger)
+{
+	if (s->lost_bytes == 0)
+		return;
+	if (s->kind == SPEC_SINK_FILE)
+		sink_write_file(s, NULL, 0, now, ledger);
+	else if (is_outlet(s->kind))
+		sink_settle_outlet(s, now);
+}
+
 void sink_reopen(struct sink *s, usec_t now)
 {
 	int r;

@@ -149,6 +149,9 @@ void sink_end(struct sink *s, usec_t now);
 /* The same for a file, with the ledger as for a batch of no bytes. */
 void sink_end_noted(struct sink *s, usec_t now, struct ledger *ledger);
 
+/* A line about what was dropped goes out, if it can. For a file with the ledger, as above. */
+void sink_settle(struct sink *s, usec_t now, struct ledger *ledger);
+
 /*
  * Lets go of the file held, and where there is one, or the last one failed, opens (makes) what
  * the path names now. For USR2, after somebody else has renamed the file.

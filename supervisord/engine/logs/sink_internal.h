@@ -26,6 +26,7 @@ void sink_write_outlet(struct sink *s, const char *data, size_t n, usec_t now);
 /* So much of what comes it has taken in advance: that counts as written. Of any kind. */
 size_t sink_pass_over(struct sink *s, const char *data, size_t n);
 void sink_end_outlet(struct sink *s, usec_t now);
+void sink_settle_outlet(struct sink *s, usec_t now);
 
 /* --- sink_file.c: SPEC_SINK_FILE --- */
 

@@ -175,3 +175,11 @@ void sink_end_outlet(struct sink *s, usec_t now)
 	end_line(s, &origin, now);
 	(void)tell_lost(s, &origin, now);
 }
+
+void sink_settle_outlet(struct sink *s, usec_t now)
+{
+	struct log_origin origin;
+
+	sink_describe(s, &origin);
+	(void)tell_lost(s, &origin, now);
+}
