@@ -49,11 +49,11 @@ void table_fini(struct table *t)
 }
 
 static const char *const palette[] = {
-	"", RENDER_BOLD, RENDER_FAINT, RENDER_RED, RENDER_GREEN, RENDER_YELLOW};
+	"", RENDER_GREEN, RENDER_YELLOW, RENDER_RED, RENDER_FAINT, RENDER_BOLD};
 
 static unsigned palette_index(const char *colour)
 {
-	for (unsigned i = 0; i < ELEMENTSOF(palette) && *colour != '\0'; i++) {
+	for (unsigned i = 1; i < ELEMENTSOF(palette) && *colour != '\0'; i++) {
 		if (strcmp(palette[i], colour) == 0)
 			return i;
 	}
@@ -102,23 +102,33 @@ static int add_cell(struct table *t, size_t size, size_t width, const char *colo
 	return 0;
 }
 
+/* Copies printable ASCII, up to what is none; there is room. Bytes copied. */
+static size_t copy_plain(char *to, const char *text)
+{
+	size_t n = 0;
+
+	for (; text[n] >= 0x20 && text[n] < 0x7f; n++)
+		to[n] = text[n];
+	return n;
+}
+
 int table_add(struct table *t, const char *text, const char *colour)
 {
-	size_t before = t->text.len, size;
-	int r = text_append_safe(&t->text, text, strlen(text), t->text_flags);
+	size_t before = t->text.len, length = strlen(text), plain;
+	int r = buf_reserve(&t->text, length);
 
 	if (r < 0)
 		return r;
-	size = t->text.len - before;
-	return add_cell(t, size, size ? text_width(t->text.data + before, size) : 0, colour);
-}
-
-int table_add_plain(struct table *t, const char *text, const char *colour)
-{
-	size_t size = strlen(text);
-	int r = buf_append(&t->text, SIZE_MAX, text, size);
-
-	return r < 0 ? r : add_cell(t, size, size, colour);
+	/* Nearly always that is all of it, and the rest needs not be asked. */
+	plain = length > 0 ? copy_plain(t->text.data + before, text) : 0;
+	t->text.len += plain;
+	if (plain == length)
+		return add_cell(t, plain, plain, colour);
+	r = text_append_safe(&t->text, text + plain, length - plain, t->text_flags);
+	if (r < 0)
+		return r;
+	length = t->text.len - before;
+	return add_cell(t, length, text_width(t->text.data + before, length), colour);
 }
 
 void table_cut(struct table *t, size_t n_cells)
@@ -187,10 +197,12 @@ static int render(const struct table *t, const struct term *term, struct buf *ou
 
 	if (!widths)
 		return -ENOMEM;
-	for (size_t i = 0; i < t->n_cells; i++) {
-		size_t *widest = &widths[i % t->n_columns], width = t->cells[i].width;
+	for (size_t i = 0; i + t->n_columns <= t->n_cells; i += t->n_columns) {
+		for (size_t k = 0; k < t->n_columns; k++) {
+			size_t width = t->cells[i + k].width;
 
-		*widest = MAX_OF(*widest, width);
+			widths[k] = MAX_OF(widths[k], width);
+		}
 	}
 	for (size_t i = 0; i < t->n_columns; i++)
 		most += widths[i] + GAP + 2 * LONGEST_COLOUR + LONGEST_MARK;
@@ -245,7 +257,6 @@ int64_t render_integer(json_t *object, const char *key, int64_t otherwise)
 int render_reason(const char *reason, const char *state, int64_t next_start_msec, struct buf *out)
 {
 	int64_t next = next_start_msec;
-	bool is_again = strcmp(state, "backoff") == 0;
 	char span[USEC_SPAN_SIZE];
 	int r = buf_append(out, SIZE_MAX, reason, strlen(reason));
 
@@ -256,7 +267,7 @@ int render_reason(const char *reason, const char *state, int64_t next_start_msec
 	if (next >= 1000)
 		next = (next + 999) / 1000 * 1000;
 	return buf_printf(out, "%s%s in %s", *reason != '\0' ? "; " : "",
-		is_again ? "starts again" : "next run",
+		strcmp(state, "backoff") == 0 ? "starts again" : "next run",
 		usec_span((usec_t)next * USEC_PER_MSEC, span));
 }
 

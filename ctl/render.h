@@ -45,9 +45,6 @@ void table_fini(struct table *t);
 /* Appends a cell; colour is "" or static (RENDER_*). -ENOMEM. */
 int table_add(struct table *t, const char *text, const char *colour);
 
-/* The same for text that is plain ASCII because it was made here. */
-int table_add_plain(struct table *t, const char *text, const char *colour);
-
 /*
  * Room for so many rows to come, where that is known: memory that is moved as it grows is touched
  * twice, and that is what a large table costs. -ENOMEM.

@@ -129,11 +129,11 @@ int status_table_add(struct status_table *t, const struct status_row *row)
 	if (r == 0)
 		r = table_add(&t->table, row->state, render_state_colour(row->state));
 	if (r == 0)
-		r = table_add_plain(&t->table, row->pid > 0 ? decimal(row->pid, pid) : "-", "");
+		r = table_add(&t->table, row->pid > 0 ? decimal(row->pid, pid) : "-", "");
 	if (r == 0)
-		r = table_add_plain(&t->table, uptime, "");
+		r = table_add(&t->table, uptime, "");
 	if (r == 0)
-		r = table_add_plain(&t->table, decimal(row->restarts, restarts), "");
+		r = table_add(&t->table, decimal(row->restarts, restarts), "");
 	if (r == 0)
 		r = table_add(&t->table, t->scratch.data, "");
 	t->all_up = t->all_up && status_row_is_up(row->state);

@@ -51,7 +51,10 @@ static char *put(char *end, uint64_t value, const char *unit)
 {
 	char text[DECIMAL_SIZE];
 
-	return stpcpy(stpcpy(end, decimal((int64_t)value, text)), unit);
+	const char *digits = decimal((int64_t)value, text);
+
+	end = mempcpy(end, digits, (size_t)(text + DECIMAL_SIZE - 1 - digits));
+	return stpcpy(end, unit);
 }
 
 const char *usec_span(usec_t duration, char ret_text[static USEC_SPAN_SIZE])

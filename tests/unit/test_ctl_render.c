@@ -8,9 +8,11 @@
 
 #include <cmocka.h>
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "ctl/queue.h"
 #include "ctl/render.h"
 #include "ctl/show.h"
@@ -182,6 +184,115 @@ static void status_remarks_on_what_lives(void **state)
 		text = finish(&out);
 		assert_string_equal(cases[i].want, text + strlen(text) - strlen(cases[i].want));
 		json_decref(services);
+	}
+}
+
+/* Slots of every kind, among them what no engine of ours would write. */
+static size_t make_slots(struct supervisord_board_slot *slots)
+{
+	static const char *const texts[] = {"", "plain", "two\nlines\tand a tab",
+		"\xe6\x97\xa5\xe6\x9c\xac wide", "e\xcc\x81 combined", "\033[31mred",
+		"cut \xe6\x97", "\xff\xfe no UTF-8 \x01\x7f", "\xe2\x80\xae turned"};
+	static const uint64_t starts[] = {0, 1000, 5000000, 3600000000, 400000000000};
+	size_t n = 0;
+
+	for (unsigned state = 0; state <= SUPERVISORD_BOARD_STATES; state++) {
+		for (unsigned i = 0; i < 2 * ELEMENTSOF(texts); i++) {
+			struct supervisord_board_slot *s = &slots[n++];
+
+			*s = (struct supervisord_board_slot){
+				.state = (uint8_t)state,
+				.health = (uint8_t)(i % 5),
+				.flags = (uint8_t)(i * 3),
+				.pid = i % 3 == 0   ? 0
+				       : i % 7 == 0 ? -1
+						    : (int32_t)(i * 7919),
+				.restarts = i % 4 == 0 ? UINT32_MAX : i,
+				.started_usec = starts[i % ELEMENTSOF(starts)],
+				.next_start_usec = i % 4 == 1 ? SUPERVISORD_BOARD_NEVER
+						   : i % 4 == 2
+							   ? SUPERVISORD_BOARD_NEVER - 1
+							   : UINT64_C(500000000000) + i * 700000,
+			};
+			snprintf(s->name, sizeof(s->name), "%s%u", texts[i % ELEMENTSOF(texts)], i);
+			snprintf(s->reason, sizeof(s->reason), "%s",
+				texts[(i + state) % ELEMENTSOF(texts)]);
+			snprintf(s->status_text, sizeof(s->status_text), "%s",
+				texts[(i + 2 * state) % ELEMENTSOF(texts)]);
+		}
+	}
+	return n;
+}
+
+static void a_slot_and_its_object_give_the_same_line(void **state)
+{
+	static const struct term terms[] = {
+		{.is_utf8 = true},
+		{.is_terminal = true, .is_utf8 = true, .colours = true, .width = 40},
+		{.is_terminal = true, .is_utf8 = false, .colours = true, .width = 60},
+		{.is_terminal = true, .is_utf8 = false, .width = 9},
+	};
+	static struct supervisord_board_slot slots[200];
+	const usec_t now = 499999000000;
+	size_t n = make_slots(slots);
+
+	(void)state;
+	for (size_t k = 0; k < ELEMENTSOF(terms); k++) {
+		_cleanup_buf_ struct buf by_slot = {0}, by_object = {0};
+		_cleanup_status_table_ struct status_table t = {0};
+		struct status_row_texts clean;
+		struct status_row row;
+		json_t *services = json_array();
+
+		assert_int_equal(0, status_table_init(&t, &terms[k]));
+		for (size_t i = 0; i < n; i++) {
+			status_row_of_slot(&slots[i], now, &clean, &row);
+			assert_int_equal(0, status_table_add(&t, &row));
+			json_array_append_new(services, board_json(&slots[i], now));
+		}
+		assert_int_equal(n, json_array_size(services));
+		assert_int_equal(0, table_render(&t.table, &terms[k], &by_slot));
+		assert_int_equal(0, status_render(services, &terms[k], &by_object));
+		assert_string_equal(finish(&by_object), finish(&by_slot));
+		json_decref(services);
+	}
+}
+
+static void append_piece(const struct buf *piece, void *userdata)
+{
+	assert_true(piece->len < 20000);
+	assert_int_equal(0, buf_append(userdata, SIZE_MAX, piece->data, piece->len));
+}
+
+static void a_long_table_is_the_same_in_pieces(void **state)
+{
+	_cleanup_buf_ struct buf whole = {0}, pieces = {0};
+	_cleanup_table_ struct table t = {.n_columns = 2, .right = 1};
+	char number[DECIMAL_SIZE];
+
+	(void)state;
+	assert_int_equal(0, table_reserve(&t, 10));
+	for (int i = 0; i < 20000; i++)
+		assert_int_equal(
+			0, table_add(&t, decimal(i % 13 * 1000, number), i % 3 ? "" : RENDER_RED));
+	assert_int_equal(0, table_render(&t, &to_pipe, &whole));
+	assert_int_equal(0, table_write(&t, &to_pipe, append_piece, &pieces));
+	assert_string_equal(finish(&whole), finish(&pieces));
+	table_cut(&t, 2);
+	whole.len = 0;
+	assert_int_equal(0, table_render(&t, &to_pipe, &whole));
+	assert_string_equal("0  1000\n", finish(&whole));
+}
+
+static void numbers_are_as_printf_has_them(void **state)
+{
+	static const int64_t numbers[] = {0, 7, 10, -1, -10, INT64_MAX, INT64_MIN};
+	char want[32], got[DECIMAL_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < ELEMENTSOF(numbers); i++) {
+		snprintf(want, sizeof(want), "%" PRIi64, numbers[i]);
+		assert_string_equal(want, decimal(numbers[i], got));
 	}
 }
 
@@ -365,6 +476,9 @@ int main(void)
 		cmocka_unit_test(what_a_service_says_cannot_command_the_terminal),
 		cmocka_unit_test(missing_and_wrong_fields_are_survived),
 		cmocka_unit_test(status_remarks_on_what_lives),
+		cmocka_unit_test(a_slot_and_its_object_give_the_same_line),
+		cmocka_unit_test(a_long_table_is_the_same_in_pieces),
+		cmocka_unit_test(numbers_are_as_printf_has_them),
 		cmocka_unit_test(show_tells_all_in_blocks),
 		cmocka_unit_test(show_tells_the_schedule_and_the_next_run),
 		cmocka_unit_test(show_tells_what_a_service_needs_and_who_needs_it),
