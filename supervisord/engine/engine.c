@@ -329,6 +329,7 @@ void engine_run(struct engine *e)
 		/* What is started by that may fail before it is sent: no event would tell. */
 		while (e->synced && e->n_ended > 0 && !e->loop.quit)
 			engine_judge_ended(e);
+		uplink_flush_late(e);
 	}
 	if (r < 0)
 		log_error("event loop: %s", strerror(-r));

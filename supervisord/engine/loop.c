@@ -101,6 +101,13 @@ void loop_timer_remove(struct loop *l, struct loop_timer *t)
 	l->n_timers--;
 }
 
+bool loop_is_due(const struct loop *l)
+{
+	const struct heap_entry *e = heap_first(&l->timers);
+
+	return e && e->deadline <= usec_now(CLOCK_MONOTONIC);
+}
+
 /* Rounded up, so that a wake-up never comes a moment too early and spins. */
 static int timeout_msec(const struct loop *l)
 {

@@ -90,3 +90,6 @@ void loop_timer_remove(struct loop *l, struct loop_timer *t);
  * until quit. 0 or -errno.
  */
 int loop_once(struct loop *l);
+
+/* Whether the next loop_once() has a timer to serve already. */
+bool loop_is_due(const struct loop *l);

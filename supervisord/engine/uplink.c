@@ -44,12 +44,15 @@ int uplink_post(struct link_message *m, const int *fds, unsigned n_fds)
 	return uplink_is_gone(r) ? -EAGAIN : r;
 }
 
+static void flush_late(struct engine *e);
+
 int uplink_send(struct engine *e, struct link_message *m, const int *fds, unsigned n_fds)
 {
 	struct pollfd p = {.fd = LINK_FD, .events = POLLOUT};
-	int r = link_send(LINK_FD, m, fds, n_fds);
+	int r;
 
-	(void)e;
+	flush_late(e);
+	r = link_send(LINK_FD, m, fds, n_fds);
 	if (r == -EAGAIN && poll(&p, 1, SEND_WAIT_MSEC) > 0)
 		r = link_send(LINK_FD, m, fds, n_fds);
 	return r;
@@ -124,6 +127,7 @@ static int send_kill(struct service *s, enum link_scope scope)
 
 bool uplink_remove(struct service *s)
 {
+	flush_late(s->engine);
 	return send_simple(s, LINK_REMOVE, 0, 0) == 0;
 }
 
@@ -180,16 +184,31 @@ static int send_marks(struct service *s)
 	return 0;
 }
 
-/* -EAGAIN: the link is full, something is left. */
-static int send_all(struct engine *e)
+static int send_all_marks(struct engine *e)
 {
 	struct service *s;
 
+	e->uplink.late = false;
 	while ((s = list_first(&e->uplink.outbox, struct service, outbox.node))) {
 		if (send_marks(s) == -EAGAIN)
 			return -EAGAIN;
 	}
-	return command_flush(e);
+	return 0;
+}
+
+/* What is sent without a mark comes behind what was said before. */
+static void flush_late(struct engine *e)
+{
+	if (e->uplink.late && !e->uplink.gone && send_all_marks(e) == -EAGAIN)
+		loop_modify(&e->loop, &e->uplink.source, EPOLLIN | EPOLLOUT);
+}
+
+/* -EAGAIN: the link is full, something is left. */
+static int send_all(struct engine *e)
+{
+	int r = send_all_marks(e);
+
+	return r < 0 ? r : command_flush(e);
 }
 
 void uplink_flush(struct engine *e)
@@ -205,13 +224,23 @@ void uplink_flush(struct engine *e)
 void uplink_tell(struct service *s, unsigned marks)
 {
 	struct uplink *u = &s->engine->uplink;
-	bool first = list_empty(&u->outbox);
+	bool first = list_empty(&u->outbox) || u->late;
 
 	s->outbox.marks |= marks;
 	if (list_empty(&s->outbox.node))
 		list_append(&u->outbox, &s->outbox.node);
-	if (first)
+	if (!first)
+		return;
+	/* Nothing waits for these; with what follows, the launcher is woken once. */
+	u->late = (marks & ~(unsigned)(UPLINK_ACK | UPLINK_RELEASE)) == 0;
+	if (!u->late)
 		uplink_flush(s->engine);
+}
+
+void uplink_flush_late(struct engine *e)
+{
+	if (e->uplink.late && !loop_is_due(&e->loop))
+		uplink_flush(e);
 }
 
 /* --- receiving --- */

@@ -45,6 +45,7 @@ struct uplink {
 	struct loop_timer refetch;
 	bool told_lack; /* of descriptors */
 	struct list outbox;
+	bool late; /* all that is in there can wait for the end of the round */
 	int kept[LINK_KEEP_MAX]; /* from the launcher, until taken; -1 */
 	int mirror[LINK_KEEP_MAX]; /* owned: copies of all that the launcher keeps; -1 */
 	uint64_t nofile[2]; /* what services are started with; 0: not told */
@@ -79,10 +80,18 @@ int uplink_take_kept(struct engine *e, enum link_keep tag);
  */
 int uplink_keep(struct engine *e, enum link_keep tag, int fd);
 
-/* Sets marks; they go out at once where they can. */
+/*
+ * Sets marks; they go out at once where they can, but for UPLINK_ACK and UPLINK_RELEASE, for which
+ * nobody waits: with what is told next, or at the end of the round.
+ */
 void uplink_tell(struct service *s, unsigned marks);
+
 /* Sends what services and commands have to tell, as far as the link takes it. */
 void uplink_flush(struct engine *e);
+
+/* At the end of a round of the loop: sends what was left for it, unless more follows at once. */
+void uplink_flush_late(struct engine *e);
+
 /* The service is no more; nothing of it may be left to tell. False: not just now. */
 bool uplink_remove(struct service *s);
 /*

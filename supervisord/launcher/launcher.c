@@ -118,8 +118,7 @@ static void read_signals(struct launcher *l, usec_t now)
 
 	while (sys_read(l->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGCHLD) {
-			l->reap = true;
-			l->reap_named = (pid_t)info.ssi_pid;
+			reap_soon(l, (pid_t)info.ssi_pid);
 		} else if (info.ssi_signo < N_SIGNALS) {
 			note_signal(l, &info, now);
 		}

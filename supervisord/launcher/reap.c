@@ -3,9 +3,9 @@
  * flood of orphans does not starve the rest.
  *
  * To look for any that has ended, the kernel goes through all children. So the one that the signal
- * names comes first, and is told before the others are looked for; and a search that was in vain is
- * not repeated before nine times as long as it took: with thousands of children, most time is left
- * for everything else.
+ * names comes first, and is told before the others are looked for; and where a search takes long,
+ * it begins only nine times as long after the first signal since the last one: with thousands of
+ * children, most time is left for everything else.
  *
  * An end is looked at, noted, and only then reaped: from then on nobody else could learn it, should
  * we be killed.
@@ -21,8 +21,9 @@
 #include "launcher/orders.h"
 #include "launcher/upgrade.h"
 
-#define MAX_REAPS   512 /* per turn */
-#define SEARCH_REST 9 /* times the length of a search */
+#define MAX_REAPS	  512 /* per turn */
+#define SEARCH_REST	  9 /* times the length of a search */
+#define SEARCH_SHORT_USEC 20 /* those are not worth waiting */
 
 static uint64_t to_usec(struct timeval t)
 {
@@ -76,7 +77,7 @@ static bool look_at_named(struct launcher *l, siginfo_t *info, struct rusage *us
 /* False: there is none, or it is too early to search again, or that failed. */
 static bool search(struct launcher *l, siginfo_t *info, struct rusage *usage)
 {
-	usec_t begin = usec_now(CLOCK_MONOTONIC), end;
+	usec_t begin = usec_now(CLOCK_MONOTONIC);
 	int r;
 
 	if (begin < l->reap_search_usec)
@@ -87,9 +88,19 @@ static bool search(struct launcher *l, siginfo_t *info, struct rusage *usage)
 	if (r == 0 && info->si_pid != 0)
 		return true;
 	l->reap = l->reap_failed;
-	end = usec_now(CLOCK_MONOTONIC);
-	l->reap_search_usec = l->reap ? 0 : end + SEARCH_REST * (end - begin);
+	l->reap_search_took = usec_now(CLOCK_MONOTONIC) - begin;
 	return false;
+}
+
+void reap_soon(struct launcher *l, pid_t named)
+{
+	if (!l->reap)
+		l->reap_search_usec =
+			l->reap_search_took < SEARCH_SHORT_USEC
+				? 0
+				: usec_now(CLOCK_MONOTONIC) + SEARCH_REST * l->reap_search_took;
+	l->reap = true;
+	l->reap_named = named;
 }
 
 int reap(struct launcher *l)
