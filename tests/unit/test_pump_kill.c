@@ -4,6 +4,7 @@
  * wrote has to be in their files once and in order, and counted so.
  */
 #include "test_pump_util.h"
+#include "test_sparse.h"
 
 #include <time.h>
 
@@ -285,11 +286,12 @@ static void tell_of_losses(struct fixture *f)
 
 static void try_each_step(struct fixture *f, const struct scenario *x)
 {
+	const unsigned stride = x->stride * sparse();
 	bool killed = true;
 
 	f->scenario = x;
 	make_data(f);
-	for (unsigned step = 1; killed; step += x->stride) {
+	for (unsigned step = 1; killed; step += stride) {
 		assert_true(step < MAX_STEPS);
 		f->step = step;
 		memset(f->shared, 0, sizeof(*f->shared));
