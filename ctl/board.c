@@ -84,7 +84,7 @@ static int map(struct board *b, const struct stat *st)
 		return -EBADMSG;
 	if (mapping_init() < 0)
 		return -errno;
-	memory = mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_POPULATE, b->fd, 0);
+	memory = mmap(NULL, size, PROT_READ, MAP_SHARED, b->fd, 0);
 	if (memory == MAP_FAILED)
 		return -errno;
 	mapping_add(&b->mapping, memory, size);
@@ -218,27 +218,6 @@ static const char *find_unknown(const json_t *patterns, const bool *marks)
 
 /* --- reading --- */
 
-void board_services_fini(struct board_services *s)
-{
-	free(s->services);
-	*s = (struct board_services){0};
-}
-
-/* Room for one more. */
-static int reserve(struct board_services *s, size_t *size)
-{
-	struct board_service *bigger;
-
-	if (s->n < *size)
-		return 0;
-	*size = *size ? *size * 2 : 16;
-	bigger = reallocarray(s->services, *size, sizeof(*bigger));
-	if (!bigger)
-		return -ENOMEM;
-	s->services = bigger;
-	return 0;
-}
-
 static int read_slot(const struct board *b, uint32_t id, struct supervisord_board_slot *ret_slot)
 {
 	for (int tries = 0; tries < BUSY_TRIES; tries++) {
@@ -251,61 +230,111 @@ static int read_slot(const struct board *b, uint32_t id, struct supervisord_boar
 	return SUPERVISORD_BOARD_BUSY;
 }
 
-/* Each slot as it was at some moment. */
-static int read_each(const struct board *b, uint32_t capacity, const json_t *patterns, bool *marks,
-	struct board_services *s, size_t *size)
-{
-	s->n = 0;
-	memset(marks, 0, json_array_size(patterns) * sizeof(*marks));
-	for (uint32_t id = 0; id < capacity; id++) {
-		struct board_service *next;
-		int r = reserve(s, size);
+/* One look at all slots. */
+struct look {
+	const struct board *board;
+	const json_t *patterns;
+	const struct board_visitor *visitor;
+	uint32_t capacity;
+	bool *marks; /* owned; of patterns that were found */
+	uint32_t *order; /* owned; NULL while slots have the order of their numbers */
+};
 
-		if (r < 0)
-			return r;
-		next = &s->services[s->n];
-		r = read_slot(b, id, &next->slot);
+static void look_fini(struct look *l)
+{
+	free(l->marks);
+	free(l->order);
+}
+
+/* Each slot as it was at some moment; -ESTALE: they aren't in that order. */
+static int visit_each(struct look *l)
+{
+	struct supervisord_board_slot slot;
+	uint32_t place = 0;
+
+	l->visitor->begin(l->visitor->userdata);
+	memset(l->marks, 0, json_array_size(l->patterns) * sizeof(*l->marks));
+	for (uint32_t i = 0; i < l->capacity; i++) {
+		uint32_t id = l->order ? l->order[i] : i;
+		int r = read_slot(l->board, id, &slot);
+
 		if (r == SUPERVISORD_BOARD_BUSY)
 			return -EBUSY;
-		if (r != SUPERVISORD_BOARD_OK || !is_meant(next->slot.name, patterns, marks))
+		if (r != SUPERVISORD_BOARD_OK)
 			continue;
-		next->id = id;
-		s->n++;
+		if (slot.place < place)
+			return -ESTALE;
+		place = slot.place;
+		if (!is_meant(slot.name, l->patterns, l->marks))
+			continue;
+		r = l->visitor->visit(&slot, id, l->visitor->userdata);
+		if (r < 0)
+			return r;
 	}
-	return mapping_is_lost(&b->mapping) ? -EIO : 0;
+	return mapping_is_lost(&l->board->mapping) ? -EIO : 0;
 }
 
-static int compare_places(const void *a, const void *b)
-{
-	uint32_t x = ((const struct board_service *)a)->slot.place;
-	uint32_t y = ((const struct board_service *)b)->slot.place;
+struct position {
+	uint32_t place, id;
+};
 
-	return x < y ? -1 : x > y;
+static int compare_positions(const void *a, const void *b)
+{
+	const struct position *x = a, *y = b;
+
+	return x->place != y->place ? (x->place < y->place ? -1 : 1)
+				    : (x->id > y->id) - (x->id < y->id);
 }
 
-/* Mostly it is sorted already. */
-static void sort(struct board_services *s)
+/* Where each is, without its lock: whoever reads them in this order sees whether it was wrong. */
+static int find_order(struct look *l)
 {
-	for (size_t i = 1; i < s->n; i++) {
-		if (compare_places(&s->services[i - 1], &s->services[i]) > 0) {
-			qsort(s->services, s->n, sizeof(*s->services), compare_places);
-			return;
-		}
+	_cleanup_free_
+	struct position *positions = calloc(l->capacity, sizeof(*positions));
+
+	if (!l->order)
+		l->order = calloc(l->capacity, sizeof(*l->order));
+	if (!positions || !l->order)
+		return -ENOMEM;
+	for (uint32_t id = 0; id < l->capacity; id++) {
+		positions[id].place = __atomic_load_n(
+			&supervisord_board_at(&l->board->view, id)->place, __ATOMIC_RELAXED);
+		positions[id].id = id;
 	}
+	qsort(positions, l->capacity, sizeof(*positions), compare_positions);
+	for (uint32_t i = 0; i < l->capacity; i++)
+		l->order[i] = positions[i].id;
+	return 0;
 }
 
-int board_read(const struct board *b, const json_t *patterns, struct board_services *ret_services,
+/* Mostly they are in order already, so that is looked for only where they were not. */
+static int visit_in_order(struct look *l)
+{
+	int r = visit_each(l);
+
+	for (int tries = 0; r == -ESTALE && tries < MOMENT_TRIES; tries++) {
+		r = find_order(l);
+		if (r == 0)
+			r = visit_each(l);
+	}
+	return r == -ESTALE ? -EBUSY : r;
+}
+
+int board_visit(const struct board *b, const json_t *patterns, const struct board_visitor *v,
 	const char **ret_unknown)
 {
 	const struct supervisord_board_head *h = b->view.head;
-	uint32_t capacity = supervisord_board_slots(&b->view), changes;
-	_cleanup_board_services_ struct board_services s = {0};
-	_cleanup_free_
-	bool *marks = calloc(json_array_size(patterns) + 1, sizeof(*marks));
-	size_t size = 0;
+	_cleanup_(look_fini) struct look l = {
+		.board = b,
+		.patterns = patterns,
+		.visitor = v,
+		.capacity = supervisord_board_slots(&b->view),
+		.marks = calloc(json_array_size(patterns) + 1, sizeof(bool)),
+	};
+	uint32_t changes;
 	int tries = 0, r;
 
-	if (!marks)
+	if (!l.marks)
 		return -ENOMEM;
 	if (!is_for_us(patterns))
 		return -EOPNOTSUPP;
@@ -313,28 +342,80 @@ int board_read(const struct board *b, const json_t *patterns, struct board_servi
 		return -EXFULL;
 	do {
 		changes = supervisord_board_load(&h->changes);
-		r = read_each(b, capacity, patterns, marks, &s, &size);
+		r = visit_in_order(&l);
 	} while (
 		r == 0 && changes != supervisord_board_load(&h->changes) && ++tries < MOMENT_TRIES);
 	if (r < 0)
 		return r;
-	if (supervisord_board_load(&h->capacity) > capacity)
+	if (supervisord_board_load(&h->capacity) > l.capacity)
 		return -EAGAIN;
-	s.changed_usec = __atomic_load_n(&h->changed_usec, __ATOMIC_RELAXED);
-	*ret_unknown = find_unknown(patterns, marks);
-	sort(&s);
-	*ret_services = s;
-	s = (struct board_services){0};
+	*ret_unknown = find_unknown(patterns, l.marks);
 	return *ret_unknown ? -ENOENT : 0;
+}
+
+usec_t board_changed_usec(const struct board *b)
+{
+	return __atomic_load_n(&b->view.head->changed_usec, __ATOMIC_RELAXED);
+}
+
+/* --- keeping what was read --- */
+
+void board_services_fini(struct board_services *s)
+{
+	free(s->services);
+	*s = (struct board_services){0};
+}
+
+static void forget(void *userdata)
+{
+	((struct board_services *)userdata)->n = 0;
+}
+
+static int keep(const struct supervisord_board_slot *slot, uint32_t id, void *userdata)
+{
+	struct board_services *s = userdata;
+
+	if (s->n == s->size) {
+		size_t size = s->size ? s->size * 2 : 16;
+		struct board_service *bigger = reallocarray(s->services, size, sizeof(*bigger));
+
+		if (!bigger)
+			return -ENOMEM;
+		s->services = bigger;
+		s->size = size;
+	}
+	s->services[s->n++] = (struct board_service){.slot = *slot, .id = id};
+	return 0;
+}
+
+int board_read(const struct board *b, const json_t *patterns, struct board_services *ret_services,
+	const char **ret_unknown)
+{
+	struct board_services s = {0};
+	const struct board_visitor v = {.begin = forget, .visit = keep, .userdata = &s};
+	int r = board_visit(b, patterns, &v, ret_unknown);
+
+	if (r < 0 && r != -ENOENT) {
+		board_services_fini(&s);
+		return r;
+	}
+	s.changed_usec = board_changed_usec(b);
+	*ret_services = s;
+	return r;
+}
+
+int board_open_if(struct board *b, const char *socket_path, bool attended)
+{
+	int r = board_open(b, socket_path);
+
+	return r == 0 && board_is_attended(b) != attended ? -EAGAIN : r;
 }
 
 int board_get(const char *socket_path, bool attended, const json_t *patterns,
 	struct board_services *ret_services, const char **ret_unknown)
 {
 	_cleanup_board_ struct board b = BOARD_INIT;
-	int r = board_open(&b, socket_path);
+	int r = board_open_if(&b, socket_path, attended);
 
-	if (r == 0 && board_is_attended(&b) != attended)
-		return -EAGAIN;
 	return r < 0 ? r : board_read(&b, patterns, ret_services, ret_unknown);
 }

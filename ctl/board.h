@@ -42,6 +42,31 @@ bool board_is_attended(const struct board *b);
 /* The same, and it is still this file that the engine keeps, and all of it. */
 bool board_is_current(const struct board *b);
 
+/*
+ * Who is told of each slot, in the order of the configuration. What is borrowed ends with the call.
+ * A slot may have to be read again together with all others: then it begins anew, and what was
+ * told before is void. visit() returns 0 or a negative errno, which ends it.
+ */
+struct board_visitor {
+	void (*begin)(void *userdata);
+	int (*visit)(const struct supervisord_board_slot *slot, uint32_t id, void *userdata);
+	void *userdata;
+};
+
+/*
+ * Shows those that the patterns (strings) name: services, instances, definitions, globs; all where
+ * there is no pattern. As they were at one moment, if that can be had soon. 0; -ENOENT with
+ * *ret_unknown (borrowed) set to a pattern that names nothing, and the rest shown all the same;
+ * -EOPNOTSUPP: a group, or what is for the engine to judge; -EBUSY: one of them is being written
+ * all the time, or they keep changing places; -EXFULL: not all have a slot; -EIO: the file was cut;
+ * -EAGAIN: it has grown, open it anew; -ENOMEM; what visit() returned.
+ */
+int board_visit(const struct board *b, const json_t *patterns, const struct board_visitor *v,
+	const char **ret_unknown);
+
+/* When anything was last written. */
+usec_t board_changed_usec(const struct board *b);
+
 struct board_service {
 	struct supervisord_board_slot slot;
 	uint32_t id; /* which slot it is */
@@ -50,27 +75,23 @@ struct board_service {
 /* In the order of the configuration. */
 struct board_services {
 	struct board_service *services; /* owned */
-	size_t n;
+	size_t n, size;
 	usec_t changed_usec; /* when anything was last written */
 };
 
 void board_services_fini(struct board_services *s);
 #define _cleanup_board_services_ _cleanup_(board_services_fini)
 
-/*
- * Reads those that the patterns (strings) name: services, instances, definitions, globs; all where
- * there is no pattern. As they were at one moment, if that can be had soon. 0; -ENOENT with
- * *ret_unknown (borrowed) set to a pattern that names nothing, and the rest read all the same;
- * -EOPNOTSUPP: a group, or what is for the engine to judge; -EBUSY: one of them is being written
- * all the time; -EXFULL: not all have a slot; -EIO: the file was cut; -EAGAIN: it has grown, open
- * it anew; -ENOMEM.
- */
+/* Keeps all that board_visit() shows, and returns what that does. */
 int board_read(const struct board *b, const json_t *patterns, struct board_services *ret_services,
 	const char **ret_unknown);
 
 /*
- * All of that, for a moment's look at a board that is kept up to date, or (attended false) at one
- * that is not: -EAGAIN where it is the other way round. The rest as above.
+ * board_open() for a moment's look at a board that is kept up to date, or (attended false) at one
+ * that is not: -EAGAIN where it is the other way round.
  */
+int board_open_if(struct board *b, const char *socket_path, bool attended);
+
+/* That and board_read(). */
 int board_get(const char *socket_path, bool attended, const json_t *patterns,
 	struct board_services *ret_services, const char **ret_unknown);

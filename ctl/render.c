@@ -13,7 +13,10 @@
 #include "base/macro.h"
 #include "ctl/text.h"
 
-#define GAP 2
+#define GAP	  2
+#define MAX_CELL  ((1u << 28) - 1) /* bytes of a text; columns fit as well then */
+#define USUAL_ROW 48 /* bytes of its text */
+#define PIECE	  ((size_t)16 << 10)
 
 const char *render_state_colour(const char *state)
 {
@@ -45,101 +48,184 @@ void table_fini(struct table *t)
 	t->n_cells = t->size = 0;
 }
 
-int table_add(struct table *t, const char *text, const char *colour)
+static const char *const palette[] = {
+	"", RENDER_BOLD, RENDER_FAINT, RENDER_RED, RENDER_GREEN, RENDER_YELLOW};
+
+static unsigned palette_index(const char *colour)
 {
-	struct cell cell = {.offset = t->text.len, .colour = colour};
-	int r;
-
-	if (t->n_cells == t->size) {
-		size_t size = t->size ? t->size * 2 : 64;
-		struct cell *cells = reallocarray(t->cells, size, sizeof(*cells));
-
-		if (!cells)
-			return -ENOMEM;
-		t->cells = cells;
-		t->size = size;
+	for (unsigned i = 0; i < ELEMENTSOF(palette) && *colour != '\0'; i++) {
+		if (strcmp(palette[i], colour) == 0)
+			return i;
 	}
-	r = text_append_safe(&t->text, text, strlen(text), t->text_flags);
-	if (r < 0)
-		return r;
-	cell.size = t->text.len - cell.offset;
-	cell.width = cell.size ? text_width(t->text.data + cell.offset, cell.size) : 0;
-	t->cells[t->n_cells++] = cell;
 	return 0;
 }
 
-static int append_blanks(struct buf *out, size_t n)
+static int reserve_cells(struct table *t, size_t size)
 {
-	return n > 0 ? buf_printf(out, "%*s", (int)n, "") : 0;
+	struct cell *cells = reallocarray(t->cells, size, sizeof(*cells));
+
+	if (!cells)
+		return -ENOMEM;
+	t->cells = cells;
+	t->size = size;
+	return 0;
 }
+
+int table_reserve(struct table *t, size_t n_rows)
+{
+	size_t n_cells, n_bytes;
+
+	if (__builtin_mul_overflow(n_rows, t->n_columns, &n_cells) ||
+		__builtin_mul_overflow(n_rows, USUAL_ROW, &n_bytes) ||
+		__builtin_add_overflow(n_cells, t->n_cells, &n_cells) ||
+		buf_reserve(&t->text, n_bytes) < 0)
+		return -ENOMEM;
+	return n_cells > t->size ? reserve_cells(t, n_cells) : 0;
+}
+
+/* For a text that has been appended. */
+static int add_cell(struct table *t, size_t size, size_t width, const char *colour)
+{
+	int r = 0;
+
+	if (size > MAX_CELL)
+		return -ENOMEM;
+	if (t->n_cells == t->size)
+		r = reserve_cells(t, t->size ? t->size * 2 : 64);
+	if (r < 0)
+		return r;
+	t->cells[t->n_cells++] = (struct cell){
+		.size = (uint32_t)size,
+		.width = (uint32_t)width & MAX_CELL,
+		.colour = palette_index(colour) & 15,
+	};
+	return 0;
+}
+
+int table_add(struct table *t, const char *text, const char *colour)
+{
+	size_t before = t->text.len, size;
+	int r = text_append_safe(&t->text, text, strlen(text), t->text_flags);
+
+	if (r < 0)
+		return r;
+	size = t->text.len - before;
+	return add_cell(t, size, size ? text_width(t->text.data + before, size) : 0, colour);
+}
+
+int table_add_plain(struct table *t, const char *text, const char *colour)
+{
+	size_t size = strlen(text);
+	int r = buf_append(&t->text, SIZE_MAX, text, size);
+
+	return r < 0 ? r : add_cell(t, size, size, colour);
+}
+
+void table_cut(struct table *t, size_t n_cells)
+{
+	while (t->n_cells > n_cells)
+		t->text.len -= t->cells[--t->n_cells].size;
+}
+
+/* --- to text: there is room for all of a line, so only the end moves --- */
+
+#define LONGEST_COLOUR 8
+#define LONGEST_MARK   3
 
 /* One cell's text, cut to the room there is, in its colour. */
-static int append_cell(const struct table *t, const struct cell *cell, const struct term *term,
-	size_t room, struct buf *out)
+static char *put_cell(
+	char *end, const struct cell *cell, const char *text, const struct term *term, size_t room)
 {
-	const char *text = t->text.data + cell->offset;
-	const char *mark = term->is_utf8 ? "\xe2\x80\xa6" : "~";
-	const char *colour = term->colours ? cell->colour : "";
-	size_t size = cell->size;
-	bool cut = cell->width > room;
-	int r;
+	const char *colour = palette[cell->colour];
+	bool coloured = term->colours && *colour != '\0';
 
-	if (cell->size == 0 || room == 0)
-		return 0;
-	if (cut)
-		size = text_fit(text, size, room - 1);
-	r = buf_append(out, SIZE_MAX, colour, strlen(colour));
-	if (r == 0)
-		r = buf_append(out, SIZE_MAX, text, size);
-	if (r == 0 && cut)
-		r = buf_append(out, SIZE_MAX, mark, strlen(mark));
-	if (r == 0 && *colour != '\0')
-		r = buf_append(out, SIZE_MAX, RENDER_RESET, strlen(RENDER_RESET));
-	return r;
+	if (coloured)
+		end = stpcpy(end, colour);
+	if (cell->width > room) {
+		end = mempcpy(end, text, text_fit(text, cell->size, room - 1));
+		end = stpcpy(end, term->is_utf8 ? "\xe2\x80\xa6" : "~");
+	} else {
+		end = mempcpy(end, text, cell->size);
+	}
+	return coloured ? stpcpy(end, RENDER_RESET) : end;
 }
 
-static int append_row(const struct table *t, const struct cell *row, const size_t *widths,
-	const struct term *term, struct buf *out)
+static char *put_row(char *end, const struct table *t, const struct cell *row, const char *text,
+	const size_t *widths, const struct term *term)
 {
 	size_t limit = term->width ? term->width : SIZE_MAX;
 	size_t at = 0, blanks = 0; /* blanks are owed, and paid before the next text */
-	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < t->n_columns; i++) {
-		size_t padding = widths[i] - row[i].width;
+	for (size_t i = 0; i < t->n_columns; i++) {
+		size_t width = row[i].width, padding = widths[i] - width;
 		bool right = t->right & (1u << i);
 
 		blanks += i > 0 ? GAP : 0;
 		blanks += right ? padding : 0;
 		if (row[i].size > 0 && at + blanks < limit) {
-			r = append_blanks(out, blanks);
+			end = (char *)memset(end, ' ', blanks) + blanks;
 			at += blanks;
 			blanks = 0;
-			if (r == 0)
-				r = append_cell(t, &row[i], term, limit - at, out);
-			at += MIN_OF(row[i].width, limit - at);
+			end = put_cell(end, &row[i], text, term, limit - at);
+			at += MIN_OF(width, limit - at);
 		}
+		text += row[i].size;
 		blanks += right ? 0 : padding;
 	}
-	return r < 0 ? r : buf_append(out, SIZE_MAX, "\n", 1);
+	*end++ = '\n';
+	return end;
 }
 
-int table_render(const struct table *t, const struct term *term, struct buf *out)
+/* write() may be NULL: then all of it stays in the buffer. */
+static int render(const struct table *t, const struct term *term, struct buf *out,
+	void (*write)(const struct buf *piece, void *userdata), void *userdata)
 {
 	_cleanup_free_
 	size_t *widths = calloc(t->n_columns, sizeof(*widths));
-	int r = 0;
+	const char *text = t->text.data;
+	size_t most = 1, size; /* bytes of a line besides its text, and with it */
 
 	if (!widths)
 		return -ENOMEM;
 	for (size_t i = 0; i < t->n_cells; i++) {
-		size_t *width = &widths[i % t->n_columns];
+		size_t *widest = &widths[i % t->n_columns], width = t->cells[i].width;
 
-		*width = MAX_OF(*width, t->cells[i].width);
+		*widest = MAX_OF(*widest, width);
 	}
-	for (size_t i = 0; r == 0 && i + t->n_columns <= t->n_cells; i += t->n_columns)
-		r = append_row(t, &t->cells[i], widths, term, out);
-	return r;
+	for (size_t i = 0; i < t->n_columns; i++)
+		most += widths[i] + GAP + 2 * LONGEST_COLOUR + LONGEST_MARK;
+	for (size_t i = 0; i + t->n_columns <= t->n_cells; i += t->n_columns) {
+		const struct cell *row = &t->cells[i];
+
+		if (write && out->len >= PIECE) {
+			write(out, userdata);
+			out->len = 0;
+		}
+		size = 0;
+		for (size_t k = 0; k < t->n_columns; k++)
+			size += row[k].size;
+		if (buf_reserve(out, most + size) < 0)
+			return -ENOMEM;
+		out->len = (size_t)(put_row(out->data + out->len, t, row, text, widths, term) -
+				    out->data);
+		text += size;
+	}
+	if (write)
+		write(out, userdata);
+	return 0;
+}
+
+int table_render(const struct table *t, const struct term *term, struct buf *out)
+{
+	return render(t, term, out, NULL, NULL);
+}
+
+int table_write(const struct table *t, const struct term *term,
+	void (*write)(const struct buf *piece, void *userdata), void *userdata)
+{
+	_cleanup_buf_ struct buf piece = {0};
+
+	return render(t, term, &piece, write, userdata);
 }
 
 const char *render_string(json_t *object, const char *key)
@@ -156,11 +242,10 @@ int64_t render_integer(json_t *object, const char *key, int64_t otherwise)
 	return json_is_integer(value) ? json_integer_value(value) : otherwise;
 }
 
-int render_reason(json_t *service, struct buf *out)
+int render_reason(const char *reason, const char *state, int64_t next_start_msec, struct buf *out)
 {
-	const char *reason = render_string(service, "reason");
-	int64_t next = render_integer(service, "next_start_ms", -1);
-	bool is_again = strcmp(render_string(service, "state"), "backoff") == 0;
+	int64_t next = next_start_msec;
+	bool is_again = strcmp(state, "backoff") == 0;
 	char span[USEC_SPAN_SIZE];
 	int r = buf_append(out, SIZE_MAX, reason, strlen(reason));
 

@@ -22,9 +22,10 @@
 /* An SGR sequence for a state; "" for none. */
 const char *render_state_colour(const char *state);
 
+/* Small, as there are thousands: each text follows that of the cell before. */
 struct cell {
-	size_t offset, size, width;
-	const char *colour; /* static */
+	uint32_t size; /* in bytes */
+	unsigned width : 28, colour : 4;
 };
 
 /* Cells in the order of reading; each text is made harmless as it comes in. */
@@ -41,8 +42,20 @@ struct table {
 
 void table_fini(struct table *t);
 
-/* Appends a cell; colour is "" or static. -ENOMEM. */
+/* Appends a cell; colour is "" or static (RENDER_*). -ENOMEM. */
 int table_add(struct table *t, const char *text, const char *colour);
+
+/* The same for text that is plain ASCII because it was made here. */
+int table_add_plain(struct table *t, const char *text, const char *colour);
+
+/*
+ * Room for so many rows to come, where that is known: memory that is moved as it grows is touched
+ * twice, and that is what a large table costs. -ENOMEM.
+ */
+int table_reserve(struct table *t, size_t n_rows);
+
+/* Leaves the first n_cells. */
+void table_cut(struct table *t, size_t n_cells);
 
 /*
  * Appends the table to a buffer: columns aligned, two blanks between, no blanks at the end
@@ -50,12 +63,16 @@ int table_add(struct table *t, const char *text, const char *colour);
  */
 int table_render(const struct table *t, const struct term *term, struct buf *out);
 
+/* The same in pieces of some KiB, each given to write(). -ENOMEM. */
+int table_write(const struct table *t, const struct term *term,
+	void (*write)(const struct buf *piece, void *userdata), void *userdata);
+
 /* Members of JSON objects that may be absent, null or of another type. */
 const char *render_string(json_t *object, const char *key);
 int64_t render_integer(json_t *object, const char *key, int64_t otherwise);
 
-/* Appends "reason", and when the service starts again, or runs next. -ENOMEM. */
-int render_reason(json_t *service, struct buf *out);
+/* Appends "reason", and when the service starts again, or runs next (-1: it won't). -ENOMEM. */
+int render_reason(const char *reason, const char *state, int64_t next_start_msec, struct buf *out);
 
 /* "0", "999", "1.2K", "3.4M": bytes for people. */
 #define RENDER_BYTES_SIZE 24

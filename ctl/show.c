@@ -92,7 +92,8 @@ static void add_state(struct page *p, json_t *service)
 		value_printf(p, " for %s", usec_span((usec_t)uptime * USEC_PER_MSEC, span));
 	add_value(p, "state", render_state_colour(state));
 	if (p->error == 0)
-		p->error = render_reason(service, &p->text);
+		p->error = render_reason(render_string(service, "reason"), state,
+			render_integer(service, "next_start_ms", -1), &p->text);
 	if (p->text.len > 0)
 		add_value(p, "reason", "");
 	add_text(p, "since", render_string(service, "since"));

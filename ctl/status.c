@@ -11,11 +11,13 @@
 
 #include "ctl/board.h"
 #include "ctl/render.h"
+#include "ctl/status_row.h"
 #include "ctl/verbs.h"
 #include "wire/board_json.h"
 #include "wire/control.h"
 
-#define METHOD CONTROL_INTERFACE ".List"
+#define METHOD	      CONTROL_INTERFACE ".List"
+#define MANY_SERVICES 10000u
 
 static const char *const fields[] = {
 	"name",
@@ -50,84 +52,6 @@ json_t *status_fields(json_t *service)
 	return object;
 }
 
-bool status_is_up(json_t *service)
-{
-	const char *state = render_string(service, "state");
-
-	return strcmp(state, "running") == 0 || strcmp(state, "exited") == 0;
-}
-
-/* What else is to be known of a process that lives: "stale; unhealthy; reloading; 3 of 7 loaded".
- */
-static int append_remarks(json_t *service, struct buf *out)
-{
-	bool unhealthy = strcmp(render_string(service, "health"), "unhealthy") == 0;
-	bool reloading = json_is_true(json_object_get(service, "reloading"));
-	bool stale = json_is_true(json_object_get(service, "stale"));
-	const char *remarks[] = {stale ? "stale" : "", unhealthy ? "unhealthy" : "",
-		reloading ? "reloading" : "", render_string(service, "status_text")};
-	int r = 0;
-
-	if (render_integer(service, "pid", 0) == 0)
-		return 0;
-	for (size_t i = 0; r == 0 && i < ELEMENTSOF(remarks); i++) {
-		if (*remarks[i] != '\0')
-			r = buf_printf(out, "%s%s", out->len > 0 ? "; " : "", remarks[i]);
-	}
-	return r;
-}
-
-static int add_service(struct table *t, json_t *service)
-{
-	_cleanup_buf_ struct buf reason = {0};
-	const char *state = render_string(service, "state");
-	int64_t pid = render_integer(service, "pid", 0);
-	int64_t uptime = render_integer(service, "uptime_ms", -1);
-	char number[24], span[USEC_SPAN_SIZE];
-	int r = table_add(t, render_string(service, "name"), "");
-
-	if (r == 0)
-		r = table_add(t, state, render_state_colour(state));
-	snprintf(number, sizeof(number), "%" PRIi64, pid);
-	if (r == 0)
-		r = table_add(t, pid > 0 ? number : "-", "");
-	if (r == 0)
-		r = table_add(
-			t, uptime < 0 ? "-" : usec_span((usec_t)uptime * USEC_PER_MSEC, span), "");
-	snprintf(number, sizeof(number), "%" PRIi64, render_integer(service, "restarts", 0));
-	if (r == 0)
-		r = table_add(t, number, "");
-	if (r == 0)
-		r = render_reason(service, &reason);
-	if (r == 0)
-		r = append_remarks(service, &reason);
-	if (r == 0)
-		r = buf_append(&reason, SIZE_MAX, "", 1);
-	return r < 0 ? r : table_add(t, reason.data, "");
-}
-
-int status_render(json_t *services, const struct term *term, struct buf *out)
-{
-	static const char *const heads[] = {"NAME", "STATE", "PID", "UPTIME", "RESTARTS", "REASON"};
-	_cleanup_table_ struct table t = {
-		.n_columns = ELEMENTSOF(heads),
-		.right = 1 << 2 | 1 << 4,
-		.text_flags = term_text_flags(term),
-	};
-	size_t i;
-	json_t *service;
-	int r = 0;
-
-	for (i = 0; r == 0 && i < ELEMENTSOF(heads); i++)
-		r = table_add(&t, heads[i], RENDER_BOLD);
-	json_array_foreach(services, i, service)
-	{
-		if (r == 0)
-			r = add_service(&t, service);
-	}
-	return r < 0 ? r : table_render(&t, term, out);
-}
-
 static int write_json(struct ctl *ctl, json_t *services)
 {
 	json_t *array = json_array(), *service;
@@ -135,71 +59,151 @@ static int write_json(struct ctl *ctl, json_t *services)
 
 	json_array_foreach(services, i, service)
 		json_array_append_new(array, status_fields(service));
-	return ctl_write_json(ctl, array) < 0 ? CTL_FAILED : CTL_DONE;
+	return ctl_write_json(ctl, array);
 }
 
-static int write_table(struct ctl *ctl, json_t *services)
+/* Whether a service that was named is where it should be decides the exit status. */
+static int status_of(const struct ctl *ctl, bool all_up)
 {
-	_cleanup_buf_ struct buf text = {0};
+	return ctl->n_args > 0 && !all_up ? CTL_NOT_UP : CTL_DONE;
+}
 
-	if (status_render(services, &ctl->term, &text) < 0) {
+static int show_json(struct ctl *ctl, json_t *services)
+{
+	bool all_up = true;
+	json_t *service;
+	size_t i;
+
+	json_array_foreach(services, i, service) all_up =
+		all_up && status_row_is_up(render_string(service, "state"));
+	return write_json(ctl, services) < 0 ? CTL_FAILED : status_of(ctl, all_up);
+}
+
+static void write_piece(const struct buf *piece, void *userdata)
+{
+	ctl_write(userdata, piece);
+}
+
+static int show_table(struct ctl *ctl, const struct status_table *t)
+{
+	if (table_write(&t->table, &ctl->term, write_piece, ctl) < 0) {
 		ctl_error(ctl, "out of memory");
 		return CTL_FAILED;
 	}
-	ctl_write(ctl, &text);
-	return CTL_DONE;
+	return status_of(ctl, t->all_up);
 }
 
-/* What the board shows of them, as the engine would answer it; NULL for lack of memory. */
-static json_t *to_json(const struct board_services *s)
+static int show_reply(struct ctl *ctl, json_t *services)
 {
-	usec_t now = usec_now(CLOCK_MONOTONIC);
-	json_t *array = json_array();
-
-	for (size_t i = 0; i < s->n && array; i++) {
-		if (json_array_append_new(array, board_json(&s->services[i].slot, now)) < 0) {
-			json_decref(array);
-			array = NULL;
-		}
-	}
-	return array;
-}
-
-static int show(struct ctl *ctl, json_t *services)
-{
+	_cleanup_status_table_ struct status_table t = {0};
 	json_t *service;
 	size_t i;
-	int status = ctl->json ? write_json(ctl, services) : write_table(ctl, services);
+	int r;
 
+	if (ctl->json)
+		return show_json(ctl, services);
+	r = status_table_init(&t, &ctl->term);
 	json_array_foreach(services, i, service)
 	{
-		if (status == CTL_DONE && ctl->n_args > 0 && !status_is_up(service))
-			status = CTL_NOT_UP;
+		struct status_row row;
+
+		status_row_of_json(service, &row);
+		if (r == 0)
+			r = status_table_add(&t, &row);
 	}
-	return status;
+	if (r < 0) {
+		ctl_error(ctl, "out of memory");
+		return CTL_FAILED;
+	}
+	return show_table(ctl, &t);
+}
+
+/* --- from the board --- */
+
+/* What is shown of its slots: lines, or objects as the engine would answer them. */
+struct shown {
+	bool json;
+	usec_t now_usec;
+	struct status_table table;
+	json_t *services; /* owned */
+};
+
+static void shown_fini(struct shown *s)
+{
+	status_table_fini(&s->table);
+	json_decref(s->services);
+}
+
+static void begin(void *userdata)
+{
+	struct shown *s = userdata;
+
+	s->now_usec = usec_now(CLOCK_MONOTONIC);
+	if (s->json)
+		json_array_clear(s->services);
+	else
+		status_table_clear(&s->table);
+}
+
+static int add_slot(const struct supervisord_board_slot *slot, uint32_t id, void *userdata)
+{
+	struct shown *s = userdata;
+	struct status_row row;
+	struct status_row_texts texts;
+
+	(void)id;
+	if (s->json)
+		return json_array_append_new(s->services, board_json(slot, s->now_usec)) < 0
+			       ? -ENOMEM
+			       : 0;
+	status_row_of_slot(slot, s->now_usec, &texts, &row);
+	return status_table_add(&s->table, &row);
+}
+
+/* 0, -ENOENT, or a negative errno: ask the engine. */
+static int read_board(struct ctl *ctl, const json_t *names, bool attended, struct shown *s,
+	usec_t *ret_changed, const char **ret_unknown)
+{
+	_cleanup_board_ struct board b = BOARD_INIT;
+	const struct board_visitor v = {.begin = begin, .visit = add_slot, .userdata = s};
+	int r = board_open_if(&b, ctl->client.path, attended);
+
+	if (r < 0)
+		return r;
+	s->json = ctl->json;
+	if (s->json)
+		s->services = json_array();
+	else
+		r = status_table_init(&s->table, &ctl->term);
+	if (r == 0 && !s->json)
+		r = table_reserve(
+			&s->table.table, MIN_OF(supervisord_board_slots(&b.view), MANY_SERVICES));
+	if (r < 0 || (s->json && !s->services))
+		return -ENOMEM;
+	r = board_visit(&b, names, &v, ret_unknown);
+	*ret_changed = board_changed_usec(&b);
+	return r;
 }
 
 /* The exit status; or -1: ask the engine. */
 static int show_board(struct ctl *ctl, const json_t *names, bool attended)
 {
-	_cleanup_board_services_ struct board_services s = {0};
+	_cleanup_(shown_fini) struct shown s = {0};
 	const char *unknown = NULL;
-	json_t *services;
-	int status, r = board_get(ctl->client.path, attended, names, &s, &unknown);
+	usec_t changed = 0;
+	int status, r = read_board(ctl, names, attended, &s, &changed, &unknown);
 
-	if (r == -ENOENT && unknown && !attended) {
+	if (r < 0 && (!unknown || attended))
+		return -1;
+	if (unknown) {
 		ctl_error(ctl, "%s: no such service", unknown);
-		status_tell_age(ctl, s.changed_usec);
+		status_tell_age(ctl, changed);
 		return CTL_NOTHING_THERE;
 	}
-	services = r < 0 ? NULL : to_json(&s);
-	if (!services)
-		return -1;
-	status = show(ctl, services);
-	json_decref(services);
+	status = s.json ? show_json(ctl, s.services) : show_table(ctl, &s.table);
 	if (attended)
 		return status;
-	status_tell_age(ctl, s.changed_usec);
+	status_tell_age(ctl, changed);
 	return CTL_NOTHING_THERE;
 }
 
@@ -233,7 +237,7 @@ static int ask_engine(struct ctl *ctl, json_t *names)
 	}
 	if (r != 0)
 		return ctl_explain(ctl, METHOD, r, error);
-	status = show(ctl, json_object_get(reply, "services"));
+	status = show_reply(ctl, json_object_get(reply, "services"));
 	json_decref(reply);
 	return status;
 }

@@ -218,9 +218,9 @@ size_t text_fit(const char *text, size_t n, size_t width)
 
 size_t text_width(const char *text, size_t n)
 {
-	size_t width = 0;
+	size_t plain = plain_length(text, n), width = plain;
 
-	for (size_t at = 0; at < n;) {
+	for (size_t at = plain; at < n;) {
 		uint32_t c = '?';
 		int r = text_decode(text + at, n - at, &c);
 

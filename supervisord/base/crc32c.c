@@ -8,6 +8,7 @@
 #include <string.h>
 
 #ifdef __x86_64__
+#include <cpuid.h>
 #include <nmmintrin.h>
 #endif
 
@@ -73,12 +74,29 @@ __attribute__((target("sse4.2"))) static uint32_t by_instruction(
 		sum = _mm_crc32_u8(sum, *p);
 	return sum;
 }
+
+/*
+ * Asked for when it is needed: __builtin_cpu_supports() asks at the start of every program, which
+ * a virtual machine makes dear (20 us and more).
+ */
+static bool has_instruction(void)
+{
+	static int known; /* -1: no; relaxed, as any thread comes to the same */
+	int answer = __atomic_load_n(&known, __ATOMIC_RELAXED);
+	unsigned a, b, c = 0, d;
+
+	if (answer == 0) {
+		answer = __get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSE4_2) ? 1 : -1;
+		__atomic_store_n(&known, answer, __ATOMIC_RELAXED);
+	}
+	return answer > 0;
+}
 #endif
 
 uint32_t crc32c(uint32_t sum, const void *data, size_t n)
 {
 #ifdef __x86_64__
-	if (__builtin_cpu_supports("sse4.2"))
+	if (has_instruction())
 		return ~by_instruction(~sum, data, n);
 #endif
 	return ~by_table(~sum, data, n);

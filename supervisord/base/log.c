@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,6 +29,7 @@ static struct {
 	int fd;
 	enum log_level level;
 	unsigned long dropped;
+	bool is_file; /* known to be no socket */
 } state = {.who = "supervisord", .fd = STDERR_FILENO, .level = LOG_LEVEL_INFO};
 
 static const char *const level_names[LOG_LEVEL_MAX] = {
@@ -69,17 +71,12 @@ int log_open_nonblocking(int fd)
 	return r < 0 ? -errno : r;
 }
 
-long log_write_nonblocking(int fd, const void *data, unsigned long n)
+/* Where no description of our own could be had, poll() makes a wait unlikely. */
+static long write_file(int fd, const void *data, unsigned long n)
 {
 	struct pollfd p = {.fd = fd, .events = POLLOUT};
-	ssize_t r = send(fd, data, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t r = poll(&p, 1, 0);
 
-	if (r >= 0)
-		return r;
-	if (errno != ENOTSOCK)
-		return -errno;
-	/* Where no description of our own could be had, poll() makes a wait unlikely. */
-	r = poll(&p, 1, 0);
 	if (r < 0)
 		return -errno;
 	if (r == 0)
@@ -88,13 +85,24 @@ long log_write_nonblocking(int fd, const void *data, unsigned long n)
 	return r < 0 ? -errno : r;
 }
 
+long log_write_nonblocking(int fd, const void *data, unsigned long n)
+{
+	ssize_t r = send(fd, data, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (r >= 0)
+		return r;
+	return errno == ENOTSOCK ? write_file(fd, data, n) : -errno;
+}
+
 void log_init(const char *who)
 {
 	int fd = log_open_nonblocking(STDERR_FILENO);
+	struct stat st;
 
 	state.who = who;
 	if (fd >= 0)
 		state.fd = fd;
+	state.is_file = fstat(state.fd, &st) == 0 && !S_ISSOCK(st.st_mode);
 }
 
 void log_set_level(enum log_level level)
@@ -133,7 +141,8 @@ void log_write(enum log_level level, const char *format, ...)
 	make_printable(text);
 	n += strlen(text);
 	line[n++] = '\n';
-	if (log_write_nonblocking(state.fd, line, n) < 0)
+	if ((state.is_file ? write_file(state.fd, line, n)
+			   : log_write_nonblocking(state.fd, line, n)) < 0)
 		state.dropped++;
 	else
 		state.dropped = 0;

@@ -4,8 +4,10 @@
  */
 #include "base/usec.h"
 
-#include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "base/decimal.h"
 
 usec_t usec_now(clockid_t clock)
 {
@@ -44,6 +46,14 @@ size_t usec_rfc3339(usec_t realtime, char ret_text[static USEC_RFC3339_SIZE])
 	return n;
 }
 
+/* Appends a number with its unit, and returns the end: a table of services shows printf. */
+static char *put(char *end, uint64_t value, const char *unit)
+{
+	char text[DECIMAL_SIZE];
+
+	return stpcpy(stpcpy(end, decimal((int64_t)value, text)), unit);
+}
+
 const char *usec_span(usec_t duration, char ret_text[static USEC_SPAN_SIZE])
 {
 	static const struct {
@@ -56,31 +66,28 @@ const char *usec_span(usec_t duration, char ret_text[static USEC_SPAN_SIZE])
 	};
 
 	if (duration == USEC_INFINITY) {
-		snprintf(ret_text, USEC_SPAN_SIZE, "forever");
+		memcpy(ret_text, "forever", sizeof("forever"));
 		return ret_text;
 	}
 	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
-		/* The largest number of days that a usec_t holds has nine digits. */
-		unsigned whole = (unsigned)(duration / spans[i].unit);
-		unsigned rest = (unsigned)(duration % spans[i].unit / spans[i].part);
+		usec_t whole = duration / spans[i].unit;
+		usec_t rest = duration % spans[i].unit / spans[i].part;
+		char *end;
 
 		if (whole == 0)
 			continue;
-		if (rest == 0)
-			snprintf(ret_text, USEC_SPAN_SIZE, "%u%s", whole, spans[i].unit_name);
-		else
-			snprintf(ret_text, USEC_SPAN_SIZE, "%u%s %u%s", whole, spans[i].unit_name,
-				rest, spans[i].part_name);
+		end = put(ret_text, whole, spans[i].unit_name);
+		if (rest > 0)
+			put(stpcpy(end, " "), rest, spans[i].part_name);
 		return ret_text;
 	}
 	if (duration >= USEC_PER_SEC && duration / 100000 % 10 != 0)
-		snprintf(ret_text, USEC_SPAN_SIZE, "%" PRIu64 ".%" PRIu64 "s",
-			duration / USEC_PER_SEC, duration / 100000 % 10);
+		put(put(ret_text, duration / USEC_PER_SEC, "."), duration / 100000 % 10, "s");
 	else if (duration >= USEC_PER_SEC)
-		snprintf(ret_text, USEC_SPAN_SIZE, "%" PRIu64 "s", duration / USEC_PER_SEC);
+		put(ret_text, duration / USEC_PER_SEC, "s");
 	else if (duration >= USEC_PER_MSEC || duration == 0)
-		snprintf(ret_text, USEC_SPAN_SIZE, "%" PRIu64 "ms", duration / USEC_PER_MSEC);
+		put(ret_text, duration / USEC_PER_MSEC, "ms");
 	else
-		snprintf(ret_text, USEC_SPAN_SIZE, "%" PRIu64 "us", duration);
+		put(ret_text, duration, "us");
 	return ret_text;
 }

@@ -49,8 +49,6 @@ struct stream {
 	struct pump pump;
 	struct sink sink;
 	int fd; /* the pipe's read end, owned; -1: none open */
-	uint64_t generation; /* that this pipe is of */
-	struct later *later; /* owned: pipes of later generations, which wait for this one */
 	uint64_t seen_generation; /* the last one whose line for log:REGEX has come by here */
 };
 
@@ -92,6 +90,7 @@ struct service {
 	uint8_t invocation[16]; /* random, of the current generation */
 	uint64_t last_serial; /* of the last exit counted */
 	uint64_t told_generation; /* the last one that the launcher has spoken of */
+	uint64_t left_generation; /* has gone; what waits in its pipes is not logged yet; 0: none */
 	uint64_t begun; /* the generation that invocation is of */
 	uint64_t pidfd_inode;
 	/* The real clock when the state was entered, and when the process was started. */
@@ -99,7 +98,6 @@ struct service {
 	uint64_t cgroup_generation; /* names its cgroup, see tree_cgroup_name() */
 	bool rlimits_due; /* they have changed while the process was being started */
 	bool lacks_pipes; /* they did not arrive for want of descriptors */
-	bool lingers; /* its process has gone, and what waits in its pipes is not logged yet */
 	bool cgroup_spent; /* was killed as a whole: not to be used again */
 	pid_t main_pid; /* of this or the last generation: also the id of its session */
 	uint64_t foster_generation; /* whose process was given to the launcher; 0: none was */

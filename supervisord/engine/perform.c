@@ -49,7 +49,6 @@ static void end_generation(struct service *s)
 
 static void begin_generation(struct service *s)
 {
-	streams_begin_generation(s);
 	s->begun = core_record(s->engine->core, s->id)->generation;
 	memset(s->pipe_inodes, 0, sizeof(s->pipe_inodes));
 	tree_renew_cgroup(s);

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/sys.h"
@@ -13,41 +14,54 @@
 /*
  * The process's end, open for reading as well: with that the pipe has a reader as long as the
  * process lives, and what is written waits for the next supervisord. It is opened anew, since
- * only one of the ends is not to block. Without /proc, or room for it, it is for writing only.
+ * only one of the ends is not to block.
  */
-static int open_both_ways(int *fd)
+static int open_both_ways(int fd)
 {
 	char path[32];
-	int both;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", *fd);
-	both = sys_openat(AT_FDCWD, path, O_RDWR, 0);
-	if (both < 0)
-		return sys_fcntl(*fd, F_SETFL, 0);
-	close_fd(*fd);
-	*fd = both;
-	return 0;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return sys_openat(AT_FDCWD, path, O_RDWR, 0);
 }
 
 static int make_pipe(int *ret_read, int *ret_write)
 {
-	int fds[2], r;
+	int fds[2], both, r;
 
 	r = sys_pipe2(fds, O_NONBLOCK);
 	if (r < 0)
 		return r;
-	r = open_both_ways(&fds[1]);
+	both = open_both_ways(fds[1]);
+	/* Without /proc, or room for it, it is for writing only. */
+	r = both < 0 ? sys_fcntl(fds[1], F_SETFL, 0) : 0;
 	if (r < 0) {
 		close_fd(fds[0]);
 		close_fd(fds[1]);
 		return r;
 	}
+	if (both >= 0)
+		close_fd(fds[1]);
 	*ret_read = fds[0];
-	*ret_write = fds[1];
+	*ret_write = both >= 0 ? both : fds[1];
 	return 0;
 }
 
-int pipes_make(unsigned plan_flags, uint64_t generation, struct pipes *ret)
+/* New ends of one that there is. */
+static int share_pipe(int fd, int *ret_read, int *ret_write)
+{
+	_cleanup_close_
+	int both = open_both_ways(fd);
+	int own = both < 0 ? both : sys_dup_cloexec(fd, STDERR_FILENO + 1);
+
+	if (own < 0)
+		return own;
+	*ret_read = own;
+	*ret_write = TAKE_FD(both);
+	return 0;
+}
+
+int pipes_make(unsigned plan_flags, uint64_t generation, const int left[static PLAN_PIPE_MAX],
+	struct pipes *ret)
 {
 	struct pipes p = {generation, {-1, -1, -1}, {-1, -1, -1}};
 
@@ -55,7 +69,8 @@ int pipes_make(unsigned plan_flags, uint64_t generation, struct pipes *ret)
 		int r = 0;
 
 		if (plan_has_pipe(plan_flags, (enum plan_pipe)i))
-			r = make_pipe(&p.read[i], &p.write[i]);
+			r = left[i] < 0 ? make_pipe(&p.read[i], &p.write[i])
+					: share_pipe(left[i], &p.read[i], &p.write[i]);
 		if (r < 0) {
 			pipes_close(&p);
 			return r;

@@ -349,6 +349,13 @@ static int encode(const struct service *s, char *const *argv, char *const *envp,
 	return plan_encode(&plan, ret_data, ret_size);
 }
 
+/* Those of the service's process in which something was left by the one before it. */
+static void list_left(const struct service *s, int ret_fds[static PLAN_PIPE_MAX])
+{
+	for (unsigned i = 0; i < s->n_streams; i++)
+		ret_fds[i] = s->streams[i].fd;
+}
+
 static int send_plan(struct service *s, char *const *argv, char *const *envp, unsigned pipes,
 	const char *cgroup, struct link_message *m, struct pipes *ret_made)
 {
@@ -357,7 +364,7 @@ static int send_plan(struct service *s, char *const *argv, char *const *envp, un
 	_cleanup_close_
 	int plan = -1;
 	_cleanup_(pipes_close) struct pipes made = {0};
-	int fds[1 + 2 * PLAN_PIPE_MAX];
+	int fds[1 + 2 * PLAN_PIPE_MAX], left[PLAN_PIPE_MAX] = {-1, -1, -1};
 	size_t size;
 	int r = encode(s, argv, envp, pipes, cgroup, &data, &size);
 
@@ -366,7 +373,9 @@ static int send_plan(struct service *s, char *const *argv, char *const *envp, un
 	plan = make_memfd(data, size);
 	if (plan < 0)
 		return plan;
-	r = pipes_make(pipes, m->generation, &made);
+	if (m->id == s->id)
+		list_left(s, left);
+	r = pipes_make(pipes, m->generation, left, &made);
 	if (r < 0)
 		return r;
 	m->version = LINK_VERSION;

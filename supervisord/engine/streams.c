@@ -4,9 +4,10 @@
  * is read: by then services have their sinks and counters back, and those that wait for a line
  * look out for it again.
  *
- * A pipe is closed with its generation, unless something in it still waits for a log: then it
- * lingers. Nobody waits for it but the pipes of later generations, which are read after it. The
- * launcher keeps a copy as long as no later one begins.
+ * A pipe is closed with its generation, unless something in it still waits for a log. Nobody waits
+ * for that: the pipe is left to the next generation, which writes into it behind what is there. So
+ * a stream never has two, and who has the pipe has all that is not logged yet: the launcher keeps
+ * it with the generation that left it until it has it with the next one.
  */
 #include "engine/streams.h"
 
@@ -24,42 +25,10 @@
 #include "engine/services.h"
 #include "engine/stream_sinks.h"
 
-/* Generations whose output waits behind that of an earlier one. */
-#define STREAM_MAX_LATER 8
 /* The most that is looked at of a pipe that is given up. */
 #define STREAM_MAX_PIPE (1024 * 1024)
 
 /* --- a service's streams --- */
-
-/* A pipe whose turn comes when those of earlier generations are at their end. */
-struct later {
-	struct later *next;
-	uint64_t generation;
-	int fd; /* owned */
-};
-
-static struct later **end_of(struct stream *t)
-{
-	struct later **end = &t->later;
-
-	while (*end)
-		end = &(*end)->next;
-	return end;
-}
-
-/* Takes over fd. -ENOMEM, and it is closed. */
-static int add_later(struct stream *t, int fd, uint64_t generation)
-{
-	struct later *l = malloc(sizeof(*l));
-
-	if (!l) {
-		close_fd(fd);
-		return -ENOMEM;
-	}
-	*l = (struct later){NULL, generation, fd};
-	*end_of(t) = l;
-	return 0;
-}
 
 static void close_pipe(struct stream *t)
 {
@@ -68,7 +37,7 @@ static void close_pipe(struct stream *t)
 }
 
 /* Takes over fd. 0 or -errno. */
-static int begin_pipe(struct stream *t, int fd, uint64_t generation)
+static int begin_pipe(struct stream *t, int fd)
 {
 	int r = pump_start(&t->pump, fd);
 
@@ -79,20 +48,7 @@ static int begin_pipe(struct stream *t, int fd, uint64_t generation)
 		return r;
 	}
 	t->fd = fd;
-	t->generation = generation;
 	return 0;
-}
-
-/* The next one that has waited for it. */
-static void begin_later(struct stream *t)
-{
-	while (t->fd < 0 && t->later) {
-		struct later *l = t->later;
-
-		t->later = l->next;
-		(void)begin_pipe(t, l->fd, l->generation);
-		free(l);
-	}
 }
 
 /* What nobody waits for any longer is dropped, counted and told. */
@@ -114,25 +70,14 @@ static void abandon_pipe(struct stream *t)
 	close_pipe(t);
 }
 
-static void abandon_all(struct stream *t)
-{
-	while (t->fd >= 0) {
-		abandon_pipe(t);
-		begin_later(t);
-	}
-}
-
 void streams_free(struct service *s)
 {
 	for (unsigned k = 0; k < s->n_streams; k++) {
 		struct stream *t = &s->streams[k];
 
-		if (s->removed || s->engine->leaving)
-			abandon_all(t);
-		while (t->fd >= 0) { /* the next engine gets them from the launcher */
-			close_pipe(t);
-			begin_later(t);
-		}
+		if (t->fd >= 0 && (s->removed || s->engine->leaving))
+			abandon_pipe(t);
+		close_pipe(t); /* the next engine gets it from the launcher */
 		stream_sinks_free(t);
 	}
 	free(s->streams);
@@ -148,26 +93,32 @@ static bool has_pipe(const struct service *s)
 	return false;
 }
 
-static void release(struct service *s)
+/* Of that generation and those before it, the launcher needs to keep nothing any more. */
+static void release(struct service *s, uint64_t generation)
 {
-	s->lingers = false;
-	if (s->told_generation == 0)
+	if (s->left_generation <= generation)
+		s->left_generation = 0;
+	if (generation == 0)
 		return; /* its spawn never got to the launcher */
-	/* Not the core's: a restart has gone on to the next generation already. */
-	s->outbox.release_generation = s->told_generation;
+	s->outbox.release_generation = generation;
 	uplink_tell(s, UPLINK_RELEASE);
+}
+
+static void end_pipe(struct stream *t)
+{
+	pump_end_output(&t->pump);
+	service_commit_counters(t->service);
+	close_pipe(t);
 }
 
 static void on_pipe_ended(struct pump *p)
 {
 	struct stream *t = CONTAINER_OF(p, struct stream, pump);
+	struct service *s = t->service;
 
-	pump_end_output(p);
-	service_commit_counters(t->service);
-	close_pipe(t);
-	begin_later(t);
-	if (t->service->lingers && !has_pipe(t->service))
-		release(t->service);
+	end_pipe(t);
+	if (s->left_generation > 0 && !has_pipe(s))
+		release(s, s->left_generation);
 }
 
 int streams_new(struct service *s)
@@ -193,19 +144,20 @@ int streams_new(struct service *s)
 	return 0;
 }
 
-/* What still waits in pipes goes on in the first stream. */
-static void move_pipes(struct stream *from, struct stream *to)
+/* What still waits goes on in the first stream; for a second pipe, there is no place there. */
+static void move_pipe(struct stream *from, struct stream *to)
 {
-	while (from->fd >= 0) {
-		int fd = from->fd;
+	int fd = from->fd;
 
-		pump_stop(&from->pump);
-		from->fd = -1;
-		if (add_later(to, fd, from->generation) < 0)
-			log_error("service '%s': no memory for what it wrote", to->service->name);
-		begin_later(from);
+	if (fd < 0)
+		return;
+	if (to->fd >= 0) {
+		abandon_pipe(from);
+		return;
 	}
-	begin_later(to);
+	pump_stop(&from->pump);
+	from->fd = -1;
+	(void)begin_pipe(to, fd);
 }
 
 /* Another number of pipes: only between two generations. */
@@ -231,7 +183,7 @@ static void renew_streams(struct service *s)
 	s->streams[0].pump.through = old[0].pump.through;
 	stream_sinks_move_consumers(&old[0], &s->streams[0]);
 	for (unsigned i = 0; i < n_old; i++) {
-		move_pipes(&old[i], &s->streams[0]);
+		move_pipe(&old[i], &s->streams[0]);
 		stream_sinks_free(&old[i]);
 	}
 	free(old);
@@ -247,61 +199,40 @@ void streams_configure(struct service *s)
 	service_commit_counters(s);
 }
 
-/*
- * Behind those of earlier generations, if anything still waits in these: what was written first
- * is logged first. Too many of them, and the first is given up.
- */
-static int take_pipe(struct stream *t, int fd, uint64_t generation)
+static uint64_t inode_of(int fd)
 {
-	unsigned n = 0;
+	struct stat st;
 
-	if (t->fd < 0)
-		return begin_pipe(t, fd, generation);
-	for (const struct later *l = t->later; l; l = l->next)
-		n++;
-	if (n >= STREAM_MAX_LATER) {
+	return sys_fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
+/* Told again after the engine's restart or a REFETCH, or left to it, it is the one that we have. */
+static int take_pipe(struct stream *t, int fd, uint64_t inode)
+{
+	if (t->fd >= 0 && inode_of(t->fd) != inode) {
+		(void)pump_drain(&t->pump, PUMP_DRAIN_MAX);
 		abandon_pipe(t);
-		begin_later(t);
 	}
-	return add_later(t, fd, generation);
-}
-
-/* Does it have the pipe of this generation already? */
-static bool has_pipe_of(const struct stream *t, uint64_t generation)
-{
-	const struct later *l = t->later;
-
-	while (l && l->generation != generation)
-		l = l->next;
-	return l || (t->fd >= 0 && t->generation == generation);
-}
-
-int streams_last_pipe(const struct stream *t)
-{
-	const struct later *l = t->later;
-
-	while (l && l->next)
-		l = l->next;
-	return l ? l->fd : t->fd;
+	if (t->fd < 0)
+		return begin_pipe(t, fd);
+	close_fd(fd);
+	return 0;
 }
 
 void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 {
-	uint64_t generation = core_record(s->engine->core, s->id)->generation;
-
 	for (unsigned i = 0; i < n_fds; i++) {
-		struct stream *t = i < s->n_streams ? &s->streams[i] : NULL;
-		struct stat st;
-
-		/* Told again after the engine's restart or a REFETCH: the one we have will do. */
-		if (!t || fds[i] < 0 || has_pipe_of(t, generation)) {
+		if (i >= s->n_streams || fds[i] < 0) {
 			fds[i] = close_fd(fds[i]);
 			continue;
 		}
-		s->pipe_inodes[i] = sys_fstat(fds[i], &st) == 0 ? st.st_ino : 0;
-		if (take_pipe(t, TAKE_FD(fds[i]), generation) < 0)
+		s->pipe_inodes[i] = inode_of(fds[i]);
+		if (take_pipe(&s->streams[i], TAKE_FD(fds[i]), s->pipe_inodes[i]) < 0)
 			s->pipe_inodes[i] = 0;
 	}
+	/* The launcher has what was left with the process that it was left to. */
+	if (n_fds > 0 && s->left_generation > 0)
+		release(s, s->left_generation);
 	ready_attach(s);
 }
 
@@ -311,7 +242,9 @@ void service_drain_untold(struct service *s)
 
 	if (p->generation == 0 || p->generation != core_record(s->engine->core, s->id)->generation)
 		return;
-	service_take_pipes(s, p->read, MIN_OF((unsigned)s->n_streams, (unsigned)PLAN_PIPE_READY));
+	for (unsigned i = 0; i < s->n_streams; i++)
+		if (s->streams[i].fd < 0 && p->read[i] >= 0)
+			(void)begin_pipe(&s->streams[i], TAKE_FD(p->read[i]));
 	service_drain(s);
 }
 
@@ -320,52 +253,61 @@ void service_drain(struct service *s)
 	for (unsigned i = 0; i < s->n_streams; i++) {
 		struct stream *t = &s->streams[i];
 
-		while (t->fd >= 0 && pump_drain(&t->pump, PUMP_DRAIN_MAX) == PUMP_ENDED)
+		if (t->fd >= 0 && pump_drain(&t->pump, PUMP_DRAIN_MAX) == PUMP_ENDED)
 			on_pipe_ended(&t->pump);
 	}
 	service_commit_counters(s);
 }
 
-void service_close_pipes(struct service *s)
+/* All processes are gone: what doesn't wait is over, the rest is left to the next one. */
+static void leave_pipes(struct service *s)
 {
 	service_drain(s);
-	pipes_close(&s->pipes); /* its process was never told of */
 	for (unsigned i = 0; i < s->n_streams; i++) {
 		struct stream *t = &s->streams[i];
 
-		while (t->fd >= 0 && !t->pump.waiting) {
-			on_pipe_ended(&t->pump);
-			if (t->fd >= 0)
-				(void)pump_drain(&t->pump, PUMP_DRAIN_MAX);
-		}
-		if (s->removed)
-			abandon_all(t);
+		if (t->fd >= 0 && t->pump.waiting && s->removed)
+			abandon_pipe(t);
+		else if (t->fd >= 0 && !t->pump.waiting)
+			end_pipe(t);
 	}
-	s->lingers = has_pipe(s);
-	if (!s->lingers)
-		release(s);
+	if (!has_pipe(s))
+		release(s, s->told_generation);
+	else if (s->left_generation == 0)
+		s->left_generation = s->told_generation;
+}
+
+void service_close_pipes(struct service *s)
+{
+	pipes_close(&s->pipes); /* its process was never told of */
+	leave_pipes(s);
 }
 
 void service_take_rest(struct service *s, uint64_t generation, int *fds, unsigned n_fds)
 {
+	bool followed = s->told_generation > generation;
+
+	for (unsigned i = 0; i < n_fds; i++) {
+		if (!followed && i < s->n_streams && s->streams[i].fd < 0 && fds[i] >= 0)
+			(void)begin_pipe(&s->streams[i], TAKE_FD(fds[i]));
+		fds[i] = close_fd(fds[i]);
+	}
+	if (followed) {
+		release(s, generation); /* who has followed has what was left */
+		return;
+	}
 	s->told_generation = generation;
-	service_take_pipes(s, fds, n_fds);
-	service_close_pipes(s);
+	leave_pipes(s);
 }
 
 void streams_give_up(struct service *s)
 {
-	if (!s->lingers)
+	if (s->left_generation == 0)
 		return;
 	for (unsigned i = 0; i < s->n_streams; i++)
-		abandon_all(&s->streams[i]);
-	release(s);
-}
-
-void streams_begin_generation(struct service *s)
-{
-	if (s->lingers)
-		release(s);
+		if (s->streams[i].fd >= 0)
+			abandon_pipe(&s->streams[i]);
+	release(s, s->left_generation);
 }
 
 /* --- what the pumps have in common --- */

@@ -25,13 +25,13 @@
 #include "engine/takeover/foster.h"
 #include "engine/takeover/gone.h"
 #include "engine/takeover/pidfd.h"
+#include "engine/uplink_kept.h"
 
-#define HELLO_WAIT_MSEC 10000
-#define SEND_WAIT_MSEC	1000
-#define REFETCH_USEC	USEC_PER_SEC
-#define MAX_PER_ROUND	256 /* messages, so that clients get their turn in a storm of exits */
+#define SEND_WAIT_MSEC 1000
+#define REFETCH_USEC   USEC_PER_SEC
+#define MAX_PER_ROUND  256 /* messages, so that clients get their turn in a storm of exits */
 
-static bool is_gone(int r)
+bool uplink_is_gone(int r)
 {
 	return r == -EPIPE || r == -ECONNRESET || r == -ENOTCONN;
 }
@@ -41,7 +41,7 @@ int uplink_post(struct link_message *m, const int *fds, unsigned n_fds)
 	int r = link_send(LINK_FD, m, fds, n_fds);
 
 	/* Not an error of what is sent: whoever takes the launcher's place is asked again. */
-	return is_gone(r) ? -EAGAIN : r;
+	return uplink_is_gone(r) ? -EAGAIN : r;
 }
 
 int uplink_send(struct engine *e, struct link_message *m, const int *fds, unsigned n_fds)
@@ -64,34 +64,6 @@ void uplink_send_plain(struct engine *e, enum link_type type, uint32_t value, in
 	if (r < 0)
 		log_warning(
 			"cannot tell the launcher %s: %s", link_type_to_string(type), strerror(-r));
-}
-
-/* A launcher that dies is followed by us, with all that it kept. */
-static void mirror(struct uplink *u, uint32_t tag, int fd)
-{
-	close_fd(u->mirror[tag]);
-	u->mirror[tag] = sys_dup_cloexec(fd, STDERR_FILENO + 1);
-	if (u->mirror[tag] < 0)
-		log_warning("cannot hold a copy of what the launcher keeps: %s",
-			strerror(-u->mirror[tag]));
-}
-
-/* Whoever goes on in the launcher's place has nothing to go back to any more. */
-static void forget_old_programs(struct uplink *u)
-{
-	u->mirror[LINK_KEEP_OLD_LAUNCHER] = close_fd(u->mirror[LINK_KEEP_OLD_LAUNCHER]);
-	u->mirror[LINK_KEEP_OLD_ENGINE] = close_fd(u->mirror[LINK_KEEP_OLD_ENGINE]);
-}
-
-int uplink_keep(struct engine *e, enum link_keep tag, int fd)
-{
-	struct link_message m = {
-		.version = LINK_VERSION, .type = LINK_KEEP, .value = (uint32_t)tag};
-	int r;
-
-	mirror(&e->uplink, tag, fd);
-	r = uplink_send(e, &m, &fd, 1);
-	return is_gone(r) && e->uplink.mirror[tag] >= 0 ? 0 : r;
 }
 
 int uplink_kill_pidfd(struct service *s, int pidfd, int signo)
@@ -121,11 +93,6 @@ int uplink_adopt(struct service *s, pid_t pid, int pidfd)
 	if (r == 0)
 		s->adoption = (struct uplink_adoption){pid, m.generation, ended};
 	return r;
-}
-
-int uplink_take_kept(struct engine *e, enum link_keep tag)
-{
-	return TAKE_FD(e->uplink.kept[tag]);
 }
 
 /* --- sending by marks --- */
@@ -302,16 +269,10 @@ static void on_started(
 	/* Those that came are the same, or those of an earlier SPAWN; the launcher has a copy. */
 	if (s->pipes.generation == m->generation)
 		pipes_close(&s->pipes);
-	if (m->generation == r->generation && !is_live(r)) {
+	if (m->generation != r->generation || !is_live(r)) {
 		if (n_fds > 0 && (m->started.flags & LINK_STARTED_READY_FD))
 			close_fds(fds + --n_fds, 1);
 		service_take_rest(s, m->generation, fds, n_fds);
-		return;
-	}
-	if (m->generation != r->generation) {
-		close_fds(fds, n_fds);
-		s->outbox.release_generation = m->generation;
-		uplink_tell(s, UPLINK_RELEASE);
 		return;
 	}
 	if (m->pid == s->adoption.pid)
@@ -434,7 +395,7 @@ static void on_message(
 		return;
 	case LINK_UPGRADED:
 		if (m->value == 0)
-			forget_old_programs(&e->uplink);
+			uplink_kept_forget_old(&e->uplink);
 		upgrade_over(e, m);
 		return;
 	case LINK_PING:
@@ -484,59 +445,11 @@ static void on_link(struct loop_source *source, uint32_t events)
 		uplink_flush(e);
 }
 
-/* Takes what the launcher kept; the first other message stays for uplink_listen(). */
-static int take_kept(struct uplink *u)
-{
-	struct pollfd p = {.fd = LINK_FD, .events = POLLIN};
-
-	while (!u->has_first) {
-		int r;
-
-		if (poll(&p, 1, HELLO_WAIT_MSEC) <= 0)
-			return -ETIMEDOUT;
-		r = link_recv(LINK_FD, &u->first, u->first_fds, &u->n_first_fds, &u->first_lost);
-		if (r == -EAGAIN || r == -ECONNRESET) /* what it had sent is still there */
-			continue;
-		if (r == 0) /* enough to take its place, or not */
-			return u->kept[LINK_KEEP_NOTEBOOK] < 0 ? -EPIPE : 0;
-		if (r < 0)
-			return r;
-		if (u->first.type == LINK_KEPT && u->first_lost)
-			return -EMFILE;
-		if (u->first.type != LINK_KEPT) {
-			u->has_first = true;
-			continue;
-		}
-		if (u->first.value == LINK_KEEP_INPUT) {
-			r = input_note_kept(CONTAINER_OF(u, struct engine, uplink), u->first.id,
-				u->first_fds[0]);
-			if (r < 0)
-				return r;
-			continue;
-		}
-		u->kept[u->first.value] = u->first_fds[0];
-		mirror(u, u->first.value, u->first_fds[0]);
-	}
-	return 0;
-}
-
 bool uplink_is_broken(void)
 {
 	struct pollfd p = {.fd = LINK_FD, .events = POLLOUT};
 
 	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR)) != 0;
-}
-
-/* Older launchers pass nothing on, and something else may have this number. */
-static void take_image(struct uplink *u)
-{
-	struct stat st;
-	int flags = sys_fcntl(LINK_IMAGE_FD, F_GETFL, 0);
-
-	if (flags < 0 || !(flags & O_PATH) || sys_fstat(LINK_IMAGE_FD, &st) < 0 ||
-		!S_ISREG(st.st_mode) || sys_fcntl(LINK_IMAGE_FD, F_SETFD, FD_CLOEXEC) < 0)
-		return;
-	u->image_fd = LINK_IMAGE_FD;
 }
 
 /* Of one that is alive: a dead one's children have another parent. */
@@ -560,20 +473,18 @@ int uplink_init(struct engine *e)
 
 	list_init(&u->outbox);
 	u->source = (struct loop_source){.fd = -1, .dispatch = on_link};
-	for (int i = 0; i < LINK_KEEP_MAX; i++)
-		u->kept[i] = u->mirror[i] = -1;
-	u->image_fd = -1;
+	uplink_kept_init(u);
 	if (getsockopt(LINK_FD, SOL_SOCKET, SO_TYPE, &type, &n) < 0 || type != SOCK_SEQPACKET)
 		return -ENOTSOCK;
-	take_image(u);
+	uplink_kept_take_image(u);
 	take_names(u);
 	r = sys_fcntl(LINK_FD, F_SETFD, FD_CLOEXEC);
 	if (r < 0)
 		return r;
 	r = uplink_send(e, &hello, NULL, 0);
 	if (r < 0)
-		return is_gone(r) ? -EPIPE : r;
-	return take_kept(u);
+		return uplink_is_gone(r) ? -EPIPE : r;
+	return uplink_kept_receive(u);
 }
 
 int uplink_listen(struct engine *e)

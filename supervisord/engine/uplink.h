@@ -64,6 +64,8 @@ struct uplink {
  * LINK_FD is no link: the engine was started by hand; -errno.
  */
 int uplink_init(struct engine *e);
+/* Is that what sending says when the launcher is gone? */
+bool uplink_is_gone(int error);
 /* The launcher is gone: what it had sent may still be there to be read. */
 bool uplink_is_broken(void);
 /* Puts the link into the loop and handles what came with the hello. 0 or -errno. */

@@ -117,10 +117,12 @@ static void read_signals(struct launcher *l, usec_t now)
 	struct signalfd_siginfo info;
 
 	while (sys_read(l->signal_fd, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGCHLD)
+		if (info.ssi_signo == SIGCHLD) {
 			l->reap = true;
-		else if (info.ssi_signo < N_SIGNALS)
+			l->reap_named = (pid_t)info.ssi_pid;
+		} else if (info.ssi_signo < N_SIGNALS) {
 			note_signal(l, &info, now);
+		}
 	}
 }
 
@@ -207,10 +209,13 @@ static usec_t tick(struct launcher *l, usec_t now)
 
 static int timeout_msec(const struct launcher *l, usec_t due)
 {
-	usec_t wait = usec_sub(due, usec_now(CLOCK_MONOTONIC));
+	usec_t wait;
 
+	if (l->reap && l->reap_failed)
+		return 10;
 	if (l->reap)
-		return l->reap_failed ? 10 : 0;
+		due = MIN_OF(due, l->reap_search_usec);
+	wait = usec_sub(due, usec_now(CLOCK_MONOTONIC));
 	if (wait == USEC_INFINITY)
 		return -1;
 	return (int)MIN_OF((wait + 999) / 1000, (usec_t)60000);

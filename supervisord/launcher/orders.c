@@ -231,10 +231,10 @@ static void order_ack(struct launcher *l, struct order *o)
 
 static void order_release(struct launcher *l, struct order *o)
 {
-	struct entry *e = table_find(&l->table, o->m.id, o->m.generation);
+	struct service *s = table_find_service(&l->table, o->m.id);
 
-	if (e)
-		table_release(&l->table, e);
+	if (s)
+		table_release(&l->table, s, o->m.generation);
 }
 
 static void order_refetch(struct launcher *l, struct order *o)

@@ -2,6 +2,11 @@
  * SIGCHLD coalesces, so all that have ended are reaped in a loop; but not without an end, so that a
  * flood of orphans does not starve the rest.
  *
+ * To look for any that has ended, the kernel goes through all children. So the one that the signal
+ * names comes first, and is told before the others are looked for; and a search that was in vain is
+ * not repeated before nine times as long as it took: with thousands of children, most time is left
+ * for everything else.
+ *
  * An end is looked at, noted, and only then reaped: from then on nobody else could learn it, should
  * we be killed.
  */
@@ -16,7 +21,8 @@
 #include "launcher/orders.h"
 #include "launcher/upgrade.h"
 
-#define MAX_REAPS 512 /* per turn */
+#define MAX_REAPS   512 /* per turn */
+#define SEARCH_REST 9 /* times the length of a search */
 
 static uint64_t to_usec(struct timeval t)
 {
@@ -55,19 +61,48 @@ static int take(struct launcher *l, const siginfo_t *info, bool known)
 	return 0;
 }
 
+/* Anyone may have sent that signal. */
+static bool look_at_named(struct launcher *l, siginfo_t *info, struct rusage *usage)
+{
+	pid_t pid = l->reap_named;
+
+	l->reap_named = 0;
+	*info = (siginfo_t){0};
+	return pid > 0 &&
+	       sys_waitid(P_PID, (id_t)pid, info, WEXITED | WNOHANG | WNOWAIT, usage) == 0 &&
+	       info->si_pid == pid;
+}
+
+/* False: there is none, or it is too early to search again, or that failed. */
+static bool search(struct launcher *l, siginfo_t *info, struct rusage *usage)
+{
+	usec_t begin = usec_now(CLOCK_MONOTONIC), end;
+	int r;
+
+	if (begin < l->reap_search_usec)
+		return false; /* l->reap stays set */
+	*info = (siginfo_t){0};
+	r = sys_waitid(P_ALL, 0, info, WEXITED | WNOHANG | WNOWAIT, usage);
+	l->reap_failed = r < 0 && r != -ECHILD;
+	if (r == 0 && info->si_pid != 0)
+		return true;
+	l->reap = l->reap_failed;
+	end = usec_now(CLOCK_MONOTONIC);
+	l->reap_search_usec = l->reap ? 0 : end + SEARCH_REST * (end - begin);
+	return false;
+}
+
 int reap(struct launcher *l)
 {
 	for (int i = 0; i < MAX_REAPS; i++) {
-		siginfo_t info = {0}, same;
+		siginfo_t info, same;
 		struct rusage usage;
 		struct entry *e;
-		int r = sys_waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT, &usage);
+		bool named = look_at_named(l, &info, &usage);
+		int r;
 
-		l->reap_failed = r < 0 && r != -ECHILD;
-		if (r < 0 || info.si_pid == 0) {
-			l->reap = l->reap_failed;
+		if (!named && !search(l, &info, &usage))
 			return 0;
-		}
 		e = table_find_child(&l->table, info.si_pid);
 		if (e)
 			record(l, e, &info, &usage);
@@ -77,7 +112,7 @@ int reap(struct launcher *l)
 			return 0;
 		}
 		r = take(l, &info, e != NULL);
-		if (r < 0)
+		if (r < 0 || named)
 			return r;
 	}
 	return 0; /* l->reap stays set */

@@ -87,10 +87,14 @@ static int slot_fd(int slot, int i)
 }
 
 /* dup3 onto a descriptor that is open cannot fail but for EBUSY, which is a race with open(). */
-static void vacate_slot_fds(int slot)
+static void vacate_slot_fds(struct spawner *s, int slot)
 {
+	struct slot *l = &s->slots[slot];
+
 	for (int i = 0; i < SPAWN_SLOT_FDS; i++)
-		sys_dup3(SPAWN_NULL_FD, slot_fd(slot, i), O_CLOEXEC);
+		if (l->occupied & 1u << i)
+			sys_dup3(SPAWN_NULL_FD, slot_fd(slot, i), O_CLOEXEC);
+	l->occupied = 0;
 }
 
 static void free_slot(struct spawner *s, int slot)
@@ -193,10 +197,15 @@ static int check_pipe(int read_end, int write_end)
 /* A directory for the cgroup, or -1: no service stays down for want of one. */
 static int open_cgroup(struct spawner *s, struct service *service, int dir, const char *name)
 {
-	int r;
+	int r = -ENOENT;
 
 	if (dir < 0 || !name[0])
 		return -1;
+	/* That of the last generation is there still. */
+	if (service->cgroup && strcmp(service->cgroup, name) == 0)
+		r = sys_openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (r >= 0)
+		return r;
 	if (!service->cgroup || strcmp(service->cgroup, name) != 0) {
 		char *copy = strdup(name);
 
@@ -322,7 +331,7 @@ static int take_input(struct table *t, struct service *s, uint32_t flags, int *r
 	return 0;
 }
 
-static int move_into_slot(int slot, const struct ends *p)
+static int move_into_slot(struct spawner *s, int slot, const struct ends *p)
 {
 	for (int i = 0; i < N_PIPES; i++) {
 		int r = 0;
@@ -331,6 +340,8 @@ static int move_into_slot(int slot, const struct ends *p)
 			r = sys_dup3(p->write[i], slot_fd(slot, i), O_CLOEXEC);
 		if (r < 0)
 			return r;
+		if (p->write[i] >= 0)
+			s->slots[slot].occupied |= 1u << i;
 	}
 	return 0;
 }
@@ -434,8 +445,8 @@ int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int *fds, u
 	cgroup = open_cgroup(s, e->service, cgroup_dir, plain.child.plan.cgroup);
 
 	n = take_slot(s);
-	if (n >= 0 && move_into_slot(n, &p) < 0) {
-		vacate_slot_fds(n);
+	if (n >= 0 && move_into_slot(s, n, &p) < 0) {
+		vacate_slot_fds(s, n);
 		free_slot(s, n);
 		n = -1;
 	}
@@ -452,7 +463,7 @@ int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int *fds, u
 	if (r < 0) {
 		sys_epoll_ctl(s->epoll, EPOLL_CTL_DEL, p.read[ERROR_PIPE], NULL);
 		if (slot) {
-			vacate_slot_fds(n);
+			vacate_slot_fds(s, n);
 			free_slot(s, n);
 		}
 		return r;
@@ -472,7 +483,7 @@ static void finish(struct spawner *s, struct entry *e)
 	if (e->spawn.slot < 0)
 		return;
 	if (!e->spawn.unshared)
-		vacate_slot_fds(e->spawn.slot);
+		vacate_slot_fds(s, e->spawn.slot);
 	free_slot(s, e->spawn.slot);
 	e->spawn.slot = -1;
 }
@@ -489,7 +500,7 @@ bool spawn_progress(struct spawner *s, struct entry *e, bool reaped)
 			e->spawn.failure = report;
 		} else if (e->spawn.slot >= 0) {
 			e->spawn.unshared = true;
-			vacate_slot_fds(e->spawn.slot);
+			vacate_slot_fds(s, e->spawn.slot);
 		}
 	}
 	if (n != 0 && !reaped)

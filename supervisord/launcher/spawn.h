@@ -26,6 +26,7 @@
  */
 struct slot {
 	bool busy;
+	unsigned occupied; /* which of its descriptors are not /dev/null */
 	struct child child;
 	void *plan;
 	size_t plan_size;

@@ -78,6 +78,8 @@ struct launcher {
 	int epoll, signal_fd;
 	bool reap; /* there may be children to reap */
 	bool reap_failed; /* though the last attempt could not: not so fast */
+	pid_t reap_named; /* whom the last SIGCHLD spoke of; 0: none */
+	usec_t reap_search_usec; /* not to search all of them before */
 	struct list dying; /* entries whose end is to be learned, see foster.c */
 	usec_t dying_usec; /* when to ask again, while there are any */
 	struct table table;

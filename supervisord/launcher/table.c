@@ -386,10 +386,16 @@ void table_ack(struct table *t, struct entry *e)
 	drop_if_done(t, e);
 }
 
-void table_release(struct table *t, struct entry *e)
+void table_release(struct table *t, struct service *s, uint64_t generation)
 {
-	drop_fds(e);
-	drop_if_done(t, e);
+	list_foreach_safe (it, &s->entries) {
+		struct entry *e = list_entry(it, struct entry, in_service);
+
+		if (e->generation > generation)
+			continue;
+		drop_fds(e);
+		drop_if_done(t, e);
+	}
 }
 
 void table_remove_service(struct table *t, struct service *s)

@@ -154,9 +154,9 @@ void table_told_start(struct entry *e);
 void table_told_refusal(struct table *t, struct entry *e); /* may free it */
 void table_told_exit(struct table *t, struct entry *e);
 
-/* These may free the entry. */
-void table_ack(struct table *t, struct entry *e);
-void table_release(struct table *t, struct entry *e);
+void table_ack(struct table *t, struct entry *e); /* may free it */
+/* Of this generation and earlier ones. May free entries and the service. */
+void table_release(struct table *t, struct service *s, uint64_t generation);
 
 /* The service is no more: forgets what is known of it beyond its entries. */
 void table_remove_service(struct table *t, struct service *s);

@@ -56,9 +56,48 @@ static const char *kind_of(unsigned waiting_for)
 	return waiting_for < ELEMENTSOF(names) ? names[waiting_for] : "unknown";
 }
 
-static json_t *integer_if(bool condition, uint64_t value)
+int64_t board_json_uptime_msec(const struct supervisord_board_slot *slot, usec_t now_usec)
 {
-	return condition ? json_integer((json_int_t)value) : json_null();
+	if (slot->pid <= 0)
+		return -1;
+	return (int64_t)(usec_sub(now_usec, slot->started_usec) / USEC_PER_MSEC);
+}
+
+int64_t board_json_next_start_msec(const struct supervisord_board_slot *slot, usec_t now_usec)
+{
+	if (slot->next_start_usec == SUPERVISORD_BOARD_NEVER)
+		return -1;
+	return (int64_t)(usec_sub(slot->next_start_usec, now_usec) / USEC_PER_MSEC);
+}
+
+static bool is_utf8(const char *text)
+{
+	size_t k = 1, n;
+	uint32_t c;
+
+	while (*text != '\0' && (unsigned char)*text < 0x80)
+		text++; /* nearly always that is all */
+	for (n = strlen(text); n > 0 && k > 0; n -= k, text += k)
+		k = utf8_decode(text, n, &c);
+	return k > 0;
+}
+
+const char *board_json_text(const char *text, char ret_clean[static BOARD_JSON_TEXT_SIZE])
+{
+	if (is_utf8(text))
+		return text;
+	utf8_clean(text, strlen(text), ret_clean, BOARD_JSON_TEXT_SIZE);
+	return ret_clean;
+}
+
+static json_t *integer_if(bool condition, int64_t value)
+{
+	return condition ? json_integer(value) : json_null();
+}
+
+static json_t *integer_or_null(int64_t value)
+{
+	return integer_if(value >= 0, value);
 }
 
 static json_t *flag(const struct supervisord_board_slot *slot, unsigned bit)
@@ -66,16 +105,11 @@ static json_t *flag(const struct supervisord_board_slot *slot, unsigned bit)
 	return json_boolean(slot->flags & bit);
 }
 
-/* What the writer has cleaned is taken as it is; bytes from elsewhere may be anything. */
 static json_t *text_of(const char *text)
 {
-	char clean[sizeof(((struct supervisord_board_slot *)0)->reason)];
-	json_t *string = json_string(text);
+	char clean[BOARD_JSON_TEXT_SIZE];
 
-	if (string)
-		return string;
-	utf8_clean(text, strlen(text), clean, sizeof(clean));
-	return json_string(clean);
+	return json_string(board_json_text(text, clean));
 }
 
 static json_t *text_or_null(const char *text)
@@ -113,21 +147,19 @@ json_t *board_json(const struct supervisord_board_slot *slot, usec_t now_usec)
 {
 	const char *phase = board_json_phase(slot->phase),
 		   *health = board_json_health(slot->health);
-	usec_t next = slot->next_start_usec;
 
 	return json_pack(
 		"{s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:o,s:s?,s:o,s:o,s:s?,s:o,s:o}",
 		"name", text_of(slot->name), "state", supervisord_board_state_name(slot->state),
 		"desired", slot->flags & SUPERVISORD_BOARD_DESIRED_UP ? "up" : "down", "ready",
-		flag(slot, SUPERVISORD_BOARD_READY), "pid",
-		integer_if(slot->pid > 0, (uint64_t)slot->pid), "since",
-		time_of(slot->since_realtime_usec), "uptime_ms",
-		integer_if(slot->pid > 0, usec_sub(now_usec, slot->started_usec) / USEC_PER_MSEC),
-		"restarts", (json_int_t)slot->restarts, "exit_code",
-		integer_if(slot->end == SUPERVISORD_BOARD_END_EXITED, (uint64_t)slot->end_status),
+		flag(slot, SUPERVISORD_BOARD_READY), "pid", integer_if(slot->pid > 0, slot->pid),
+		"since", time_of(slot->since_realtime_usec), "uptime_ms",
+		integer_or_null(board_json_uptime_msec(slot, now_usec)), "restarts",
+		(json_int_t)slot->restarts, "exit_code",
+		integer_if(slot->end == SUPERVISORD_BOARD_END_EXITED, slot->end_status),
 		"exit_signal", exit_signal(slot), "reason", text_of(slot->reason), "next_start_ms",
-		integer_if(next < USEC_INFINITY, usec_sub(next, now_usec) / USEC_PER_MSEC),
-		"health", health, "status_text", text_or_null(slot->status_text), "reloading",
+		integer_or_null(board_json_next_start_msec(slot, now_usec)), "health", health,
+		"status_text", text_or_null(slot->status_text), "reloading",
 		flag(slot, SUPERVISORD_BOARD_RELOADING), "phase", *phase ? phase : NULL,
 		"waiting_for", waiting_for(slot), "stale", flag(slot, SUPERVISORD_BOARD_STALE));
 }

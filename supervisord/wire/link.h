@@ -31,7 +31,8 @@
  *   KILL_PIDFD id, signo; fd: the pidfd of a process of that service, which the engine has
  *              identified.
  *   ACK        id, generation, serial: this exit is counted; forget it.
- *   RELEASE    id, generation: drop the kept read ends of this generation's pipes.
+ *   RELEASE    id, generation: drop the kept read ends of this generation's pipes, and of those
+ *              of earlier ones.
  *   REFETCH    id, generation: tell STARTED again (the descriptors did not arrive).
  *   KEEP       tag; fd: keep this descriptor for the next engine (replaces the old one).
  *              LINK_KEEP_INPUT with an id: a pipe, both of its ends in one descriptor, that this

@@ -159,7 +159,7 @@ class Refused(harness.SystemTest):
         return s
 
     def short(self, *keys, **environment):
-        return daemon("d", 'restart = "never"', "ready { timeout = 700ms }", *keys, **environment)
+        return daemon("d", 'restart = "never"', "ready { timeout = 1500ms }", *keys, **environment)
 
     def test_a_stranger(self):
         stranger = os.getpid()

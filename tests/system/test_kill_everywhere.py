@@ -66,13 +66,14 @@ STARTED = ("web@1", "web@2", "db", "app", "stubborn", "later", "done", "set")
 
 
 class KillEverywhere(harness.SystemTest):
-    def begin(self, start=True):
-        s = self.supervisor(config(), executable=os.path.abspath(FAULTY), key=private_key(),
+    def begin(self, start=True, text=None):
+        s = self.supervisor(text or config(), executable=os.path.abspath(FAULTY), key=private_key(),
                             prepare=lambda s: os.mkdir(f"{s.dir}/starts"), start=False)
         s.env["SUPERVISOR_FAULT"] = f"engine:any:@{s.dir}/die:KILL"
         self.s, self.seq, self.queue, self.queue_id = s, 0, None, None
         if start:
             s.start()
+        if start and not text:
             self.wait_settled()
         return s
 
@@ -250,6 +251,26 @@ class KillEverywhere(harness.SystemTest):
                      ("apply", lambda: apply(True), {"set": ("running", 1),
                                                      "extra": ("running", 1)}),
                      ("take back", lambda: apply(False), {"set": ("running", 1)}))
+
+    def test_what_has_to_wait_for_a_log(self):
+        speak = "echo $SUPERVISOR_INVOCATION; echo $SUPERVISOR_INVOCATION >&2; "
+        s = self.begin(text=service(
+            "web", sh(speak + NOTE + "exec sleep 100000"),
+            'log { file = "@DIR@/later/out" stderr = "@DIR@/later/err" overflow = "block" }'))
+        s.tolerated = "its output waits"
+        s.wait_state("web", "running")
+        wait_until(lambda: self.starts("web") == 1, "it has begun")
+        self.sweep("what waits", ("restart", lambda: s.ok("restart", "web"), {"web": ("running", 1)}))
+        s.ok("stop", "web")
+        s.kill_launcher()
+        s.kill_engine()
+        wait_until(s.answers, "an engine answers")
+        os.mkdir(f"{s.dir}/later")
+        expected = s.read(f"{s.dir}/starts/web")
+        for path in (f"{s.dir}/later/out", f"{s.dir}/later/err"):
+            wait_until(lambda p=path: os.path.exists(p) and len(s.read(p)) >= len(expected),
+                       "all is there")
+            self.assertEqual(expected, s.read(path))
 
     def test_scale(self):
         def down():

@@ -144,7 +144,8 @@ class Adopted(harness.SystemTest):
 
     def test_a_shutdown_that_was_under_way_is_finished_first(self):
         s = self.supervisor(service("web", sh("trap '' TERM; echo ready; while :; do sleep 0.1; done"),
-                                    "stop { timeout = 1min }"))
+                                    "stop { timeout = 1min }", "restart-delay = 1min",
+                                    "restart-max-delay = 1min"))
         pid = s.wait_state("web", "running")["pid"]
         s.wait_log("web", "ready")
         s.signal(signal.SIGTERM)

@@ -14,7 +14,7 @@
 #include "ctl/queue.h"
 #include "ctl/render.h"
 #include "ctl/show.h"
-#include "ctl/status.h"
+#include "ctl/status_row.h"
 
 static const struct term to_pipe = {.is_utf8 = true};
 
@@ -23,6 +23,24 @@ static const char services_text[] =
 	"\"reason\":\"\"},"
 	"{\"name\":\"worker@12\",\"state\":\"backoff\",\"pid\":null,\"uptime_ms\":null,"
 	"\"restarts\":12,\"reason\":\"exited with code 1\",\"next_start_ms\":3200}]";
+
+static int status_render(json_t *services, const struct term *term, struct buf *out)
+{
+	_cleanup_status_table_ struct status_table t = {0};
+	json_t *service;
+	size_t i;
+	int r = status_table_init(&t, term);
+
+	json_array_foreach(services, i, service)
+	{
+		struct status_row row;
+
+		status_row_of_json(service, &row);
+		if (r == 0)
+			r = status_table_add(&t, &row);
+	}
+	return r < 0 ? r : table_render(&t.table, term, out);
+}
 
 static char *finish(struct buf *out)
 {

@@ -18,7 +18,7 @@ struct fake {
 	struct outlet outlet;
 	size_t room, n;
 	int fd; /* always writable; -1: it doesn't tell when there is room */
-	char data[65536];
+	char data[2 * PUMP_BUFFER_SIZE];
 };
 
 struct fixture {
@@ -238,6 +238,28 @@ static void who_waits_goes_on_when_there_is_room(void **state)
 	assert_int_equal(f->n_ended, 1);
 	assert_got(slow, "one\ntwo\nthree\nfour\nfive\n");
 	assert_file(f->path, "one\ntwo\nthree\nfour\nfive\n");
+}
+
+static void a_batch_with_more_to_come_ends_with_a_line(void **state)
+{
+	struct fixture *f = *state;
+	struct fake *reader = add_consumer(f, "reader", 2 * PUMP_BUFFER_SIZE);
+	static char text[PUMP_BUFFER_SIZE + 1000];
+	ssize_t n;
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = "one line, like others\n"[i % 22];
+	/* Where no larger pipe is to be had, all comes at once. */
+	(void)fcntl(f->writer, F_SETPIPE_SZ, 4 * PUMP_BUFFER_SIZE);
+	n = write(f->writer, text, sizeof(text));
+	turn(f);
+	assert_true(reader->n > 0);
+	if (pending(f) > 0)
+		assert_int_equal(reader->data[reader->n - 1], '\n');
+	for (int i = 0; i < 100 && pending(f) > 0; i++)
+		turn(f);
+	assert_int_equal(reader->n, n);
+	assert_memory_equal(reader->data, text, reader->n);
 }
 
 static void a_consumer_that_drops_gets_a_line_about_it(void **state)
@@ -477,6 +499,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(no_more_is_taken_than_every_consumer_takes),
 		TEST(who_waits_goes_on_when_there_is_room),
+		TEST(a_batch_with_more_to_come_ends_with_a_line),
 		TEST(a_consumer_that_drops_gets_a_line_about_it),
 		TEST(the_last_loss_is_told_at_the_end),
 		TEST(a_file_without_room_keeps_it_waiting),

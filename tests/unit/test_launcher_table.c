@@ -153,20 +153,39 @@ static void an_entry_goes_when_acknowledged_and_released(void **state _unused_)
 
 		table_ended(&t, e, &some_end);
 		if (order)
-			table_release(&t, e);
+			table_release(&t, e->service, 1);
 		else
 			table_ack(&t, e);
 		assert_ptr_equal(table_find(&t, id, 1), e);
 		if (order)
 			table_ack(&t, e);
 		else
-			table_release(&t, e);
+			table_release(&t, e->service, 1);
 		assert_null(table_find(&t, id, 1));
 		/* but a generation that is over stays refused */
 		assert_int_equal(table_find_service(&t, id)->newest, 1);
 		table_remove_service(&t, table_find_service(&t, id));
 		assert_null(table_find_service(&t, id));
 	}
+}
+
+static void a_release_is_of_earlier_generations_as_well(void **state _unused_)
+{
+	struct entry *e[3];
+	bool spare;
+
+	for (uint64_t g = 0; g < 3; g++) {
+		e[g] = table_add(&t, 7, g + 1, &spare);
+		table_started(&t, e[g]);
+		table_ended(&t, e[g], &some_end);
+		table_ack(&t, e[g]);
+	}
+	table_release(&t, e[0]->service, 2);
+	assert_null(table_find(&t, 7, 1));
+	assert_null(table_find(&t, 7, 2));
+	assert_ptr_equal(table_find(&t, 7, 3), e[2]);
+	table_release(&t, e[2]->service, 3);
+	assert_null(table_find(&t, 7, 3));
 }
 
 static void an_adopted_process_takes_the_place_of_an_end(void **state _unused_)
@@ -198,7 +217,7 @@ static void an_adopted_process_takes_the_place_of_an_end(void **state _unused_)
 	/* one that was acknowledged comes back as well */
 	table_ack(&t, e[3]);
 	table_adopt(&t, e[3], 23);
-	table_release(&t, e[3]);
+	table_release(&t, e[3]->service, 1);
 	assert_ptr_equal(table_find_pid(&t, 23), e[3]);
 	table_ended(&t, e[3], &some_end);
 	assert_int_equal(told_next(), 6);
@@ -229,7 +248,7 @@ static void the_last_refusal_is_told_unless_it_is_none_any_more(void **state _un
 	table_refused(&t, b, 21, 10);
 	table_ended(&t, b, &some_end);
 	table_ack(&t, b);
-	table_release(&t, b);
+	table_release(&t, b->service, 1);
 	assert_null(table_next_refusal(&t));
 }
 
@@ -269,6 +288,7 @@ int main(void)
 		TABLE_TEST(ends_are_told_by_serial_whatever_the_order_of_starts),
 		TABLE_TEST(an_acknowledgement_moves_what_is_told_next),
 		TABLE_TEST(an_entry_goes_when_acknowledged_and_released),
+		TABLE_TEST(a_release_is_of_earlier_generations_as_well),
 		TABLE_TEST(an_adopted_process_takes_the_place_of_an_end),
 		TABLE_TEST(the_last_refusal_is_told_unless_it_is_none_any_more),
 		TABLE_TEST(a_removed_service_stays_while_it_has_entries),

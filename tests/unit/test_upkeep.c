@@ -36,6 +36,22 @@ usec_t __wrap_usec_now(clockid_t clock)
 	return monotonic;
 }
 
+/* The other end of each pipe made meanwhile: who waits for its end waits for us. */
+static bool is_held;
+static int gate = -1;
+
+int __real_sys_pipe2(int ret_fds[static 2], int flags);
+int __wrap_sys_pipe2(int ret_fds[static 2], int flags);
+
+int __wrap_sys_pipe2(int ret_fds[static 2], int flags)
+{
+	int r = __real_sys_pipe2(ret_fds, flags);
+
+	if (r == 0 && is_held)
+		gate = fcntl(ret_fds[1], F_DUPFD_CLOEXEC, 0);
+	return r;
+}
+
 static void advance(usec_t by)
 {
 	realtime += by;
@@ -66,6 +82,7 @@ static int setup(void **state)
 	realtime = TEN;
 	monotonic = 1000 * HOUR;
 	pace = 0;
+	is_held = false;
 	bench_init(&f->bench);
 	assert_int_equal(chdir(f->bench.dir), 0); /* also for filters */
 	begin(f);
@@ -536,7 +553,151 @@ static void a_sweep_goes_on_from_round_to_round(void **state)
 	}
 }
 
+/* --- large ones --- */
+
+static void let_go(struct fixture *f)
+{
+	is_held = false;
+	close_fd(gate);
+	while (f->set.files.upkeep.disposal.child.pid > 0)
+		assert_int_equal(loop_once(&f->loop), 0);
+	assert_int_equal(f->set.files.upkeep.disposal.n_held, 0);
+}
+
+/* What a child that waits has open, when it has closed the rest; the number of deleted files. */
+static int count_deleted(pid_t pid, int n_open)
+{
+	char path[320], target[256];
+	int n_deleted = 0, n_seen;
+	struct dirent **names;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	while ((n_seen = list_names(path, "", &names)) != n_open + 2) { /* . and .. */
+		free_names(names, n_seen);
+		usleep(1000);
+	}
+	for (int i = 0; i < n_seen; i++) {
+		ssize_t n;
+
+		snprintf(path, sizeof(path), "/proc/%d/fd/%s", (int)pid, names[i]->d_name);
+		n = readlink(path, target, sizeof(target) - 1);
+		target[MAX_OF(n, 0)] = '\0';
+		n_deleted += strstr(target, "Z (deleted)") != NULL;
+	}
+	free_names(names, n_seen);
+	return n_deleted;
+}
+
+static void put_segments(struct fixture *f, unsigned n)
+{
+	char rest[64];
+
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(rest, sizeof(rest), "2026-11-20T00-00-00.%03uZ", i);
+		put_segment(f, rest, "large\n");
+	}
+}
+
+/* One that keeps nothing, where nearly everything is large. */
+static void keep_nothing(struct fixture *f)
+{
+	f->log->rotation.keep = 0;
+	f->set.files.upkeep.disposal.large_bytes = 512;
+	make_sink(f);
+}
+
+static void sweep(struct fixture *f)
+{
+	upkeep_rotated(&f->set.files, &f->sink.file, "2026-11-20T00-00-00.000Z", true);
+	assert_int_equal(f->set.files.upkeep.n_marked, 0);
+	assert_int_equal(n_rotated(f), 0);
+	assert_int_equal(bench_log_lines(&f->bench), 0);
+}
+
+static void large_ones_are_let_go_of_by_a_child(void **state)
+{
+	struct fixture *f = *state;
+	const struct disposal *d = &f->set.files.upkeep.disposal;
+	pid_t first;
+
+	keep_nothing(f);
+	put_segments(f, 3);
+	is_held = true;
+	sweep(f);
+	first = d->child.pid;
+	assert_true(first > 0);
+	assert_int_equal(d->n_held, 0);
+	assert_int_equal(count_deleted(first, 4), 3);
+	/* The next ones wait for it, as many as there may be. */
+	put_segments(f, DISPOSAL_MAX + 1);
+	sweep(f);
+	assert_int_equal(d->child.pid, first);
+	assert_int_equal(d->n_held, DISPOSAL_MAX);
+	let_go(f);
+}
+
+static void a_reader_of_a_large_one_has_it_to_its_end(void **state)
+{
+	struct fixture *f = *state;
+	char path[256], text[16] = "";
+	int fd;
+
+	keep_nothing(f);
+	put_segments(f, 1);
+	fd = open(bench_path(&f->bench, "web.log.2026-11-20T00-00-00.000Z", path), O_RDONLY);
+	sweep(f);
+	let_go(f);
+	assert_int_equal(read(fd, text, sizeof(text) - 1), 6);
+	assert_string_equal(text, "large\n");
+	close(fd);
+}
+
+static void small_ones_cost_no_child(void **state)
+{
+	struct fixture *f = *state;
+
+	keep_nothing(f);
+	f->set.files.upkeep.disposal.large_bytes = DISPOSAL_LARGE_BYTES;
+	put_segments(f, 3);
+	sweep(f);
+	assert_int_equal(f->set.files.upkeep.disposal.child.pid, 0);
+}
+
+static void without_a_child_large_ones_go_in_place(void **state)
+{
+	static const char *const rules[] = {
+		"test:fork:1:EAGAIN", "test:pipe:1:EMFILE", "test:pidfd_open:1:EMFILE"};
+	struct fixture *f = *state;
+	const struct disposal *d = &f->set.files.upkeep.disposal;
+
+	keep_nothing(f);
+	for (size_t i = 0; i < ELEMENTSOF(rules); i++) {
+		put_segments(f, 1);
+		inject(rules[i]);
+		sweep(f);
+		assert_int_equal(d->child.pid, 0);
+		assert_int_equal(d->n_held, 0);
+	}
+}
+
 /* --- compression --- */
+
+static void a_large_one_that_was_compressed_is_let_go_of_by_a_child(void **state)
+{
+	struct fixture *f = *state;
+	const struct disposal *d = &f->set.files.upkeep.disposal;
+
+	put_segments(f, 1);
+	f->set.files.upkeep.disposal.large_bytes = 512;
+	is_held = true;
+	compressed(f, COPY);
+	settle(f);
+	assert_int_equal(n_rotated(f), 1);
+	assert_true(has_segment(f, "2026-11-20T00-00-00.000Z.cp"));
+	assert_true(d->child.pid > 0);
+	assert_int_equal(count_deleted(d->child.pid, 2), 1);
+	let_go(f);
+}
 
 static void segments_are_compressed_with_their_time_and_without_a_trace(void **state)
 {
@@ -926,6 +1087,11 @@ int main(void)
 		TEST(names_of_other_forms_are_left_alone),
 		TEST(names_are_taken_apart_and_made),
 		TEST(a_sweep_goes_on_from_round_to_round),
+		TEST(large_ones_are_let_go_of_by_a_child),
+		TEST(a_reader_of_a_large_one_has_it_to_its_end),
+		TEST(small_ones_cost_no_child),
+		TEST(without_a_child_large_ones_go_in_place),
+		TEST(a_large_one_that_was_compressed_is_let_go_of_by_a_child),
 		TEST(segments_are_compressed_with_their_time_and_without_a_trace),
 		TEST(a_filter_has_low_priority_and_three_descriptors),
 		TEST(a_filter_that_is_missing_costs_one_line),

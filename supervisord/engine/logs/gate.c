@@ -17,6 +17,7 @@
 
 #include "base/log.h"
 #include "base/macro.h"
+#include "base/sys.h"
 #include "engine/logs/pump.h"
 #include "engine/logs/sink_internal.h"
 
@@ -139,13 +140,34 @@ static usec_t ask_files(struct pump *p, size_t n)
 	return 0;
 }
 
+/*
+ * Who reads what several write gets whole lines of each, as far as there are any: where there is
+ * more to come, the rest of the last line comes with that.
+ */
+static size_t whole_lines(const struct pump *p, size_t n)
+{
+	const char *data = p->set->buffer, *newline;
+	int pending;
+
+	if (data[n - 1] == '\n' || sys_pending(p->fd, &pending) < 0 || (size_t)pending <= n)
+		return n;
+	newline = memrchr(data, '\n', n);
+	return newline ? (size_t)(newline - data) + 1 : n;
+}
+
 static size_t ask_outlets(struct pump *p, size_t n)
 {
 	size_t least = n;
 
-	for (struct sink *s = p->sink; s; s = s->next)
-		if (s->kind != SPEC_SINK_FILE && sink_blocks(s))
-			least = MIN_OF(least, sink_offer(s, p->set->buffer, n, now_of(p)));
+	for (struct sink *s = p->sink; s; s = s->next) {
+		size_t most = n;
+
+		if (s->kind == SPEC_SINK_FILE || !sink_blocks(s))
+			continue;
+		if (s->kind == SPEC_SINK_SERVICE && n > 0)
+			most = whole_lines(p, n);
+		least = MIN_OF(least, sink_offer(s, p->set->buffer, most, now_of(p)));
+	}
 	return least;
 }
 

@@ -184,7 +184,7 @@ int missing_init(struct missing *ret, struct engine *e)
 
 	if (r < 0)
 		return r;
-	m.n_max = e->n_services + (uint32_t)m.noted.n;
+	m.n_max = 2 * e->n_services + (uint32_t)m.noted.n;
 	for (uint32_t i = 0; i < e->n_services; i++)
 		m.n_max += count_commands(e->services[i]);
 	m.targets = calloc(m.n_max + 1, sizeof(*m.targets));

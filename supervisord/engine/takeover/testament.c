@@ -81,7 +81,7 @@ static void add_process(struct testament *t, struct handover_entry *x, pid_t pid
 static void add_streams(const struct service *s, struct handover_entry *x)
 {
 	for (unsigned k = 0; k < s->n_streams; k++)
-		x->pipes[k] = fd_or_none(streams_last_pipe(&s->streams[k]));
+		x->pipes[k] = fd_or_none(s->streams[k].fd);
 	x->pipes[2] = fd_or_none(ready_pipe_fd(s));
 }
 
@@ -98,11 +98,14 @@ static struct link_exit exit_of(const struct core_record *r)
 		.monotonic_usec = r->ended_usec};
 }
 
-/* Its main process has ended, and been counted: others may write into its pipes still. */
-static void add_rest(struct testament *t, struct service *s)
+/*
+ * Its main process has ended, and been counted: others may write into its pipes still, or something
+ * is left in them.
+ */
+static void add_rest(struct testament *t, struct service *s, uint64_t generation)
 {
 	const struct core_record *r = core_record(t->e->core, s->id);
-	struct handover_entry *x = add_entry(t, s->id, r->generation);
+	struct handover_entry *x = add_entry(t, s->id, generation);
 
 	x->flags = HANDOVER_STARTED | HANDOVER_ACKED;
 	x->exit = exit_of(r);
@@ -205,6 +208,17 @@ static void add_found(struct testament *t, const struct find_target *f, const st
 	add_process(t, x, f->pid, f->pidfd);
 }
 
+static void add_untold_end(struct testament *t, struct service *s, const struct notebook_slot *slot,
+	const struct pipes *made)
+{
+	struct handover_entry *x = add_noted_end(t, slot);
+
+	/* With a SPAWN that has yet to be repeated, its pipes are those that were left to it, if
+	 * any. */
+	if (!add_pipes(x, made) && x->id == s->id && (x->flags & HANDOVER_STARTED))
+		add_streams(s, x);
+}
+
 /* The launcher had cloned it, or tried to, and has told nothing. */
 static void add_untold(struct testament *t, struct service *s, enum command_kind kind,
 	uint64_t generation, const struct pipes *made)
@@ -216,7 +230,7 @@ static void add_untold(struct testament *t, struct service *s, enum command_kind
 	if (f && f->pid > 0)
 		add_found(t, f, made);
 	else if (slot && !(f && f->proven) && (slot->pid > 0 || noted_has_end(slot)))
-		add_pipes(add_noted_end(t, slot), made);
+		add_untold_end(t, s, slot, made);
 	else if (!slot && kind == COMMAND_KIND_MAX)
 		service_drain_untold(s);
 }
@@ -273,19 +287,34 @@ static void add_service(struct testament *t, uint32_t id, const struct service *
 	tree_cgroup_name(s, x->cgroup);
 }
 
-static void add_all_of(struct testament *t, struct service *s)
+/* Its process, and what was left by the one before, if no process has that. */
+static void add_process_of(struct testament *t, struct service *s)
 {
 	const struct core_record *r = core_record(t->e->core, s->id);
-	struct command_situation c;
+	uint32_t n = t->n_entries;
+	uint64_t newest = s->told_generation;
 
 	if (missing_is_under_way(s))
 		add_untold(t, s, COMMAND_KIND_MAX, r->generation, &s->pipes);
 	else if (service_has_process(s) && missing_is_told(s) && !r->main_ended)
 		add_main(t, s);
-	else if (missing_is_told(s) && (service_has_process(s) || s->lingers))
-		add_rest(t, s);
-	if (s->input || (t->n_entries > 0 && t->h.entries[t->n_entries - 1].id == s->id))
-		add_service(t, s->id, s, r->generation);
+	else if (service_has_process(s) && missing_is_told(s))
+		add_rest(t, s, r->generation);
+	if (t->n_entries > n)
+		newest = r->generation;
+	if (s->left_generation > 0 &&
+		(t->n_entries == n || !(t->h.entries[n].flags & HANDOVER_STARTED)))
+		add_rest(t, s, s->left_generation);
+	/* What it was not asked to start yet, it is going to be asked to. */
+	if (s->input || t->n_entries > n)
+		add_service(t, s->id, s, newest);
+}
+
+static void add_all_of(struct testament *t, struct service *s)
+{
+	struct command_situation c;
+
+	add_process_of(t, s);
 	for (unsigned k = 0; command_situation(s, k, &c); k++) {
 		add_command(t, s, &c);
 		if (t->n_entries > 0 &&

@@ -8,9 +8,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -135,28 +137,38 @@ struct listing {
 	bool gone; /* some were listed that have ended since */
 };
 
-/* Reads cgroup.procs of an open directory. 0 or -errno. */
+static void list_process(struct listing *l, pid_t pid)
+{
+	struct proc_stat stat;
+
+	if (l->found == l->n || pid <= 0 || (l->only > 0 && pid != l->only))
+		return;
+	if (proc_stat_get(pid, &stat) == 0 && !proc_is_dead(&stat))
+		l->pids[l->found++] = pid;
+	else
+		l->gone = true;
+}
+
+/* Reads cgroup.procs of an open directory, a number to the line. 0 or -errno. */
 static int list_one(int dir_fd, struct listing *l)
 {
-	_cleanup_file_ FILE *f = NULL;
-	int fd = sys_openat(dir_fd, "cgroup.procs", O_RDONLY, 0), pid;
+	_cleanup_close_
+	int fd = sys_openat(dir_fd, "cgroup.procs", O_RDONLY, 0);
+	char text[4096];
+	unsigned pid = 0;
+	ssize_t n;
 
 	if (fd < 0)
 		return fd;
-	f = fdopen(fd, "r");
-	if (!f) {
-		close_fd(fd);
-		return -ENOMEM;
-	}
-	while (l->found < l->n && fscanf(f, "%d", &pid) == 1) {
-		struct proc_stat stat;
-
-		if (pid <= 0 || (l->only > 0 && pid != l->only))
-			continue;
-		if (proc_stat_get(pid, &stat) == 0 && !proc_is_dead(&stat))
-			l->pids[l->found++] = pid;
-		else
-			l->gone = true;
+	while (l->found < l->n && (n = sys_read(fd, text, sizeof(text))) > 0) {
+		for (ssize_t i = 0; i < n; i++) {
+			if (text[i] != '\n') {
+				pid = pid * 10 + (unsigned)(text[i] - '0');
+				continue;
+			}
+			list_process(l, (pid_t)pid);
+			pid = 0;
+		}
 	}
 	return 0;
 }
@@ -172,10 +184,13 @@ static int list_below(int dir_fd, int depth, struct listing *l)
 {
 	__attribute__((cleanup(close_directory))) DIR *directory = NULL;
 	const struct dirent *d;
+	struct stat st;
 	int r = list_one(dir_fd, l), copy;
 
 	if (r < 0 || depth == MAX_DEPTH)
 		return r;
+	if (sys_fstat(dir_fd, &st) == 0 && st.st_nlink == 2)
+		return 0; /* a link from above, its own ".", and none from a directory below */
 	copy = sys_openat(dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
 	directory = copy < 0 ? NULL : fdopendir(copy);
 	if (!directory) {
@@ -221,6 +236,24 @@ int cgroup_list(int base_fd, const char *name, pid_t *ret_pids, int n)
 	struct listing l = {.pids = ret_pids, .n = n};
 
 	return list_in(base_fd, name, &l);
+}
+
+bool cgroup_is_empty(int base_fd, const char *name)
+{
+	static const char key[] = "\npopulated 0\n";
+	_cleanup_close_
+	int fd = -1;
+	char path[NAME_MAX + 1], text[256] = "\n";
+	ssize_t n;
+
+	if (snprintf(path, sizeof(path), "%s/cgroup.events", name) >= (int)sizeof(path))
+		return false;
+	fd = sys_openat(base_fd, path, O_RDONLY, 0);
+	n = fd < 0 ? fd : sys_read(fd, text + 1, sizeof(text) - 2);
+	if (n <= 0)
+		return false;
+	text[n + 1] = '\0';
+	return strstr(text, key) != NULL;
 }
 
 int cgroup_has(int base_fd, const char *name, pid_t pid)

@@ -21,6 +21,9 @@ int cgroup_make_base(const char *name, int *ret_fd, char **ret_path);
  */
 int cgroup_list(int base_fd, const char *name, pid_t *ret_pids, int n);
 
+/* Whether it is known at once that no process lives in base/name or below: false proves nothing. */
+bool cgroup_is_empty(int base_fd, const char *name);
+
 /* 1: this process lives in base/name, or below; 0: it does not; -errno. */
 int cgroup_has(int base_fd, const char *name, pid_t pid);
 

@@ -212,10 +212,19 @@ int tree_list(struct engine *e, const struct service *s, pid_t *ret_pids, int n)
 	return list_seen(e, s, ret_pids, n);
 }
 
+/* True is proof, and cheaper than a list. */
+static bool is_empty(const struct engine *e, const struct service *s)
+{
+	char name[TREE_CGROUP_NAME_SIZE];
+
+	return e->tree.cgroup_fd >= 0 &&
+	       cgroup_is_empty(e->tree.cgroup_fd, tree_cgroup_name(s, name));
+}
+
 bool tree_has_any(struct engine *e, const struct service *s)
 {
 	pid_t pid;
-	int n = tree_list(e, s, &pid, 1);
+	int n = is_empty(e, s) ? 0 : tree_list(e, s, &pid, 1);
 
 	return n > 0 || (n < 0 && !remove_empty(e, s));
 }
@@ -328,7 +337,7 @@ static void look_again(struct tree_watch *w)
 	int n;
 
 	drop_process(w);
-	n = tree_list(e, s, pids, ELEMENTSOF(pids));
+	n = is_empty(e, s) ? 0 : tree_list(e, s, pids, ELEMENTSOF(pids));
 	w->n_doubts = n == -EAGAIN ? w->n_doubts + 1 : 0;
 	if (n == 0 || w->n_doubts == MAX_DOUBTS || (n < 0 && remove_empty(e, s))) {
 		struct core_event gone = {

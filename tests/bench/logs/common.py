@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))  # what all benches share
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 LINE_SIZE = 100
 

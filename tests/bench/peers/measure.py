@@ -9,9 +9,11 @@ import struct
 import subprocess
 import time
 
-from processes import cpu_seconds, kill_all, pss_kib, switches, wait_for
+from processes import cpu_seconds, family, pss_kib, switches, wait_for
 
 HEAD = 16
+OLD_NSEC = 1200000000  # runit, s6 and daemontools make what ends within a second wait for the rest
+SAMPLING_SECONDS = 8  # and no further sample after that
 SLOT = struct.Struct("=QIi")  # slots.h: since_nsec, n_starts, pid
 
 
@@ -40,8 +42,10 @@ class Slots:
     def last_nsec(self):
         return max(self.slot(i)[0] for i in range(self.n))
 
-    def pids(self):
-        return [self.slot(i)[2] for i in range(self.n) if self.slot(i)[2] > 0]
+    def wait_old(self, i):
+        """Until a service has run for long enough to be restarted at once."""
+        age = time.monotonic_ns() - self.slot(i)[0]
+        time.sleep(max(0, OLD_NSEC - age) / 1e9)
 
 
 def start(peer, slots):
@@ -68,8 +72,12 @@ def floor(tools, slots):
 def restart(peer, slots, samples):
     """Seconds from a service's SIGKILL to the first instruction of the next: sorted."""
     found = []
+    deadline = time.monotonic() + SAMPLING_SECONDS
     for k in range(samples):
+        if time.monotonic() > deadline and k > 0:
+            break
         i = k * 7919 % slots.n
+        slots.wait_old(i)
         _, n_starts, pid = slots.slot(i)
         begin = time.monotonic_ns()
         os.kill(pid, signal.SIGKILL)
@@ -98,44 +106,47 @@ def idle(peer, seconds):
             sum(b[1] - a[1] for a, b in zip(before, after)))
 
 
-def run_command(arguments):
+def run_command(tools, arguments):
+    """Seconds that a command takes; it has to succeed."""
     begin = time.monotonic_ns()
-    subprocess.run(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL, check=False)
+    subprocess.run(tools.command(arguments), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL, check=True, timeout=60,
+                   env=tools.debian.environment)
     return (time.monotonic_ns() - begin) / 1e9
 
 
-def command(arguments, samples):
+def command(tools, arguments, samples):
     """Median seconds of a command, and of /bin/true, in turns; None: there is no such command."""
     if arguments is None:
         return None
-    pairs = [(run_command(arguments), run_command(["/bin/true"])) for _ in range(samples)]
+    pairs = [(run_command(tools, arguments), run_command(tools, ["/bin/true"]))
+             for _ in range(samples)]
     return tuple(statistics.median(p[i] for p in pairs) for i in range(2))
 
 
 def stop_and_start(peer, slots, samples):
-    """Median seconds of stopping and starting a service, until it runs again."""
+    """Median seconds of stopping a service, until its process has gone, and starting it again."""
     if peer.stop_one() is None:
         return None
     found = []
     for _ in range(samples):
+        slots.wait_old(0)
         _, n_starts, pid = slots.slot(0)
         begin = time.monotonic_ns()
-        run_command(peer.stop_one())
+        run_command(peer.tools, peer.stop_one())
         wait_for("a stop", lambda: not os.path.exists(f"/proc/{pid}"))
-        run_command(peer.start_one())
+        run_command(peer.tools, peer.start_one())
         wait_for("a start", lambda: slots.slot(0)[1] > n_starts)
         found.append((time.monotonic_ns() - begin) / 1e9)
     return statistics.median(found)
 
 
-def stop(peer, slots):
+def stop(peer):
     """Seconds until supervisor and services have gone."""
+    pids = family(peer.process.pid)
     begin = time.monotonic_ns()
-    peer.stop()
-    seconds = (time.monotonic_ns() - begin) / 1e9
-    kill_all(p for p in slots.pids() if os.path.exists(f"/proc/{p}"))
-    return seconds
+    peer.stop(pids)
+    return (time.monotonic_ns() - begin) / 1e9
 
 
 def instructions(peer, slots, events):

@@ -1,31 +1,37 @@
 """How each supervisor is given N services with a log each, asked, and stopped.
 
 Every one gets what is fastest for it: services are started by a link to the program where there
-would be a shell script, and restarts wait for nothing where that can be had.
+would be a shell script, and restarts wait for nothing where that can be had. Loggers with
+arguments are started by a script of /bin/sh, which replaces itself.
+
+Left out: monit, which neither starts services as its children nor has their output, but looks at
+pid files; pm2, dinit, nitro and others that Debian 12 doesn't have.
 """
 
 import os
-import shutil
 import signal
 import subprocess
 
-from processes import family, is_alive, kill_all, program, wait_for
+import debian
+from processes import family, is_alive, program, reap_others, wait_for
 
 
 class Peer:
     """One supervisor in one directory; at most one runs at a time."""
 
     name = ""
-    programs = ()  # that it needs; it is left out without them
+    package = None  # of Debian; it is left out where that can't be had
+    programs = ()  # of the package
     most = 100000  # services that it can have
-    captures = True  # each service's output goes through a pipe to a log
 
     def __init__(self, directory, tools):
         self.directory, self.tools, self.process, self.n = directory, tools, None, 0
 
     @classmethod
-    def available(cls, tools):
-        return all(shutil.which(p) for p in cls.programs)
+    def find(cls, tools):
+        """Finds its programs, or raises debian.Missing."""
+        for p in cls.programs:
+            tools.paths[p] = tools.debian.program(cls.package, p)
 
     def path(self, *names):
         return os.path.join(self.directory, *names)
@@ -45,9 +51,9 @@ class Peer:
 
     def start(self, slots):
         self.process = subprocess.Popen(
-            self.command(), env={**os.environ, "BENCH_SLOTS": slots.path}, cwd=self.directory,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=open(self.path("stderr"), "ab"))
+            self.tools.command(self.command()), cwd=self.directory, stdin=subprocess.DEVNULL,
+            env={**self.tools.debian.environment, "BENCH_SLOTS": slots.path},
+            stdout=subprocess.DEVNULL, stderr=open(self.path("stderr"), "ab"))
 
     def supervisors(self):
         """Every process that is there for the sake of services: the supervisor and loggers."""
@@ -56,18 +62,31 @@ class Peer:
     def signal_stop(self):
         self.process.send_signal(signal.SIGTERM)
 
-    def stop(self):
-        """Until supervisor and services have gone. Returns all the processes there were."""
-        pids = family(self.process.pid)
+    def stop(self, pids):
+        """Until supervisor and services, which these are, have gone."""
         self.signal_stop()
+        self.wait_end(pids)
+
+    def wait_end(self, pids):
+        left = [p for p in pids if p != self.process.pid]
+
+        def ended():
+            while left and not is_alive(left[-1]):
+                left.pop()
+            return not left
         self.process.wait(timeout=120)
-        wait_for(f"the end of {self.name}", lambda: not any(is_alive(p) for p in pids))
-        return pids
+        wait_for(f"the end of {self.name}", ended)
+        reap_others()
 
     def kill(self):
+        """What a measurement that has failed leaves; end_descendants does the rest."""
         if self.process and self.process.poll() is None:
-            kill_all(family(self.process.pid))
-            self.process.wait()
+            self.signal_stop()
+            try:
+                self.process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
 
     # Arguments of commands; None: there is no such thing.
     def status_one(self):
@@ -85,10 +104,6 @@ class Peer:
 
 class Ours(Peer):
     name = "supervisord (this)"
-
-    @classmethod
-    def available(cls, tools):
-        return True
 
     def prepare(self, n, slots):
         services = "".join(
@@ -121,7 +136,10 @@ class Ours(Peer):
 
 class Supervisor(Peer):
     name = "Supervisor"
-    programs = ("/usr/bin/supervisord", "/usr/bin/supervisorctl")
+
+    @classmethod
+    def find(cls, tools):
+        tools.pythonic = tools.debian.python("supervisor", "supervisor.supervisord")
 
     def prepare(self, n, slots):
         services = "".join(
@@ -138,10 +156,16 @@ class Supervisor(Peer):
             "supervisor.rpcinterface:make_main_rpcinterface\n" + services, "conf")
 
     def command(self):
-        return ["/usr/bin/supervisord", "-n", "-c", self.path("conf")]
+        return [*self.tools.pythonic, "-n", "-c", self.path("conf")]
+
+    def stop(self, pids):
+        """All at once first: at its own end it would stop them one by one, several a second."""
+        subprocess.run(self.ctl("stop", "all"), stdout=subprocess.DEVNULL, check=True, timeout=120,
+                       env=self.tools.debian.environment)
+        super().stop(pids)
 
     def ctl(self, *arguments):
-        return ["/usr/bin/supervisorctl", "-c", self.path("conf"), *arguments]
+        return [debian.PYTHON, "-m", "supervisor.supervisorctl", "-c", self.path("conf"), *arguments]
 
     def status_one(self):
         return self.ctl("status", "s-0")
@@ -176,7 +200,7 @@ class Directories(Peer):
 
 
 class Runit(Directories):
-    name = "runit"
+    name = package = "runit"
     programs = ("runsvdir", "runsv", "sv", "svlogd")
     most = 1000  # what runsvdir is compiled for
     logger = "svlogd"
@@ -201,7 +225,7 @@ class Runit(Directories):
 
 
 class S6(Directories):
-    name = "s6"
+    name = package = "s6"
     programs = ("s6-svscan", "s6-supervise", "s6-svc", "s6-svstat", "s6-log")
     logger = "s6-log n10 s50000000"
 
@@ -219,7 +243,7 @@ class S6(Directories):
 
 
 class Daemontools(Directories):
-    name = "daemontools"
+    name = package = "daemontools"
     programs = ("svscan", "supervise", "svc", "svstat", "multilog")
     most = 500  # svscan is compiled for 1000, loggers included
     logger = "multilog s16777215 n10"
@@ -232,15 +256,15 @@ class Daemontools(Directories):
         for i in range(n):  # svscan starts a logger only for a sticky directory
             os.chmod(self.service(i), 0o1755)
 
-    def stop(self):
-        pids = family(self.process.pid)
-        self.process.send_signal(signal.SIGTERM)
+    def stop(self, pids):
+        """svscan just ends: whoever wants its services to end tells them, and their loggers."""
+        self.signal_stop()
         self.process.wait()
-        logs = [os.path.join(self.service(i), "log") for i in range(self.n)]
-        subprocess.run(["svc", "-dx", *(self.service(i) for i in range(self.n)), *logs],
-                       check=True)
-        wait_for(f"the end of {self.name}", lambda: not any(is_alive(p) for p in pids))
-        return pids
+        services = [self.service(i) for i in range(self.n)]
+        for directories in (services, [os.path.join(d, "log") for d in services]):
+            subprocess.run(self.tools.command(["svc", "-dx", *directories]), check=True,
+                           env=self.tools.debian.environment)
+        self.wait_end(pids)
 
     def status_one(self):
         return ["svstat", self.service(0)]

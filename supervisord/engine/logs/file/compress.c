@@ -78,12 +78,15 @@ static int name_of(
 	return rotate_make(rotate_base(c->upkeep->file->path), &n, ret_name);
 }
 
-static void close_all(struct compress *c)
+static void close_all(struct upkeep_set *k)
 {
+	struct compress *c = &k->compress;
+
 	c->directory = close_fd(c->directory);
-	c->segment = close_fd(c->segment);
-	c->partial = close_fd(c->partial);
+	c->segment = disposal_close(&k->disposal, c->segment);
+	c->partial = disposal_close(&k->disposal, c->partial);
 	c->upkeep = NULL;
+	disposal_start(&k->disposal);
 }
 
 static void set_timer(struct upkeep_set *k, usec_t deadline)
@@ -100,7 +103,7 @@ static void end(struct upkeep_set *k)
 
 	if (c->partial >= 0 && name_of(c, true, true, name) == 0)
 		(void)sys_unlinkat(c->directory, name, 0); /* a sweep would find it */
-	close_all(c);
+	close_all(k);
 	set_timer(k, USEC_INFINITY);
 }
 
@@ -267,7 +270,7 @@ static void on_end(struct loop_source *s, uint32_t events _unused_)
 	int status = filter_reap(&c->filter, k->loop);
 
 	if (!c->upkeep)
-		close_all(c);
+		close_all(k);
 	else if (status == 0 && !c->is_syncing)
 		sync_output(k);
 	else if (status == 0)

@@ -58,15 +58,13 @@ _noreturn_ static void child(pid_t engine, int in, int out, char *const *argv)
 	_exit(errno == ENOENT ? EXIT_NO_FILE : EXIT_NO_EXEC);
 }
 
-int filter_start(struct filter *f, struct loop *loop, int in, int out, char *const *argv)
+int filter_fork(struct filter *f, struct loop *loop)
 {
-	pid_t engine = getpid(), pid = sys_fork();
+	pid_t pid = sys_fork();
 	int pidfd, r;
 
-	if (pid < 0)
-		return pid;
-	if (pid == 0)
-		child(engine, in, out, argv);
+	if (pid <= 0)
+		return pid < 0 ? pid : 1;
 	pidfd = sys_pidfd_open(pid);
 	r = pidfd < 0 ? pidfd : loop_add(loop, &f->source, pidfd, EPOLLIN);
 	if (r < 0) {
@@ -80,6 +78,16 @@ int filter_start(struct filter *f, struct loop *loop, int in, int out, char *con
 	}
 	f->pid = pid;
 	return 0;
+}
+
+int filter_start(struct filter *f, struct loop *loop, int in, int out, char *const *argv)
+{
+	pid_t engine = getpid();
+	int r = filter_fork(f, loop);
+
+	if (r == 1)
+		child(engine, in, out, argv);
+	return r;
 }
 
 /* Its group, or it alone if it hasn't come to make one. */

@@ -17,6 +17,8 @@ struct filter {
 /* How it ended, for people. */
 #define FILTER_REASON_SIZE 160
 
+/* A child that is nothing but a copy of us: 1 in it, 0 or -errno here. */
+int filter_fork(struct filter *f, struct loop *loop);
 /*
  * in and out are borrowed. argv is searched for in PATH; NULL: it only sees to it that what was
  * written to out is on the disk, and its status is an errno. 0 or -errno.

@@ -208,13 +208,15 @@ static int compare_segments(const void *a, const void *b)
 	return order != 0 ? order : strcmp(x->name.suffix, y->name.suffix);
 }
 
-static void remove_segment(struct sweep *w, const struct sweep_log *l, const struct rotate_name *n)
+static void remove_segment(
+	struct upkeep_set *k, const struct sweep_log *l, const struct rotate_name *n)
 {
+	struct sweep *w = &k->sweep;
 	char name[NAME_MAX + 1];
 	int r = rotate_make(l->base, n, name);
 
 	if (r == 0)
-		r = sys_unlinkat(dirfd(w->dir), name, 0);
+		r = disposal_unlink(&k->disposal, dirfd(w->dir), name);
 	if (r < 0 && r != -ENOENT && w->error == 0)
 		w->error = r;
 }
@@ -273,7 +275,7 @@ static void keep(
 	if (n == 1)
 		(void)compress_add(k, l->upkeep, name->stamp); /* without memory: next time */
 	else if (is_superseded(w, l, &segments[0], &segments[1]))
-		remove_segment(w, l, name);
+		remove_segment(k, l, name);
 }
 
 /* All of the next stamp. */
@@ -288,7 +290,7 @@ static void judge(struct upkeep_set *k, struct sweep_log *l)
 	w->next += n;
 	for (uint32_t i = n_whole; i < n; i++) {
 		if (!compress_is_at(k, l->upkeep, first->name.stamp))
-			remove_segment(w, l, &first[i].name);
+			remove_segment(k, l, &first[i].name);
 	}
 	if (n_whole == 0)
 		return;
@@ -296,7 +298,7 @@ static void judge(struct upkeep_set *k, struct sweep_log *l)
 	if (!w->is_full)
 		keep(k, l, first, n_whole);
 	for (uint32_t i = 0; w->is_full && i < n_whole; i++)
-		remove_segment(w, l, &first[i].name);
+		remove_segment(k, l, &first[i].name);
 }
 
 static void finish_log(struct upkeep_set *k, struct sweep_log *l)
@@ -335,7 +337,7 @@ static void judge_some(struct upkeep_set *k, usec_t deadline)
 	sweep_fini(k);
 }
 
-bool sweep_run(struct upkeep_set *k, usec_t deadline)
+static bool run(struct upkeep_set *k, usec_t deadline)
 {
 	struct sweep *w = &k->sweep;
 
@@ -355,4 +357,12 @@ bool sweep_run(struct upkeep_set *k, usec_t deadline)
 		if (usec_now(CLOCK_MONOTONIC) >= deadline)
 			return !w->dir && k->n_marked == 0;
 	}
+}
+
+bool sweep_run(struct upkeep_set *k, usec_t deadline)
+{
+	bool done = run(k, deadline);
+
+	disposal_start(&k->disposal);
+	return done;
 }

@@ -282,6 +282,7 @@ void upkeep_set_init(struct upkeep_set *k, struct loop *loop, const struct upkee
 	list_init(&k->all);
 	list_init(&k->turns);
 	compress_init(&k->compress);
+	disposal_init(&k->disposal, loop);
 }
 
 void upkeep_set_fini(struct upkeep_set *k)
@@ -289,6 +290,7 @@ void upkeep_set_fini(struct upkeep_set *k)
 	assert(list_empty(&k->all));
 	sweep_fini(k);
 	compress_fini(k);
+	disposal_fini(&k->disposal);
 	if (k->has_timer)
 		loop_timer_remove(k->loop, &k->timer);
 	k->has_timer = false;

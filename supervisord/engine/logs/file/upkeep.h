@@ -14,6 +14,7 @@
 #include "base/usec.h"
 #include "conf/spec.h"
 #include "engine/logs/file/compress.h"
+#include "engine/logs/file/disposal.h"
 #include "engine/logs/file/rotate.h"
 #include "engine/logs/file/sweep.h"
 #include "engine/loop.h"
@@ -53,6 +54,7 @@ struct upkeep_set {
 	bool has_timer, is_walking;
 	struct sweep sweep;
 	struct compress compress;
+	struct disposal disposal;
 };
 
 /* Both may be NULL; they must outlive the set. */
