@@ -1,13 +1,14 @@
 """A service whose log can't be written waits for it, or is slowed down, or loses what it may: as
 overflow and the limits of its rate say."""
 
+import json
 import os
 import re
 import subprocess
 import unittest
 
 import harness
-from harness import py, service, wait_until
+from harness import py, service, sh, wait_until
 
 # So many numbered lines, more than a pipe holds, and then the end.
 WRITER = """
@@ -107,6 +108,24 @@ class Waits(harness.SystemTest):
         told = re.findall(r"^supervisord: (\d+) bytes, (\d+) lines dropped \(rate limit\)$", text, re.M)
         self.assertEqual(log["dropped_lines"], sum(int(n) for _, n in told))
         self.assertEqual(log["dropped_bytes"], sum(int(n) for n, _ in told))
+
+    def test_what_was_dropped_is_told_though_nothing_follows(self):
+        s = self.supervisor(service("web", sh("seq 100; exec sleep 100000"),
+                                    "log { rate-lines = 10  also = {'json:%{name}.json'} }"))
+        kept = "".join(f"{k}\n" for k in range(1, 11))
+        # An engine that is killed leaves what it has to tell to the next one.
+        s.wait_log("web", kept)
+        s.kill_engine()
+        s.wait_log("web", "(rate limit)\n")
+        self.assertEqual(f"{kept}supervisord: 271 bytes, 90 lines dropped (rate limit)\n",
+                         s.read_log("web"))
+
+    def test_json_is_ended_with_its_process(self):
+        s = self.supervisor(service("web", sh("printf open"), 'restart = "never"',
+                                    'log { format = "json" }'))
+        s.wait_state("web", "exited")
+        self.assertEqual("open", json.loads(s.read_log("web"))["message"])
+        self.assertTrue(s.read_log("web").endswith("}\n"))
 
 
 if __name__ == "__main__":

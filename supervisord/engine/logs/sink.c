@@ -316,8 +316,10 @@ void sink_redo(struct sink *s, const void *data, size_t n, usec_t now, struct le
 
 void sink_end_noted(struct sink *s, usec_t now, struct ledger *ledger)
 {
+	bool is_open_json = s->format == SPEC_FORMAT_JSON && s->at.line != INTENT_LINE_START;
+
 	sink_cut_line(s);
-	if (s->kind == SPEC_SINK_FILE && s->lost_bytes > 0)
+	if (s->kind == SPEC_SINK_FILE && (s->lost_bytes > 0 || is_open_json))
 		sink_write_file(s, NULL, 0, now, ledger);
 }
 

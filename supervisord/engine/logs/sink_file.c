@@ -264,9 +264,14 @@ static int write_piece(struct sink *s, struct batch *b)
 	return error;
 }
 
-/* Who else writes there finds it at a line's beginning. */
+/*
+ * Who else writes there finds it at a line's beginning; and whoever reads JSON an object, though
+ * nothing may come any more.
+ */
 static bool has_to_end(struct sink *s, const struct batch *b)
 {
+	if (b->n == 0 && b->format.json && !format_is_ready(&b->format, &s->at))
+		return true;
 	if (!s->shared || format_is_identity(&b->format) || s->at.line == INTENT_LINE_START)
 		return false;
 	format_split(&s->at);
