@@ -141,8 +141,10 @@ def stop_and_start(peer, slots, samples):
     return statistics.median(found)
 
 
-def stop(peer):
+def stop(peer, slots):
     """Seconds until supervisor and services have gone."""
+    for i in range(slots.n):
+        slots.wait_old(i)
     pids = family(peer.process.pid)
     begin = time.monotonic_ns()
     peer.stop(pids)

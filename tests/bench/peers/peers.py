@@ -11,6 +11,7 @@ pid files; pm2, dinit, nitro and others that Debian 12 doesn't have.
 import os
 import signal
 import subprocess
+import time
 
 import debian
 from processes import family, is_alive, program, reap_others, wait_for
@@ -23,6 +24,7 @@ class Peer:
     package = None  # of Debian; it is left out where that can't be had
     programs = ()  # of the package
     most = 100000  # services that it can have
+    variables = {}  # more of the environment
 
     def __init__(self, directory, tools):
         self.directory, self.tools, self.process, self.n = directory, tools, None, 0
@@ -52,7 +54,8 @@ class Peer:
     def start(self, slots):
         self.process = subprocess.Popen(
             self.tools.command(self.command()), cwd=self.directory, stdin=subprocess.DEVNULL,
-            env={**self.tools.debian.environment, "BENCH_SLOTS": slots.path},
+            env={**self.tools.debian.environment, "BENCH_SLOTS": slots.path,
+                 **self.variables},
             stdout=subprocess.DEVNULL, stderr=open(self.path("stderr"), "ab"))
 
     def supervisors(self):
@@ -193,6 +196,8 @@ class Directories(Peer):
                 os.symlink(self.tools.service, run)
             self.write(f"#!/bin/sh\nexec {self.logger} ./main\n", "sv", f"s-{i}", "log", "run",
                        mode=0o755)
+        # Before it starts what is in a directory, runsvdir waits until that is a second old.
+        os.utime(self.path("sv"), (time.time() - 60,) * 2)
         self.n = n
 
     def service(self, i):
@@ -228,6 +233,13 @@ class S6(Directories):
     name = package = "s6"
     programs = ("s6-svscan", "s6-supervise", "s6-svc", "s6-svstat", "s6-log")
     logger = "s6-log n10 s50000000"
+    variables = {"BENCH_NOTIFY": "3"}
+
+    def prepare(self, n, slots):
+        """What ends before it has been ready is restarted a second later, however old it is."""
+        super().prepare(n, slots)
+        for i in range(n):
+            self.write("3\n", "sv", f"s-{i}", "notification-fd")
 
     def command(self):
         return ["s6-svscan", "-c", str(max(500, 2 * self.n + 10)), self.path("sv")]

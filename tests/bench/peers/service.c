@@ -4,7 +4,8 @@
  *
  *   bench_service [NUMBER]
  *
- * BENCH_SLOTS names the file (slots.h). The number may have a name before it ("s-5"), which is
+ * BENCH_SLOTS names the file (slots.h), and BENCH_NOTIFY, where there is one, the descriptor to
+ * write a line to once that is done. The number may have a name before it ("s-5"), which is
  * what s6 gives; without an argument it is that at the end of the working directory's name. So a
  * link to this program will do as a run script.
  */
@@ -53,6 +54,9 @@ int main(int argc, char **argv)
 	atomic_fetch_add(&slots->n_starts, 1);
 	munmap(slots, (size_t)st.st_size);
 	close(fd);
+	path = getenv("BENCH_NOTIFY");
+	if (path && write(atoi(path), "\n", 1) != 1)
+		return 1;
 	for (;;)
 		pause();
 }
