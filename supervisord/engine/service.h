@@ -37,20 +37,26 @@ bool service_has_run(const struct service *s);
 /* Its generation lives and has, or has had, or is to have processes: it is more than a hook. */
 bool service_has_process(const struct service *s);
 
-/* Takes the read ends of a generation's pipes (owned from now on); -1 fds are skipped. */
+/*
+ * Takes the read ends of a generation's pipes (owned from now on); -1 fds are skipped. Those that
+ * were left to it are the same ones.
+ */
 void service_take_pipes(struct service *s, int *fds, unsigned n_fds);
 /*
  * The launcher has died without a word of this generation, and no process of it was found: what
  * one that has ended may have written is logged.
  */
 void service_drain_untold(struct service *s);
-/* The same for a generation that is over: what is in them is logged, if need be later. */
+/*
+ * The same for a generation that is over: what is in them is logged, or left to the next one, which
+ * may be the one that the launcher has been asked for.
+ */
 void service_take_rest(struct service *s, uint64_t generation, int *fds, unsigned n_fds);
 /* Reads what is in the pipes now, for a process that has ended. */
 void service_drain(struct service *s);
 /*
- * A generation and its tree are over: reads the rest, closes, and releases at the launcher; where
- * the rest has to wait for a log, all that comes later, and nobody waits for it.
+ * A generation and its tree are over: reads the rest, closes, and releases at the launcher. Where
+ * the rest has to wait for a log, the pipe is left to the next generation.
  */
 void service_close_pipes(struct service *s);
 
