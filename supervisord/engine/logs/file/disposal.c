@@ -1,9 +1,8 @@
 /*
  * The name is removed here while a descriptor holds the file, so that the directory is as it
  * shall be whatever becomes of the child, and nobody removes a name later that is another's by
- * then. The child inherits the descriptors, waits until we have closed ours (a pipe tells: it
- * would wait as well if we died, and ends then), and is the last to hold them. Its end does the
- * work.
+ * then. The child inherits the descriptors, waits until we have closed ours (the end of a pipe
+ * tells, also if we die), and is the last to hold them. Its end does the work.
  *
  * One child at a time, of our own priority: one that starves would keep space taken that the
  * rules for rotated files promise to be free. If files come faster than it is done with them,
