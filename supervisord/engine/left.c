@@ -48,8 +48,12 @@ bool left_take(struct service *s, uint64_t generation, int *fds, unsigned n_fds)
 
 void left_release(struct service *s)
 {
+	struct link_message m = {
+		.type = LINK_RELEASE, .id = s->id, .generation = s->left_generation};
+
 	if (s->left_generation == 0)
 		return;
-	uplink_release(s, s->left_generation);
+	/* Not by the mark: that may be about the generation after it. */
+	uplink_send(s->engine, &m, NULL, 0);
 	s->left_generation = 0;
 }

@@ -156,13 +156,6 @@ static int send_kill(struct service *s, enum link_scope scope)
 	return uplink_post(&m, NULL, 0);
 }
 
-void uplink_release(struct service *s, uint64_t generation)
-{
-	struct link_message m = {.type = LINK_RELEASE, .id = s->id, .generation = generation};
-
-	uplink_send(s->engine, &m, NULL, 0);
-}
-
 bool uplink_remove(struct service *s)
 {
 	return send_simple(s, LINK_REMOVE, 0, 0) == 0;

@@ -92,8 +92,6 @@ int uplink_post(struct link_message *m, const int *fds, unsigned n_fds);
 int uplink_send(struct engine *e, struct link_message *m, const int *fds, unsigned n_fds);
 /* Small messages that must get through; wait a moment (bounded) if they have to. */
 void uplink_send_plain(struct engine *e, enum link_type type, uint32_t value, int signo);
-/* As the mark does, for a generation beside the one that the mark is about. */
-void uplink_release(struct service *s, uint64_t generation);
 /* Signals one process of a service that was identified by the caller. 0 or -errno. */
 int uplink_kill_pidfd(struct service *s, int pidfd, int signo);
 /* Kills all of a service's cgroup. 0 or -errno. */
