@@ -17,6 +17,7 @@
 
 #define DEFAULT_LINES 10
 #define MAX_LINES     UINT64_C(1000000000000)
+#define MAX_RUNS      UINT64_C(1000000)
 #define ROOT_SOCKET   "/run/supervisord/" CONTROL_SOCKET_NAME
 
 enum {
@@ -29,10 +30,15 @@ enum {
 	OPTION_ROLLING,
 	OPTION_NO_RESTART,
 	OPTION_SINCE,
+	OPTION_UNTIL,
+	OPTION_RUN,
+	OPTION_GREP,
+	OPTION_STDOUT,
+	OPTION_STDERR,
 	OPTION_VERSION
 };
 
-static const char short_options[] = "-:s:hfn:";
+static const char short_options[] = "-:s:hfn:ic:";
 
 static const struct option long_options[] = {
 	{"socket", required_argument, NULL, 's'},
@@ -49,6 +55,13 @@ static const struct option long_options[] = {
 	{"rolling", no_argument, NULL, OPTION_ROLLING},
 	{"no-restart", no_argument, NULL, OPTION_NO_RESTART},
 	{"since", required_argument, NULL, OPTION_SINCE},
+	{"until", required_argument, NULL, OPTION_UNTIL},
+	{"run", required_argument, NULL, OPTION_RUN},
+	{"grep", required_argument, NULL, OPTION_GREP},
+	{"ignore-case", no_argument, NULL, 'i'},
+	{"stdout", no_argument, NULL, OPTION_STDOUT},
+	{"stderr", no_argument, NULL, OPTION_STDERR},
+	{"config", required_argument, NULL, 'c'},
 	{0},
 };
 
@@ -69,6 +82,13 @@ static const struct {
 	{VERB_ROLLING, "--rolling"},
 	{VERB_NO_RESTART, "--no-restart"},
 	{VERB_SINCE, "--since", VERB_TAKES_NOTHING},
+	{VERB_UNTIL, "--until", VERB_TAKES_NOTHING},
+	{VERB_RUN, "--run", VERB_TAKES_NOTHING},
+	{VERB_GREP, "--grep", VERB_TAKES_NOTHING},
+	{VERB_IGNORE_CASE, "--ignore-case"},
+	{VERB_STDOUT, "--stdout"},
+	{VERB_STDERR, "--stderr"},
+	{VERB_CONFIG, "--config", VERB_TAKES_FILE},
 };
 
 /* The options as understood, before the verb is known. */
@@ -114,16 +134,31 @@ static int set_timeout(struct ctl *ctl, const char *value)
 	return 0;
 }
 
-static int set_since(struct ctl *ctl, const char *value)
+static int set_time(struct ctl *ctl, unsigned option, const char *value)
 {
-	if (since_parse(value, usec_now(CLOCK_REALTIME), &ctl->since) < 0) {
+	struct since *time = option == VERB_SINCE ? &ctl->since : &ctl->until;
+
+	if (since_parse(value, usec_now(CLOCK_REALTIME), time) < 0) {
 		ctl_error(ctl,
-			"--since %s: not a time; 10min, 2026-11-25T17:18:26Z, '2026-11-25 17:18' "
+			"--%s %s: not a time; 10min, 2026-11-25T17:18:26Z, '2026-11-25 17:18' "
 			"and @1234 are",
-			value);
+			option == VERB_SINCE ? "since" : "until", value);
 		return CTL_USAGE;
 	}
-	ctl->given |= VERB_SINCE;
+	ctl->given |= option;
+	return 0;
+}
+
+/* "0", or how many before that: "-1". */
+static int set_run(struct ctl *ctl, const char *value)
+{
+	bool back = *value == '-';
+
+	if (parse_u64(value + back, MAX_RUNS, &ctl->run_back) < 0 || (!back && ctl->run_back > 0)) {
+		ctl_error(ctl, "--run %s: 0 is the last run, -1 the one before", value);
+		return CTL_USAGE;
+	}
+	ctl->given |= VERB_RUN;
 	return 0;
 }
 
@@ -137,7 +172,8 @@ static int set_socket(struct ctl *ctl, struct parsed *parsed, const char *value)
 	return 0;
 }
 
-static int take_option(struct ctl *ctl, struct parsed *parsed, int option)
+/* Options with a value: 0, an exit status, or -1 where it is none of them. */
+static int take_value(struct ctl *ctl, struct parsed *parsed, int option)
 {
 	switch (option) {
 	case 1:
@@ -147,12 +183,58 @@ static int take_option(struct ctl *ctl, struct parsed *parsed, int option)
 		return set_socket(ctl, parsed, optarg);
 	case 'n':
 		return set_lines(ctl, optarg);
-	case 'h':
-		ctl->help = true;
+	case 'c':
+		ctl->config = optarg;
+		ctl->given |= VERB_CONFIG;
 		return 0;
+	case OPTION_TIMEOUT:
+		return set_timeout(ctl, optarg);
+	case OPTION_SINCE:
+		return set_time(ctl, VERB_SINCE, optarg);
+	case OPTION_UNTIL:
+		return set_time(ctl, VERB_UNTIL, optarg);
+	case OPTION_RUN:
+		return set_run(ctl, optarg);
+	case OPTION_GREP:
+		ctl->pattern = optarg;
+		ctl->given |= VERB_GREP;
+		return 0;
+	case OPTION_FOR:
+		ctl->states = optarg;
+		ctl->given |= VERB_FOR;
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+/* Options that are given or not; those whose place is in the given ones alone. */
+static unsigned take_flag(struct ctl *ctl, int option)
+{
+	switch (option) {
 	case 'f':
 		ctl->follow = true;
-		ctl->given |= VERB_FOLLOW;
+		return VERB_FOLLOW;
+	case OPTION_RAW:
+		ctl->raw = true;
+		return VERB_RAW;
+	case OPTION_PEEK:
+		ctl->peek = true;
+		return VERB_PEEK;
+	case OPTION_ROLLING:
+		ctl->rolling = true;
+		return VERB_ROLLING;
+	case OPTION_NO_RESTART:
+		ctl->no_restart = true;
+		return VERB_NO_RESTART;
+	case 'i':
+		return VERB_IGNORE_CASE;
+	case OPTION_STDOUT:
+		return VERB_STDOUT;
+	case OPTION_STDERR:
+		return VERB_STDERR;
+	case 'h':
+		ctl->help = true;
 		return 0;
 	case OPTION_JSON:
 		ctl->json = true;
@@ -160,35 +242,20 @@ static int take_option(struct ctl *ctl, struct parsed *parsed, int option)
 	case OPTION_VERSION:
 		ctl->version = true;
 		return 0;
-	case OPTION_RAW:
-		ctl->raw = true;
-		ctl->given |= VERB_RAW;
-		return 0;
-	case OPTION_TIMEOUT:
-		return set_timeout(ctl, optarg);
-	case OPTION_SINCE:
-		return set_since(ctl, optarg);
-	case OPTION_FOR:
-		ctl->states = optarg;
-		ctl->given |= VERB_FOR;
-		return 0;
-	case OPTION_PEEK:
-		ctl->peek = true;
-		ctl->given |= VERB_PEEK;
-		return 0;
-	case OPTION_ROLLING:
-		ctl->rolling = true;
-		ctl->given |= VERB_ROLLING;
-		return 0;
-	case OPTION_NO_RESTART:
-		ctl->no_restart = true;
-		ctl->given |= VERB_NO_RESTART;
-		return 0;
 	default: /* OPTION_NO_WAIT: the table has no other */
 		ctl->no_wait = true;
-		ctl->given |= VERB_NO_WAIT;
-		return 0;
+		return VERB_NO_WAIT;
 	}
+}
+
+static int take_option(struct ctl *ctl, struct parsed *parsed, int option)
+{
+	int r = take_value(ctl, parsed, option);
+
+	if (r >= 0)
+		return r;
+	ctl->given |= take_flag(ctl, option);
+	return 0;
 }
 
 static int parse(struct ctl *ctl, int argc, char **argv, struct parsed *parsed)

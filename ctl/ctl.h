@@ -41,7 +41,10 @@ struct ctl {
 	uint64_t n_lines;
 	const char *states; /* of --for, borrowed; NULL: not given */
 	usec_t timeout_usec; /* USEC_INFINITY: not given */
-	struct since since; /* all zero: not given */
+	struct since since, until; /* all zero: not given */
+	uint64_t run_back; /* of --run: 0 is the last one, 1 the one before */
+	const char *pattern; /* of --grep, borrowed */
+	const char *config; /* borrowed; NULL: not given */
 	unsigned given; /* enum verb_option: which of the verbs' own options were given */
 	char **args; /* borrowed: what follows the verb */
 	size_t n_args;

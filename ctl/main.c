@@ -39,6 +39,9 @@ static void set_signals(void)
 		sigaction(SIGINT, &action, NULL);
 	action.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &action, NULL);
+	/* How a child has ended is to be learned. */
+	action.sa_handler = SIG_DFL;
+	sigaction(SIGCHLD, &action, NULL);
 }
 
 int main(int argc, char **argv)

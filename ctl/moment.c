@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/macro.h"
 
@@ -43,37 +44,85 @@ static bool take_fraction(const char **text, usec_t *ret_usec)
 	return unit < USEC_PER_SEC;
 }
 
-int moment_parse(const char *text, usec_t *ret_realtime)
+/* Days from 1970-01-01 to that one of the Gregorian calendar, with March as the first month. */
+static int64_t days_to(int year, int month, int day)
+{
+	int64_t y = year - (month <= 2), m = (month + 9) % 12;
+	int64_t century = y / 400, of_century = y % 400;
+
+	return century * 146097 + of_century * 365 + of_century / 4 - of_century / 100 +
+	       (m * 153 + 2) / 5 + day - 1 - 719468;
+}
+
+/* "Z" or "+01:00": seconds east of Greenwich. */
+static bool take_zone(const char **text, int *ret_seconds)
+{
+	int sign = **text == '-' ? -1 : 1, hours, minutes;
+
+	*ret_seconds = 0;
+	if (**text == 'Z') {
+		(*text)++;
+		return true;
+	}
+	if (**text != '+' && **text != '-')
+		return false;
+	(*text)++;
+	if (!take_number(text, 2, &hours) || *(*text)++ != ':' || !take_number(text, 2, &minutes))
+		return false;
+	*ret_seconds = sign * (hours * 3600 + minutes * 60);
+	return hours < 24 && minutes < 60;
+}
+
+/* text ends with a NUL. */
+static int scan(const char **text, usec_t *ret_realtime)
 {
 	static const char separators[] = "--T::";
 	static const int lengths[] = {4, 2, 2, 2, 2, 2};
-	int parts[ELEMENTSOF(lengths)];
+	int parts[ELEMENTSOF(lengths)], east;
 	usec_t fraction;
-	struct tm tm;
-	time_t seconds;
+	int64_t seconds;
 
 	for (size_t i = 0; i < ELEMENTSOF(lengths); i++) {
-		if (!take_number(&text, lengths[i], &parts[i]))
+		if (!take_number(text, lengths[i], &parts[i]))
 			return -EINVAL;
-		if (i < sizeof(separators) - 1 && *text++ != separators[i])
+		if (i < sizeof(separators) - 1 && *(*text)++ != separators[i])
 			return -EINVAL;
 	}
-	if (!take_fraction(&text, &fraction) || text[0] != 'Z' || text[1] != '\0')
+	if (!take_fraction(text, &fraction) || !take_zone(text, &east))
 		return -EINVAL;
 	if (parts[1] < 1 || parts[1] > 12 || parts[2] < 1 || parts[2] > 31 || parts[3] > 23 ||
 		parts[4] > 59 || parts[5] > 60)
 		return -EINVAL;
-	tm = (struct tm){.tm_year = parts[0] - 1900,
-		.tm_mon = parts[1] - 1,
-		.tm_mday = parts[2],
-		.tm_hour = parts[3],
-		.tm_min = parts[4],
-		.tm_sec = parts[5]};
-	seconds = timegm(&tm);
+	seconds = days_to(parts[0], parts[1], parts[2]) * 86400 + parts[3] * 3600 + parts[4] * 60 +
+		  parts[5] - east;
 	if (seconds < 0)
 		return -EINVAL;
 	*ret_realtime = (usec_t)seconds * USEC_PER_SEC + fraction;
 	return 0;
+}
+
+int moment_parse(const char *text, usec_t *ret_realtime)
+{
+	usec_t realtime;
+	int r = scan(&text, &realtime);
+
+	if (r < 0 || text[0] != '\0' || text[-1] != 'Z')
+		return -EINVAL;
+	*ret_realtime = realtime;
+	return 0;
+}
+
+int moment_scan(const char *text, size_t n, usec_t *ret_realtime)
+{
+	char copy[sizeof("2026-11-23T06:36:53.123456+01:00")];
+	const char *end = copy;
+	int r;
+
+	n = MIN_OF(n, sizeof(copy) - 1);
+	memcpy(copy, text, n);
+	copy[n] = '\0';
+	r = scan(&end, ret_realtime);
+	return r < 0 ? r : (int)(end - copy);
 }
 
 const char *moment_text(usec_t realtime, usec_t now, char ret_text[static MOMENT_SIZE])

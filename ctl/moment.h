@@ -3,10 +3,18 @@
  */
 #pragma once
 
+#include <stddef.h>
+
 #include "base/usec.h"
 
 /* "2026-11-23T06:36:53.123456Z", the fraction of up to six digits optional. 0 or -EINVAL. */
 int moment_parse(const char *text, usec_t *ret_realtime);
+
+/*
+ * The same at the beginning of a text of n bytes, also with "+01:00" in place of the Z: how many
+ * bytes it takes, or -EINVAL.
+ */
+int moment_scan(const char *text, size_t n, usec_t *ret_realtime);
 
 #define MOMENT_SIZE 32
 /*

@@ -46,11 +46,22 @@ static const char reload_text[] =
 	"  --no-wait    return as soon as supervisord has accepted the request\n";
 
 static const char logs_text[] =
-	"Reads the log files themselves, the rotated ones too where the last lines reach back.\n"
+	"Reads the log files themselves, the rotated and compressed ones too as far as they are\n"
+	"needed, with your own rights; also where no supervisord runs. Several logs whose lines\n"
+	"tell their time are shown in that order.\n"
 	"\n"
-	"  -f, --follow     wait for more, across rotation; Ctrl-C ends it\n"
-	"  -n, --lines N    show the last N lines (10), 0 for none\n"
-	"      --raw        leave control characters as they are on a terminal\n";
+	"  -f, --follow        wait for more, across rotation; Ctrl-C ends it\n"
+	"  -n, --lines N       show the last N lines (10, or all with the next four), 0 for none\n"
+	"      --since T       only what is no older: 10min, 2026-11-25T17:18:26Z, 2026-11-25,\n"
+	"                      '2026-11-25 17:18' (local time)\n"
+	"      --until T       only what is no younger\n"
+	"      --run N         only the last run of each service (0), the one before it (-1), ...\n"
+	"      --grep PATTERN  only lines that match (a regular expression of Perl's kind)\n"
+	"  -i, --ignore-case   upper and lower case are the same to that\n"
+	"      --stdout        only what was written to standard output\n"
+	"      --stderr        only what was written to standard error\n"
+	"      --raw           leave control characters as they are on a terminal\n"
+	"  -c, --config FILE   ask no supervisord: the logs are where FILE puts them\n";
 
 static const char why_text[] =
 	"Tells in sentences what state a service is in and since when, what led there and who "
@@ -224,10 +235,12 @@ const struct verb verbs[] = {
 	},
 	{
 		.name = "logs",
-		.usage = "[-f] [-n N] [--raw] NAME...",
+		.usage = "[-f] [-n N] [OPTION...] NAME...",
 		.summary = "show what services wrote",
 		.details = logs_text,
-		.options = VERB_FOLLOW | VERB_LINES | VERB_RAW,
+		.options = VERB_FOLLOW | VERB_LINES | VERB_RAW | VERB_SINCE | VERB_UNTIL |
+			   VERB_RUN | VERB_GREP | VERB_IGNORE_CASE | VERB_STDOUT | VERB_STDERR |
+			   VERB_CONFIG,
 		.min_args = 1,
 		.max_args = VERB_ANY_ARGS,
 		.takes = VERB_TAKES_NAMES,

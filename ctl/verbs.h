@@ -18,7 +18,14 @@ enum verb_option {
 	VERB_TIMEOUT = 1 << 6,
 	VERB_ROLLING = 1 << 7,
 	VERB_NO_RESTART = 1 << 8,
-	VERB_SINCE = 1 << 9
+	VERB_SINCE = 1 << 9,
+	VERB_UNTIL = 1 << 10,
+	VERB_RUN = 1 << 11,
+	VERB_GREP = 1 << 12,
+	VERB_IGNORE_CASE = 1 << 13,
+	VERB_STDOUT = 1 << 14,
+	VERB_STDERR = 1 << 15,
+	VERB_CONFIG = 1 << 16
 };
 
 /* What the arguments of a verb, or the value of an option, are: what completion offers. */

@@ -71,7 +71,7 @@ static bool was_rotated_since(const char *path, const char *started)
 		return false;
 	snprintf(stamp, sizeof(stamp), "%.23sZ", started);
 	stamp[13] = stamp[16] = '-';
-	return strcmp(list.stamps[list.n - 1], stamp) >= 0;
+	return strcmp(list.files[list.n - 1].stamp, stamp) >= 0;
 }
 
 /* --- lines --- */

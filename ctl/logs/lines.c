@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/macro.h"
+#include "ctl/logs/linetime.h"
 #include "ctl/render.h"
 #include "ctl/text.h"
 
@@ -20,16 +21,27 @@ void source_fini(struct source *s)
 	buf_fini(&s->partial);
 }
 
+/* With the time where the line tells it. */
+static json_t *pack_object(
+	const struct source *s, const char *text, size_t n, const struct buf *valid)
+{
+	char time[USEC_RFC3339_SIZE];
+	usec_t realtime;
+	bool timed = !s->continued && linetime_parse(text, n, &realtime) == 0;
+
+	if (timed)
+		usec_rfc3339(realtime, time);
+	return json_pack("{s:s,s:s,s:s*,s:o}", "name", s->name, "stream", s->stream, "time",
+		timed ? time : NULL, "line",
+		json_stringn(valid->data ? valid->data : "", valid->len));
+}
+
 static int write_object(const struct lines *l, const struct source *s, const char *text, size_t n)
 {
 	_cleanup_buf_ struct buf valid = {0};
 	int r = text_append_utf8(&valid, text, n);
 
-	if (r < 0)
-		return r;
-	return ctl_write_json_line(
-		l->ctl, json_pack("{s:s,s:s,s:o}", "name", s->name, "stream", s->stream, "line",
-				json_stringn(valid.data ? valid.data : "", valid.len)));
+	return r < 0 ? r : ctl_write_json_line(l->ctl, pack_object(s, text, n, &valid));
 }
 
 static int append_prefix(const struct lines *l, const struct source *s, struct buf *out)
@@ -65,9 +77,28 @@ static int write_text(
 	return r;
 }
 
+/* Of a line in pieces the first one decides. */
+static bool is_hidden(const struct lines *l, struct source *s, const char *text, size_t n)
+{
+	int r;
+
+	if (!l->matcher || s->continued)
+		return s->hidden;
+	r = matcher_match(l->matcher, text, n);
+	s->n_given_up += r < 0;
+	return r <= 0;
+}
+
 static int emit(const struct lines *l, struct source *s, const char *text, size_t n, bool is_whole)
 {
 	int r = 0;
+
+	s->hidden = is_hidden(l, s, text, n);
+	if (s->hidden) {
+		s->continued = !is_whole;
+		s->hidden = s->continued;
+		return 0;
+	}
 
 	/* The end of a line that came in pieces may be empty: then nothing is left to tell. */
 	if (n > 0 || !s->continued || !(l->prefixed || l->ctl->json))

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "base/buf.h"
+#include "conf/matcher.h"
 #include "ctl/ctl.h"
 
 /* A line longer than this comes in pieces, so that an endless one costs no more memory. */
@@ -14,6 +15,7 @@
 
 struct lines {
 	struct ctl *ctl; /* borrowed */
+	struct matcher *matcher; /* borrowed; lines that don't match are left out. NULL: none are */
 	bool prefixed;
 	size_t label_width;
 };
@@ -21,10 +23,13 @@ struct lines {
 /* One file that lines come from. */
 struct source {
 	char *name, *label, *path; /* owned; label is "web" or "web/err" */
+	bool is_error;
 	const char *stream; /* "output" or "error" */
 	const char *colour; /* static, "" for none */
 	struct buf partial; /* the beginning of a line */
-	bool continued; /* pieces of the line are out already */
+	bool continued; /* the line has come in pieces so far */
+	bool hidden; /* it is left out */
+	uint64_t n_given_up; /* lines that it would have cost too much to match */
 };
 
 void source_fini(struct source *s);

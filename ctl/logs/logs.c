@@ -1,7 +1,8 @@
 /*
  * logs: supervisord tells where the files are, and they are read here, so that a reader of
- * a gigabyte costs the supervisor nothing. The last lines of each come one after the other;
- * then, with --follow, all go on together.
+ * a gigabyte costs the supervisor nothing. What is wanted of each is found first, with as little
+ * reading as that takes; then the lines go out, in order of time where they tell it, else one log
+ * after the other; then, with --follow, all go on together.
  */
 #include <errno.h>
 #include <string.h>
@@ -9,178 +10,176 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ctl/logs/cursor.h"
 #include "ctl/logs/follow.h"
-#include "ctl/logs/tail.h"
+#include "ctl/logs/select.h"
+#include "ctl/logs/sources.h"
+#include "ctl/logs/where.h"
 #include "ctl/render.h"
-#include "ctl/text.h"
 #include "ctl/verbs.h"
-#include "wire/control.h"
 
-#define BLOCK_SIZE 65536
+#define MANY	    64 /* so many logs at once are read in smaller pieces */
+#define LARGE_CHUNK 65536
+#define SMALL_CHUNK 8192
+
+/* One log, while it is read. */
+struct part {
+	struct reader reader;
+	struct range range;
+	bool has_times;
+	bool ready; /* it can be shown, and followed */
+};
 
 struct logs {
 	struct lines lines;
-	struct source *sources; /* owned */
-	size_t n_sources, size;
+	struct sources sources;
+	struct where where;
+	struct runs_book runs;
+	struct matcher *matcher; /* owned */
+	struct part *parts; /* owned; one for each source */
 	int status;
 };
 
 static void logs_fini(struct logs *l)
 {
-	for (size_t i = 0; i < l->n_sources; i++)
-		source_fini(&l->sources[i]);
-	free(l->sources);
-}
-
-static const char *pick_colour(size_t i)
-{
-	static const char *const colours[] = {
-		"\033[36m", "\033[33m", "\033[32m", "\033[35m", "\033[34m", "\033[31m"};
-
-	return colours[i % ELEMENTSOF(colours)];
-}
-
-static int add_source(struct logs *l, const char *name, bool is_error, const char *path)
-{
-	_cleanup_buf_ struct buf label = {0};
-	struct source *s;
-	unsigned flags = term_text_flags(&l->lines.ctl->term);
-
-	if (l->n_sources == l->size) {
-		size_t size = l->size ? l->size * 2 : 8;
-		struct source *sources = reallocarray(l->sources, size, sizeof(*sources));
-
-		if (!sources)
-			return -ENOMEM;
-		l->sources = sources;
-		l->size = size;
+	for (size_t i = 0; l->parts && i < l->sources.n; i++) {
+		close_fd(l->parts[i].reader.fd);
+		range_fini(&l->parts[i].range);
 	}
-	if (text_append_safe(&label, name, strlen(name), flags) < 0 ||
-		buf_printf(&label, "%s", is_error ? "/err" : "") < 0 ||
-		buf_append(&label, SIZE_MAX, "", 1) < 0)
-		return -ENOMEM;
-	s = &l->sources[l->n_sources];
-	*s = (struct source){
-		.name = strdup(name),
-		.label = TAKE_PTR(label.data),
-		.path = strdup(path),
-		.stream = is_error ? "error" : "output",
-		.colour = l->lines.ctl->term.colours ? pick_colour(l->n_sources) : "",
-	};
-	label = (struct buf){0};
-	l->n_sources++;
-	return s->name && s->path ? 0 : -ENOMEM;
+	free(l->parts);
+	sources_fini(&l->sources);
+	where_fini(&l->where);
+	runs_fini(&l->runs);
+	matcher_free(l->matcher);
 }
 
-/* One of a service's logs: a source, or a word on why there is none. */
-static int add_log(struct logs *l, const char *name, json_t *log)
+static void note_failure(struct logs *l, int error)
 {
-	const char *sink = render_string(log, "sink"), *path = render_string(log, "path");
-	bool is_error = strcmp(render_string(log, "stream"), "error") == 0;
-
-	if (strcmp(sink, "file") == 0 && *path != '\0')
-		return add_source(l, name, is_error, path);
-	if (strcmp(sink, "inherit") == 0)
-		ctl_error(l->lines.ctl,
-			"%s%s: goes to supervisord's own output (log.file = inherit)", name,
-			is_error ? "/err" : "");
-	else
-		ctl_error(l->lines.ctl, "%s%s: is not kept (log.file = %s)", name,
-			is_error ? "/err" : "", *sink != '\0' ? sink : "unknown");
-	return 0;
-}
-
-static int add_all(struct logs *l, json_t *services)
-{
-	json_t *service, *log;
-	size_t i, j;
-	int r = 0;
-
-	json_array_foreach(services, i, service)
-	{
-		json_array_foreach(json_object_get(service, "logs"), j, log)
-		{
-			if (r == 0)
-				r = add_log(l, render_string(service, "name"), log);
-		}
-	}
-	for (i = 0; r == 0 && i < l->n_sources; i++) {
-		size_t width = text_width(l->sources[i].label, strlen(l->sources[i].label));
-
-		l->lines.label_width = MAX_OF(l->lines.label_width, width);
-	}
-	l->lines.prefixed = l->n_sources > 1 && !l->lines.ctl->json;
-	return r;
-}
-
-static int copy(struct logs *l, struct source *s, int fd, off_t start, off_t end)
-{
-	_cleanup_free_
-	char *block = malloc(BLOCK_SIZE);
-	int r = block ? 0 : -ENOMEM;
-
-	while (r == 0 && start < end && !ferror(l->lines.ctl->out)) {
-		ssize_t n = pread(fd, block, (size_t)MIN_OF(end - start, (off_t)BLOCK_SIZE), start);
-
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break; /* it was truncated */
-		r = lines_feed(&l->lines, s, block, (size_t)n);
-		start += n;
-	}
-	return r;
-}
-
-/* The last lines of a source. The reader's file is at its end afterwards. */
-static int show_tail(struct logs *l, struct reader *reader)
-{
-	struct source *s = reader->source;
-	_cleanup_(tail_fini) struct tail tail = {0};
-	struct stat st = {0};
-	int r;
-
-	if (reader->fd >= 0 && fstat(reader->fd, &st) < 0)
-		return -errno;
-	r = tail_open(s->path, reader->fd, st.st_size, l->lines.ctl->n_lines, &tail);
-	for (size_t i = tail.n_older; r == 0 && i > 0; i--) {
-		const struct tail_piece *piece = &tail.older[i - 1];
-
-		r = copy(l, s, piece->fd, piece->start, piece->end);
-	}
-	if (r == 0 && reader->fd >= 0)
-		r = copy(l, s, reader->fd, tail.start, st.st_size);
-	reader->offset = st.st_size;
-	if (r == 0 && !l->lines.ctl->follow)
-		r = lines_end(&l->lines, s);
-	return r;
-}
-
-static void tell(struct logs *l, const struct source *s, int error)
-{
-	ctl_error(l->lines.ctl, "%s: cannot read %s: %s", s->label, s->path,
-		error == EINVAL ? "not a regular file" : strerror(error));
-	if (error == EACCES || error == EPERM)
+	if (error == -EACCES || error == -EPERM)
 		l->status = CTL_NOT_PERMITTED;
 	else if (l->status == CTL_DONE)
 		l->status = CTL_FAILED;
 }
 
-/* Opens and shows a source: true if it can be followed. */
-static bool begin(struct logs *l, struct source *s, struct reader *reader)
+static void tell(struct logs *l, const struct source *s, int error)
 {
-	int r;
-
-	*reader = (struct reader){.source = s, .fd = -1, .watch_directory = -1, .watch_file = -1};
-	r = reader_open(reader);
-	if (r == 0 || r == -ENOENT)
-		r = show_tail(l, reader);
-	if (r < 0)
-		tell(l, s, -r);
-	return r == 0;
+	ctl_error(l->lines.ctl, "%s: cannot read %s: %s", s->label, s->path, input_strerror(error));
+	note_failure(l, error);
 }
 
-/* Followed files stay open: as many as there may be. */
+/* A piece of a log that can't be read; what was removed by its age meanwhile is no news. */
+static void on_error(const struct source *s, const struct piece *p, int error, void *userdata)
+{
+	struct logs *l = userdata;
+
+	if (p->file.stamp[0] == '\0')
+		tell(l, s, error);
+	else if (error != -ENOENT) {
+		ctl_error(l->lines.ctl, "%s: cannot read %s.%s%s: %s; it is left out", s->label,
+			s->path, p->file.stamp, p->file.suffix, input_strerror(error));
+		note_failure(l, error);
+	}
+}
+
+/* --- what was asked for --- */
+
+static int check_usage(struct ctl *ctl)
+{
+	unsigned given = ctl->given;
+	const char *wrong = NULL;
+
+	if (((given & VERB_SINCE) && ctl->since.by_number) ||
+		((given & VERB_UNTIL) && ctl->until.by_number))
+		wrong = "logs have no event numbers: --since and --until take times";
+	else if ((given & VERB_FOLLOW) && (given & VERB_UNTIL))
+		wrong = "--follow and --until exclude each other";
+	else if ((given & VERB_FOLLOW) && ctl->run_back > 0)
+		wrong = "only the last run can be followed: --run 0";
+	else if ((given & VERB_STDOUT) && (given & VERB_STDERR))
+		wrong = "--stdout and --stderr exclude each other";
+	else if ((given & VERB_IGNORE_CASE) && !(given & VERB_GREP))
+		wrong = "--ignore-case needs --grep";
+	else if ((given & VERB_SINCE) && (given & VERB_UNTIL) &&
+		 ctl->since.realtime_usec > ctl->until.realtime_usec)
+		wrong = "--since is later than --until";
+	if (!wrong)
+		return 0;
+	ctl_error(ctl, "logs: %s", wrong);
+	return CTL_USAGE;
+}
+
+static int make_matcher(struct logs *l)
+{
+	struct ctl *ctl = l->lines.ctl;
+	_cleanup_free_
+	char *pattern = NULL;
+	char what[REGEX_WHAT_SIZE];
+	int r;
+
+	if (!ctl->pattern)
+		return 0;
+	if (asprintf(&pattern, "%s%s", ctl->given & VERB_IGNORE_CASE ? "(?i)" : "", ctl->pattern) <
+		0) {
+		pattern = NULL;
+		return CTL_FAILED;
+	}
+	r = matcher_new(pattern, &l->matcher, what);
+	if (r == 0) {
+		l->lines.matcher = l->matcher;
+		return 0;
+	}
+	ctl_error(ctl, "--grep %s: %s", ctl->pattern, r == -EINVAL ? what : strerror(-r));
+	return r == -EINVAL ? CTL_USAGE : CTL_FAILED;
+}
+
+/* Ten lines, unless something else says which. Who follows a pattern waits for what comes. */
+static uint64_t wanted_lines(const struct ctl *ctl)
+{
+	unsigned chosen = VERB_SINCE | VERB_UNTIL | VERB_RUN | (ctl->follow ? 0 : VERB_GREP);
+
+	return (ctl->given & chosen) && !(ctl->given & VERB_LINES) ? UINT64_MAX : ctl->n_lines;
+}
+
+/* --- runs --- */
+
+static int load_runs(struct logs *l, json_t *names)
+{
+	struct ctl *ctl = l->lines.ctl;
+	int r;
+
+	if (!l->where.journal)
+		return runs_ask(ctl, names, &l->runs);
+	r = runs_read(l->where.journal, &l->runs);
+	if (r < 0)
+		ctl_error(ctl, "cannot read the journal of events in %s: %s", l->where.journal,
+			r == -EBADMSG ? "it is none" : strerror(-r));
+	return r < 0 && (ctl->given & VERB_RUN) ? CTL_FAILED : 0;
+}
+
+/* A run that wrote to another file than there is now is looked for in that one. */
+static void go_by_run(struct logs *l, struct source *source)
+{
+	struct select select = {.ctl = l->lines.ctl, .runs = &l->runs};
+	const struct runs *runs = runs_of(&l->runs, source->name);
+	const struct run_log *log;
+	const struct run *next;
+
+	if (!runs || runs->n <= select.ctl->run_back || select.ctl->run_back == 0)
+		return;
+	log = runs_log(select_run(&select, source, &next), source->is_error);
+	if (log && strcmp(log->path, source->path) != 0) {
+		char *path = strdup(log->path);
+
+		if (!path)
+			return;
+		free(source->path);
+		source->path = path;
+	}
+}
+
+/* --- opening --- */
+
+/* Opened files stay open: as many as there may be. */
 static void raise_file_limit(void)
 {
 	struct rlimit limit;
@@ -191,27 +190,180 @@ static void raise_file_limit(void)
 	}
 }
 
-static int run(struct logs *l)
+static int open_part(struct logs *l, struct source *s, struct part *part)
 {
-	struct ctl *ctl = l->lines.ctl;
+	struct reader *reader = &part->reader;
+	struct stat st = {0};
+	int r;
+
+	*reader = (struct reader){.source = s, .fd = -1, .watch_directory = -1, .watch_file = -1};
+	r = reader_open(reader);
+	if (r < 0 && r != -ENOENT) {
+		tell(l, s, r);
+		return 0;
+	}
+	if (reader->fd >= 0 && fstat(reader->fd, &st) < 0) {
+		tell(l, s, -errno);
+		return 0;
+	}
+	reader->offset = st.st_size;
+	r = range_make(&part->range, s->path, reader->fd, st.st_size);
+	if (r == -ENOMEM)
+		return r;
+	/* A directory that can't be listed hides old lines, nothing worse. */
+	part->ready = true;
+	if (l->sources.n > 1 || (l->lines.ctl->given & (VERB_SINCE | VERB_UNTIL | VERB_RUN)))
+		part->has_times = range_has_times(&part->range);
+	return 0;
+}
+
+static int open_all(struct logs *l)
+{
+	int r = 0;
+
+	l->parts = calloc(l->sources.n, sizeof(*l->parts));
+	if (!l->parts)
+		return -ENOMEM;
+	for (size_t i = 0; i < l->sources.n; i++)
+		l->parts[i].reader.fd = l->parts[i].range.fd = -1;
+	if (l->sources.n > 1)
+		raise_file_limit();
+	for (size_t i = 0; r == 0 && i < l->sources.n; i++)
+		r = open_part(l, &l->sources.items[i], &l->parts[i]);
+	return r;
+}
+
+/* Chooses of each log what is wanted. 0, an exit status, -ENOMEM. */
+static int select_all(struct logs *l, json_t *names)
+{
+	struct select select = {
+		.ctl = l->lines.ctl,
+		.matcher = l->lines.ctl->follow && !(l->lines.ctl->given & VERB_LINES) ? NULL
+										       : l->matcher,
+		.n_lines = wanted_lines(l->lines.ctl),
+		.runs = &l->runs,
+	};
+	bool needs_runs = false;
+	int r = 0;
+
+	if (!(select.ctl->given & VERB_RUN)) {
+		for (size_t i = 0; i < l->sources.n; i++)
+			needs_runs |= l->parts[i].ready &&
+				      select_needs_runs(select.ctl, l->parts[i].has_times);
+	}
+	if (needs_runs)
+		r = load_runs(l, names);
+	for (size_t i = 0; r == 0 && i < l->sources.n; i++) {
+		struct part *part = &l->parts[i];
+
+		if (!part->ready)
+			continue;
+		r = select_range(&select, &l->sources.items[i], part->has_times, &part->range);
+		if (r > 0) {
+			part->ready = false;
+			note_failure(l, -ENOENT);
+			r = 0;
+		}
+	}
+	return r;
+}
+
+/* --- showing --- */
+
+static int show_one(struct logs *l, size_t i, const struct cursor_context *context)
+{
+	struct part *part = &l->parts[i];
+	struct cursor cursor;
+	int r;
+
+	cursor_init(&cursor, &part->range, &l->sources.items[i], LARGE_CHUNK);
+	r = cursor_show(&cursor, context);
+	cursor_fini(&cursor);
+	return r;
+}
+
+static int show_merged(struct logs *l, size_t n, const struct cursor_context *context)
+{
 	_cleanup_free_
-	struct reader *readers = calloc(l->n_sources, sizeof(*readers));
+	struct cursor *cursors = calloc(n, sizeof(*cursors));
+	size_t k = 0;
+	int r;
+
+	if (!cursors)
+		return -ENOMEM;
+	for (size_t i = 0; i < l->sources.n; i++) {
+		if (l->parts[i].ready && l->parts[i].has_times)
+			cursor_init(&cursors[k++], &l->parts[i].range, &l->sources.items[i],
+				n > MANY ? SMALL_CHUNK : LARGE_CHUNK);
+	}
+	r = cursor_merge(cursors, n, context);
+	for (size_t i = 0; i < n; i++)
+		cursor_fini(&cursors[i]);
+	return r;
+}
+
+/* A line that has not ended is shown unless more of it may come. */
+static int end_lines(struct logs *l)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < l->sources.n; i++)
+		r = lines_end(&l->lines, &l->sources.items[i]);
+	return r;
+}
+
+static int show_all(struct logs *l)
+{
+	const struct cursor_context context = {&l->lines, on_error, l};
+	size_t n_timed = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < l->sources.n; i++)
+		n_timed += l->parts[i].ready && l->parts[i].has_times;
+	for (size_t i = 0; r == 0 && i < l->sources.n; i++) {
+		if (!l->parts[i].ready || (n_timed > 1 && l->parts[i].has_times))
+			continue;
+		r = show_one(l, i, &context);
+		if (r == 0 && !l->lines.ctl->follow)
+			r = lines_end(&l->lines, &l->sources.items[i]);
+	}
+	if (r == 0 && n_timed > 1)
+		r = show_merged(l, n_timed, &context);
+	if (r == 0 && !l->lines.ctl->follow)
+		r = end_lines(l);
+	return r;
+}
+
+/* What --grep could not look at. */
+static void tell_given_up(struct logs *l)
+{
+	for (size_t i = 0; i < l->sources.n; i++) {
+		const struct source *s = &l->sources.items[i];
+
+		if (s->n_given_up > 0)
+			ctl_error(l->lines.ctl,
+				"%s: %llu line%s left out: matching would have taken too long",
+				s->label, (unsigned long long)s->n_given_up,
+				s->n_given_up == 1 ? "" : "s");
+	}
+}
+
+static int follow_all(struct logs *l)
+{
+	_cleanup_free_
+	struct reader *readers = calloc(l->sources.n, sizeof(*readers));
 	size_t n = 0;
 	int status;
 
-	if (!readers) {
-		ctl_error(ctl, "out of memory");
-		return CTL_FAILED;
+	if (!readers)
+		return -ENOMEM;
+	for (size_t i = 0; i < l->sources.n; i++) {
+		if (!l->parts[i].ready)
+			continue;
+		readers[n++] = l->parts[i].reader;
+		l->parts[i].reader.fd = -1;
 	}
-	if (ctl->follow)
-		raise_file_limit();
-	for (size_t i = 0; i < l->n_sources && !ferror(ctl->out); i++) {
-		if (begin(l, &l->sources[i], &readers[n]) && ctl->follow)
-			n++;
-		else
-			readers[n].fd = close_fd(readers[n].fd);
-	}
-	if (ctl_flush(ctl) < 0 || n == 0)
+	if (n == 0)
 		return l->status;
 	status = follow(&l->lines, readers, n);
 	for (size_t i = 0; i < n; i++)
@@ -219,25 +371,65 @@ static int run(struct logs *l)
 	return status;
 }
 
+/* --- the verb --- */
+
+/* 0, an exit status, or -ENOMEM. */
+static int run(struct logs *l, json_t *names)
+{
+	struct ctl *ctl = l->lines.ctl;
+	int r = 0;
+
+	if (ctl->given & VERB_RUN)
+		r = load_runs(l, names);
+	for (size_t i = 0; r == 0 && (ctl->given & VERB_RUN) && i < l->sources.n; i++)
+		go_by_run(l, &l->sources.items[i]);
+	if (r == 0)
+		r = open_all(l);
+	if (r == 0)
+		r = select_all(l, names);
+	/* Nothing is waited for any more; and following must not hold a connection. */
+	client_fini(&ctl->client);
+	if (r == 0)
+		r = show_all(l);
+	if (r != 0)
+		return r;
+	tell_given_up(l);
+	if (ctl_flush(ctl) < 0 || !ctl->follow)
+		return l->status;
+	return follow_all(l);
+}
+
+static int prepare(struct logs *l, json_t *names)
+{
+	int r = check_usage(l->lines.ctl);
+
+	if (r == 0)
+		r = make_matcher(l);
+	if (r == 0)
+		r = where_ask(l->lines.ctl, names, &l->where);
+	if (r == 0)
+		r = sources_add(&l->sources, l->lines.ctl, l->where.services);
+	if (r != 0)
+		return r;
+	l->lines.label_width = sources_width(&l->sources);
+	l->lines.prefixed = l->sources.n > 1 && !l->lines.ctl->json;
+	return l->sources.n > 0 ? 0 : CTL_FAILED;
+}
+
 int verb_logs(struct ctl *ctl)
 {
 	_cleanup_(logs_fini) struct logs l = {.lines.ctl = ctl};
-	json_t *names = ctl_names(ctl, 0), *reply = NULL;
+	json_t *names = ctl_names(ctl, 0);
 	int r;
 
 	if (!names)
 		return CTL_USAGE;
-	r = ctl_call_once(
-		ctl, CONTROL_INTERFACE ".Logs", json_pack("{s:o}", "names", names), 0, &reply);
-	if (r != 0)
+	r = prepare(&l, names);
+	if (r == 0)
+		r = run(&l, names);
+	json_decref(names);
+	if (r >= 0)
 		return r;
-	r = add_all(&l, json_object_get(reply, "services"));
-	json_decref(reply);
-	if (r < 0) {
-		ctl_error(ctl, "out of memory");
-		return CTL_FAILED;
-	}
-	/* Nothing is waited for any more; and following must not hold a connection. */
-	client_fini(&ctl->client);
-	return l.n_sources > 0 ? run(&l) : CTL_FAILED;
+	ctl_error(ctl, "out of memory");
+	return CTL_FAILED;
 }

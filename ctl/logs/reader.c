@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "ctl/logs/follow.h"
+#include "ctl/logs/input.h"
 
 #define BLOCK_SIZE 65536
 #define ROUND_SIZE (16 * BLOCK_SIZE) /* then it is another reader's turn */
@@ -42,20 +43,26 @@ static bool is_same_file(int a, int b)
 static void note_newest(struct reader *r)
 {
 	_cleanup_(rotated_fini) struct rotated list = {0};
+	struct stat current, st;
+	size_t n;
 
 	if (rotated_list(r->source->path, &list) < 0)
 		return;
-	for (size_t i = list.n; i > 0; i--) {
-		_cleanup_close_
-		int fd = rotated_open(r->source->path, list.stamps[i - 1]);
+	n = list.n;
+	/* Where the path still leads to the current one, none of the list is that. */
+	if (r->fd >= 0 && fstat(r->fd, &current) == 0 &&
+		(stat(r->source->path, &st) < 0 || st.st_dev != current.st_dev ||
+			st.st_ino != current.st_ino)) {
+		for (size_t i = list.n; i > 0 && n == list.n; i--) {
+			_cleanup_close_
+			int fd = rotated_open(r->source->path, &list.files[i - 1]);
 
-		if (r->fd >= 0 && fd >= 0 && is_same_file(fd, r->fd)) {
-			list.n = i - 1;
-			break;
+			if (fd >= 0 && is_same_file(fd, r->fd))
+				n = i - 1;
 		}
 	}
-	if (list.n > 0)
-		memcpy(r->newest, list.stamps[list.n - 1], sizeof(r->newest));
+	if (n > 0)
+		memcpy(r->newest, list.files[n - 1].stamp, sizeof(r->newest));
 }
 
 int reader_open(struct reader *r)
@@ -106,25 +113,98 @@ static int read_all(int fd, off_t offset, struct source *s, const struct lines *
 	return r;
 }
 
+/* Bytes at the beginning of two inputs: the same? The packed one is taken. */
+static bool begins_alike(struct input packed, int fd)
+{
+	_cleanup_(input_fini) struct input in = packed;
+	char a[4096], b[4096];
+	ssize_t n = pread(fd, a, sizeof(a), 0);
+
+	for (ssize_t at = 0; at < n;) {
+		ssize_t got = input_read(&in, b, (size_t)(n - at));
+
+		if (got <= 0 || memcmp(a + at, b, (size_t)got) != 0)
+			return false;
+		at += got;
+	}
+	return n > 0 || input_read(&in, b, 1) == 0;
+}
+
+/*
+ * Whether a rotated file is one that we hold. Compressed, it is another file on disk: then ours is
+ * on none any more, and has the same bytes.
+ */
+static bool is_held(const char *path, const struct rotated_file *file, int fd)
+{
+	struct input in;
+	struct stat st;
+	bool same;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || input_open(path, file, 0, &in) < 0)
+		return false;
+	if (in.packed && st.st_nlink == 0)
+		return begins_alike(in, fd);
+	same = !in.packed && is_same_file(in.fd, fd);
+	input_fini(&in);
+	return same;
+}
+
+static int read_input(struct input *in, struct source *s, const struct lines *l)
+{
+	_cleanup_free_
+	char *block = malloc(BLOCK_SIZE);
+	ssize_t n;
+
+	if (!block)
+		return -ENOMEM;
+	while ((n = input_read(in, block, BLOCK_SIZE)) > 0) {
+		int r = lines_feed(l, s, block, (size_t)n);
+
+		if (r < 0)
+			return r;
+		if (ferror(l->ctl->out))
+			return -EPIPE;
+	}
+	return (int)n;
+}
+
+/* One that was rotated while we looked at another. What is wrong with it keeps nobody up. */
+static int read_rotated(struct reader *r, const struct rotated_file *file, const struct lines *l)
+{
+	const struct source *s = r->source;
+	_cleanup_(input_fini) struct input in = {.fd = -1};
+	int result = input_open(s->path, file, 0, &in);
+
+	if (result == 0)
+		result = read_input(&in, r->source, l);
+	if (result < 0 && result != -ENOENT && result != -ENOMEM && result != -EPIPE) {
+		ctl_error(l->ctl, "%s: cannot read %s.%s%s: %s; it is left out", s->label, s->path,
+			file->stamp, file->suffix, input_strerror(result));
+		result = 0;
+	}
+	return result == -ENOENT ? 0 : result;
+}
+
 /* What was rotated since the old file was opened and before the new one was. */
 static int read_between(struct reader *r, int new_fd, const struct lines *l)
 {
 	const char *path = r->source->path;
 	_cleanup_(rotated_fini) struct rotated list = {0};
 	int result = rotated_list(path, &list);
+	bool held_seen = false;
 
 	for (size_t i = 0; result == 0 && i < list.n; i++) {
-		_cleanup_close_
-		int fd = -1;
+		const struct rotated_file *file = &list.files[i];
 
-		if (strcmp(list.stamps[i], r->newest) <= 0)
+		if (strcmp(file->stamp, r->newest) <= 0)
 			continue;
-		fd = rotated_open(path, list.stamps[i]);
-		if (fd >= 0 && is_same_file(fd, new_fd))
+		if (is_held(path, file, new_fd))
 			break;
-		memcpy(r->newest, list.stamps[i], sizeof(r->newest));
-		if (fd >= 0 && (r->fd < 0 || !is_same_file(fd, r->fd)))
-			result = read_all(fd, 0, r->source, l);
+		memcpy(r->newest, file->stamp, sizeof(r->newest));
+		if (!held_seen && is_held(path, file, r->fd))
+			held_seen = true;
+		else
+			result = read_rotated(r, file, l);
 	}
 	/* A directory that can't be listed hides what was rotated in between. */
 	return result == -EACCES ? 0 : result;

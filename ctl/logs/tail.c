@@ -1,44 +1,46 @@
 /*
- * The newline at the very end ends the last line and begins none; so a line begins at 0
+ * The newline at the very end ends the last line and begins none; so a line begins at the start
  * and after each newline but that one. A rotated file that does not end with a newline is
- * continued by the next: its last line and the other's first one are a single line, which
- * was counted already and whose beginning is wanted too.
+ * continued by the next: its last line and the other's first one are a single line, which was
+ * counted already and whose beginning is wanted too.
  */
 #include "ctl/logs/tail.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/macro.h"
-#include "ctl/logs/rotated.h"
+#include "ctl/logs/lines.h"
+#include "ctl/logs/range.h"
 
 #define BLOCK_SIZE 65536
 
-void tail_fini(struct tail *t)
-{
-	for (size_t i = 0; i < t->n_older; i++)
-		close_fd(t->older[i].fd);
-	free(t->older);
-	*t = (struct tail){0};
-}
+/* What is looked for, and how far it has come. */
+struct search {
+	int fd;
+	off_t line_end; /* of the line whose beginning comes next */
+	uint64_t n, found;
+	struct matcher *matcher; /* NULL: any line */
+	char *line; /* owned; with a matcher, room for what is looked at of a line */
+	off_t block_begin; /* what is in memory */
+	const char *block;
+	size_t block_size;
+};
 
 /* Reads n bytes, or fewer where the file has become shorter. */
 static ssize_t read_at(int fd, char *data, size_t n, off_t offset)
 {
+	struct input in = input_of(fd, offset);
 	size_t got = 0;
 
 	while (got < n) {
-		ssize_t r = pread(fd, data + got, n - got, offset + (off_t)got);
+		ssize_t r = input_read(&in, data + got, n - got);
 
-		if (r < 0 && errno == EINTR)
-			continue;
 		if (r < 0)
-			return -errno;
+			return r;
 		if (r == 0)
 			break;
 		got += (size_t)r;
@@ -46,128 +48,223 @@ static ssize_t read_at(int fd, char *data, size_t n, off_t offset)
 	return (ssize_t)got;
 }
 
-int tail_find(int fd, off_t end, uint64_t n, off_t *ret_start, uint64_t *ret_found)
+/* A line begins here: 1 if that is the last one wanted, 0, -errno. */
+static int take_line(struct search *s, off_t begin)
 {
-	_cleanup_free_
-	char *block = malloc(BLOCK_SIZE);
-	uint64_t found = 0;
-	off_t pos = end;
+	const char *text = s->line;
+	size_t n = (size_t)MIN_OF(s->line_end - begin, (off_t)LINES_MAX_LINE);
 
-	if (!block)
-		return -ENOMEM;
-	while (pos > 0 && n > 0) {
-		off_t begin = pos - MIN_OF(pos, (off_t)BLOCK_SIZE);
-		ssize_t size = read_at(fd, block, (size_t)(pos - begin), begin);
-		char *newline;
+	if (s->matcher) {
+		if (begin >= s->block_begin &&
+			begin + (off_t)n <= s->block_begin + (off_t)s->block_size) {
+			text = s->block + (begin - s->block_begin);
+		} else {
+			ssize_t got = read_at(s->fd, s->line, n, begin);
+
+			if (got < 0)
+				return (int)got;
+			n = (size_t)got;
+		}
+		if (n > 0 && text[n - 1] == '\n')
+			n--;
+		s->found += matcher_match(s->matcher, text, n) > 0;
+	} else {
+		s->found++;
+	}
+	s->line_end = begin;
+	return s->found == s->n;
+}
+
+/* The lines that begin in the block, the last first: as take_line(). */
+static int take_block(struct search *s, off_t end, off_t *ret_begin)
+{
+	size_t size = s->block_size;
+	const char *newline;
+
+	while (size > 0 && (newline = memrchr(s->block, '\n', size))) {
+		int r;
+
+		size = (size_t)(newline - s->block);
+		*ret_begin = s->block_begin + (off_t)size + 1;
+		if (*ret_begin == end)
+			continue;
+		r = take_line(s, *ret_begin);
+		if (r != 0)
+			return r;
+	}
+	return 0;
+}
+
+static int find(struct search *s, char *block, off_t start, off_t end, off_t *ret_start)
+{
+	off_t pos = end;
+	int r = 0;
+
+	s->block = block;
+	while (r == 0 && pos > start) {
+		off_t begin = pos - MIN_OF(pos - start, (off_t)BLOCK_SIZE);
+		ssize_t size = read_at(s->fd, block, (size_t)(pos - begin), begin);
 
 		if (size < 0)
 			return (int)size;
-		while (size > 0 && (newline = memrchr(block, '\n', (size_t)size))) {
-			size = newline - block;
-			if (begin + size == end - 1)
-				continue;
-			if (++found == n) {
-				*ret_start = begin + size + 1;
-				*ret_found = found;
-				return 0;
-			}
-		}
+		s->block_begin = begin;
+		s->block_size = (size_t)size;
+		r = take_block(s, end, ret_start);
 		pos = begin;
 	}
-	*ret_start = n > 0 ? 0 : end;
-	*ret_found = found + (n > 0 && end > 0);
+	if (r == 0 && end > start) {
+		*ret_start = start;
+		r = take_line(s, start);
+	}
+	return r < 0 ? r : 0;
+}
+
+int tail_find(int fd, off_t start, off_t end, uint64_t n, struct matcher *matcher, off_t *ret_start,
+	uint64_t *ret_found)
+{
+	_cleanup_free_
+	char *block = malloc(BLOCK_SIZE);
+	_cleanup_free_
+	char *line = matcher ? malloc(LINES_MAX_LINE) : NULL;
+	struct search s = {.fd = fd, .line_end = end, .n = n, .matcher = matcher, .line = line};
+	off_t begin = end;
+	int r;
+
+	if (!block || (matcher && !line))
+		return -ENOMEM;
+	r = n > 0 ? find(&s, block, start, end, &begin) : 0;
+	if (r < 0)
+		return r;
+	*ret_start = begin;
+	*ret_found = s.found;
 	return 0;
 }
 
-/* How many of the rotated files are older than the current one, which may be among them. */
-static size_t count_older(const char *path, const struct rotated *rotated, int fd)
+/* --- what a program unpacks --- */
+
+struct count {
+	uint64_t n;
+	off_t begin; /* of the line that was the last to be counted */
+	bool ended; /* with a newline */
+};
+
+/* Counts lines, or those that match, up to a number; the input is taken. */
+static int count(
+	struct input in, off_t end, uint64_t most, struct matcher *matcher, struct count *ret_count)
 {
-	struct stat current, st;
+	_cleanup_(feed_fini) struct feed feed;
+	struct feed_line line;
+	int r = 0;
 
-	if (fd < 0 || fstat(fd, &current) < 0)
-		return rotated->n;
-	for (size_t i = rotated->n; i > 0; i--) {
-		_cleanup_close_
-		int old = rotated_open(path, rotated->stamps[i - 1]);
-
-		if (old >= 0 && fstat(old, &st) == 0 && st.st_dev == current.st_dev &&
-			st.st_ino == current.st_ino)
-			return i - 1;
+	*ret_count = (struct count){.ended = true, .begin = in.offset};
+	feed_init(&feed, in, end, BLOCK_SIZE);
+	while (ret_count->n < most && (r = feed_next(&feed, &line)) > 0) {
+		ret_count->ended = line.ends;
+		if (!line.begins ||
+			(matcher && matcher_match(matcher, line.text, line.n - line.ends) <= 0))
+			continue;
+		ret_count->n++;
+		ret_count->begin = line.offset;
 	}
-	return rotated->n;
+	return r < 0 ? r : 0;
 }
 
-static int add_piece(struct tail *t, int fd, off_t start, off_t end)
+/* *n is how many are wanted of this one and of what is older. */
+static int tail_packed(const struct range *r, struct piece *p, struct input in, bool has_newer,
+	uint64_t *n, struct matcher *matcher)
 {
-	if (t->n_older == t->size) {
-		size_t size = t->size ? t->size * 2 : 8;
-		struct tail_piece *older = reallocarray(t->older, size, sizeof(*older));
+	struct count all, skipped;
+	int result = count(in, p->end, UINT64_MAX, matcher, &all);
 
-		if (!older)
-			return -ENOMEM;
-		t->older = older;
-		t->size = size;
+	if (result < 0)
+		return result;
+	if (has_newer && !all.ended && !matcher)
+		(*n)++;
+	if (*n == 0) {
+		p->end = p->start;
+		return 1;
 	}
-	t->older[t->n_older++] = (struct tail_piece){.fd = fd, .start = start, .end = end};
-	return 0;
+	if (all.n <= *n) {
+		*n -= all.n;
+		return 0;
+	}
+	result = range_open(r, p, p->start, &in);
+	if (result == 0)
+		result = count(in, p->end, all.n - *n + 1, matcher, &skipped);
+	if (result < 0)
+		return result;
+	p->start = skipped.begin;
+	*n = 0;
+	return 1;
 }
 
-/*
- * Goes back by one file. *n is how many lines are wanted of it and those before it,
- * *has_newer whether bytes follow it; -EALREADY when there is nothing more to look for.
- */
-static int go_back(
-	struct tail *t, const char *path, const char *stamp, uint64_t *n, bool *has_newer)
+/* --- a range --- */
+
+/* The same for a piece that can be read anywhere. */
+static int tail_plain(int fd, struct piece *p, bool has_newer, uint64_t *n, struct matcher *matcher)
 {
-	_cleanup_close_
-	int fd = rotated_open(path, stamp);
+	off_t start;
 	uint64_t found;
 	struct stat st;
-	off_t start;
 	char last;
 	int r;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -EALREADY; /* removed meanwhile, and with it what is older still */
-	if (st.st_size == 0 || read_at(fd, &last, 1, st.st_size - 1) != 1)
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	p->end = MIN_OF(p->end, (off_t)st.st_size);
+	if (p->end <= p->start || read_at(fd, &last, 1, p->end - 1) != 1)
 		return 0;
-	if (*has_newer && last != '\n')
+	if (has_newer && last != '\n' && !matcher)
 		(*n)++;
-	if (*n == 0)
-		return -EALREADY;
-	r = tail_find(fd, st.st_size, *n, &start, &found);
-	if (r == 0)
-		r = add_piece(t, fd, start, st.st_size);
+	r = tail_find(fd, p->start, p->end, *n, matcher, &start, &found);
 	if (r < 0)
 		return r;
-	(void)TAKE_FD(fd);
 	*n -= found;
-	*has_newer = true;
-	return start > 0 ? -EALREADY : 0;
+	r = start > p->start;
+	p->start = start;
+	return r;
 }
 
-int tail_open(const char *path, int fd, off_t end, uint64_t n, struct tail *ret_tail)
+/* 1: nothing older is wanted; 0; -ENOMEM; what else is wrong stands in the piece. */
+static int tail_piece(const struct range *r, struct piece *p, bool has_newer, uint64_t *n,
+	struct matcher *matcher)
 {
-	_cleanup_(rotated_fini) struct rotated rotated = {0};
-	_cleanup_(tail_fini) struct tail tail = {0};
-	bool has_newer = end > 0;
-	uint64_t found = 0;
-	int r = 0;
+	struct input in;
+	int result;
 
-	if (fd >= 0)
-		r = tail_find(fd, end, n, &tail.start, &found);
-	if (r < 0)
-		return r;
-	if (n > 0 && tail.start == 0) {
-		n -= found;
-		r = rotated_list(path, &rotated);
-		for (size_t i = r < 0 ? 0 : count_older(path, &rotated, fd); i > 0 && r == 0; i--)
-			r = go_back(&tail, path, rotated.stamps[i - 1], &n, &has_newer);
-		/* A directory that can't be listed hides old lines, nothing worse. */
-		if (r < 0 && r != -EALREADY && r != -EACCES)
-			return r;
+	/* Does the last line found go on from an older file? With a pattern, it stays a piece. */
+	if (*n == 0 && (!has_newer || matcher)) {
+		p->end = p->start;
+		return 1;
 	}
-	*ret_tail = tail;
-	tail = (struct tail){0};
+	result = range_open(r, p, p->start, &in);
+	if (result == 0 && in.packed)
+		result = tail_packed(r, p, in, has_newer, n, matcher);
+	else if (result == 0) {
+		result = tail_plain(in.fd, p, has_newer, n, matcher);
+		input_fini(&in);
+	}
+	if (result < 0 && result != -ENOMEM) {
+		p->error = result;
+		return 0;
+	}
+	return result;
+}
+
+int range_tail(struct range *r, uint64_t n, struct matcher *matcher)
+{
+	bool has_newer = false;
+	int result = 0;
+	size_t i = r->n;
+
+	while (result == 0 && i > 0) {
+		struct piece *p = &r->pieces[--i];
+
+		result = tail_piece(r, p, has_newer, &n, matcher);
+		has_newer |= p->error == 0 && p->start < p->end;
+	}
+	if (result < 0)
+		return result;
+	range_drop_older(r, i);
 	return 0;
 }

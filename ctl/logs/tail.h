@@ -1,34 +1,19 @@
 /*
- * Where the last lines of a log begin: looked for backwards from the end, in blocks, into
- * rotated files where the current one is too short.
+ * Where the last lines of a file begin: looked for backwards from the end, in blocks; of what a
+ * program unpacks, forwards in two passes, since it can't be read otherwise in bounded memory.
  */
 #pragma once
 
-#include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-/*
- * Finds the beginning of the last n lines among the first `end` bytes of a file. What
- * follows the last newline counts as a line. 0 with how many there are, at most n; -errno.
- */
-int tail_find(int fd, off_t end, uint64_t n, off_t *ret_start, uint64_t *ret_found);
-
-struct tail_piece {
-	int fd; /* owned */
-	off_t start, end;
-};
-
-struct tail {
-	struct tail_piece *older; /* owned; the newest first */
-	size_t n_older, size;
-	off_t start; /* in the current file */
-};
-
-void tail_fini(struct tail *t);
+#include "conf/matcher.h"
 
 /*
- * The last n lines of the log at path, whose current file is fd (-1: there is none), read
- * up to end. A line may go on from one file into the next. -errno.
+ * Finds the beginning of the last n lines between two offsets of a file, or with a matcher that of
+ * the last n that match. What follows the last newline counts as a line. 0 with how many there
+ * are, at most n; -errno.
  */
-int tail_open(const char *path, int fd, off_t end, uint64_t n, struct tail *ret_tail);
+int tail_find(int fd, off_t start, off_t end, uint64_t n, struct matcher *matcher, off_t *ret_start,
+	uint64_t *ret_found);

@@ -70,6 +70,11 @@ int sys_openat(int dir, const char *path, int flags, mode_t mode)
 	SYS_RETURN(int, "open", openat(dir, path, flags | O_CLOEXEC, mode));
 }
 
+int sys_open_path(int dir, const char *path, int flags)
+{
+	SYS_RETURN(int, "open-path", openat(dir, path, flags | O_PATH | O_CLOEXEC));
+}
+
 ssize_t sys_read(int fd, void *data, size_t n)
 {
 	SYS_RETURN(ssize_t, "read", read(fd, data, n));

@@ -37,6 +37,7 @@ void sys_point(const char *name);
 void sys_faults_init(const char *who);
 
 int sys_openat(int dir, const char *path, int flags, mode_t mode);
+int sys_open_path(int dir, const char *path, int flags); /* with O_PATH */
 ssize_t sys_read(int fd, void *data, size_t n);
 ssize_t sys_write(int fd, const void *data, size_t n);
 ssize_t sys_pread(int fd, void *data, size_t n, off_t offset);

@@ -49,6 +49,8 @@ struct stream {
 	struct pump pump;
 	struct sink sink;
 	int fd; /* the pipe's read end, owned; -1: none open */
+	uint64_t generation; /* that this pipe is of */
+	struct later *later; /* owned: pipes of later generations, which wait for this one */
 	uint64_t seen_generation; /* the last one whose line for log:REGEX has come by here */
 };
 
@@ -97,13 +99,13 @@ struct service {
 	uint64_t cgroup_generation; /* names its cgroup, see tree_cgroup_name() */
 	bool rlimits_due; /* they have changed while the process was being started */
 	bool lacks_pipes; /* they did not arrive for want of descriptors */
+	bool lingers; /* its process has gone, and what waits in its pipes is not logged yet */
 	bool cgroup_spent; /* was killed as a whole: not to be used again */
 	pid_t main_pid; /* of this or the last generation: also the id of its session */
 	uint64_t foster_generation; /* whose process was given to the launcher; 0: none was */
 	uint64_t pipe_inodes[RECOVERY_STREAMS]; /* of this generation's output */
 	struct input *input; /* owned by input.c: the pipe that is its stdin; NULL: it has none */
 	uint64_t input_inode; /* of that, or of the one that the last engine had */
-	uint64_t left_generation; /* whose pipes are read on, see left.h; 0: none are */
 	struct pipes pipes; /* of the generation that is being started, until that is told */
 	int pidfd; /* owned: of the main process that was told of last, until its end; -1 */
 	struct uplink_outbox outbox; /* what the launcher has yet to be told */

@@ -81,7 +81,10 @@ static void put_log(struct event_draft *d, const struct stream *stream, const ch
 	struct stat st;
 	int r;
 
-	if (k->kind != SPEC_SINK_FILE)
+	/* Whoever reads the log of a service takes the first file as well. */
+	while (k && k->kind != SPEC_SINK_FILE)
+		k = k->next;
+	if (!k)
 		return;
 	r = k->file.fd >= 0 ? sys_fstat(k->file.fd, &st)
 			    : sys_fstatat(AT_FDCWD, k->file.path, &st, 0);

@@ -25,8 +25,10 @@ int loop_init(struct loop *l)
 
 void loop_fini(struct loop *l)
 {
-	if (l->outer_loop)
+	if (l->outer_loop) {
 		loop_remove(l->outer_loop, &l->outer);
+		loop_timer_remove(l->outer_loop, &l->rest);
+	}
 	l->outer_loop = NULL;
 	l->epoll = close_fd(l->epoll);
 	heap_fini(&l->timers);
@@ -180,15 +182,34 @@ static void dispatch_share(struct loop_source *s, uint32_t events _unused_)
 	}
 }
 
+static void end_rest(struct loop_timer *t)
+{
+	struct loop *l = CONTAINER_OF(t, struct loop, rest);
+
+	if (loop_modify(l->outer_loop, &l->outer, EPOLLIN) < 0)
+		loop_timer_set(l->outer_loop, t, usec_add(l->outer_loop->now_usec, USEC_PER_MSEC));
+}
+
+void loop_rest(struct loop *l, usec_t until)
+{
+	if (loop_modify(l->outer_loop, &l->outer, 0) == 0)
+		loop_timer_set(l->outer_loop, &l->rest, until);
+}
+
 int loop_nest(struct loop *l, struct loop *outer, usec_t share_usec)
 {
-	int r;
+	int r = loop_timer_add(outer, &l->rest);
 
 	assert(l->n_timers == 0);
-	l->outer.dispatch = dispatch_share;
-	r = loop_add(outer, &l->outer, l->epoll, EPOLLIN);
 	if (r < 0)
 		return r;
+	l->rest.dispatch = end_rest;
+	l->outer.dispatch = dispatch_share;
+	r = loop_add(outer, &l->outer, l->epoll, EPOLLIN);
+	if (r < 0) {
+		loop_timer_remove(outer, &l->rest);
+		return r;
+	}
 	l->outer_loop = outer;
 	l->share_usec = share_usec;
 	return 0;

@@ -17,6 +17,7 @@
 #include "engine/publish.h"
 #include "engine/service.h"
 #include "engine/services.h"
+#include "engine/streams.h"
 
 static bool is_over(enum core_state state)
 {
@@ -48,6 +49,7 @@ static void end_generation(struct service *s)
 
 static void begin_generation(struct service *s)
 {
+	streams_begin_generation(s);
 	s->begun = core_record(s->engine->core, s->id)->generation;
 	memset(s->pipe_inodes, 0, sizeof(s->pipe_inodes));
 	tree_renew_cgroup(s);

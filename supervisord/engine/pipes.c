@@ -6,7 +6,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/sys.h"
@@ -48,28 +47,7 @@ static int make_pipe(int *ret_read, int *ret_write)
 	return 0;
 }
 
-/* New ends of a pipe that there is. */
-static int share_pipe(int fd, int *ret_read, int *ret_write)
-{
-	char path[32];
-	int both, own;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	both = sys_openat(AT_FDCWD, path, O_RDWR, 0);
-	if (both < 0)
-		return both;
-	own = sys_dup_cloexec(fd, STDERR_FILENO + 1);
-	if (own < 0) {
-		close_fd(both);
-		return own;
-	}
-	*ret_read = own;
-	*ret_write = both;
-	return 0;
-}
-
-int pipes_make(unsigned plan_flags, uint64_t generation, const int left[static PLAN_PIPE_MAX],
-	struct pipes *ret)
+int pipes_make(unsigned plan_flags, uint64_t generation, struct pipes *ret)
 {
 	struct pipes p = {generation, {-1, -1, -1}, {-1, -1, -1}};
 
@@ -77,8 +55,7 @@ int pipes_make(unsigned plan_flags, uint64_t generation, const int left[static P
 		int r = 0;
 
 		if (plan_has_pipe(plan_flags, (enum plan_pipe)i))
-			r = left[i] >= 0 ? share_pipe(left[i], &p.read[i], &p.write[i])
-					 : make_pipe(&p.read[i], &p.write[i]);
+			r = make_pipe(&p.read[i], &p.write[i]);
 		if (r < 0) {
 			pipes_close(&p);
 			return r;

@@ -44,9 +44,14 @@ void service_take_pipes(struct service *s, int *fds, unsigned n_fds);
  * one that has ended may have written is logged.
  */
 void service_drain_untold(struct service *s);
+/* The same for a generation that is over: what is in them is logged, if need be later. */
+void service_take_rest(struct service *s, uint64_t generation, int *fds, unsigned n_fds);
 /* Reads what is in the pipes now, for a process that has ended. */
 void service_drain(struct service *s);
-/* A generation and its tree are over: reads the rest, closes, and releases at the launcher. */
+/*
+ * A generation and its tree are over: reads the rest, closes, and releases at the launcher; where
+ * the rest has to wait for a log, all that comes later, and nobody waits for it.
+ */
 void service_close_pipes(struct service *s);
 
 /* A spawn that failed before the launcher heard of it; error is a negative errno. */

@@ -14,7 +14,6 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "engine/control/request.h"
-#include "engine/left.h"
 #include "engine/reload/links.h"
 #include "engine/service.h"
 
@@ -295,7 +294,6 @@ static bool forget(struct service *s)
 	struct engine *e = s->engine;
 	uint64_t generation = core_record(e->core, s->id)->generation;
 
-	left_release(s);
 	if (!uplink_remove(s))
 		return false;
 	log_info("service '%s': removed", s->name);

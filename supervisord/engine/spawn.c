@@ -357,7 +357,7 @@ static int send_plan(struct service *s, char *const *argv, char *const *envp, un
 	_cleanup_close_
 	int plan = -1;
 	_cleanup_(pipes_close) struct pipes made = {0};
-	int fds[1 + 2 * PLAN_PIPE_MAX], left[PLAN_PIPE_MAX] = {-1, -1, -1};
+	int fds[1 + 2 * PLAN_PIPE_MAX];
 	size_t size;
 	int r = encode(s, argv, envp, pipes, cgroup, &data, &size);
 
@@ -366,9 +366,7 @@ static int send_plan(struct service *s, char *const *argv, char *const *envp, un
 	plan = make_memfd(data, size);
 	if (plan < 0)
 		return plan;
-	for (unsigned i = 0; i < s->n_streams && m->id == s->id; i++)
-		left[i] = s->streams[i].fd;
-	r = pipes_make(pipes, m->generation, left, &made);
+	r = pipes_make(pipes, m->generation, &made);
 	if (r < 0)
 		return r;
 	m->version = LINK_VERSION;

@@ -18,7 +18,6 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "engine/engine.h"
-#include "engine/left.h"
 #include "engine/rlimits.h"
 #include "engine/service.h"
 #include "engine/services.h"
@@ -303,13 +302,13 @@ static void on_started(
 	/* Those that came are the same, or those of an earlier SPAWN; the launcher has a copy. */
 	if (s->pipes.generation == m->generation)
 		pipes_close(&s->pipes);
-	if (m->generation != r->generation || !is_live(r)) {
-		if (m->started.flags & LINK_STARTED_READY_FD)
-			close_fd(fds[--n_fds]);
-		if (left_take(s, m->generation, fds, n_fds)) {
-			close_fds(fds, n_fds);
-			return;
-		}
+	if (m->generation == r->generation && !is_live(r)) {
+		if (n_fds > 0 && (m->started.flags & LINK_STARTED_READY_FD))
+			close_fds(fds + --n_fds, 1);
+		service_take_rest(s, m->generation, fds, n_fds);
+		return;
+	}
+	if (m->generation != r->generation) {
 		close_fds(fds, n_fds);
 		s->outbox.release_generation = m->generation;
 		uplink_tell(s, UPLINK_RELEASE);
@@ -328,8 +327,6 @@ static void on_started(
 	if (n_fds > 0 && (m->started.flags & LINK_STARTED_READY_FD))
 		service_take_ready_fd(s, fds[--n_fds]);
 	service_take_pipes(s, fds, n_fds);
-	if (s->left_generation != m->generation && spec_has_output(s->spec))
-		left_release(s);
 	event_start(s, m->generation, m->pid);
 	engine_event(e, &event);
 	rlimits_started(s);

@@ -1,6 +1,6 @@
 /*
  * What the pump takes: bytes per second from a pipe to a log file, by the holding pipe and
- * without it, with and without time stamps; and what a single line costs. The writer is
+ * without it, in some formats; and what a single line costs. The writer is
  * another process, on the same processor. Seconds are those that both were running, so that
  * others on this machine do not count.
  *
@@ -28,6 +28,12 @@
 #define LINE_SIZE 100
 
 enum way { PLAIN, HELD, WAY_MAX };
+
+struct kind {
+	const char *name;
+	enum spec_format format;
+	enum spec_timestamps timestamps;
+};
 
 static uint8_t intent_room[INTENT_ROOM_SIZE] __attribute__((aligned(8)));
 static bool has_ended;
@@ -105,14 +111,14 @@ static void check(const char *what, int r)
 	exit(1);
 }
 
-static void begin(struct bench *b, enum way way, enum spec_timestamps timestamps, int fd)
+static void begin(struct bench *b, enum way way, const struct kind *kind, int fd)
 {
 	static const struct pump_owner owner = {find, account};
 	static struct spec_log log;
 
 	log = (struct spec_log){
 		.rotation.max_size_bytes = MAX_SIZE,
-		.timestamps = timestamps,
+		.timestamps = kind->timestamps,
 	};
 	snprintf(b->path, sizeof(b->path), "%s/bench_pump.%d.log", directory, (int)getpid());
 	check("loop", loop_init(&b->loop));
@@ -121,7 +127,8 @@ static void begin(struct bench *b, enum way way, enum spec_timestamps timestamps
 	if (way == HELD)
 		check("holding pipe", pump_set_hold(&b->pumps, -1, -1, room, &b->sinks, &owner));
 	check("sink", sink_init(&b->sink, &b->sinks, "bench", &log,
-			      &(struct spec_target){.sink = SPEC_SINK_FILE}, b->path));
+			      &(struct spec_target){.sink = SPEC_SINK_FILE, .format = kind->format},
+			      b->path));
 	pump_init(&b->pump, &b->pumps, &b->sink, 0, 0, ended);
 	check("pump", pump_start(&b->pump, fd));
 	has_ended = false;
@@ -137,7 +144,7 @@ static void end(struct bench *b)
 	unlink(b->path);
 }
 
-static double flood(enum way way, enum spec_timestamps timestamps)
+static double flood(enum way way, const struct kind *kind)
 {
 	struct bench b;
 	int fds[2];
@@ -153,7 +160,7 @@ static double flood(enum way way, enum spec_timestamps timestamps)
 	}
 	close(fds[1]);
 	fcntl(fds[0], F_SETFL, O_NONBLOCK);
-	begin(&b, way, timestamps, fds[0]);
+	begin(&b, way, kind, fds[0]);
 	start = time_of(RUSAGE_SELF) + time_of(RUSAGE_CHILDREN);
 	while (!has_ended)
 		loop_once(&b.loop);
@@ -165,7 +172,7 @@ static double flood(enum way way, enum spec_timestamps timestamps)
 }
 
 /* A line at a time, without the time that writing it to the pipe takes. */
-static double single(enum way way, enum spec_timestamps timestamps)
+static double single(enum way way, const struct kind *kind)
 {
 	char line[LINE_SIZE];
 	struct bench b;
@@ -175,7 +182,7 @@ static double single(enum way way, enum spec_timestamps timestamps)
 	memset(line, 'x', sizeof(line));
 	line[LINE_SIZE - 1] = '\n';
 	check("pipe", sys_pipe2(fds, O_NONBLOCK));
-	begin(&b, way, timestamps, fds[0]);
+	begin(&b, way, kind, fds[0]);
 	start = time_of(RUSAGE_SELF);
 	for (int i = 0; i < N_SINGLE; i++) {
 		sys_write(fds[1], line, sizeof(line));
@@ -197,7 +204,12 @@ static double single(enum way way, enum spec_timestamps timestamps)
 int main(int argc, char **argv)
 {
 	static const char *const ways[WAY_MAX] = {"read and write", "by the holding pipe"};
-	enum spec_timestamps kinds[] = {SPEC_TIMESTAMPS_NONE, SPEC_TIMESTAMPS_ISO};
+	static const struct kind kinds[] = {
+		{"plain", SPEC_FORMAT_PLAIN, SPEC_TIMESTAMPS_NONE},
+		{"iso", SPEC_FORMAT_PLAIN, SPEC_TIMESTAMPS_ISO},
+		{"prefix", SPEC_FORMAT_PREFIX, SPEC_TIMESTAMPS_ISO},
+		{"json", SPEC_FORMAT_JSON, SPEC_TIMESTAMPS_NONE},
+	};
 
 	directory = argc > 1 ? argv[1] : "/tmp";
 	stay_on_one_processor();
@@ -207,18 +219,17 @@ int main(int argc, char **argv)
 		/* In turns, so that what else goes on here meets both. */
 		for (int i = 0; i < 5; i++) {
 			for (enum way w = 0; w < WAY_MAX; w++) {
-				double speed = flood(w, kinds[k]);
+				double speed = flood(w, &kinds[k]);
 
 				best[w] = MAX_OF(best[w], speed);
 			}
 		}
 		for (enum way w = 0; w < WAY_MAX; w++) {
-			usec[w] = single(w, kinds[k]);
-			printf("timestamps = %-4s %-20s %5.0f MB/s, a line %.2f us\n",
-				spec_timestamps_to_string(kinds[k]), ways[w], best[w], usec[w]);
+			usec[w] = single(w, &kinds[k]);
+			printf("%-6s %-20s %5.0f MB/s, a line %.2f us\n", kinds[k].name, ways[w],
+				best[w], usec[w]);
 		}
-		printf("timestamps = %-4s ratio %.2f\n", spec_timestamps_to_string(kinds[k]),
-			best[HELD] / best[PLAIN]);
+		printf("%-6s ratio %.2f\n", kinds[k].name, best[HELD] / best[PLAIN]);
 	}
 	return 0;
 }

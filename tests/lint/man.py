@@ -100,7 +100,7 @@ def verb_options():
     """What each verb takes, its own help says and the page says: the same options."""
     table, page = lint.read("ctl/verbs.c"), lint.read("contrib/man/supctl.1")
     names = dict(VERB_OPTION.findall(lint.read("ctl/cli.c")))
-    short = {"f": "follow", "n": "lines"}
+    short = {"f": "follow", "n": "lines", "i": "ignore-case", "c": "config"}
     texts = dict(TEXT.findall(table))
     problems, n = [], 0
     for verb, entry in VERB_ENTRY.findall(table):

@@ -4,6 +4,7 @@ Needs the programs built with faults (SUPERVISORD_FAULTY); see base/sys.h for th
 """
 
 import os
+import shutil
 import sys
 import tempfile
 
@@ -41,6 +42,26 @@ class Faults(harness.SystemTest):
         s.wait_stderr("Input/output error")
         s.wait_log("web", "beat 200\n")
         self.assertEqual(pid, s.status("web")["pid"])
+
+    def test_whatever_becomes_of_a_log_the_service_runs_on(self):
+        s = self.supervisor(service("web", BEAT))
+        pid = s.wait_state("web", "running")["pid"]
+        path = f"{s.log_dir}/web.log"
+        s.wait_log("web", "beat 5\n")
+        os.unlink(path)
+        wait_until(lambda: os.path.exists(path), "the file is made again")
+        os.rename(s.log_dir, f"{s.dir}/gone")
+        shutil.rmtree(f"{s.dir}/gone")
+        wait_until(lambda: os.path.exists(path), "so is its directory")
+        os.mkfifo(f"{path}.fifo")
+        os.rename(f"{path}.fifo", path)
+        s.wait_stderr("it is not a regular file; dropping its output")
+        wait_until(lambda: s.show("web")["log"]["dropped_bytes"] > 0, "lost bytes are counted")
+        os.unlink(path)
+        s.wait_log("web", "dropped (it is not a regular file)\nbeat ")
+        web = s.status("web")
+        self.assertEqual((pid, 0), (web["pid"], web["restarts"]))
+        self.assertEqual(1, s.stderr().count("dropping its output"))
 
     def test_no_descriptors_for_a_client_is_told_and_passes(self):
         s = self.faulty("engine:accept:2:EMFILE,engine:accept:3:EMFILE", service("web", SLEEP))

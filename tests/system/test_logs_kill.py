@@ -158,12 +158,12 @@ class LogsKill(harness.SystemTest):
                          r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z begin end\n\Z")
 
     def test_readiness_is_found_in_a_line_that_a_kill_has_torn(self):
-        for stamps in ("none", "local"):
-            with self.subTest(stamps):
+        for log in ("", 'timestamps = "local" format = "prefix"', 'format = "json"'):
+            with self.subTest(log):
                 s = self.supervisor(service(
                     "web", sh('printf "I am re"; while [ ! -e "$0" ]; do sleep 0.02; done; '
                               'echo ady now; exec sleep 1000') + ["@DIR@/gate"],
-                    "ready { on = 'log:^I am ready now$' }", f'log {{ timestamps = "{stamps}" }}'))
+                    "ready { on = 'log:^I am ready now$' }", f"log {{ {log} }}"))
                 s.wait_log("web", "I am re")
                 self.assertEqual("starting", s.status("web")["state"])
                 s.kill_engine()

@@ -152,6 +152,32 @@ class Stdio(harness.SystemTest):
         s.flag("gate")
         self.assertEqual("later\n", follower.stdout.readline())
 
+    def test_logs_are_found_by_run_time_and_pattern_also_without_a_supervisord(self):
+        s = self.supervisor(service("web", sh('echo "I am $$"; exec sleep 100000'),
+                                    'log { timestamps = "iso" max-size = 60 compress = "gzip" }'))
+        pids = []
+        for i in range(3):
+            if i > 0:
+                s.ok("restart", "web")
+            pids.append(s.wait_state("web", "running")["pid"])
+            wait_until(lambda: len(s.ok("logs", "-n", "9", "web").splitlines()) == len(pids),
+                       "the line of the run")
+
+        def shown(*args):
+            return [int(line.split()[-1]) for line in s.ok("logs", "web", *args).splitlines()]
+        moment = s.ok("logs", "web", "-n", "2").split()[0]
+        for runs in (True, False):
+            if not runs:
+                s.kill_both()
+            self.assertEqual(pids, shown("-n", "9"))
+            self.assertEqual([pids[2:], pids[1:2], pids[:1]],
+                             [shown("--run", run) for run in ("0", "-1", "-2")])
+            self.assertEqual(pids[1:], shown("--since", moment))
+            self.assertEqual(pids[:2], shown("--until", moment))
+            self.assertEqual(pids[1:2], shown("--grep", f"am {pids[1]}$"))
+        self.assertIn("no supervisord answers on", s.ctl("logs", "web")[2])
+        s.start()
+
     def test_a_log_file_that_cannot_be_opened_does_not_stop_the_service(self):
         s = self.supervisor(service("web", sh("echo hello; exec sleep 100000"),
                                     'log { file = "@DIR@/in-the-way/web.log" }'),

@@ -3,8 +3,11 @@
 import collections
 import contextlib
 import glob
+import gzip
 import json
+import os
 import re
+import shutil
 import signal
 import subprocess
 
@@ -29,6 +32,7 @@ class Judge:
     MAX_OF_A_KIND = 8
 
     def __init__(self, torture):
+        self.n_compressed = 0
         self.torture, self.s, self.world = torture, torture.s, torture.world
         self.faults, self.figures = [], {}
         self.kinds = {}
@@ -166,8 +170,7 @@ class Judge:
         total = dict.fromkeys(("bytes", "lines", "lost", "doubled", "damaged"), 0)
         files = 0
         for name in self.world.names():
-            parts = sorted(glob.glob(f"{glob.escape(self.s.log_path(name))}.*"))
-            parts += glob.glob(glob.escape(self.s.log_path(name)))
+            parts = self.rotated(name) + glob.glob(glob.escape(self.s.log_path(name)))
             files += len(parts)
             found = self.check_log(name, parts)
             for key in total:
@@ -178,7 +181,25 @@ class Judge:
                            f"first: {found['first']}")
             if found["unstamped"]:
                 self.fault("log", f"'{name}': {found['unstamped']} lines without a time")
-        self.figures |= total | {"log files": files}
+        self.figures |= total | {"log files": files, "compressed": self.n_compressed}
+
+    def rotated(self, name):
+        """The rotated files of a log, compressed ones unpacked."""
+        parts = []
+        for path in sorted(glob.glob(f"{glob.escape(self.s.log_path(name))}.*")):
+            if path.endswith(".partial"):
+                self.fault("log", f"'{name}': {path} was left behind")
+            elif path.endswith(".gz"):
+                if parts and parts[-1] == path.removesuffix(".gz"):
+                    parts.pop()  # the last engine has not come to removing it
+                unpacked = f"{self.world.dir}/{os.path.basename(path)}.unpacked"
+                with gzip.open(path) as packed, open(unpacked, "wb") as f:
+                    shutil.copyfileobj(packed, f)
+                parts.append(unpacked)
+                self.n_compressed += 1
+            else:
+                parts.append(path)
+        return parts
 
     def check_log(self, name, parts):
         done = subprocess.run(

@@ -12,6 +12,7 @@ import struct
 
 from harness import quote
 
+COMPRESSED = "200K"  # logs that begin anew at this size are compressed
 WRITER_KEYS = ("style", "bytes", "end", "burst", "pause", "chunk", "term", "notify", "child")
 QUICK = ("restart-delay = 20ms", "restart-max-delay = 200ms")
 HOOKS = ("pre-start", "post-start", "post-stop")
@@ -38,7 +39,8 @@ class Service:
         command = [world.writer_path, world.dir, *options]
         stamps = "" if self.stamps == "none" else f'timestamps = "{self.stamps}" '
         lines = [f"command = {{{', '.join(map(quote, command))}}}", *self.keys,
-                 f'log {{ {stamps}max-size = {self.max_size} keep = 1000 }}',
+                 f'log {{ {stamps}max-size = {self.max_size} keep = 1000 '
+                 f'compress = {"gzip" if self.max_size == COMPRESSED else "none"} }}',
                  f'environment = {{"REVISION={self.revision}"}}']
         if self.instances:
             lines.append(f"instances = {self.instances}")
@@ -101,7 +103,7 @@ class World:
                 "chunk": [700, 4096, 30000, 200000]}
         crash = pace | {"bytes": ["1:4000", "2000:200000", "100000:900000"],
                         "end": "0,0,1,2,7,100,-9,-11,-6,-15", "burst": 200000, "pause": [20, 150, 400]}
-        sizes = ["200K", "1M", "50M"]
+        sizes = [COMPRESSED, "1M", "50M"]
         self.add("steady", 8, pace, max_size=sizes)
         # So many small batches that the engine is at one of them whenever it is killed.
         self.add("drip", 6, {"burst": 60, "chunk": 60, "pause": 1})

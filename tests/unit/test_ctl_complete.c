@@ -93,12 +93,14 @@ static void the_first_operand_is_a_verb(void **state)
 static void options_are_those_of_the_verb(void **state)
 {
 	(void)state;
-	assert_offers("--raw\tleave control characters as they are on a terminal\n", "logs", "--r");
+	assert_offers(
+		"--raw\tleave control characters as they are on a terminal\n", "logs", "--ra");
 	assert_offers("--peek\tlook only, and leave them there\n", "queue", "--p");
 	assert_offers("", "status", "--r");
 	assert_offers("", "--r");
 	assert_offers("--json\twrite JSON\n", "--j");
-	assert_offers("-n\tshow the last N lines (10), 0 for none\n", "logs", "-n");
+	assert_offers("-n\tshow the last N lines (10, or all with the next four), 0 for none\n",
+		"logs", "-n");
 	assert_offers("", "logs", "--", "-n");
 	assert_offers("--rolling\tone after the other: the next is stopped when the last one is "
 		      "ready\n",

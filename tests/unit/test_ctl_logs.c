@@ -2,78 +2,21 @@
  * Reading logs: backwards for the last lines, through rotated files, and forwards as they
  * grow. The files are made here the way the writer makes them.
  */
-#include "test_ctl_util.h"
+#include "test_ctl_logs_util.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "ctl/logs/follow.h"
 #include "ctl/logs/tail.h"
-
-struct logs_dir {
-	char dir[64], path[128];
-};
-
-static void make_dir(struct logs_dir *d)
-{
-	*d = (struct logs_dir){.dir = "/tmp/test-ctl-logs-XXXXXX"};
-	assert_non_null(mkdtemp(d->dir));
-	snprintf(d->path, sizeof(d->path), "%s/web.log", d->dir);
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static void remove_dir(struct logs_dir *d)
-{
-	nftw(d->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static void append(const char *path, const char *text)
-{
-	FILE *f = fopen(path, "a");
-
-	assert_non_null(f);
-	fputs(text, f);
-	fclose(f);
-}
-
-static void append_line(const char *path, unsigned i)
-{
-	char line[32];
-
-	snprintf(line, sizeof(line), "line %u\n", i);
-	append(path, line);
-}
-
-/* second tells the stamps apart, and orders them. */
-static const char *rotated_path(const struct logs_dir *d, unsigned second, char ret_path[192])
-{
-	snprintf(ret_path, 192, "%s.2026-11-23T06-36-%02u.123Z", d->path, second);
-	return ret_path;
-}
-
-static void rotate(const struct logs_dir *d, unsigned second)
-{
-	char path[192];
-
-	assert_int_equal(0, rename(d->path, rotated_path(d, second, path)));
-}
 
 static void assert_found(int fd, off_t end, uint64_t n, off_t start, uint64_t found)
 {
 	off_t got_start;
 	uint64_t got_found;
 
-	assert_int_equal(0, tail_find(fd, end, n, &got_start, &got_found));
+	assert_int_equal(0, tail_find(fd, 0, end, n, NULL, &got_start, &got_found));
 	assert_int_equal(start, got_start);
 	assert_int_equal(found, got_found);
 }
@@ -141,18 +84,6 @@ static void reading_the_end_of_a_huge_file_reads_no_more_than_the_end(void **sta
 	assert_found(fd, lseek(fd, 0, SEEK_END), 1, lseek(fd, 0, SEEK_END) - 5, 1);
 	close(fd);
 	remove_dir(&d);
-}
-
-/* supctl logs, with the server telling of the log in the directory. */
-static void run_logs(struct fake *f, const struct logs_dir *d, const char *const *args)
-{
-	char reply[512];
-
-	snprintf(reply, sizeof(reply),
-		"{\"parameters\":{\"services\":[{\"name\":\"web\",\"logs\":[{\"stream\":\"output\","
-		"\"sink\":\"file\",\"path\":\"%s\"}]}]}}",
-		d->path);
-	run_with(f, SCRIPT(ACCEPT, READ, reply), args);
 }
 
 static void the_last_lines_reach_back_into_rotated_files(void **state)
@@ -548,6 +479,33 @@ static void a_follower_loses_nothing_in_a_storm_of_rotations(void **state)
 	remove_dir(&d);
 }
 
+static void a_follower_goes_through_files_that_are_compressed(void **state)
+{
+	struct logs_dir d;
+	struct follower w;
+
+	(void)state;
+	make_dir(&d);
+	append(d.path, "one\n");
+	start_follower(&w, d.path);
+	wait_seen(&w, "one\n");
+	/* All of it happens before it looks again. */
+	kill(w.pid, SIGSTOP);
+	append(d.path, "two\n");
+	rotate(&d, 1);
+	pack(&d, 1, "gzip", ".gz");
+	append(d.path, "three\n");
+	rotate(&d, 2);
+	pack(&d, 2, "gzip", ".gz");
+	append(d.path, "four\n");
+	kill(w.pid, SIGCONT);
+	wait_seen(&w, "two\nthree\nfour\n");
+	append(d.path, "five\n");
+	wait_seen(&w, "five\n");
+	end_follower(&w);
+	remove_dir(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -568,6 +526,7 @@ int main(void)
 		cmocka_unit_test(a_follower_waits_for_a_directory_that_is_not_there),
 		cmocka_unit_test(a_follower_goes_on_after_a_truncation),
 		cmocka_unit_test(a_follower_loses_nothing_in_a_storm_of_rotations),
+		cmocka_unit_test(a_follower_goes_through_files_that_are_compressed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,7 @@
 
 #include "base/macro.h"
 #include "engine/logs/format/format.h"
+#include "engine/logs/format/unformat.h"
 
 #define MOMENT UINT64_C(1795415813123456) /* 2026-11-23T06:36:53.123456Z */
 #define TIME   "2026-11-23T06:36:53.123456Z"
@@ -519,6 +520,36 @@ static void markers_are_lines_of_the_format(void **state _unused_)
 	json_decref(object);
 }
 
+/* Whoever reads it back knows neither the pid nor the time. */
+static void the_text_of_a_line_is_read_back(void **state _unused_)
+{
+	static const char text[] = "a \"b\" \\ \t\x01\x7f \xe2\x82\xac web@2[1] stdout: , {";
+	const size_t n = sizeof(text) - 1;
+
+	for (unsigned i = 0; i < 9; i++) {
+		struct format_about a = about_of(i % 3, i / 3);
+		struct format f;
+		struct format_state s = {0};
+		char line[512], back[512];
+		size_t taken, used;
+
+		format_make(&f, &a);
+		used = format_lines(&f, &s, text, n, line, sizeof(line), &taken);
+		a.realtime = 0;
+		a.origin.pid = 0;
+		assert_int_equal(unformat(&a, line, used, back, sizeof(back)), n);
+		assert_memory_equal(back, text, n);
+		assert_int_equal(unformat(&a, line, used, back, 5), 5);
+		assert_memory_equal(back, text, 5);
+		/* And of whatever there is no more comes than that. */
+		for (size_t k = 0; k < used; k++)
+			assert_true(unformat(&a, line, k, back, sizeof(back)) <= k);
+		if (a.kind == SPEC_FORMAT_JSON)
+			continue;
+		assert_int_equal(unformat(&a, "other", 5, back, sizeof(back)), 5);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -535,6 +566,7 @@ int main(void)
 		cmocka_unit_test(a_new_file_begins_with_a_line),
 		cmocka_unit_test(nonsense_in_the_state_harms_nobody),
 		cmocka_unit_test(markers_are_lines_of_the_format),
+		cmocka_unit_test(the_text_of_a_line_is_read_back),
 	};
 
 	return cmocka_run_group_tests_name("format_lines", tests, NULL, NULL);

@@ -188,6 +188,34 @@ static void timers_come_in_spite_of_it_and_without_it(void **state)
 	loop_timer_remove(&f->outer, &f->timer);
 }
 
+static void one_that_rests_dispatches_nothing_until_its_time(void **state)
+{
+	struct fixture *f = *state;
+
+	nest(f, 2, USEC_PER_HOUR);
+	add(&f->outer, &f->aside);
+	assert_int_equal(loop_once(&f->outer), 0);
+	loop_rest(&f->inner, f->outer.now_usec + USEC_PER_HOUR);
+	for (unsigned round = 2; round <= 5; round++) {
+		assert_int_equal(loop_once(&f->outer), 0);
+		assert_int_equal(f->aside.n, round);
+		assert_int_equal(f->many[0].n + f->many[1].n, 2);
+	}
+	loop_rest(&f->inner, 1); /* over at the end of this round */
+	assert_int_equal(loop_once(&f->outer), 0);
+	assert_int_equal(f->many[0].n + f->many[1].n, 2);
+	assert_int_equal(loop_once(&f->outer), 0);
+	assert_int_equal(f->many[0].n + f->many[1].n, 4);
+	/* It may end while it rests. */
+	loop_rest(&f->inner, f->outer.now_usec + USEC_PER_HOUR);
+	loop_fini(&f->inner);
+	assert_int_equal(f->outer.n_timers, 0);
+	assert_int_equal(loop_once(&f->outer), 0);
+	assert_int_equal(loop_init(&f->inner), 0);
+	for (unsigned i = 0; i < 2; i++)
+		f->many[i].source.fd = close_fd(f->many[i].source.fd);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -197,6 +225,7 @@ int main(void)
 		TEST(in_a_large_share_all_that_are_ready_have_a_turn),
 		TEST(one_that_goes_between_two_shares_has_no_turn),
 		TEST(timers_come_in_spite_of_it_and_without_it),
+		TEST(one_that_rests_dispatches_nothing_until_its_time),
 	};
 
 	return cmocka_run_group_tests_name("loop", tests, NULL, NULL);

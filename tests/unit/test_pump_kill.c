@@ -5,8 +5,11 @@
  */
 #include "test_pump_util.h"
 
+#include <time.h>
+
 #define DATA_SIZE (600 * 1024)
 #define MAX_STEPS 5000
+#define OLD	  "yesterday\n"
 
 /* True: it was killed at step n; false: it came to the end before. 0: nobody kills it. */
 static bool run(struct fixture *f, unsigned n)
@@ -162,6 +165,27 @@ static void check_loss(struct fixture *f, unsigned i, char *all, size_t n)
 	assert_in_range(n, c->bytes, c->bytes + 10);
 }
 
+static void make_old_file(const struct fixture *f, const char *name)
+{
+	struct timespec then = {time(NULL) - 24 * 3600, 0};
+	char path[256];
+
+	file_write(bench_path(&f->bench, name, path), OLD);
+	assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[]){then, then}, 0), 0);
+}
+
+/* It has nothing of today's, and today's has nothing of it. */
+static void check_old_file(const struct fixture *f, const char *name)
+{
+	char path[256];
+	char *data = file_read(bench_path(&f->bench, name, path), NULL);
+
+	if (strcmp(data, OLD) != 0)
+		complain(f, "%s is not as it was yesterday", name);
+	free(data);
+	remove(path);
+}
+
 /* What is in the file of that name and its rotated ones, without stamps. */
 static size_t collect(struct fixture *f, const char *name, char *all)
 {
@@ -172,9 +196,11 @@ static size_t collect(struct fixture *f, const char *name, char *all)
 
 	snprintf(prefix, sizeof(prefix), "%s.", name);
 	n_files = list_names(f->bench.dir, prefix, &files);
-	if (f->scenario->max_size > 0)
+	if (f->scenario->max_size > 0 || f->scenario->every != SPEC_EVERY_NEVER)
 		assert_true(n_files > 0);
-	for (int k = 0; k < n_files; k++)
+	if (f->scenario->every != SPEC_EVERY_NEVER && n_files > 0)
+		check_old_file(f, files[0]->d_name);
+	for (int k = f->scenario->every != SPEC_EVERY_NEVER; k < n_files; k++)
 		n = append(f, files[k]->d_name, all, n);
 	free_names(files, n_files);
 	return strip(f, all, append(f, name, all, n));
@@ -236,6 +262,8 @@ static void try_each_step(struct fixture *f, const struct scenario *x)
 		memset(f->shared, 0, sizeof(*f->shared));
 		assert_int_equal(hold_init(&f->hold, -1, -1), 0);
 		fill_pipes(f);
+		for (unsigned i = 0; i < N_STREAMS && x->every != SPEC_EVERY_NEVER; i++)
+			make_old_file(f, stream_names[i]);
 		killed = run(f, step);
 		assert_true(killed || step > 1);
 		if (killed)
@@ -310,6 +338,18 @@ static void rotation_in_lines_that_are_too_long(void **state)
 	try_each_step(*state, &x);
 }
 
+static void rotation_by_time(void **state)
+{
+	const struct scenario x = {"daily", 300, 65536, 0, SPEC_TIMESTAMPS_NONE, 60, 100, NULL, 2,
+		.every = SPEC_EVERY_DAY};
+	char zone[16];
+
+	/* It is noon, so that no day ends meanwhile. */
+	snprintf(zone, sizeof(zone), "TST%d", (int)(time(NULL) / 3600 % 24) - 12);
+	setenv("TZ", zone, 1);
+	try_each_step(*state, &x);
+}
+
 static void several_files(void **state)
 {
 	const struct scenario x = {"several", 3000, 65536, 0, SPEC_TIMESTAMPS_NONE, 60, 10,
@@ -362,6 +402,7 @@ int main(void)
 		TEST(rotation),
 		TEST(rotation_with_stamps),
 		TEST(rotation_in_lines_that_are_too_long),
+		TEST(rotation_by_time),
 		TEST(several_files),
 		TEST(several_files_with_rotation_and_stamps),
 		TEST(several_files_in_batches_that_end_within_lines),

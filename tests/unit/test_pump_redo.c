@@ -83,6 +83,28 @@ static void it_has_the_stamps_of_the_first_try(void **state)
 	free(second);
 }
 
+static void it_has_the_pid_of_the_first_try(void **state)
+{
+	static const struct scenario json = {.keep = 10, .format = SPEC_FORMAT_JSON};
+	struct fixture *f = *state;
+	char path[256], *first, *second, pid[32];
+	unsigned n = 0;
+
+	kill_one(f, &json, "test:half-pwrite:1:EIO,test:pwrite:2:KILL");
+	bench_path(&f->bench, "a", path);
+	first = file_read(path, NULL);
+	snprintf(pid, sizeof(pid), ",\"pid\":%u,", intent_of(f).pid);
+	go_on(f);
+	second = file_read(path, NULL);
+	assert_memory_equal(first, second, strlen(first));
+	for (const char *p = second; (p = strstr(p, pid)); p++)
+		n++;
+	assert_int_equal(n, 3);
+	assert_counted(f, 14, 3);
+	free(first);
+	free(second);
+}
+
 static void one_that_is_done_is_not_written_again(void **state)
 {
 	struct fixture *f = *state;
@@ -235,6 +257,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_batch_that_was_half_written_is_written_once),
 		TEST(it_has_the_stamps_of_the_first_try),
+		TEST(it_has_the_pid_of_the_first_try),
 		TEST(one_that_is_done_is_not_written_again),
 		TEST(what_was_thrown_away_in_part_is_thrown_away_wholly),
 		TEST(a_file_that_was_renamed_gets_the_rest),

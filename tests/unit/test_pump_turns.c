@@ -202,6 +202,84 @@ static void a_flood_that_is_stopped_between_two_turns_has_no_more(void **state)
 	assert_int_equal(f->floods[2].sink.counters.bytes, 0);
 }
 
+#define REST (5 * USEC_PER_SEC) /* closer than that are turns on any machine */
+
+static void write_line(struct fixture *f, unsigned i)
+{
+	assert_int_equal(write(f->floods[i].writer, "x\n", 2), 2);
+	assert_int_equal(loop_once(&f->loop), 0);
+}
+
+static void lines_that_follow_closely_are_collected(void **state)
+{
+	struct fixture *f = *state;
+	const struct log_counters *c = &f->floods[0].sink.counters;
+
+	f->pumps.rest_usec = REST;
+	start(f, 2);
+	write_line(f, 0); /* at once, as the next one: nobody knows yet */
+	assert_int_equal(c->lines, 1);
+	write_line(f, 0);
+	assert_int_equal(c->lines, 2);
+	for (unsigned i = 0; i < 10; i++)
+		write_line(f, i % 2);
+	assert_int_equal(c->lines, 2);
+	assert_int_equal(pump_drain(&f->floods[0].pump, PUMP_DRAIN_MAX), PUMP_EMPTY);
+	assert_int_equal(c->lines, 7);
+	loop_timer_set(&f->loop, &f->pumps.pipes.rest, 1);
+	assert_int_equal(loop_once(&f->loop), 0); /* the rest is over */
+	assert_int_equal(loop_once(&f->loop), 0);
+	assert_int_equal(f->floods[1].sink.counters.lines, 5);
+}
+
+static void nobody_rests_after_a_pipe_was_full(void **state)
+{
+	struct fixture *f = *state;
+	const struct log_counters *c = &f->floods[0].sink.counters;
+
+	f->pumps.rest_usec = REST;
+	start(f, 2);
+	fill(&f->floods[1]);
+	assert_int_equal(loop_once(&f->loop), 0);
+	for (unsigned line = 1; line <= 10; line++) {
+		write_line(f, 0);
+		assert_int_equal(c->lines, line);
+	}
+}
+
+static void a_pipe_that_is_full_again_and_again_becomes_larger(void **state)
+{
+	struct fixture *f = *state;
+	struct flood *x = &f->floods[0];
+
+	start(f, 1);
+	x->pump.n_full = PUMP_FULL_TURNS - 1;
+	write_line(f, 0); /* not in a row: all over again */
+	for (unsigned i = 0; i < PUMP_FULL_TURNS; i++) {
+		assert_int_equal(fcntl(x->reader, F_GETPIPE_SZ), PUMP_SMALL_SIZE);
+		fill(x);
+		assert_int_equal(loop_once(&f->loop), 0);
+	}
+	assert_int_equal(fcntl(x->reader, F_GETPIPE_SZ), PUMP_PIPE_SIZE);
+	assert_int_equal(f->pumps.n_large, 1);
+}
+
+static void where_a_pipe_can_not_be_larger_nobody_rests_any_more(void **state)
+{
+	struct fixture *f = *state;
+
+	f->pumps.rest_usec = REST;
+	start(f, 1);
+	inject("test:fcntl:1:EPERM");
+	for (unsigned i = 0; i < PUMP_FULL_TURNS; i++) {
+		assert_int_equal(f->pumps.rest_usec, REST);
+		fill(&f->floods[0]);
+		assert_int_equal(loop_once(&f->loop), 0);
+	}
+	assert_int_equal(fcntl(f->floods[0].reader, F_GETPIPE_SZ), PUMP_SMALL_SIZE);
+	assert_int_equal(f->pumps.rest_usec, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -212,6 +290,10 @@ int main(void)
 		TEST(a_flood_alone_goes_on_in_each_round),
 		TEST(a_flood_does_not_keep_a_line_of_another_waiting),
 		TEST(a_flood_that_is_stopped_between_two_turns_has_no_more),
+		TEST(lines_that_follow_closely_are_collected),
+		TEST(nobody_rests_after_a_pipe_was_full),
+		TEST(a_pipe_that_is_full_again_and_again_becomes_larger),
+		TEST(where_a_pipe_can_not_be_larger_nobody_rests_any_more),
 	};
 
 	return cmocka_run_group_tests_name("pump_turns", tests, NULL, NULL);

@@ -36,6 +36,9 @@ struct scenario {
 	unsigned stride; /* of N: 1 tries each */
 	bool is_lossy; /* the fault makes it drop something */
 	unsigned n_further; /* files of each stream besides its own */
+	enum spec_format format;
+	size_t batch; /* so many bytes at once; 0: what comes */
+	enum spec_every every; /* and there is a file of yesterday */
 };
 
 struct fixture {
@@ -103,9 +106,11 @@ static void add_sink(struct fixture *f, struct sink *s, const char *name)
 	char path[256];
 
 	log->timestamps = x->timestamps;
+	log->rotation.every = x->every;
 	bench_path(&f->bench, name, path);
-	assert_int_equal(sink_init(s, &pumper.sinks, name, log,
-				 &(struct spec_target){.sink = SPEC_SINK_FILE}, path),
+	assert_int_equal(
+		sink_init(s, &pumper.sinks, name, log,
+			&(struct spec_target){.sink = SPEC_SINK_FILE, .format = x->format}, path),
 		0);
 }
 
@@ -123,6 +128,25 @@ static void add_further(struct fixture *f, unsigned i)
 	}
 }
 
+/* The process is another one each time. */
+static void describe(const struct sink *s, struct log_origin *ret)
+{
+	*ret = (struct log_origin){
+		.name = s->name, .service = s->name, .pid = getpid(), .stream = "stdout"};
+}
+
+static void pump_all_in_turns(size_t batch)
+{
+	while (n_alive > 0) {
+		for (unsigned i = 0; i < N_STREAMS; i++) {
+			struct pump *p = &pumper.streams[i].pump;
+
+			if (p->fd >= 0 && pump_drain(p, batch) == PUMP_ENDED)
+				ended(p);
+		}
+	}
+}
+
 static void pump_everything(struct fixture *f)
 {
 	static const struct pump_owner owner = {find, account};
@@ -131,6 +155,7 @@ static void pump_everything(struct fixture *f)
 	n_alive = N_STREAMS;
 	assert_int_equal(loop_init(&pumper.loop), 0);
 	sink_set_init(&pumper.sinks, &pumper.loop, f->bench.dir, 2, STDOUT_FILENO);
+	pumper.sinks.describe = describe;
 	assert_int_equal(pump_set_init(&pumper.pumps, &pumper.loop), 0);
 	assert_int_equal(pump_set_hold(&pumper.pumps, dup(f->hold.read_fd), dup(f->hold.write_fd),
 				 room, &pumper.sinks, &owner),
@@ -151,6 +176,8 @@ static void pump_everything(struct fixture *f)
 	pump_set_redo(&pumper.pumps);
 	for (unsigned i = 0; i < N_STREAMS; i++)
 		assert_int_equal(pump_start(&pumper.streams[i].pump, f->readers[i]), 0);
+	if (f->scenario->batch > 0)
+		pump_all_in_turns(f->scenario->batch);
 	while (n_alive > 0)
 		assert_int_equal(loop_once(&pumper.loop), 0);
 }

@@ -325,6 +325,41 @@ static void a_partial_line_goes_out_before_the_sink_changes(void **state)
 	assert_file(path, "to file\n");
 }
 
+static void a_marker_has_the_format_of_its_lines(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		enum spec_format format;
+		const char *marker;
+	} cases[] = {
+		{SPEC_FORMAT_PREFIX, "web supervisord: 5 bytes, 1 lines dropped (too slow)\n"},
+		{SPEC_FORMAT_JSON,
+			",\"service\":\"web\",\"stream\":\"supervisord\",\"dropped_bytes\":5,"
+			"\"dropped_lines\":1,\"message\":\"supervisord: 5 bytes, 1 lines dropped "
+			"(too slow)\"}\n"},
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		struct spec_target target = {.sink = SPEC_SINK_INHERIT, .format = cases[i].format};
+		uint64_t before = f->web.counters.dropped_lines;
+		char *out, *marker;
+
+		assert_int_equal(sink_configure(&f->web, bench_log(0, 0), &target, NULL, SEC), 0);
+		while (f->web.counters.dropped_lines == before)
+			put(&f->web, "line\n", SEC);
+		read_all(f, NULL);
+		put(&f->web, "after\n", SEC);
+		out = read_all(f, NULL);
+		marker = strstr(out, cases[i].marker);
+		assert_non_null(marker);
+		if (cases[i].format == SPEC_FORMAT_JSON)
+			assert_int_equal(strncmp(out, "{\"time\":\"20", 11), 0);
+		else
+			assert_ptr_equal(marker, out);
+		assert_ptr_equal(strchr(out, '\n') + 1, marker + strlen(cases[i].marker));
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -342,6 +377,7 @@ int main(void)
 		TEST(the_rest_of_a_torn_line_goes_first),
 		TEST(without_a_reader_what_fits_waits_for_one),
 		TEST(a_partial_line_goes_out_before_the_sink_changes),
+		TEST(a_marker_has_the_format_of_its_lines),
 	};
 
 	return cmocka_run_group_tests_name("sink_inherit", tests, NULL, NULL);

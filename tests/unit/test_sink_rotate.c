@@ -344,6 +344,31 @@ static void where_no_new_file_can_be_opened_the_old_one_gets_its_name_back(void 
 	assert_int_equal(f->set.files.n_open, 1);
 }
 
+/* As an engine does that finds the one before was killed between the two steps. */
+static void a_redo_that_can_open_no_new_file_gives_the_old_one_its_name_back(void **state)
+{
+	struct fixture *f = *state;
+	struct sink *s = limited(f, 10, 10);
+	char moved[256];
+	struct stat st;
+
+	bench_path(&f->bench, "web.log.2026-11-23T06-36-53.123Z", moved);
+	file_write(moved, "12345678\n");
+	assert_int_equal(stat(moved, &st), 0);
+	inject("test:open:1:EIO");
+	assert_int_equal(
+		logfile_resume_rotation(&f->set.files, &s->file, "web", st.st_dev, st.st_ino), 0);
+	assert_int_equal(s->file.inode, st.st_ino);
+	assert_file(f->path, "12345678\n");
+	assert_int_equal(n_rotated(f), 0);
+	assert_int_equal(bench_logged(&f->bench, "service 'web': cannot rotate "), 1);
+	logfile_close(&f->set.files, &s->file);
+	s->file.retry_usec = 0;
+	put(s, "abc\n", 2 * SEC);
+	assert_rotated(f, 0, "12345678\n");
+	assert_file(f->path, "abc\n");
+}
+
 static void a_file_put_in_place_by_others_is_not_renamed(void **state)
 {
 	struct fixture *f = *state;
@@ -408,6 +433,7 @@ int main(void)
 		TEST(stamps_are_told_from_other_names),
 		TEST(a_rotation_that_fails_is_tried_again_after_a_second),
 		TEST(where_no_new_file_can_be_opened_the_old_one_gets_its_name_back),
+		TEST(a_redo_that_can_open_no_new_file_gives_the_old_one_its_name_back),
 		TEST(a_file_put_in_place_by_others_is_not_renamed),
 		TEST(rotation_needs_no_second_place_among_the_open_files),
 		TEST(old_files_that_cannot_be_removed_are_reported_once),

@@ -169,8 +169,8 @@ static bool is_busy(const struct fixture *f)
 {
 	const struct upkeep_set *k = &f->set.files.upkeep;
 
-	return k->compress.pid > 0 || k->n_marked > 0 || k->sweep.dir || !list_empty(&k->turns) ||
-	       k->is_walking || k->boundary_usec <= realtime;
+	return k->compress.filter.pid > 0 || k->n_marked > 0 || k->sweep.dir ||
+	       !list_empty(&k->turns) || k->is_walking || k->boundary_usec <= realtime;
 }
 
 static void settle(struct fixture *f)
@@ -562,6 +562,34 @@ static void segments_are_compressed_with_their_time_and_without_a_trace(void **s
 	assert_int_equal(bench_log_lines(&f->bench), 0);
 }
 
+/* Its nice value, and the paths of three descriptors and the one by which they are listed. */
+static void assert_filter_said(struct fixture *f)
+{
+	char path[256], expected[160];
+	char *said =
+		file_read(bench_path(&f->bench, "web.log.2026-11-20T00-00-00.000Z.cp", path), NULL);
+	int pid = 0;
+
+	assert_int_equal(sscanf(said, "19 /proc/%d/fd/0", &pid), 1);
+	snprintf(expected, sizeof(expected),
+		"19\n/proc/%d/fd/0 /proc/%d/fd/1 /proc/%d/fd/2 /proc/%d/fd/3\n", pid, pid, pid,
+		pid);
+	assert_string_equal(said, expected);
+	free(said);
+}
+
+static void a_filter_has_low_priority_and_three_descriptors(void **state)
+{
+	struct fixture *f = *state;
+
+	put_segment(f, "2026-11-20T00-00-00.000Z", "x");
+	compressed(f,
+		(char *[]){(char *)"sh", (char *)"-c", (char *)"nice; echo /proc/$$/fd/*", NULL});
+	settle(f);
+	assert_int_equal(n_rotated(f), 1);
+	assert_filter_said(f);
+}
+
 static void check_failure(struct fixture *f, char **argv, const char *words)
 {
 	f->log->rotation.max_size_bytes = 4;
@@ -660,7 +688,7 @@ static void a_name_that_is_taken_is_never_replaced(void **state)
 			      (char *)"cat; while ! test -e web.log.2026-11-20T00-00-00.000Z.cp; "
 				      "do sleep 0.01; done",
 			      NULL});
-	while (f->set.files.upkeep.compress.pid == 0)
+	while (f->set.files.upkeep.compress.filter.pid == 0)
 		assert_int_equal(loop_once(&f->loop), 0);
 	put_segment(f, "2026-11-20T00-00-00.000Z.cp", "another's\n");
 	settle(f);
@@ -676,7 +704,7 @@ static void start_waiting(struct fixture *f)
 	put_segment(f, "2026-11-20T00-00-00.000Z", "whole\n");
 	compressed(f, (char *[]){(char *)"sh", (char *)"-c",
 			      (char *)"cat; while ! test -e go; do sleep 0.01; done", NULL});
-	while (f->set.files.upkeep.compress.pid == 0)
+	while (f->set.files.upkeep.compress.filter.pid == 0)
 		assert_int_equal(loop_once(&f->loop), 0);
 }
 
@@ -727,6 +755,32 @@ static void a_sweep_meanwhile_leaves_it_alone(void **state)
 	assert_int_equal(n_rotated(f), 1);
 }
 
+static void what_is_no_file_of_ours_is_not_compressed(void **state)
+{
+	struct fixture *f = *state;
+	char path[256];
+
+	assert_int_equal(symlink("/etc/passwd",
+				 bench_path(&f->bench, "web.log.2026-11-20T00-00-00.000Z", path)),
+		0);
+	compressed(f, COPY);
+	settle(f);
+	assert_int_equal(n_rotated(f), 1);
+	assert_int_equal(bench_logged(&f->bench, "Too many levels of symbolic links; it stays"), 1);
+	unlink(path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	upkeep_rotated(&f->set.files, &f->sink.file, "2026-11-20T00-00-00.000Z", true);
+	settle(f);
+	rmdir(path);
+	f->set.files.owner = geteuid() + 1;
+	put_segment(f, "2026-11-20T00-00-00.000Z", "another's\n");
+	upkeep_rotated(&f->set.files, &f->sink.file, "2026-11-20T00-00-00.000Z", true);
+	settle(f);
+	assert_rotated(f, 0, "another's\n");
+	assert_int_equal(n_rotated(f), 1);
+	assert_int_equal(bench_log_lines(&f->bench), 1);
+}
+
 static void a_log_that_goes_takes_its_compression_along(void **state)
 {
 	struct fixture *f = *state;
@@ -736,7 +790,7 @@ static void a_log_that_goes_takes_its_compression_along(void **state)
 	sink_fini(&f->sink);
 	assert_int_equal(n_rotated(f), 1);
 	assert_rotated(f, 0, "whole\n");
-	while (k->compress.pid > 0)
+	while (k->compress.filter.pid > 0)
 		assert_int_equal(loop_once(&f->loop), 0);
 	assert_int_equal(bench_log_lines(&f->bench), 0);
 }
@@ -873,6 +927,7 @@ int main(void)
 		TEST(names_are_taken_apart_and_made),
 		TEST(a_sweep_goes_on_from_round_to_round),
 		TEST(segments_are_compressed_with_their_time_and_without_a_trace),
+		TEST(a_filter_has_low_priority_and_three_descriptors),
 		TEST(a_filter_that_is_missing_costs_one_line),
 		TEST(a_filter_that_fails_costs_one_line),
 		TEST(a_filter_that_is_killed_costs_one_line),
@@ -883,6 +938,7 @@ int main(void)
 		TEST(a_segment_removed_meanwhile_leaves_nothing),
 		TEST(a_segment_written_to_meanwhile_stays),
 		TEST(a_sweep_meanwhile_leaves_it_alone),
+		TEST(what_is_no_file_of_ours_is_not_compressed),
 		TEST(a_log_that_goes_takes_its_compression_along),
 		TEST(a_filter_that_does_nothing_is_ended),
 		TEST(what_was_compressed_but_not_removed_is_removed),

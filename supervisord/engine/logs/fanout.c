@@ -98,6 +98,19 @@ void fanout_write(
 	finish(p, &b, again);
 }
 
+void fanout_refuse(struct pump *p, const char *data, size_t n, unsigned why)
+{
+	const struct batch b = {data, n, n};
+
+	for (struct sink *s = p->sink; s; s = s->next) {
+		size_t done = sink_pass_over(s, data, n);
+
+		sink_refuse(s, data + done, n - done, why);
+	}
+	p->through = after(p, &b);
+	account(p);
+}
+
 void fanout_end(struct pump *p, bool noted)
 {
 	fanout_write(p, "", 0, 0, noted, false);

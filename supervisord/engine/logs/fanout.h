@@ -28,5 +28,7 @@ void fanout_redo(struct pump *p, const char *data, size_t n);
 void fanout_resume(struct pump *p);
 /* Fills in what the ledger's intent tells of a batch that is done. */
 void fanout_tell(const struct pump *p);
+/* Drops what comes next, all of it; what a sink has taken in advance is none of that. */
+void fanout_refuse(struct pump *p, const char *data, size_t n, unsigned why);
 /* The stream has ended. noted: as a batch of no bytes. */
 void fanout_end(struct pump *p, bool noted);

@@ -11,7 +11,7 @@
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "base/sys.h"
-#include "engine/logs/format/stamp.h"
+#include "engine/logs/format/unformat.h"
 
 /* Where it ends in the file; false: there is none, or not in that file. */
 static bool find_end(const struct pump *p, int fd, uint64_t *ret_end)
@@ -35,24 +35,16 @@ static bool find_end(const struct pump *p, int fd, uint64_t *ret_end)
 	return line == INTENT_LINE_OPEN;
 }
 
-/* As stamp_make() writes them, of whatever time. */
-static size_t skip_stamp(const struct sink *s, const char *text, size_t n)
+/* What is kept of a character that is not whole. */
+static size_t add_held(const struct pump *p, char *data, size_t n, size_t size)
 {
-	struct stamp stamp;
+	const struct format_state *at = &p->sink->at;
+	size_t k = at->decoder & FORMAT_HELD;
 
-	stamp_make(&stamp, s->log->timestamps, 0, 0);
-	if (n < stamp.n)
-		return 0;
-	for (size_t i = 0; i < stamp.n; i++) {
-		bool digit = text[i] >= '0' && text[i] <= '9';
-		bool sign = stamp.text[i] == '+' && text[i] == '-';
-
-		if (stamp.text[i] >= '0' && stamp.text[i] <= '9'
-				? !digit
-				: text[i] != stamp.text[i] && !sign)
-			return 0;
-	}
-	return stamp.n;
+	if (!(at->decoder & FORMAT_JSON) || k > size - n)
+		return n;
+	memcpy(data + n, at->held, k);
+	return n + k;
 }
 
 size_t last_line_read(const struct pump *p, char *data, size_t size)
@@ -62,8 +54,8 @@ size_t last_line_read(const struct pump *p, char *data, size_t size)
 	uint64_t end, n;
 	_cleanup_close_
 	int fd = -1;
+	struct format_about about = {0};
 	ssize_t r;
-	size_t skip;
 
 	if (p->sink->kind != SPEC_SINK_FILE)
 		return 0;
@@ -80,8 +72,8 @@ size_t last_line_read(const struct pump *p, char *data, size_t size)
 		return 0; /* too long */
 	line = line ? line + 1 : text;
 	n -= (uint64_t)(line - text);
-	skip = skip_stamp(p->sink, line, n);
-	n = MIN_OF(n - skip, (uint64_t)size);
-	memcpy(data, line + skip, n);
-	return n;
+	about.kind = (enum spec_format)p->sink->format;
+	about.timestamps = p->sink->log->timestamps;
+	sink_describe(p->sink, &about.origin);
+	return add_held(p, data, unformat(&about, line, n, data, size), size);
 }

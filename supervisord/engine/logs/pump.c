@@ -6,6 +6,10 @@
  * others that are ready. A turn is as much as the pipe holds, and pipes differ in size: who had
  * more than PUMP_TURN_BYTES lets pass as many turns as that was in advance. So floods get the
  * same number of bytes, and batches stay large.
+ *
+ * Lines that are written one by one would cost a turn each. So where a turn follows the last one
+ * closely, the pipes are left alone for as long as a millisecond to fill; but not when one was
+ * found nearly full of late: no writer is to wait for that.
  */
 #include "engine/logs/pump.h"
 
@@ -74,18 +78,44 @@ static void forget_size(struct pump *p)
 	p->n_full = 0;
 }
 
-/* What is refused is not asked for again: the pipe counts as large then. */
-static void note_size(struct pump *p, size_t n)
+static bool is_full(const struct pump *p, size_t n)
 {
-	p->n_full = n >= PUMP_FULL_BYTES ? (uint8_t)(p->n_full + 1) : 0;
-	if (p->large || p->n_full < PUMP_FULL_TURNS)
+	return n >= (p->large ? PUMP_PIPE_SIZE : PUMP_SMALL_SIZE) / 4 * 3;
+}
+
+/* What is refused is not asked for again: the pipe counts as large then, and nobody rests. */
+static void note_size(struct pump *p, size_t n, bool close)
+{
+	struct pump_set *set = p->set;
+
+	if (!is_full(p, n)) {
+		p->n_full = close ? p->n_full : 0;
+		return;
+	}
+	if (p->large || ++p->n_full < PUMP_FULL_TURNS)
 		return;
 	p->n_full = 0;
-	if (p->set->n_large >= PUMP_MAX_LARGE)
+	if (set->n_large >= PUMP_MAX_LARGE)
 		return;
-	(void)sys_fcntl(p->fd, F_SETPIPE_SZ, PUMP_PIPE_SIZE);
+	if (sys_fcntl(p->fd, F_SETPIPE_SZ, PUMP_PIPE_SIZE) < 0)
+		set->rest_usec = 0;
 	p->large = true;
-	p->set->n_large++;
+	set->n_large++;
+}
+
+/* After a turn of n bytes: how it goes on. */
+static void pace(struct pump *p, size_t n)
+{
+	struct pump_set *set = p->set;
+	usec_t now = usec_now(CLOCK_MONOTONIC);
+	bool close = now < usec_add(set->turn_usec, set->rest_usec);
+
+	note_size(p, n, close);
+	set->turn_usec = now;
+	if (is_full(p, n))
+		set->full_usec = now;
+	else if (close && now >= usec_add(set->full_usec, 2 * set->rest_usec))
+		loop_rest(&set->pipes, usec_add(now, set->rest_usec));
 }
 
 /* One turn of at most n bytes. How many there were; 0: the end; -EAGAIN: nothing now. */
@@ -107,11 +137,7 @@ static ssize_t transfer(struct pump *p, size_t n)
 		p->plain = true;
 		r = plain_turn(p, n, 0);
 	}
-	if (r > 0) {
-		note_size(p, (size_t)r);
-		return r;
-	}
-	if (r == -EAGAIN)
+	if (r > 0 || r == -EAGAIN)
 		return r;
 	if (r < 0)
 		log_error("service '%s': cannot read its output: %s; reading no more of it",
@@ -132,10 +158,12 @@ static void dispatch(struct loop_source *s, uint32_t events _unused_)
 		return;
 	}
 	r = transfer(p, PUMP_BUFFER_SIZE);
-	if (r > 0)
+	if (r > 0) {
 		p->n_ahead = (uint8_t)((size_t)(r - 1) / PUMP_TURN_BYTES);
-	else if (r == 0)
+		pace(p, (size_t)r);
+	} else if (r == 0) {
 		p->ended(p);
+	}
 }
 
 void pump_init(struct pump *p, struct pump_set *set, struct sink *sink, uint32_t id,

@@ -26,8 +26,10 @@
  */
 #define PUMP_PIPE_SIZE	PUMP_BUFFER_SIZE
 #define PUMP_MAX_LARGE	32
-#define PUMP_FULL_BYTES (48 * 1024) /* nearly full, for a pipe as it is made */
+#define PUMP_SMALL_SIZE (64 * 1024) /* as it is made */
 #define PUMP_FULL_TURNS 8
+
+#define PUMP_REST_USEC USEC_PER_MSEC
 
 struct pump;
 struct pump_set;
@@ -47,6 +49,8 @@ struct pump_set {
 	struct hold hold;
 	struct ledger ledger; /* room NULL: there is no holding pipe */
 	const struct pump_owner *owner; /* borrowed; NULL: none */
+	usec_t rest_usec; /* see pump.c; 0, until somebody sets it: never */
+	usec_t turn_usec, full_usec; /* the last turn; the last one that found a pipe nearly full */
 	unsigned n_large;
 	bool told; /* that something with the holding pipe is wrong */
 };

@@ -24,7 +24,7 @@
 #include "engine/logs/sink_internal.h"
 
 /* A later version may have a larger one, never a smaller: pieces are as long as fit into it. */
-#define FORMATTED_SIZE (256 * 1024)
+#define FORMATTED_SIZE (512 * 1024)
 
 #define JSON_END 3 /* "\"}\n" */
 

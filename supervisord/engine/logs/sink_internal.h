@@ -23,6 +23,8 @@ void sink_tell(const struct sink *s, struct intent *i);
 int sink_join(struct sink *s, const struct spec_target *target, const char *address);
 bool sink_goes_to(const struct sink *s, const struct spec_target *target, const char *address);
 void sink_write_outlet(struct sink *s, const char *data, size_t n, usec_t now);
+/* So much of what comes it has taken in advance: that counts as written. Of any kind. */
+size_t sink_pass_over(struct sink *s, const char *data, size_t n);
 void sink_end_outlet(struct sink *s, usec_t now);
 
 /* --- sink_file.c: SPEC_SINK_FILE --- */

@@ -62,7 +62,7 @@ static void end_line(struct sink *s, const struct log_origin *origin, usec_t now
 /* A line about what was dropped. False: there is no room for it yet. */
 static bool tell_lost(struct sink *s, const struct log_origin *origin, usec_t now)
 {
-	const struct format_about plain = {.kind = SPEC_FORMAT_PLAIN};
+	struct format_about about = {.kind = SPEC_FORMAT_PLAIN, .origin = *origin};
 	char text[1 + FORMAT_MARKER_SIZE] = "\n";
 	struct log_origin own = *origin;
 	/* Who gets bytes and no lines gets the end of a line that was cut, too. */
@@ -73,7 +73,11 @@ static bool tell_lost(struct sink *s, const struct log_origin *origin, usec_t no
 		return true;
 	end_line(s, origin, now);
 	own.stream = "supervisord";
-	n = 1 + format_marker(&plain, s->lost_bytes, s->lost_lines, sink_lost_why(s), text + 1);
+	if (s->kind == SPEC_SINK_INHERIT)
+		about.kind = (enum spec_format)s->writer.format;
+	if (about.kind == SPEC_FORMAT_JSON)
+		about.realtime = usec_now(CLOCK_REALTIME);
+	n = 1 + format_marker(&about, s->lost_bytes, s->lost_lines, sink_lost_why(s), text + 1);
 	if (outlet_take(&s->writer, &own, text + from, n - from, now) == 0)
 		return false;
 	s->at.line = INTENT_LINE_START;
@@ -107,10 +111,13 @@ size_t sink_offer(struct sink *s, const void *data, size_t n, usec_t now)
 }
 
 /* What it has taken already, of these. */
-static size_t pass_over(struct sink *s, const char *data, size_t n)
+size_t sink_pass_over(struct sink *s, const char *data, size_t n)
 {
-	size_t done = MIN_OF(n, (size_t)s->ahead);
+	size_t done;
 
+	if (s->kind == SPEC_SINK_FILE || s->kind == SPEC_SINK_NONE)
+		return 0;
+	done = MIN_OF(n, (size_t)s->ahead);
 	s->ahead -= (uint32_t)done;
 	sink_count_written(s, data, done);
 	return done;
@@ -138,7 +145,7 @@ static void drop(struct sink *s, const char *data, size_t n, usec_t now)
 
 void sink_write_outlet(struct sink *s, const char *data, size_t n, usec_t now)
 {
-	size_t done = pass_over(s, data, n);
+	size_t done = sink_pass_over(s, data, n);
 	size_t taken = take(s, data + done, n - done, now);
 
 	sink_count_written(s, data + done, taken);

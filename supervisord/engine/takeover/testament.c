@@ -23,6 +23,7 @@
 #include "engine/run/command_handover.h"
 #include "engine/service.h"
 #include "engine/services.h"
+#include "engine/streams.h"
 #include "engine/takeover/pidfd.h"
 #include "engine/takeover/reopen.h"
 
@@ -80,7 +81,7 @@ static void add_process(struct testament *t, struct handover_entry *x, pid_t pid
 static void add_streams(const struct service *s, struct handover_entry *x)
 {
 	for (unsigned k = 0; k < s->n_streams; k++)
-		x->pipes[k] = fd_or_none(s->streams[k].fd);
+		x->pipes[k] = fd_or_none(streams_last_pipe(&s->streams[k]));
 	x->pipes[2] = fd_or_none(ready_pipe_fd(s));
 }
 
@@ -109,19 +110,6 @@ static void add_rest(struct testament *t, struct service *s)
 		.monotonic_usec = r->started_usec, .realtime_usec = s->started_realtime_usec};
 	add_streams(s, x);
 	add_end(t, x, MAX_OF(s->main_pid, 1));
-}
-
-/* No process is there that would have them, but something is in its pipes. */
-static void add_left(struct testament *t, struct service *s)
-{
-	const struct core_record *r = core_record(t->e->core, s->id);
-	struct handover_entry *x = add_entry(t, s->id, s->left_generation);
-
-	x->flags = HANDOVER_STARTED | HANDOVER_ACKED;
-	x->exit = exit_of(r);
-	x->start.monotonic_usec = r->started_usec;
-	add_streams(s, x);
-	add_end(t, x, 1);
 }
 
 /* One whose process is gone: nobody but the notebook knows. */
@@ -294,11 +282,8 @@ static void add_all_of(struct testament *t, struct service *s)
 		add_untold(t, s, COMMAND_KIND_MAX, r->generation, &s->pipes);
 	else if (service_has_process(s) && missing_is_told(s) && !r->main_ended)
 		add_main(t, s);
-	else if (service_has_process(s) && missing_is_told(s))
+	else if (missing_is_told(s) && (service_has_process(s) || s->lingers))
 		add_rest(t, s);
-	if (s->left_generation > 0 &&
-		(t->n_entries == 0 || t->h.entries[t->n_entries - 1].id != s->id))
-		add_left(t, s);
 	if (s->input || (t->n_entries > 0 && t->h.entries[t->n_entries - 1].id == s->id))
 		add_service(t, s->id, s, r->generation);
 	for (unsigned k = 0; command_situation(s, k, &c); k++) {

@@ -1,9 +1,5 @@
 /*
- * The filter is the engine's own child: it runs as we do, gets both files as descriptors and no
- * path, and ends with us (PR_SET_PDEATHSIG; the launcher, which is the subreaper, reaps it then).
- * So nothing about it has to survive: the next engine finds the segment whole, removes the .partial
- * beside it, and begins again. As a command of the launcher it could go on without an engine, but
- * the next one would have to be told whose output is in which file.
+ * What a filter writes gets a name when it is whole:
  *
  *     FILE.STAMP.gz.partial  made (never an existing one), written by the filter
  *     it gets the segment's times, a child of ours sees it to the disk
@@ -17,14 +13,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/ioprio.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -34,10 +26,6 @@
 #include "engine/logs/file/logfile.h"
 
 #define PARTIAL_MODE 0640
-#define LOWEST_NICE  19
-#define EXIT_NO_FILE 127
-#define EXIT_NO_EXEC 126
-#define REASON_SIZE  160
 
 /* --- jobs --- */
 
@@ -74,101 +62,7 @@ bool compress_is_at(const struct upkeep_set *k, const struct upkeep *u, const ch
 {
 	const struct compress *c = &k->compress;
 
-	return c->pid > 0 && c->upkeep == u && strcmp(c->name.stamp, stamp) == 0;
-}
-
-/* --- the child --- */
-
-/* Signals as any program expects them; a group of its own, so that what it starts ends with it. */
-static void be_modest(void)
-{
-	sigset_t none;
-
-	setpgid(0, 0);
-	signal(SIGPIPE, SIG_DFL);
-	signal(SIGXFSZ, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	setpriority(PRIO_PROCESS, 0, LOWEST_NICE);
-	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
-}
-
-/* argv NULL: it sees to it that the output is on the disk, which may take its time. */
-_noreturn_ static void child(pid_t engine, int in, int out, char *const *argv)
-{
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != engine)
-		_exit(EXIT_NO_EXEC); /* it had died before that counted */
-	if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
-		_exit(EXIT_NO_EXEC);
-	close_range(STDERR_FILENO + 1, ~0U, 0);
-	be_modest();
-	if (!argv)
-		_exit(fdatasync(STDOUT_FILENO) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
-	execvp(argv[0], argv);
-	_exit(errno == ENOENT ? EXIT_NO_FILE : EXIT_NO_EXEC);
-}
-
-static int start_child(struct upkeep_set *k, char *const *argv)
-{
-	struct compress *c = &k->compress;
-	pid_t engine = getpid(), pid = sys_fork();
-	int pidfd, r;
-
-	if (pid < 0)
-		return pid;
-	if (pid == 0)
-		child(engine, c->segment, c->partial, argv);
-	pidfd = sys_pidfd_open(pid);
-	r = pidfd < 0 ? pidfd : loop_add(k->loop, &c->source, pidfd, EPOLLIN);
-	if (r < 0) {
-		siginfo_t info;
-		struct rusage usage;
-
-		sys_kill(pid, SIGKILL);
-		sys_waitid(P_PID, (id_t)pid, &info, WEXITED, &usage);
-		close_fd(pidfd);
-		return r;
-	}
-	c->pid = pid;
-	return 0;
-}
-
-/* Its group, or it alone if it hasn't come to make one. */
-static void kill_child(struct compress *c)
-{
-	if (c->pid > 0 && sys_kill(-c->pid, SIGKILL) < 0)
-		sys_kill(c->pid, SIGKILL);
-}
-
-/* How it ended; "": well. */
-static void reap(struct upkeep_set *k, char ret_reason[static REASON_SIZE])
-{
-	struct compress *c = &k->compress;
-	siginfo_t info = {0};
-	struct rusage usage;
-	int pidfd = c->source.fd;
-	int r = sys_waitid(P_PID, (id_t)c->pid, &info, WEXITED, &usage);
-	const char *name = sigabbrev_np(info.si_status);
-
-	loop_remove(k->loop, &c->source);
-	close_fd(pidfd);
-	c->pid = 0;
-	ret_reason[0] = '\0';
-	if (r < 0)
-		snprintf(ret_reason, REASON_SIZE, "its end can't be told: %s", strerror(-r));
-	else if (c->is_stuck)
-		snprintf(ret_reason, REASON_SIZE, "the filter did nothing for 10min");
-	else if (info.si_code != CLD_EXITED)
-		snprintf(ret_reason, REASON_SIZE, "the filter was killed by signal %s",
-			name ? name : "?");
-	else if (info.si_status != 0 && c->is_syncing)
-		snprintf(ret_reason, REASON_SIZE, "it can't be brought to the disk");
-	else if (info.si_status == EXIT_NO_FILE || info.si_status == EXIT_NO_EXEC)
-		snprintf(ret_reason, REASON_SIZE, "the filter can't be executed%s",
-			info.si_status == EXIT_NO_FILE ? ": No such file or directory" : "");
-	else if (info.si_status != 0)
-		snprintf(ret_reason, REASON_SIZE, "the filter exited with %d", info.si_status);
+	return c->filter.pid > 0 && c->upkeep == u && strcmp(c->name.stamp, stamp) == 0;
 }
 
 /* --- one after the other --- */
@@ -225,7 +119,7 @@ static void fail(struct upkeep_set *k, const char *reason)
 }
 
 /* 0; 1: there is nothing (more) to compress; -errno. */
-static int open_segment(struct compress *c)
+static int open_segment(struct compress *c, uid_t owner)
 {
 	char name[NAME_MAX + 1];
 	int r = name_of(c, false, false, name);
@@ -241,8 +135,8 @@ static int open_segment(struct compress *c)
 	r = sys_fstat(c->segment, &c->st);
 	if (r < 0)
 		return r;
-	if (!S_ISREG(c->st.st_mode))
-		return -EINVAL;
+	if (!S_ISREG(c->st.st_mode) || c->st.st_uid != owner)
+		return -EPERM;
 	return c->st.st_size == 0 ? 1 : 0;
 }
 
@@ -258,6 +152,13 @@ static int open_partial(struct compress *c)
 	if (c->partial == -EEXIST && sys_unlinkat(c->directory, name, 0) == 0)
 		c->partial = sys_openat(c->directory, name, flags, PARTIAL_MODE);
 	return c->partial < 0 ? c->partial : 0;
+}
+
+static int start_child(struct upkeep_set *k, char *const *argv)
+{
+	struct compress *c = &k->compress;
+
+	return filter_start(&c->filter, k->loop, c->segment, c->partial, argv);
 }
 
 static int begin(struct upkeep_set *k, const struct spec_rotation *rotation)
@@ -277,7 +178,7 @@ static int begin(struct upkeep_set *k, const struct spec_rotation *rotation)
 	closedir(dir);
 	if (c->directory < 0)
 		return c->directory;
-	r = open_segment(c);
+	r = open_segment(c, CONTAINER_OF(k, struct logfile_set, upkeep)->owner);
 	if (r == 0)
 		r = open_partial(c);
 	return r == 0 ? start_child(k, rotation->compress) : r;
@@ -344,21 +245,35 @@ static void put_in_place(struct upkeep_set *k)
 	end(k);
 }
 
+/* Why a status other than 0 has come about. */
+static const char *explain(
+	const struct compress *c, int status, char ret_reason[static FILTER_REASON_SIZE])
+{
+	if (c->is_stuck)
+		snprintf(ret_reason, FILTER_REASON_SIZE, "the filter did nothing for 10min");
+	else if (c->is_syncing && status > 0 && WIFEXITED(status))
+		snprintf(ret_reason, FILTER_REASON_SIZE, "it can't be brought to the disk: %s",
+			strerror(WEXITSTATUS(status)));
+	else
+		filter_reason(status, ret_reason);
+	return ret_reason;
+}
+
 static void on_end(struct loop_source *s, uint32_t events _unused_)
 {
-	struct upkeep_set *k = CONTAINER_OF(s, struct upkeep_set, compress.source);
+	struct upkeep_set *k = CONTAINER_OF(s, struct upkeep_set, compress.filter.source);
 	struct compress *c = &k->compress;
-	char reason[REASON_SIZE];
+	char reason[FILTER_REASON_SIZE];
+	int status = filter_reap(&c->filter, k->loop);
 
-	reap(k, reason);
 	if (!c->upkeep)
 		close_all(c);
-	else if (reason[0])
-		fail(k, reason);
-	else if (!c->is_syncing)
+	else if (status == 0 && !c->is_syncing)
 		sync_output(k);
-	else
+	else if (status == 0)
 		put_in_place(k);
+	else
+		fail(k, explain(c, status, reason));
 	upkeep_wake(k);
 }
 
@@ -373,7 +288,7 @@ static void on_timer(struct loop_timer *t)
 		st.st_size = 0;
 	if (n_read == c->n_read && st.st_size == c->n_written && !c->is_syncing) {
 		c->is_stuck = true;
-		kill_child(c);
+		filter_kill(&c->filter);
 		return;
 	}
 	c->n_read = n_read;
@@ -388,7 +303,7 @@ void compress_start(struct upkeep_set *k)
 	struct compress_job *j;
 	int r;
 
-	if (c->pid > 0 || !u)
+	if (c->filter.pid > 0 || !u)
 		return;
 	if (!c->has_timer)
 		c->has_timer = loop_timer_add(k->loop, &c->timer) == 0;
@@ -396,7 +311,7 @@ void compress_start(struct upkeep_set *k)
 	list_remove(&u->turn);
 	list_append(&k->turns, &u->turn);
 	j = list_entry(u->jobs.next, struct compress_job, node); /* there is one */
-	c->source.dispatch = on_end;
+	c->filter.source.dispatch = on_end;
 	c->timer.dispatch = on_timer;
 	c->upkeep = u;
 	c->n_read = c->n_written = 0;
@@ -415,34 +330,29 @@ void compress_start(struct upkeep_set *k)
 /* The child is reaped when it has ended. */
 static void cancel(struct upkeep_set *k)
 {
-	kill_child(&k->compress);
+	filter_kill(&k->compress.filter);
 	end(k);
 }
 
 void compress_forget(struct upkeep_set *k, struct upkeep *u)
 {
 	compress_clear(u);
-	if (k->compress.pid > 0 && k->compress.upkeep == u)
+	if (k->compress.filter.pid > 0 && k->compress.upkeep == u)
 		cancel(k);
 }
 
 void compress_init(struct compress *c)
 {
-	*c = (struct compress){.source = {.fd = -1}, .directory = -1, .segment = -1, .partial = -1};
+	*c = (struct compress){
+		.filter = {.source = {.fd = -1}}, .directory = -1, .segment = -1, .partial = -1};
 }
 
 void compress_fini(struct upkeep_set *k)
 {
 	struct compress *c = &k->compress;
-	int pidfd = c->source.fd;
 
-	if (c->pid > 0) {
-		kill_child(c);
-		loop_remove(k->loop, &c->source);
-		close_fd(pidfd); /* the launcher reaps it after us */
-	}
+	filter_abandon(&c->filter, k->loop);
 	if (c->has_timer)
 		loop_timer_remove(k->loop, &c->timer);
 	c->has_timer = false;
-	c->pid = 0;
 }

@@ -6,9 +6,9 @@
 
 #include <stdbool.h>
 #include <sys/stat.h>
-#include <sys/types.h>
 
 #include "base/list.h"
+#include "engine/logs/file/filter.h"
 #include "engine/logs/file/rotate.h"
 #include "engine/loop.h"
 
@@ -25,9 +25,8 @@ struct compress_job {
 
 /* The one under way. */
 struct compress {
-	struct loop_source source; /* its pidfd, which is owned */
+	struct filter filter;
 	struct loop_timer timer;
-	pid_t pid; /* 0: none */
 	struct upkeep *upkeep; /* borrowed; NULL: nobody wants it any more */
 	int directory, segment, partial; /* owned */
 	struct rotate_name name; /* of the compressed segment; partial is not set */

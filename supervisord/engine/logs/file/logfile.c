@@ -1,11 +1,11 @@
 /*
  * A log file is an outsider's to meddle with, so each way to do that has an answer. Opening
  * follows no symbolic link, waits for no reader of a FIFO, and takes only a regular file of
- * our own. Before each write the size is asked for: it costs a tenth of the write, and asking
- * more seldom would not do, since a file truncated by others (copytruncate) has its old size
- * again, with a hole, after one write at the old offset. A file that was renamed or removed
- * is held on to until it is reopened, and rotation renames a path only if that is the file
- * held.
+ * our own that has no other name (place.c: in a directory that others can't have replaced). Before
+ * each write the size is asked for: it costs a tenth of the write, and asking more seldom would not
+ * do, since a file truncated by others (copytruncate) has its old size again, with a hole, after
+ * one write at the old offset. A file that was renamed is held on to until it is reopened, and
+ * rotation renames a path only if that is the file held. One that was removed is made anew.
  *
  * Writes go to a known offset instead of O_APPEND, so that a redo after a crash can put the
  * same bytes to the same place.
@@ -22,14 +22,15 @@
 #include "base/log.h"
 #include "base/macro.h"
 #include "base/sys.h"
+#include "engine/logs/file/place.h"
 #include "engine/logs/file/rotate.h"
 
 #define FILE_MODE 0640
-#define DIR_MODE  0750
 
 /* Outcomes of opening that errno has no word for. */
 #define NOT_REGULAR (-ENXIO) /* which is also what open() says to a FIFO without a reader */
 #define NOT_OURS    (-EKEYREJECTED)
+#define NOT_ALONE   (-EMLINK)
 
 void logfile_set_init(struct logfile_set *set, const char *log_dir, unsigned max_open,
 	struct loop *loop, const struct upkeep_owner *owner)
@@ -81,6 +82,12 @@ const char *logfile_strerror(int error)
 		return "it is not a regular file";
 	case NOT_OURS:
 		return "it belongs to another user";
+	case NOT_ALONE:
+		return "it has another name, too (a hard link)";
+	case PLACE_SHARED:
+		return "other users may write to its directory, or to one above";
+	case PLACE_LINK:
+		return "a directory of its path is a symbolic link";
 	default:
 		return strerror(-error);
 	}
@@ -127,41 +134,22 @@ static bool close_oldest(struct logfile_set *set)
 	return true;
 }
 
-/* Makes log-dir and the directories between it and the file; nothing for files elsewhere. */
-static int make_parents(const struct logfile_set *set, const char *path)
+static int open_in_place(const struct logfile_set *set, const char *path)
 {
-	size_t n = strlen(set->log_dir);
-	char dir[PATH_MAX];
-	int r = -ENOENT;
+	const int flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+	const char *name;
+	_cleanup_close_
+	int directory = place_open(path, set->log_dir, &name);
 
-	if (strncmp(path, set->log_dir, n) != 0 || path[n] != '/' || strstr(path, "/../"))
-		return -ENOENT;
-	for (const char *p = path + n; p; p = strchr(p + 1, '/')) {
-		n = (size_t)(p - path);
-		if (n >= sizeof(dir))
-			return -ENAMETOOLONG;
-		memcpy(dir, path, n);
-		dir[n] = '\0';
-		r = sys_mkdirat(AT_FDCWD, dir, DIR_MODE);
-		if (r < 0 && r != -EEXIST)
-			return r;
-	}
-	return 0;
+	return directory < 0 ? directory : sys_openat(directory, name, flags, FILE_MODE);
 }
 
 static int open_path(struct logfile_set *set, const char *path)
 {
-	const int flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-	int r = sys_openat(AT_FDCWD, path, flags, FILE_MODE);
+	int r = open_in_place(set, path);
 
-	if (r == -ENOENT) {
-		r = make_parents(set, path);
-		if (r < 0)
-			return r;
-		r = sys_openat(AT_FDCWD, path, flags, FILE_MODE);
-	}
-	if ((r == -EMFILE || r == -ENFILE) && close_oldest(set))
-		r = sys_openat(AT_FDCWD, path, flags, FILE_MODE);
+	while ((r == -EMFILE || r == -ENFILE) && close_oldest(set))
+		r = open_in_place(set, path);
 	return r;
 }
 
@@ -173,7 +161,9 @@ static int check(const struct logfile_set *set, int fd, struct stat *ret_st)
 		return r;
 	if (!S_ISREG(ret_st->st_mode))
 		return NOT_REGULAR;
-	return ret_st->st_uid != set->owner ? NOT_OURS : 0;
+	if (ret_st->st_uid != set->owner)
+		return NOT_OURS;
+	return ret_st->st_nlink > 1 ? NOT_ALONE : 0;
 }
 
 static int open_closed(struct logfile_set *set, struct logfile *f, struct stat *ret_st)
@@ -344,19 +334,28 @@ size_t logfile_fit(const struct logfile *f, const char *data, size_t n, bool mid
 	return MIN_OF((uint64_t)n, room);
 }
 
+/* What goes to a file without a name is lost, and takes up room all the same. */
+static bool is_removed(struct logfile_set *set, struct logfile *f, const struct stat *st)
+{
+	if (st->st_nlink > 0)
+		return false;
+	log_warning("%s was removed while it was in use; making it anew", f->path);
+	logfile_close(set, f);
+	return true;
+}
+
 int logfile_ready(struct logfile_set *set, struct logfile *f)
 {
 	struct stat st;
-	int r;
+	int r = f->fd < 0 ? 0 : sys_fstat(f->fd, &st);
 
-	if (f->fd < 0) {
+	if (r < 0)
+		return r;
+	if (f->fd < 0 || is_removed(set, f, &st)) {
 		r = open_closed(set, f, &st);
 		if (r < 0)
 			return r;
 	} else {
-		r = sys_fstat(f->fd, &st);
-		if (r < 0)
-			return r;
 		f->offset = (uint64_t)st.st_size;
 		list_remove(&f->lru);
 		list_append(&set->open, &f->lru);
@@ -480,9 +479,13 @@ int logfile_resume_rotation(struct logfile_set *set, struct logfile *f, const ch
 		set_rotate_failed(f, name, r, usec_now(CLOCK_MONOTONIC));
 		r = logfile_open(set, f);
 	}
-	/* The same one: the rename is yet to come. */
-	if (r < 0 || (f->device == device && f->inode == inode))
+	if (r < 0)
 		return r;
+	/* The same one: the rename is yet to come, whatever it was for. */
+	if (f->device == device && f->inode == inode) {
+		f->is_due = true;
+		return 0;
+	}
 	if (find_rotated(f, device, inode, stamp))
 		upkeep_rotated(set, f, stamp, true);
 	return 0;

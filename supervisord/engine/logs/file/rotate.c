@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "base/sys.h"
+#include "engine/logs/file/place.h"
 
 #define MAX_TRIES 1000 /* milliseconds that may be taken */
 
@@ -137,25 +138,28 @@ int rotate_noreplace(int directory, const char *from, const char *to)
 	return sys_renameat(directory, from, to);
 }
 
-static int rotated_path(char *ret_path, size_t size, const char *path, const char *stamp)
+static int rotated_name(char ret_name[static NAME_MAX + 1], const char *base, const char *stamp)
 {
-	int n = snprintf(ret_path, size, "%s.%s", path, stamp);
+	int n = snprintf(ret_name, NAME_MAX + 1, "%s.%s", base, stamp);
 
-	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+	return n < 0 || n > NAME_MAX ? -ENAMETOOLONG : 0;
 }
 
 int rotate_rename(const char *path, usec_t *realtime, char ret_stamp[static ROTATE_STAMP_SIZE])
 {
-	char to[PATH_MAX], stamp[ROTATE_STAMP_SIZE];
-	int r = -EEXIST;
+	char to[NAME_MAX + 1], stamp[ROTATE_STAMP_SIZE];
+	const char *base;
+	_cleanup_close_
+	int directory = place_open(path, NULL, &base);
+	int r = directory < 0 ? directory : -EEXIST;
 	usec_t t = *realtime;
 
 	for (int i = 0; i < MAX_TRIES && r == -EEXIST; i++, t += USEC_PER_MSEC) {
 		rotate_stamp(t, stamp);
-		r = rotated_path(to, sizeof(to), path, stamp);
+		r = rotated_name(to, base, stamp);
 		if (r < 0)
 			return r;
-		r = rotate_noreplace(AT_FDCWD, path, to);
+		r = rotate_noreplace(directory, base, to);
 	}
 	if (r < 0)
 		return r;
@@ -166,10 +170,13 @@ int rotate_rename(const char *path, usec_t *realtime, char ret_stamp[static ROTA
 
 int rotate_undo(const char *path, const char *stamp)
 {
-	char from[PATH_MAX];
-	int r = rotated_path(from, sizeof(from), path, stamp);
+	char from[NAME_MAX + 1];
+	const char *base;
+	_cleanup_close_
+	int directory = place_open(path, NULL, &base);
+	int r = directory < 0 ? directory : rotated_name(from, base, stamp);
 
-	return r < 0 ? r : rotate_noreplace(AT_FDCWD, from, path);
+	return r < 0 ? r : rotate_noreplace(directory, from, base);
 }
 
 static void cleanup_dir(DIR **dir)
@@ -187,16 +194,13 @@ const char *rotate_base(const char *path)
 
 int rotate_open_directory(const char *path, DIR **ret_dir)
 {
-	char dir[PATH_MAX];
+	const char *base;
 	_cleanup_close_
-	int fd = -1;
-	size_t n = (size_t)(rotate_base(path) - path);
+	int place = place_open(path, NULL, &base), fd = -1;
 
-	if (n >= sizeof(dir))
-		return -ENAMETOOLONG;
-	memcpy(dir, path, n);
-	dir[n] = '\0';
-	fd = sys_openat(AT_FDCWD, n > 0 ? dir : ".", O_RDONLY | O_DIRECTORY, 0);
+	if (place < 0)
+		return place;
+	fd = sys_openat(place, ".", O_RDONLY | O_DIRECTORY, 0);
 	if (fd < 0)
 		return fd;
 	*ret_dir = fdopendir(fd);

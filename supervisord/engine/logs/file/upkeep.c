@@ -238,13 +238,13 @@ void upkeep_rotated(struct logfile_set *set, struct logfile *f, const char *stam
 static bool has_work(const struct upkeep_set *k)
 {
 	return k->n_marked > 0 || k->sweep.dir || k->is_walking || k->boundary_usec == 0 ||
-	       (k->compress.pid == 0 && !list_empty(&k->turns));
+	       (k->compress.filter.pid == 0 && !list_empty(&k->turns));
 }
 
 static void on_timer(struct loop_timer *t)
 {
 	struct upkeep_set *k = CONTAINER_OF(t, struct upkeep_set, timer);
-	usec_t deadline = usec_add(k->loop->now_usec, SLICE_USEC);
+	usec_t deadline = usec_add(usec_now(CLOCK_MONOTONIC), SLICE_USEC);
 
 	if (walk(k, deadline))
 		sweep_run(k, deadline);

@@ -1,5 +1,5 @@
 /*
- * Most text needs no escape: that is told for eight bytes at once, and copied. A character of
+ * Most text needs no escape: that is told for sixteen bytes at once, and copied. A character of
  * UTF-8 is looked at byte by byte, those held from the last batch first, and passes once it is
  * whole. A byte that can't go on with it is the first of what comes next: so one U+FFFD stands
  * for each longest beginning of a character, wherever batches end.
@@ -25,31 +25,28 @@ static bool is_simple(unsigned char c)
 	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
-/* Bytes of a word that are zero have their highest bit set; lower ones are right, see below. */
-static uint64_t zeros(uint64_t word)
-{
-	return (word - UINT64_C(0x0101010101010101)) & ~word;
-}
+#define LANES 16
 
-/* That all eight need no escape. A borrow can set a bit too many, but only above one rightly set.
- */
+typedef uint8_t lanes __attribute__((vector_size(LANES)));
+
+/* That none of sixteen bytes needs an escape. */
 static bool are_simple(const char *data)
 {
-	const uint64_t ones = UINT64_C(0x0101010101010101);
-	uint64_t word, bad;
+	uint64_t words[LANES / sizeof(uint64_t)];
+	lanes c, other;
 
-	memcpy(&word, data, sizeof(word));
-	bad = word | (word - ones * 0x20) | zeros(word ^ (ones * '"')) |
-	      zeros(word ^ (ones * '\\')) | zeros(word ^ (ones * 0x7f));
-	return (bad & (ones * 0x80)) == 0;
+	memcpy(&c, data, LANES);
+	other = (lanes)(c < 0x20) | (lanes)(c >= 0x7f) | (lanes)(c == '"') | (lanes)(c == '\\');
+	memcpy(words, &other, LANES);
+	return (words[0] | words[1]) == 0;
 }
 
 static size_t count_simple(const char *data, size_t n)
 {
 	size_t i = 0;
 
-	while (n - i >= sizeof(uint64_t) && are_simple(data + i))
-		i += sizeof(uint64_t);
+	while (n - i >= LANES && are_simple(data + i))
+		i += LANES;
 	while (i < n && is_simple((unsigned char)data[i]))
 		i++;
 	return i;

@@ -125,14 +125,15 @@ static int send_some(struct datagram *d, struct batch *b, usec_t now)
 }
 
 /* How much of data that took. */
-static size_t send_batch(struct datagram *d, struct outlet_writer *w, struct batch *b, usec_t now)
+static size_t send_batch(
+	struct datagram *d, struct outlet_writer *w, struct lines *l, struct batch *b, usec_t now)
 {
 	size_t taken = 0;
 
 	while (b->done < b->n && !outlet_is_blocked(&d->outlet, now)) {
 		for (int k = send_some(d, b, now); k > 0; k--) {
 			taken += b->lines[b->done].n_data;
-			lines_take(w, &b->lines[b->done++]);
+			lines_take(l, w, &b->lines[b->done++]);
 		}
 	}
 	return taken;
@@ -141,10 +142,10 @@ static size_t send_batch(struct datagram *d, struct outlet_writer *w, struct bat
 static void fill(struct batch *b, const struct datagram *d, const struct log_origin *origin,
 	struct lines *l, unsigned max)
 {
-	struct line line;
+	struct line line = {.n_kept = 0};
 
 	b->n = b->done = 0;
-	while (b->n < max && lines_next(l, &line)) {
+	while (b->n < max && line.n_kept == 0 && lines_next(l, &line)) {
 		if (b->head.n == 0)
 			d->form->head(&d->outlet, origin, &b->head);
 		add(b, d->form, &line);
@@ -169,7 +170,7 @@ size_t datagram_take(struct outlet *o, struct outlet_writer *w, const struct log
 			return taken + lines_keep(&l, w);
 		if (blocked)
 			return taken;
-		taken += send_batch(d, w, &b, now);
+		taken += send_batch(d, w, &l, &b, now);
 	}
 }
 
@@ -178,11 +179,12 @@ size_t datagram_end(
 {
 	struct datagram *d = CONTAINER_OF(o, struct datagram, outlet);
 	struct batch b = {.n = 0};
+	struct lines l = {.n = 0};
 	struct line line;
 
 	lines_last(w, origin, &line);
 	d->form->head(o, origin, &b.head);
 	add(&b, d->form, &line);
-	send_batch(d, w, &b, now);
+	send_batch(d, w, &l, &b, now);
 	return b.done == b.n ? 0 : line.n_own;
 }

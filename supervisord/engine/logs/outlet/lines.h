@@ -1,6 +1,7 @@
 /*
  * What a stream wrote, line by line: the first may have begun in the writer's partial, one that
- * is too long comes in several, and "<N>" at its beginning says how urgent it is.
+ * is too long comes in several, cut between characters of UTF-8, and "<N>" at its beginning says
+ * how urgent it is.
  */
 #pragma once
 
@@ -24,7 +25,8 @@ struct line {
 	const char *head, *text; /* one after the other; without its newline */
 	size_t n_head, n_text;
 	size_t n_data; /* bytes of data that it takes, newline included */
-	size_t n_own; /* and those in partial */
+	size_t n_own; /* and those of partial */
+	size_t n_kept; /* bytes at the end of partial that belong to the next one */
 	uint8_t priority;
 	bool ended; /* there was a newline */
 	bool cut; /* more of the same line is to come */
@@ -35,6 +37,7 @@ struct lines {
 	const struct outlet_writer *writer;
 	const char *data;
 	size_t n, done;
+	size_t n_head; /* what is left of partial */
 	size_t max; /* the longest line, without its newline */
 	uint8_t priority; /* of the stream */
 	uint8_t cut; /* as the writer's */
@@ -48,8 +51,11 @@ void lines_init(struct lines *l, const struct outlet_writer *w, const struct log
 /* The next one; false: what is left has no end yet, and fits into partial. */
 bool lines_next(struct lines *l, struct line *ret);
 
-/* The line has gone: to be called for each, in order. */
-void lines_take(struct outlet_writer *w, const struct line *line);
+/*
+ * The line has gone: to be called for each, in order. Where it keeps something, there is no
+ * next one before this.
+ */
+void lines_take(struct lines *l, struct outlet_writer *w, const struct line *line);
 
 /* What is left goes to partial: how much that was, all or (without memory) nothing. */
 size_t lines_keep(const struct lines *l, struct outlet_writer *w);

@@ -105,9 +105,10 @@ void outlet_leave(struct outlet_writer *w);
 bool outlet_goes_to(const struct outlet_writer *w, const struct spec_target *target);
 
 /*
- * As ops->take. With fewer than n taken and w->writable set, that is called once when to try
- * again: when there is room, or after a second where there was an error. From the loop, never
- * from here.
+ * As ops->take. Where origin->stream is "supervisord", data is what the supervisor itself has to
+ * say; for INHERIT in the writer's format. With fewer than n taken and w->writable set, that is
+ * called once when to try again: when there is room, or after a second where there was an error.
+ * From the loop, never from here.
  */
 size_t outlet_take(struct outlet_writer *w, const struct log_origin *origin, const char *data,
 	size_t n, usec_t now);

@@ -273,7 +273,7 @@ size_t stream_take(struct outlet *o, struct outlet_writer *w, const struct log_o
 			return taken;
 		}
 		taken += line.n_data;
-		lines_take(w, &line);
+		lines_take(&l, w, &line);
 	}
 	flush(s, now);
 	return taken + lines_keep(&l, w);
