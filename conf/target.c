@@ -78,6 +78,23 @@ static int keep(const char *address, struct spec_target *t, struct spec_target *
 	return 0;
 }
 
+/* Is it FILE.2026-11-23T06-36-53.123Z, or that and .gz, as rotated files are called? */
+static bool is_rotated_name(const char *path)
+{
+	static const char form[] = ".0000-00-00T00-00-00.000Z";
+
+	for (const char *p = strchr(path, '.'); p; p = strchr(p + 1, '.')) {
+		size_t i = 0;
+
+		while (form[i] != '\0' &&
+			(form[i] == '0' ? p[i] >= '0' && p[i] <= '9' : p[i] == form[i]))
+			i++;
+		if (form[i] == '\0' && (p[i] == '\0' || (p[i] == '.' && !strchr(p + i, '/'))))
+			return true;
+	}
+	return false;
+}
+
 static int parse_file(
 	struct making *m, const struct value *v, const char *text, struct spec_target *ret_target)
 {
@@ -100,6 +117,13 @@ static int parse_file(
 	n = strlen(text);
 	if (n == 0 || n >= PATH_MAX || text[n - 1] == '/') {
 		value_error(m->b->errors, v, "'%.80s' names no file; %s", text, allowed);
+		return -EINVAL;
+	}
+	if (is_rotated_name(text)) {
+		value_error(m->b->errors, v,
+			"'%.120s' is the name of a rotated file, which the log before it would "
+			"remove; allowed: one that does not end with a time",
+			text);
 		return -EINVAL;
 	}
 	return keep(text, &t, ret_target);
