@@ -312,6 +312,7 @@ class LogsLive(harness.SystemTest):
 
     def test_a_journal_and_a_syslogd_come_and_go(self):
         s = self.begin('file = "a"')
+        self.wait_more(s, f"{s.log_dir}/a")
         journal, syslog = Listener(f"{s.dir}/j"), Listener(f"{s.dir}/l")
         self.addCleanup(journal.stop)
         self.addCleanup(syslog.stop)
