@@ -395,7 +395,7 @@ static void of_many_lines_the_first_are_taken_and_the_rest_later(void **state)
 	struct fixture *f = *state;
 	static char data[400 * 10 + 3];
 	size_t n = 0, done = 0;
-	char message[16];
+	char message[32];
 
 	for (int i = 0; i < 400; i++)
 		n += (size_t)snprintf(data + n, sizeof(data) - n, "line %04d\n", i);
