@@ -49,7 +49,6 @@ static void watch_file(int inotify, struct reader *r)
 /* One round of a reader; the watch goes with the file. 0, or what reader_read() says. */
 static int serve(int inotify, struct reader *r, const struct lines *l)
 {
-	int before = r->fd;
 	int result;
 
 	if (r->watch_directory < 0)
@@ -57,8 +56,9 @@ static int serve(int inotify, struct reader *r, const struct lines *l)
 	/* The watch comes first: what is written after the reading rings. */
 	if (r->fd >= 0 && r->watch_file < 0)
 		watch_file(inotify, r);
+	r->moved = false;
 	result = reader_read(r, l);
-	if (r->fd < 0 || r->fd == before)
+	if (!r->moved)
 		return result;
 	if (r->watch_file >= 0)
 		inotify_rm_watch(inotify, r->watch_file);

@@ -13,6 +13,8 @@ struct reader {
 	off_t offset;
 	char newest[ROTATED_STAMP_SIZE]; /* the newest rotated file that was read, "" for none */
 	int watch_directory, watch_file; /* of inotify; -1: none */
+	bool moved; /* fd is another file's than the one that is watched, maybe by the same number
+		     */
 	bool is_due; /* there may be something to read */
 	bool error_told;
 };

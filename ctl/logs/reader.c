@@ -232,6 +232,7 @@ static int move_on(struct reader *r, const struct lines *l)
 		return result;
 	close_fd(r->fd);
 	r->fd = TAKE_FD(fd);
+	r->moved = true;
 	r->offset = 0;
 	return 1;
 }
