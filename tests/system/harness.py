@@ -585,6 +585,11 @@ class Supervisor:
         return self.wait_service(name, lambda s: s["state"] in states,
                                  f"'{name}' is {' or '.join(states)}", deadline)
 
+    def wait_all_running(self, deadline=DEADLINE):
+        """Waits until every service runs."""
+        wait_until(lambda: all(s["state"] == "running" for s in self.services().values()),
+                   "all services run", deadline)
+
     def log_path(self, name):
         return f"{self.log_dir}/{name}.log"
 

@@ -31,7 +31,7 @@ class Scale(harness.SystemTest):
 
     def test_more_are_started_and_fewer_are_removed_and_others_are_not_touched(self):
         s = self.supervisor(service("w", SLEEP, "instances = 2") + service("other", SLEEP))
-        s.wait_state("other", "running")
+        s.wait_all_running()
         before = self.pids(s)
         code, out, err = s.ctl("scale", "w", "4")
         self.assertEqual((code, err), (0, ""))
@@ -70,7 +70,7 @@ class Scale(harness.SystemTest):
         s = self.supervisor(service("w", SLEEP, "instances = 2") + service("single", SLEEP)
                             + service("one", SLEEP, "instances = 1", 'log { file = "one.log" }')
                             + service("user", SLEEP, 'after = {"w@2"}'))
-        s.wait_state("single", "running")
+        s.wait_all_running()
         before = self.pids(s)
         for args, expected, words in (
                 (("single", "2"), 1, r"'single' has no instances; .*'instances'.*conf:\d+\)"),
@@ -178,7 +178,7 @@ class Scale(harness.SystemTest):
         s = self.supervisor(service("w", sh("echo up; trap 'sleep 0.1; exit' TERM; "
                                             "while :; do sleep 0.02; done"), "instances = 1")
                             + service("user", SLEEP, 'requires = {"w"}'))
-        s.wait_state("user", "running")
+        s.wait_all_running()
         before = self.pids(s)
         s.ok("scale", "w", "3")
         after = self.pids(s)

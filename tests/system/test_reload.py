@@ -34,7 +34,7 @@ class Reload(harness.SystemTest):
     def test_nothing_changes_where_nothing_has_changed(self):
         config = service("a", SLEEP) + service("b", SLEEP)
         s = self.supervisor(config)
-        s.wait_state("b", "running")
+        s.wait_all_running()
         before = s.services()
         plan, results = self.apply(s, "# a remark\n\n" + config.replace("\t", "  "))
         self.assertEqual((plan["changed"], plan["services"], plan["global"]), (False, [], []))
@@ -44,7 +44,7 @@ class Reload(harness.SystemTest):
 
     def test_plan_shows_and_touches_nothing(self):
         s = self.supervisor(service("a", SLEEP) + service("b", SLEEP))
-        s.wait_state("b", "running")
+        s.wait_all_running()
         before = self.pids(s)
         plan = self.plan(s, service("a", SLEEP, 'nice = 3', 'restart-delay = 5s')
                          + service("c", ["/bin/sleep", "5000"]))
@@ -104,7 +104,7 @@ class Reload(harness.SystemTest):
         s = self.supervisor(service("keep", SLEEP) + service("change", SLEEP)
                             + service("go", SLEEP))
         for name in ("keep", "change", "go"):
-            s.wait_state(name, "running")
+            s.wait_all_running()
         before = self.pids(s)
         plan, results = self.apply(s, service("new", SLEEP) + service("keep", SLEEP)
                                    + service("change", ["/bin/sleep", "100001"]))
@@ -143,7 +143,7 @@ class Reload(harness.SystemTest):
 
     def test_bad_configuration_changes_nothing_and_says_why(self):
         s = self.supervisor(service("a", SLEEP) + service("b", SLEEP))
-        s.wait_state("b", "running")
+        s.wait_all_running()
         before = self.pids(s)
         for method in ("Plan", "Apply"):
             s.write_config(service("c", SLEEP) + service("a", SLEEP, 'restart = "sometimes"')
@@ -211,11 +211,11 @@ class Reload(harness.SystemTest):
             return service("w", SLEEP, f"instances = {n}") + service("other", SLEEP)
 
         s = self.supervisor(config(2))
-        s.wait_state("w@2", "running")
+        s.wait_all_running()
         before = self.pids(s)
         plan, _ = self.apply(s, config(4))
         self.assertEqual(self.changes(plan)["w"]["starts"], ["w@3", "w@4"])
-        s.wait_state("w@4", "running")
+        s.wait_all_running()
         middle = self.pids(s)
         self.assertEqual(list(middle), ["w@1", "w@2", "w@3", "w@4", "other"])
         self.assertEqual({k: middle[k] for k in before}, before)

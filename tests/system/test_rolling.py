@@ -31,7 +31,7 @@ class Rolling(harness.SystemTest):
 
     def test_each_is_ready_before_the_next_is_stopped(self):
         s = self.supervisor(worker() + service("other", SLEEP))
-        s.wait_state("other", "running")
+        s.wait_all_running()
         before = self.pids(s)
         with s.connect() as v:
             v.send(f"{INTERFACE}.Events", {"names": ["w"]}, more=True)

@@ -25,7 +25,7 @@ class Stale(harness.SystemTest):
                     + service("b", SLEEP, *lines))
         s = self.supervisor(config("old"))
         s.wait_log("a", "old\n")
-        s.wait_state("b", "running")
+        s.wait_all_running()
         before = self.pids(s)
         s.write_config(config("new", 'groups = {"g"}') + service("c", SLEEP))
         plan = s.ok("plan", "--no-restart")
@@ -118,7 +118,7 @@ class Stale(harness.SystemTest):
 
     def test_an_engine_that_dies_knows_it_again(self):
         s = self.supervisor(service("a", SLEEP, "nice = 1") + service("b", SLEEP))
-        s.wait_state("b", "running")
+        s.wait_all_running()
         before = self.pids(s)
         self.apply(s, service("a", SLEEP, "nice = 2") + service("b", SLEEP))
         for _ in range(3):
@@ -134,7 +134,7 @@ class Stale(harness.SystemTest):
         def config(n):
             return "".join(service(f"s{i}", SLEEP, f"nice = {n}") for i in range(30))
         s = self.supervisor(config(0))
-        wait_until(lambda: all(r["state"] == "running" for r in s.services().values()), "all run")
+        s.wait_all_running()
         before = self.pids(s)
         for n in range(1, 6):
             s.write_config(config(n))
@@ -154,7 +154,7 @@ class Stale(harness.SystemTest):
         def config(a, b):
             return service("a", SLEEP, f"nice = {a}") + service("b", SLEEP, f"nice = {b}")
         s = self.supervisor(config(1, 1))
-        s.wait_state("b", "running")
+        s.wait_all_running()
         before = self.pids(s)
         self.apply(s, config(2, 1))
         self.apply(s, config(2, 2))
@@ -180,7 +180,7 @@ class Stale(harness.SystemTest):
         def config(*nice):
             return "".join(service(f"s{i}", SLEEP, f"nice = {n}") for i, n in enumerate(nice))
         s = self.supervisor(config(0, 0, 0, 0, 0, 0, 0))
-        wait_until(lambda: all(r["state"] == "running" for r in s.services().values()), "all run")
+        s.wait_all_running()
         before = self.pids(s)
         nice = [0] * 7
         for i in range(5):
