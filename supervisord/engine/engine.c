@@ -23,14 +23,14 @@
 #include "engine/control/request.h"
 #include "engine/control/rolling.h"
 #include "engine/essential.h"
-#include "engine/publish.h"
 #include "engine/reload/apply.h"
 #include "engine/reload/config.h"
 #include "engine/reload/links.h"
 #include "engine/service.h"
 #include "engine/services.h"
-#include "engine/stream_sinks.h"
-#include "engine/systemd.h"
+#include "engine/status/publish.h"
+#include "engine/status/systemd.h"
+#include "engine/streams/stream_sinks.h"
 #include "engine/takeover/foster.h"
 
 #define FAREWELL_WAIT_USEC (5 * USEC_PER_MSEC)

@@ -14,10 +14,10 @@
 #include "engine/control/request.h"
 #include "engine/engine.h"
 #include "engine/essential.h"
-#include "engine/publish.h"
 #include "engine/service.h"
 #include "engine/services.h"
-#include "engine/streams.h"
+#include "engine/status/publish.h"
+#include "engine/streams/streams.h"
 
 static bool is_over(enum core_state state)
 {

@@ -16,7 +16,7 @@
 #include "base/sys.h"
 #include "engine/reload/config.h"
 #include "engine/services.h"
-#include "engine/streams.h"
+#include "engine/streams/streams.h"
 
 static void on_deadline(struct loop_timer *t)
 {

@@ -14,7 +14,7 @@
 #include "base/macro.h"
 #include "conf/spec.h"
 #include "core/core.h"
-#include "engine/event.h"
+#include "engine/events/event.h"
 #include "wire/board.h"
 #include "wire/handover.h"
 #include "wire/intent.h"

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <sys/wait.h>
 
-#include "engine/queue.h"
+#include "engine/status/queue.h"
 
 #define NOBODY 65534
 

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
-#include "engine/store.h"
+#include "engine/kept/store.h"
 
 #define SLOTS 3
 

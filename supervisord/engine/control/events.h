@@ -1,6 +1,6 @@
 /*
  * Events for whoever follows over the control socket: what happens, as it happens, and what was.
- * What an event says is made elsewhere (engine/event.h).
+ * What an event says is made elsewhere (engine/events/event.h).
  */
 #pragma once
 

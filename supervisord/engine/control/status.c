@@ -12,8 +12,8 @@
 #include "engine/control/checks.h"
 #include "engine/control/situation.h"
 #include "engine/service.h"
-#include "engine/spawn.h"
-#include "engine/stream_sinks.h"
+#include "engine/streams/stream_sinks.h"
+#include "engine/uplink/spawn.h"
 #include "wire/board_json.h"
 
 #define SHOW_MAX_PROCESSES 256

@@ -13,7 +13,7 @@
 #include "engine/control/why_internal.h"
 #include "engine/service.h"
 #include "engine/services.h"
-#include "engine/spawn.h"
+#include "engine/uplink/spawn.h"
 
 json_t *why_msec(usec_t duration)
 {

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "engine/control/why_internal.h"
-#include "engine/journal.h"
+#include "engine/events/journal.h"
 #include "engine/service.h"
 
 #define MAX_EVENTS 48 /* of the service, the newest ones */

@@ -20,7 +20,7 @@
 #include "engine/rlimits.h"
 #include "engine/service.h"
 #include "engine/services.h"
-#include "engine/streams.h"
+#include "engine/streams/streams.h"
 
 static bool is_live(const struct core_record *r)
 {

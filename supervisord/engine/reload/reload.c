@@ -18,7 +18,7 @@
 #include "engine/reload/config.h"
 #include "engine/reload/plan.h"
 #include "engine/reload/scale.h"
-#include "engine/systemd.h"
+#include "engine/status/systemd.h"
 
 enum kind { PLAN, APPLY, SCALE };
 

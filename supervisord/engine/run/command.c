@@ -20,7 +20,7 @@
 #include "engine/run/command_internal.h"
 #include "engine/run/environment.h"
 #include "engine/service.h"
-#include "engine/spawn.h"
+#include "engine/uplink/spawn.h"
 
 #define READS_PER_ROUND	     4
 #define READS_AT_END	     256 /* a pipe of 1 MiB, the largest there is without privilege */

@@ -5,8 +5,8 @@
 #pragma once
 
 #include "engine/engine.h"
-#include "engine/pipes.h"
 #include "engine/run/command.h"
+#include "engine/streams/pipes.h"
 
 enum stage {
 	STAGE_BEGUN, /* the launcher has not been told */

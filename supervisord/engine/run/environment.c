@@ -14,7 +14,7 @@
 #include "base/parse.h"
 #include "engine/engine.h"
 #include "engine/service.h"
-#include "engine/spawn.h"
+#include "engine/uplink/spawn.h"
 
 #define OURS 8 /* variables, at most */
 

@@ -23,7 +23,7 @@
 #include "engine/run/command_handover.h"
 #include "engine/service.h"
 #include "engine/services.h"
-#include "engine/streams.h"
+#include "engine/streams/streams.h"
 #include "engine/takeover/pidfd.h"
 #include "engine/takeover/reopen.h"
 

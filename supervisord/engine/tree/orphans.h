@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "engine/store.h"
+#include "engine/kept/store.h"
 
 struct orphans {
 	const struct store *left; /* the dead instance's area; STORE_INIT: it is lost */

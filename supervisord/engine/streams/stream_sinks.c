@@ -3,7 +3,7 @@
  * log.also, in its order, then consumers. The place in the chain is what the log pump's intent goes
  * by, so files keep it over a restart of the engine.
  */
-#include "engine/stream_sinks.h"
+#include "engine/streams/stream_sinks.h"
 
 #include <errno.h>
 #include <stdio.h>

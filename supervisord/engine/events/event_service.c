@@ -16,7 +16,7 @@
 #include "base/macro.h"
 #include "base/parse.h"
 #include "base/sys.h"
-#include "engine/event_draft.h"
+#include "engine/events/event_draft.h"
 #include "engine/service.h"
 #include "engine/services.h"
 #include "wire/link.h"

@@ -6,7 +6,7 @@
  * Nobody else may write to it, so it is locked: by a lock that belongs to this process, which
  * neither the children nor the next program in it inherit.
  */
-#include "engine/journal.h"
+#include "engine/events/journal.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,7 +8,7 @@
  * it works, not a trouble to be reported. The kernel's queue has no "drop from the front", so
  * room is made by receiving, for a bounded number of times.
  */
-#include "engine/queue.h"
+#include "engine/status/queue.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -2,7 +2,7 @@
  * What the launcher keeps for the next engine comes first of all, after the hello. The engine holds
  * a copy of each: when the launcher is the one that dies, they come from here.
  */
-#include "engine/uplink_kept.h"
+#include "engine/uplink/uplink_kept.h"
 
 #include <errno.h>
 #include <fcntl.h>

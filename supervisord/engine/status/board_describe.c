@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "base/utf8.h"
-#include "engine/board.h"
 #include "engine/service.h"
 #include "engine/services.h"
+#include "engine/status/board.h"
 #include "wire/notify.h"
 
 #define SAME(ours, theirs) _Static_assert((int)(ours) == (int)(theirs), "the board's numbers")

@@ -5,7 +5,7 @@
  * head has its number. So what the head has not come to know is the newest record of the
  * journal, and nothing else.
  */
-#include "engine/event.h"
+#include "engine/events/event.h"
 
 #include <jansson.h>
 #include <signal.h>
@@ -16,7 +16,7 @@
 
 #include "base/macro.h"
 #include "base/parse.h"
-#include "engine/event_draft.h"
+#include "engine/events/event_draft.h"
 #include "engine/service.h"
 #include "engine/services.h"
 

@@ -4,7 +4,7 @@
  * was meant for supervisord alone, then the identity's, then the files', then the
  * configuration's, then ours; a later one of the same name wins.
  */
-#include "engine/spawn.h"
+#include "engine/uplink/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>

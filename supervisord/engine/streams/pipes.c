@@ -2,7 +2,7 @@
  * A read end tells that nobody writes any more only if no write end is left open by mistake: they
  * are closed here as soon as they are sent, and one that never was sent goes with its struct.
  */
-#include "engine/pipes.h"
+#include "engine/streams/pipes.h"
 
 #include <fcntl.h>
 #include <stdio.h>

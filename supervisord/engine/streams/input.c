@@ -7,7 +7,7 @@
  * The writers' streams have a sink for it (stream_sinks_join()), whose outlet looks here for the
  * pipe.
  */
-#include "engine/input.h"
+#include "engine/streams/input.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +22,7 @@
 #include "engine/logs/outlet/service_pipe.h"
 #include "engine/service.h"
 #include "engine/services.h"
-#include "engine/stream_sinks.h"
+#include "engine/streams/stream_sinks.h"
 #include "engine/takeover/reopen.h"
 
 /*

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "engine/engine.h"
-#include "engine/pipes.h"
+#include "engine/streams/pipes.h"
 
 /* Sends SPAWN for the current generation; s->pipes are its then. 0, -EAGAIN, -errno. */
 int spawn_send(struct service *s);

@@ -3,7 +3,7 @@
  * events. If the launcher is gone, all that it had sent is read, and takeover/gone.c has the
  * rest.
  */
-#include "engine/uplink.h"
+#include "engine/uplink/uplink.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,11 +21,11 @@
 #include "engine/rlimits.h"
 #include "engine/service.h"
 #include "engine/services.h"
-#include "engine/spawn.h"
 #include "engine/takeover/foster.h"
 #include "engine/takeover/gone.h"
 #include "engine/takeover/pidfd.h"
-#include "engine/uplink_kept.h"
+#include "engine/uplink/spawn.h"
+#include "engine/uplink/uplink_kept.h"
 
 #define SEND_WAIT_MSEC 1000
 #define REFETCH_USEC   USEC_PER_SEC

@@ -3,7 +3,7 @@
  * the message is out. So after a crash the pending ones are sent again under their own
  * numbers: a reader may see one twice, and never a gap that nobody explains.
  */
-#include "engine/publish.h"
+#include "engine/status/publish.h"
 
 #include <errno.h>
 #include <stdio.h>

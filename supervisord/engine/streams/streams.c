@@ -9,7 +9,7 @@
  * a stream never has two, and who has the pipe has all that is not logged yet: the launcher keeps
  * it with the generation that left it until it has it with the next one.
  */
-#include "engine/streams.h"
+#include "engine/streams/streams.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -23,7 +23,7 @@
 #include "engine/logs/fanout.h"
 #include "engine/service.h"
 #include "engine/services.h"
-#include "engine/stream_sinks.h"
+#include "engine/streams/stream_sinks.h"
 
 /* The most that is looked at of a pipe that is given up. */
 #define STREAM_MAX_PIPE (1024 * 1024)

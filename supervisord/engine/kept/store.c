@@ -4,7 +4,7 @@
  * The area is allocated before it is mapped: a full file system is an error here, and no
  * SIGBUS later.
  */
-#include "engine/store.h"
+#include "engine/kept/store.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
  * Where there is no room for a file in the runtime directory, one without a name serves: the
  * launcher keeps it for the next engine, and only the death of both would need the name.
  */
-#include "engine/area.h"
+#include "engine/kept/area.h"
 
 #include <errno.h>
 #include <string.h>
@@ -18,7 +18,7 @@
 #include "engine/engine.h"
 #include "engine/service.h"
 #include "engine/services.h"
-#include "engine/streams.h"
+#include "engine/streams/streams.h"
 
 #define RETRY_USEC (10 * USEC_PER_SEC)
 

@@ -6,7 +6,7 @@
  * is connected. So there is no queue and no polling, and nothing is armed while nothing
  * changes. Signs of life are not owed: the next one comes by itself.
  */
-#include "engine/systemd.h"
+#include "engine/status/systemd.h"
 
 #include <assert.h>
 #include <errno.h>

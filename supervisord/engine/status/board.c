@@ -6,7 +6,7 @@
  *
  * Each change is written before anybody is told of it, so that who was told finds it here.
  */
-#include "engine/board.h"
+#include "engine/status/board.h"
 
 #include <errno.h>
 #include <fcntl.h>
