@@ -99,6 +99,9 @@ bool uplink_remove(struct service *s);
  * which its end of the link tells; or what else link_send() says.
  */
 int uplink_post(struct link_message *m, const int *fds, unsigned n_fds);
+/* The same with a plan in the packet, of LINK_MAX_PLAN bytes at most. */
+int uplink_post_plan(
+	struct link_message *m, const void *plan, size_t size, const int *fds, unsigned n_fds);
 /* Sends, and waits a moment where the link is full: for what has no mark. 0 or -errno. */
 int uplink_send(struct engine *e, struct link_message *m, const int *fds, unsigned n_fds);
 /* Small messages that must get through; wait a moment (bounded) if they have to. */
