@@ -25,7 +25,6 @@
 #include "launcher/upgrade.h"
 
 #define MAX_REAPS	  512 /* per turn */
-#define MAX_GUESSES	  4 /* that are wrong, more than those that were right */
 #define SEARCH_REST	  9 /* times the length of a search */
 #define SEARCH_SHORT_USEC 20 /* those are not worth waiting */
 
@@ -83,18 +82,17 @@ static bool look_at_named(struct launcher *l, siginfo_t *info, struct rusage *us
 	return look_at(pid, info, usage);
 }
 
-static bool guess(struct launcher *l, int *n_left, siginfo_t *info, struct rusage *usage)
+/* One guess may be wrong, and one more for each that was right. */
+static bool guess(struct launcher *l, siginfo_t *info, struct rusage *usage)
 {
-	while (*n_left > 0) {
+	while (l->reap_guesses > 0) {
 		struct entry *e = table_suspect(&l->table);
 
-		if (!e)
-			return false;
-		if (e->pidfd < 0 && look_at(e->pid, info, usage)) {
-			++*n_left;
+		if (e && e->pidfd < 0 && look_at(e->pid, info, usage)) {
+			l->reap_guesses++;
 			return true;
 		}
-		--*n_left;
+		l->reap_guesses--;
 	}
 	return false;
 }
@@ -125,13 +123,12 @@ void reap_soon(struct launcher *l, pid_t named)
 				? 0
 				: usec_now(CLOCK_MONOTONIC) + SEARCH_REST * l->reap_search_took;
 	l->reap = true;
+	l->reap_guesses = 1;
 	l->reap_named = named;
 }
 
 int reap(struct launcher *l)
 {
-	int n_guesses = MAX_GUESSES;
-
 	for (int i = 0; i < MAX_REAPS; i++) {
 		siginfo_t info, same;
 		struct rusage usage;
@@ -139,7 +136,7 @@ int reap(struct launcher *l)
 		bool named = look_at_named(l, &info, &usage);
 		int r;
 
-		if (!named && !guess(l, &n_guesses, &info, &usage) && !search(l, &info, &usage))
+		if (!named && !guess(l, &info, &usage) && !search(l, &info, &usage))
 			return 0;
 		e = table_find_child(&l->table, info.si_pid);
 		if (e)

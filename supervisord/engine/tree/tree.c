@@ -144,7 +144,7 @@ bool tree_remove_cgroups(struct engine *e)
 {
 	struct tree *t = &e->tree;
 
-	if (t->cgroup_fd < 0)
+	if (t->cgroup_fd < 0 || sys_unlinkat(AT_FDCWD, t->cgroup_path, AT_REMOVEDIR) == 0)
 		return true;
 	/* By name first, which takes no descriptor. */
 	for (uint32_t i = 0; i < e->n_services; i++)
