@@ -210,18 +210,13 @@ static usec_t tick(struct launcher *l, usec_t now)
 	return MIN_OF(due, ending_tick(l, now));
 }
 
-static int timeout_msec(const struct launcher *l, usec_t due)
+static usec_t timeout_usec(const struct launcher *l, usec_t due)
 {
-	usec_t wait;
-
 	if (l->reap && l->reap_failed)
-		return 10;
+		return 10 * USEC_PER_MSEC;
 	if (l->reap)
 		due = MIN_OF(due, l->reap_search_usec);
-	wait = usec_sub(due, usec_now(CLOCK_MONOTONIC));
-	if (wait == USEC_INFINITY)
-		return -1;
-	return (int)MIN_OF((wait + 999) / 1000, (usec_t)60000);
+	return usec_sub(due, usec_now(CLOCK_MONOTONIC));
 }
 
 static int turn(struct launcher *l, const struct epoll_event *events, int n)
@@ -264,7 +259,7 @@ static int loop(struct launcher *l)
 		due = tick(l, now);
 		outbox_flush(l);
 		due = MIN_OF(due, l->retry_usec);
-		n = sys_epoll_wait(l->epoll, events, MAX_EVENTS, timeout_msec(l, due));
+		n = sys_epoll_wait(l->epoll, events, MAX_EVENTS, timeout_usec(l, due));
 		r = turn(l, events, MAX_OF(n, 0));
 		if (r < 0)
 			return 1; /* the child that could not execute the engine has said why */

@@ -28,8 +28,8 @@ static usec_t now_of(const struct pump *p)
 
 static void wait_until(struct pump *p, usec_t at)
 {
-	loop_remove(&p->set->pipes, &p->source);
 	p->waiting = true;
+	(void)pump_watch(p);
 	loop_timer_set(p->set->loop, &p->gate->timer, at);
 }
 
@@ -38,10 +38,9 @@ void gate_open(struct pump *p)
 	if (!p->waiting)
 		return;
 	loop_timer_set(p->set->loop, &p->gate->timer, USEC_INFINITY);
-	if (loop_add(&p->set->pipes, &p->source, p->fd, EPOLLIN) < 0)
+	p->waiting = false;
+	if (pump_watch(p) < 0)
 		wait_until(p, usec_add(now_of(p), USEC_PER_SEC));
-	else
-		p->waiting = false;
 }
 
 static void on_timer(struct loop_timer *t)
