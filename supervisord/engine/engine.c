@@ -330,6 +330,7 @@ void engine_run(struct engine *e)
 		while (e->synced && e->n_ended > 0 && !e->loop.quit)
 			engine_judge_ended(e);
 		uplink_flush_late(e);
+		board_flush(e);
 	}
 	if (r < 0)
 		log_error("event loop: %s", strerror(-r));

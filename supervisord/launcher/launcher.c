@@ -27,8 +27,9 @@
 #include "launcher/state.h"
 #include "launcher/upgrade.h"
 
-#define MAX_EVENTS 64
-#define MAX_ORDERS 256 /* per turn */
+#define MAX_EVENTS	64
+#define SIGNALS_AT_ONCE 4
+#define MAX_ORDERS	256 /* per turn */
 
 /* ---- ending by ourselves ---- */
 
@@ -114,15 +115,18 @@ static void note_signal(struct launcher *l, const struct signalfd_siginfo *info,
 
 static void read_signals(struct launcher *l, usec_t now)
 {
-	struct signalfd_siginfo info;
+	struct signalfd_siginfo infos[SIGNALS_AT_ONCE];
+	ssize_t n;
 
-	while (sys_read(l->signal_fd, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGCHLD) {
-			reap_soon(l, (pid_t)info.ssi_pid);
-		} else if (info.ssi_signo < N_SIGNALS) {
-			note_signal(l, &info, now);
+	do {
+		n = sys_read(l->signal_fd, infos, sizeof(infos));
+		for (ssize_t i = 0; i < n / (ssize_t)sizeof(infos[0]); i++) {
+			if (infos[i].ssi_signo == SIGCHLD)
+				reap_soon(l, (pid_t)infos[i].ssi_pid);
+			else if (infos[i].ssi_signo < N_SIGNALS)
+				note_signal(l, &infos[i], now);
 		}
-	}
+	} while (n == (ssize_t)sizeof(infos));
 }
 
 static usec_t signals_tick(struct launcher *l, usec_t now)
