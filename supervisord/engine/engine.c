@@ -262,6 +262,7 @@ static void leave(struct engine *e)
 	services_fini(e);
 	schedules_fini(e);
 	sink_set_fini(&e->sinks);
+	pages_fini(e);
 	area_fini(e);
 	config_forget_saved(e->spec->runtime_dir);
 	store_fini(&e->store, e->spec->runtime_dir);
