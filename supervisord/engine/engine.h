@@ -16,6 +16,7 @@
 #include "engine/events/event.h"
 #include "engine/events/journal.h"
 #include "engine/kept/area.h"
+#include "engine/kept/pages.h"
 #include "engine/kept/store.h"
 #include "engine/logs/pump.h"
 #include "engine/logs/sink.h"
@@ -158,6 +159,7 @@ struct engine {
 
 	struct store store;
 	struct area_watch area;
+	struct pages pages; /* of area and board */
 	struct board board;
 	struct uplink uplink;
 	struct sink_set sinks;

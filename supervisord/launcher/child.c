@@ -121,11 +121,11 @@ static const unsigned long no_signals[2];
 
 #define FIRST_FD (STDERR_FILENO + 1)
 
-_child_ static void reset_dispositions(void)
+/* Exec would leave those that are ignored. */
+_child_ static void reset_dispositions(uint64_t signals)
 {
-	/* KILL and STOP fail, as they may. */
-	for (int signo = 1; signo <= 64; signo++)
-		CALL(rt_sigaction, signo, default_action, 0, 8);
+	for (; signals; signals &= signals - 1)
+		CALL(rt_sigaction, __builtin_ctzll(signals) + 1, default_action, 0, 8);
 }
 
 /* Where the error pipe stays until exec: the lowest one that is not the service's. */
@@ -288,7 +288,7 @@ _child_ void child_run(const struct child *c)
 	r = arrange_fds(c, error_fd);
 	if (r < 0)
 		fail(c, c->error_fd, LINK_STAGE_STDIO, r);
-	reset_dispositions();
+	reset_dispositions(c->signals);
 	set_priority(c, error_fd);
 	set_limits(c, error_fd);
 	if (c->plan.head->flags & PLAN_SET_IDS)

@@ -20,6 +20,7 @@ struct child {
 	struct notebook_slot *note; /* to say in why it failed, if nobody reads the pipe; NULL */
 	unsigned private_fd; /* from here on descriptors are the launcher's alone */
 	uint64_t nofile[2]; /* RLIMIT_NOFILE, soft and hard */
+	uint64_t signals; /* bit signo - 1: the launcher's disposition is not the default */
 };
 
 /* Executes the plan, or writes a struct spawn_report and exits with 127. */

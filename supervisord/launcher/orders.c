@@ -28,6 +28,8 @@ struct order {
 	int fds[LINK_MAX_FDS];
 	unsigned n_fds;
 	bool lost_fds;
+	size_t n_plan;
+	char plan[LINK_MAX_PLAN];
 };
 
 static void fail_spawn(struct launcher *l, struct entry *e, int error, enum link_stage stage)
@@ -55,6 +57,11 @@ static void order_spawn(struct launcher *l, struct order *o)
 {
 	struct service *s = table_find_service(&l->table, o->m.id);
 	struct entry *e = table_find(&l->table, o->m.id, o->m.generation);
+	struct spawn_request q = {.plan = o->plan,
+		.n_plan = o->n_plan,
+		.fds = o->fds,
+		.n_fds = o->n_fds,
+		.cgroup_dir = l->kept[LINK_KEEP_CGROUP]};
 	enum link_stage stage = LINK_STAGE_RESOURCES;
 	bool busy = s && table_is_busy(s), spare;
 	int r = 0;
@@ -80,8 +87,7 @@ static void order_spawn(struct launcher *l, struct order *o)
 	else if (o->lost_fds)
 		r = -EMFILE;
 	else
-		r = spawn_begin(&l->spawner, &l->table, e, o->fds, o->n_fds,
-			l->kept[LINK_KEEP_CGROUP], &stage);
+		r = spawn_begin(&l->spawner, &l->table, e, &q, &stage);
 	if (r < 0)
 		fail_spawn(l, e, -r, stage);
 }
@@ -154,6 +160,7 @@ static void order_kill(struct launcher *l, struct order *o)
 	if (!e || o->m.op <= e->last_op)
 		return;
 	e->last_op = o->m.op;
+	table_expect_end(&l->table, e);
 	orders_kill(e, o->m.signo, (enum link_scope)o->m.value);
 }
 
@@ -348,7 +355,8 @@ int orders_read(struct launcher *l, unsigned max)
 {
 	for (unsigned i = 0; i < max; i++) {
 		struct order o;
-		int r = link_recv(l->engine.link, &o.m, o.fds, &o.n_fds, &o.lost_fds);
+		int r = link_recv_plan(
+			l->engine.link, &o.m, o.fds, &o.n_fds, &o.lost_fds, o.plan, &o.n_plan);
 
 		if (r == 0 || r == -ECONNRESET)
 			return -EPIPE;

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -34,6 +35,7 @@
 
 #define STACK_SIZE  (64u << 10) /* the lowest page of it is the guard */
 #define PIDFS_MAGIC 0x50494446
+#define MAX_SIGNO   64
 #define PLAN_SEALS  (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW)
 
 static bool probe_pidfd_inode(void)
@@ -81,6 +83,18 @@ void spawner_init(struct spawner *s, const uint64_t nofile[2])
 	}
 }
 
+void spawner_note_signals(struct spawner *s)
+{
+	struct sigaction now;
+
+	s->signals = 0;
+	for (int signo = 1; signo <= MAX_SIGNO; signo++) {
+		/* Those that libc keeps to itself have been inherited at most. */
+		if (sigaction(signo, NULL, &now) < 0 || now.sa_handler != SIG_DFL)
+			s->signals |= UINT64_C(1) << (signo - 1);
+	}
+}
+
 static int slot_fd(int slot, int i)
 {
 	return SPAWN_NULL_FD + 1 + slot * SPAWN_SLOT_FDS + i;
@@ -101,8 +115,7 @@ static void free_slot(struct spawner *s, int slot)
 {
 	struct slot *l = &s->slots[slot];
 
-	if (l->plan)
-		sys_munmap(l->plan, l->plan_size);
+	free(l->plan);
 	l->plan = NULL;
 	l->busy = false;
 	s->n_busy--;
@@ -131,30 +144,53 @@ bool spawner_has_room(const struct spawner *s, int fd)
 	return (uint64_t)fd < s->max_fd;
 }
 
-static int map_plan(int fd, void **ret_plan, size_t *ret_size, struct plan_view *ret_view)
+/* Of a memfd that can neither change nor shrink any more. */
+static int read_plan(int fd, char **ret_plan, size_t *ret_size)
 {
+	_cleanup_free_
+	char *plan = NULL;
 	struct stat st;
-	void *plan;
+	ssize_t n;
 	int r;
 
 	r = sys_fcntl(fd, F_GET_SEALS, 0);
 	if (r < 0 || (r & PLAN_SEALS) != PLAN_SEALS)
-		return -EBADMSG; /* it could change or shrink under us */
+		return -EBADMSG;
 	r = sys_fstat(fd, &st);
 	if (r < 0)
 		return r;
 	if (st.st_size <= 0 || st.st_size > PLAN_MAX_SIZE)
 		return -EBADMSG;
-	r = sys_mmap((size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0, &plan);
+	plan = malloc((size_t)st.st_size);
+	if (!plan)
+		return -ENOMEM;
+	n = sys_pread(fd, plan, (size_t)st.st_size, 0);
+	if (n != st.st_size)
+		return n < 0 ? (int)n : -EBADMSG;
+	*ret_size = (size_t)st.st_size;
+	*ret_plan = TAKE_PTR(plan);
+	return 0;
+}
+
+/* Of a memfd, or what came with the message: either way as memory of our own. */
+static int take_plan(const struct spawn_request *q, char **ret_plan, struct plan_view *ret_view)
+{
+	_cleanup_free_
+	char *plan = NULL;
+	size_t size = q->n_plan;
+	int r = 0;
+
+	if (size == 0)
+		r = read_plan(q->fds[0], &plan, &size);
+	else if (!(plan = malloc(size)))
+		r = -ENOMEM;
+	else
+		memcpy(plan, q->plan, size);
+	if (r == 0)
+		r = plan_open(plan, size, ret_view);
 	if (r < 0)
 		return r;
-	r = plan_open(plan, (size_t)st.st_size, ret_view);
-	if (r < 0) {
-		sys_munmap(plan, (size_t)st.st_size);
-		return r;
-	}
-	*ret_plan = plan;
-	*ret_size = (size_t)st.st_size;
+	*ret_plan = TAKE_PTR(plan);
 	return 0;
 }
 
@@ -361,6 +397,7 @@ static void fill_child(const struct spawner *s, struct child *c, int slot, const
 	c->private_fd = SPAWN_PRIVATE_FD;
 	c->nofile[0] = s->nofile[0];
 	c->nofile[1] = s->nofile[1];
+	c->signals = s->signals;
 }
 
 uint64_t spawn_pidfd_inode(const struct spawner *s, int pidfd)
@@ -414,26 +451,27 @@ static int start(struct spawner *s, struct table *t, struct entry *e, const stru
 
 static void drop_plan(struct slot *plain)
 {
-	if (plain->plan)
-		sys_munmap(plain->plan, plain->plan_size);
+	free(plain->plan);
 }
 
-int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int *fds, unsigned n_fds,
-	int cgroup_dir, enum link_stage *ret_stage)
+int spawn_begin(struct spawner *s, struct table *t, struct entry *e, const struct spawn_request *q,
+	enum link_stage *ret_stage)
 {
 	_cleanup_(close_ends) struct ends p = {{-1, -1, -1, -1, -1}, {-1, -1, -1, -1, -1}};
 	_cleanup_(drop_plan) struct slot plain = {0};
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = e};
 	_cleanup_close_
 	int cgroup = -1;
+	unsigned n_memfds = q->n_plan == 0;
 	struct slot *slot;
 	int r, n;
 
 	*ret_stage = LINK_STAGE_PLAN;
-	r = map_plan(fds[0], &plain.plan, &plain.plan_size, &plain.child.plan);
+	r = take_plan(q, &plain.plan, &plain.child.plan);
 	if (r < 0)
 		return r;
-	r = take_pipes(s, plain.child.plan.head->flags, fds + 1, n_fds - 1, &p, ret_stage);
+	r = take_pipes(s, plain.child.plan.head->flags, q->fds + n_memfds, q->n_fds - n_memfds, &p,
+		ret_stage);
 	if (r == 0)
 		r = take_input(t, e->service, plain.child.plan.head->flags, &p.write[INPUT]);
 	if (r == 0)
@@ -442,7 +480,7 @@ int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int *fds, u
 		return r;
 	e->service->uid = plain.child.plan.head->flags & PLAN_SET_IDS ? plain.child.plan.head->uid
 								      : (uid_t)-1;
-	cgroup = open_cgroup(s, e->service, cgroup_dir, plain.child.plan.cgroup);
+	cgroup = open_cgroup(s, e->service, q->cgroup_dir, plain.child.plan.cgroup);
 
 	n = take_slot(s);
 	if (n >= 0 && move_into_slot(s, n, &p) < 0) {
@@ -453,7 +491,6 @@ int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int *fds, u
 	slot = n >= 0 ? &s->slots[n] : NULL;
 	if (slot) {
 		slot->child = plain.child;
-		slot->plan_size = plain.plan_size;
 		slot->plan = TAKE_PTR(plain.plan);
 	}
 	fill_child(s, slot ? &slot->child : &plain.child, n, &p);

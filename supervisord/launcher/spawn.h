@@ -28,8 +28,7 @@ struct slot {
 	bool busy;
 	unsigned occupied; /* which of its descriptors are not /dev/null */
 	struct child child;
-	void *plan;
-	size_t plan_size;
+	char *plan; /* owned: what child.plan points into */
 	char *stack_top; /* NULL: the child gets a copy of the memory */
 };
 
@@ -39,6 +38,7 @@ struct spawner {
 	int n_slots, n_busy;
 	bool stuck; /* no slot came free for long: what hangs in them must not delay others */
 	uint64_t nofile[2]; /* for children */
+	uint64_t signals; /* see struct child */
 	uint64_t max_fd; /* no pipe of a service at or above */
 	bool have_pidfd_inode;
 	bool told_no_cgroup, told_no_clone3;
@@ -51,6 +51,9 @@ struct spawner {
  */
 void spawner_init(struct spawner *s, const uint64_t nofile[static 2]);
 
+/* Looks at the dispositions of signals, which stay like that from here on. */
+void spawner_note_signals(struct spawner *s);
+
 /*
  * No slot is free, which is not for long unless stuck: better to wait a moment than to
  * copy a large table of descriptors.
@@ -60,13 +63,21 @@ bool spawner_is_full(const struct spawner *s);
 /* This descriptor may be kept for a service: what is left is for starting an engine. */
 bool spawner_has_room(const struct spawner *s, int fd);
 
+/* What came with a SPAWN. The plan is copied; descriptors that are not taken stay the caller's. */
+struct spawn_request {
+	const char *plan;
+	size_t n_plan; /* 0: fds[0] is a memfd of it */
+	int *fds; /* the others are its pipes */
+	unsigned n_fds;
+	int cgroup_dir; /* or -1 */
+};
+
 /*
- * Starts what the plan says that is fds[0]; the others are its pipes, as SPAWN has them. What is
- * not taken of them stays the caller's. cgroup_dir may be -1. 0: in flight, epoll reports the error
- * pipe with the entry as data; or -errno with *ret_stage, and nothing is left behind.
+ * Starts what the plan says. 0: in flight, epoll reports the error pipe with the entry as data; or
+ * -errno with *ret_stage, and nothing is left behind.
  */
-int spawn_begin(struct spawner *s, struct table *t, struct entry *e, int *fds, unsigned n_fds,
-	int cgroup_dir, enum link_stage *ret_stage);
+int spawn_begin(struct spawner *s, struct table *t, struct entry *e, const struct spawn_request *q,
+	enum link_stage *ret_stage);
 
 /*
  * Reads the error pipe. reaped: the child is gone, whatever the pipe says. True where the

@@ -176,6 +176,7 @@ static int init(struct launcher *l, struct handover *h, bool inherited)
 		return r;
 	table_init(&l->table);
 	init_notebook(l);
+	spawner_note_signals(&l->spawner);
 	prctl(PR_SET_NAME, "supervisord");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		log_warning(

@@ -1,8 +1,8 @@
 /*
- * The link's messages have one fixed size, so that coding is copying; what this file
- * adds is distrust. A message that comes in is looked at once, by a table that says for
- * each type how many descriptors it has and what its fields may hold; past that point
- * the programs rely on it.
+ * The link's messages have one fixed size, so that coding is copying (only a plan may stand behind
+ * one, which is somebody else's to decode); what this file adds is distrust. A message that comes
+ * in is looked at once, by a table that says for each type how many descriptors it has and what its
+ * fields may hold; past that point the programs rely on it.
  *
  * Nothing here waits. Descriptors that come with a refused message are closed here, and
  * nowhere else.
@@ -35,7 +35,7 @@ enum field {
 	FIELD_ERROR = 1 << 8,
 	FIELD_STARTED = 1 << 9,
 	FIELD_OUTCOME = 1 << 10, /* an errno or 0 */
-	FIELD_PAIRS = 1 << 11 /* its descriptors behind the first come in pairs */
+	FIELD_PLAN = 1 << 11 /* a plan, which counts as a descriptor, and then pairs of them */
 };
 
 static const struct type_info {
@@ -45,7 +45,7 @@ static const struct type_info {
 } types[LINK_TYPE_MAX] = {
 	[LINK_HELLO] = {"HELLO", 0, 0, 0},
 	[LINK_RECOVERED] = {"RECOVERED", 0, 0, 0},
-	[LINK_SPAWN] = {"SPAWN", 1, LINK_MAX_FDS, FIELD_GENERATION | FIELD_PAIRS},
+	[LINK_SPAWN] = {"SPAWN", 1, LINK_MAX_FDS, FIELD_GENERATION | FIELD_PLAN},
 	[LINK_ADOPT] = {"ADOPT", 1, 1, FIELD_GENERATION | FIELD_PID},
 	[LINK_KILL] = {"KILL", 0, 0, FIELD_GENERATION | FIELD_SIGNO | FIELD_SCOPE},
 	[LINK_KILL_TREE] = {"KILL_TREE", 0, 0, 0},
@@ -150,7 +150,7 @@ static bool n_fds_is_valid(const struct link_message *m, unsigned n_fds)
 	unsigned n_ready = (types[m->type].fields & FIELD_STARTED) &&
 			   (m->started.flags & LINK_STARTED_READY_FD) != 0;
 
-	if ((types[m->type].fields & FIELD_PAIRS) && n_fds % 2 == 0)
+	if ((types[m->type].fields & FIELD_PLAN) && n_fds % 2 == 0)
 		return false;
 	return n_fds >= types[m->type].min_fds + n_ready &&
 	       n_fds <= types[m->type].max_fds + n_ready;
@@ -167,14 +167,14 @@ int link_check(const void *data, size_t n, unsigned n_fds)
 	return n_fds_is_valid(&m, n_fds) ? 0 : -EPROTO;
 }
 
-int link_send(int fd, struct link_message *m, const int *fds, unsigned n_fds)
+static int send_packet(
+	int fd, struct link_message *m, struct iovec iov[static 2], const int *fds, unsigned n_fds)
 {
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int) * LINK_MAX_FDS)];
 	} control;
-	struct iovec iov = {.iov_base = m, .iov_len = sizeof(*m)};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = iov[1].iov_len > 0 ? 2 : 1};
 	ssize_t r;
 
 	if (n_fds > LINK_MAX_FDS)
@@ -194,6 +194,24 @@ int link_send(int fd, struct link_message *m, const int *fds, unsigned n_fds)
 	}
 	r = sys_sendmsg(fd, &msg, MSG_DONTWAIT);
 	return r < 0 ? (int)r : 0;
+}
+
+int link_send(int fd, struct link_message *m, const int *fds, unsigned n_fds)
+{
+	struct iovec iov[2] = {{.iov_base = m, .iov_len = sizeof(*m)}};
+
+	return send_packet(fd, m, iov, fds, n_fds);
+}
+
+int link_send_plan(
+	int fd, struct link_message *m, const void *plan, size_t n, const int *fds, unsigned n_fds)
+{
+	struct iovec iov[2] = {{.iov_base = m, .iov_len = sizeof(*m)},
+		{.iov_base = (void *)(uintptr_t)plan, .iov_len = n}};
+
+	if (n == 0 || n > LINK_MAX_PLAN)
+		return -EINVAL;
+	return send_packet(fd, m, iov, fds, n_fds);
 }
 
 /*
@@ -228,8 +246,9 @@ static void drop_fds(int fds[static LINK_MAX_FDS])
 		fds[i] = close_fd(fds[i]);
 }
 
-int link_recv(int fd, struct link_message *ret_m, int ret_fds[static LINK_MAX_FDS],
-	unsigned *ret_n_fds, bool *ret_lost_fds)
+/* Room for a plan is 0 bytes or LINK_MAX_PLAN. */
+static int receive(int fd, struct link_message *ret_m, int ret_fds[static LINK_MAX_FDS],
+	unsigned *ret_n_fds, bool *ret_lost_fds, struct iovec room, size_t *ret_n_plan)
 {
 	/* Room for one descriptor more than is allowed: too many is not the same as lost. */
 	union {
@@ -237,11 +256,12 @@ int link_recv(int fd, struct link_message *ret_m, int ret_fds[static LINK_MAX_FD
 		char bytes[CMSG_SPACE(sizeof(int) * (LINK_MAX_FDS + 1))];
 	} control;
 	struct link_message m;
-	struct iovec iov = {.iov_base = &m, .iov_len = sizeof(m)};
-	struct msghdr msg = {.msg_iov = &iov,
-		.msg_iovlen = 1,
+	struct iovec iov[2] = {{.iov_base = &m, .iov_len = sizeof(m)}, room};
+	struct msghdr msg = {.msg_iov = iov,
+		.msg_iovlen = room.iov_len > 0 ? 2 : 1,
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof(control.bytes)};
+	size_t n_plan;
 	unsigned n_fds;
 	bool lost;
 	ssize_t n;
@@ -256,13 +276,16 @@ int link_recv(int fd, struct link_message *ret_m, int ret_fds[static LINK_MAX_FD
 	lost = msg.msg_flags & MSG_CTRUNC;
 	if (n == 0 && n_fds == 0 && !lost)
 		return 0; /* an empty message is never sent */
+	n_plan = (size_t)n > sizeof(m) ? (size_t)n - sizeof(m) : 0;
 
 	if (msg.msg_flags & MSG_TRUNC)
 		r = n >= (ssize_t)sizeof(m.version) && m.version != LINK_VERSION ? -EPROTONOSUPPORT
 										 : -EMSGSIZE;
 	else
-		r = check(&m, (size_t)n);
-	if (r == 0 && !lost && !n_fds_is_valid(&m, n_fds))
+		r = check(&m, (size_t)n - n_plan);
+	if (r == 0 && n_plan > 0 && !(types[m.type].fields & FIELD_PLAN))
+		r = -EPROTO;
+	if (r == 0 && !lost && !n_fds_is_valid(&m, n_fds + (n_plan > 0)))
 		r = -EPROTO;
 	if (r < 0 || lost) {
 		drop_fds(ret_fds);
@@ -273,7 +296,25 @@ int link_recv(int fd, struct link_message *ret_m, int ret_fds[static LINK_MAX_FD
 	*ret_m = m;
 	*ret_n_fds = n_fds;
 	*ret_lost_fds = lost;
+	*ret_n_plan = n_plan;
 	return 1;
+}
+
+int link_recv(int fd, struct link_message *ret_m, int ret_fds[static LINK_MAX_FDS],
+	unsigned *ret_n_fds, bool *ret_lost_fds)
+{
+	size_t n_plan;
+
+	return receive(fd, ret_m, ret_fds, ret_n_fds, ret_lost_fds, (struct iovec){0}, &n_plan);
+}
+
+int link_recv_plan(int fd, struct link_message *ret_m, int ret_fds[static LINK_MAX_FDS],
+	unsigned *ret_n_fds, bool *ret_lost_fds, char ret_plan[static LINK_MAX_PLAN],
+	size_t *ret_n_plan)
+{
+	struct iovec room = {.iov_base = ret_plan, .iov_len = LINK_MAX_PLAN};
+
+	return receive(fd, ret_m, ret_fds, ret_n_fds, ret_lost_fds, room, ret_n_plan);
 }
 
 const char *link_type_to_string(enum link_type type)

@@ -15,8 +15,10 @@
  *              descriptor, STARTED/EXITED for each entry of its table, SIGNALLED for
  *              what is pending, then SYNCED.
  *   RECOVERED  the engine is up: its next death no longer counts as an early one.
- *   SPAWN      id, generation; fds: plan memfd (wire/plan.h), sealed, then of each pipe that it
- *              says (enum plan_pipe, in that order) the end that we read and the process's. The
+ *   SPAWN      id, generation, and a plan (wire/plan.h): behind the message in the same packet,
+ *              or where that has no room for it in a sealed memfd, the first of the descriptors.
+ *              fds: of each pipe that the plan says (enum plan_pipe, in that order) the end that
+ *              we read and the process's. The
  *              engine makes them, and keeps the first of each: what a process writes is not lost
  *              when the launcher dies before it has told of it. Those of a repeated SPAWN are
  *              closed: STARTED tells which are in use.
@@ -83,8 +85,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define LINK_VERSION 2
-#define LINK_MAX_FDS 7 /* SPAWN with three pipes */
+#define LINK_VERSION  3
+#define LINK_MAX_FDS  7 /* SPAWN with three pipes and a memfd */
+#define LINK_MAX_PLAN (16u << 10) /* bytes of a plan in the packet: some of them fit on the way */
 
 /*
  * An id is the number of a service, or with LINK_ID_COMMAND set that of a command which is run
@@ -265,6 +268,10 @@ int link_check(const void *data, size_t n, unsigned n_fds);
  */
 int link_send(int fd, struct link_message *m, const int *fds, unsigned n_fds);
 
+/* A SPAWN with its plan, of 1 to LINK_MAX_PLAN bytes, in the packet. Else as link_send(). */
+int link_send_plan(
+	int fd, struct link_message *m, const void *plan, size_t n, const int *fds, unsigned n_fds);
+
 /*
  * Receives one message without waiting. The caller owns ret_fds[0 .. *ret_n_fds);
  * unused ones are -1. 1: a message; 0: the peer has closed; -EAGAIN: nothing there;
@@ -274,6 +281,14 @@ int link_send(int fd, struct link_message *m, const int *fds, unsigned n_fds);
  */
 int link_recv(int fd, struct link_message *ret_m, int ret_fds[static LINK_MAX_FDS],
 	unsigned *ret_n_fds, bool *ret_lost_fds);
+
+/*
+ * The same where a SPAWN may come with its plan in the packet, which link_recv() refuses:
+ * *ret_n_plan bytes of it, 0 for none.
+ */
+int link_recv_plan(int fd, struct link_message *ret_m, int ret_fds[static LINK_MAX_FDS],
+	unsigned *ret_n_fds, bool *ret_lost_fds, char ret_plan[static LINK_MAX_PLAN],
+	size_t *ret_n_plan);
 
 /* What an EXITED of this pid may say. */
 bool link_exit_is_valid(const struct link_exit *e, int32_t pid);

@@ -1,6 +1,6 @@
 /*
  * The spawn plan: everything that the launcher needs to start a process, with all
- * names already resolved to numbers. It travels flat in a sealed memfd; strings are
+ * names already resolved to numbers. It travels flat, see wire/link.h; strings are
  * NUL terminated and stand at offsets from the start.
  *
  * The launcher maps it privately and turns the offsets of argv and envp into

@@ -2,7 +2,8 @@
  * Any bytes, with any number of descriptors, through the link's check and through a
  * real socket: both must agree, and no descriptor may stay behind.
  *
- * Input: a byte that tells how many descriptors ride along, then the message.
+ * Input: a byte that tells how many descriptors ride along, and from 128 on that a plan may come
+ * with it; then the message.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -53,21 +54,31 @@ static int next_fd(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	int pair[2], fds[LINK_MAX_FDS], before, r;
+	static char plan[LINK_MAX_PLAN];
+	size_t n_plan = 0, n_rest;
 	unsigned sent, n_fds = 0;
 	struct link_message m;
-	bool lost = false;
+	bool lost = false, with_plan;
 
 	if (size < 2 || size > 4096)
 		return 0;
 	before = next_fd();
 	sent = data[0] % (MAX_SENT + 1);
+	with_plan = data[0] >= 128;
 	data++;
 	size--;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		abort();
 	send_with_fds(pair[0], data, size, sent);
-	r = link_recv(pair[1], &m, fds, &n_fds, &lost);
-	if (!lost && (r == 1) != (link_check(data, size, sent) == 0))
+	r = with_plan ? link_recv_plan(pair[1], &m, fds, &n_fds, &lost, plan, &n_plan)
+		      : link_recv(pair[1], &m, fds, &n_fds, &lost);
+	n_rest = with_plan && size > sizeof(m) ? size - sizeof(m) : 0;
+	if (r == 1 && (n_plan != n_rest || memcmp(plan, data + size - n_plan, n_plan) != 0 ||
+			      (n_plan > 0 && m.type != LINK_SPAWN)))
+		abort();
+	if (!lost && r == 1 && link_check(data, size - n_rest, sent + (n_rest > 0)) != 0)
+		abort();
+	if (!lost && r != 1 && n_rest == 0 && link_check(data, size, sent) == 0)
 		abort();
 	if (r == 1 && !lost && n_fds != sent)
 		abort();

@@ -349,18 +349,24 @@ static void make_pipe(int ret_ends[static 2])
 int fixture_try_spawn(struct fixture *f, uint32_t id, uint64_t generation, int plan)
 {
 	struct link_message m = {.type = LINK_SPAWN, .id = id, .generation = generation};
+	char data[LINK_MAX_PLAN + 1];
+	ssize_t size = pread(plan, data, sizeof(data), 0);
 	struct plan_head head;
 	int fds[LINK_MAX_FDS] = {plan}, r;
 	unsigned n = 1;
 
-	assert_int_equal(pread(plan, &head, sizeof(head), 0), sizeof(head));
+	assert_true(size >= (ssize_t)sizeof(head));
+	memcpy(&head, data, sizeof(head));
 	for (unsigned i = 0; i < PLAN_PIPE_MAX; i++) {
 		if (!plan_has_pipe(head.flags, (enum plan_pipe)i))
 			continue;
 		make_pipe(fds + n);
 		n += 2;
 	}
-	r = link_send(f->link, &m, fds, n);
+	if (size <= (ssize_t)LINK_MAX_PLAN)
+		r = link_send_plan(f->link, &m, data, (size_t)size, fds + 1, n - 1);
+	else
+		r = link_send(f->link, &m, fds, n);
 	while (n > 1)
 		close(fds[--n]);
 	return r;

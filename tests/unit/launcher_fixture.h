@@ -76,7 +76,10 @@ int fixture_wait(struct fixture *f);
 int fixture_plan(const struct plan *p);
 /* A plan that runs /bin/sh -c script. */
 struct plan fixture_shell(const char *script);
-/* SPAWN with a plan that is in a memfd, and new pipes; _try_: 0 or what link_send() says. */
+/*
+ * SPAWN with a plan that is in a memfd, as the engine sends it, and new pipes; _try_: 0 or what
+ * link_send() says.
+ */
 int fixture_try_spawn(struct fixture *f, uint32_t id, uint64_t generation, int plan);
 void fixture_spawn_plan(struct fixture *f, uint32_t id, uint64_t generation, int plan);
 void fixture_spawn(struct fixture *f, uint32_t id, uint64_t generation, const struct plan *p);

@@ -46,6 +46,8 @@ struct fixture {
 	/* the last message */
 	struct link_message m;
 	int fd; /* that came with it */
+	_Alignas(8) char plan[LINK_MAX_PLAN]; /* likewise */
+	size_t n_plan;
 	uint64_t serial;
 };
 
@@ -131,7 +133,7 @@ static int tear_down(void **state _unused_)
 	core_free(f->engine.core);
 	loop_fini(&f->engine.loop);
 	close_fd(f->fd);
-	while (link_recv(launcher, &m, fds, &n_fds, &lost) == 1) {
+	while (link_recv_plan(launcher, &m, fds, &n_fds, &lost, f->plan, &f->n_plan) == 1) {
 		for (unsigned i = 0; i < n_fds; i++)
 			close_fd(fds[i]);
 	}
@@ -147,7 +149,8 @@ static void expect(enum link_type type, uint32_t service, enum command_kind kind
 	unsigned n_fds;
 	bool lost;
 
-	assert_int_equal(link_recv(launcher, &f->m, fds, &n_fds, &lost), 1);
+	assert_int_equal(
+		link_recv_plan(launcher, &f->m, fds, &n_fds, &lost, f->plan, &f->n_plan), 1);
 	assert_string_equal(
 		link_type_to_string((enum link_type)f->m.type), link_type_to_string(type));
 	assert_int_equal(f->m.id, link_command_id(service, kind));
@@ -254,16 +257,11 @@ static void it_is_spawned_with_its_words_and_what_has_happened(void **state _unu
 		.environment = more,
 		.done = on_done};
 	struct plan_view view;
-	struct stat st;
-	void *plan;
 
 	assert_int_equal(command_start(&f->services[3], &q), 0);
 	expect(LINK_SPAWN, 3, COMMAND_HOOK_PRE_START);
 	assert_int_equal(f->m.generation, 9);
-	assert_int_equal(fstat(f->fd, &st), 0);
-	plan = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, f->fd, 0);
-	assert_ptr_not_equal(plan, MAP_FAILED);
-	assert_int_equal(plan_open(plan, (size_t)st.st_size, &view), 0);
+	assert_int_equal(plan_open(f->plan, f->n_plan, &view), 0);
 	assert_string_equal(view.path, "/bin/echo");
 	assert_string_equal(view.argv[1], "s");
 	assert_string_equal(view.directory, "/");
@@ -273,7 +271,6 @@ static void it_is_spawned_with_its_words_and_what_has_happened(void **state _unu
 	assert_true(has(view.envp, "SUPERVISOR_RESTARTS=0"));
 	assert_true(has(view.envp, "SUPERVISOR_EXIT_CODE="));
 	assert_true(has(view.envp, "SUPERVISOR_EXIT_SIGNAL="));
-	munmap(plan, (size_t)st.st_size);
 }
 
 static void its_end_is_acknowledged_when_it_was_acted_upon(void **state _unused_)

@@ -270,6 +270,27 @@ static void a_plan_that_is_none_is_refused(void **state _unused_)
 	expect_failed(2, EBADMSG, LINK_STAGE_PLAN);
 }
 
+static void a_plan_that_is_too_long_for_the_link_comes_in_a_memfd(void **state _unused_)
+{
+	static char value[LINK_MAX_PLAN] = "X=";
+	const char *envp[] = {value, NULL};
+	struct plan p = fixture_shell("test ${#X} -gt 10000");
+
+	memset(value + 2, 'x', sizeof(value) - 3);
+	p.envp = envp;
+	fixture_spawn(&f, 1, 1, &p);
+	fixture_expect(&f, LINK_STARTED);
+	expect_exited(1, 1, CLD_EXITED, 0);
+}
+
+static void a_malformed_plan_in_the_message_is_refused(void **state _unused_)
+{
+	struct link_message m = {.type = LINK_SPAWN, .id = 1, .generation = 1};
+
+	assert_int_equal(link_send_plan(f.link, &m, "plan", 4, NULL, 0), 0);
+	expect_failed(1, EBADMSG, LINK_STAGE_PLAN);
+}
+
 static void send_with(uint32_t id, const int *fds, unsigned n)
 {
 	struct link_message m = {.type = LINK_SPAWN, .id = id, .generation = 1};
@@ -707,6 +728,8 @@ int main(int argc, char *argv[])
 		cmocka_unit_test_teardown(a_descriptor_beyond_the_limit_fails_the_spawn, teardown),
 		LAUNCHER_TEST(a_failed_exec_is_told_once_with_its_stage),
 		LAUNCHER_TEST(a_plan_that_is_none_is_refused),
+		LAUNCHER_TEST(a_plan_that_is_too_long_for_the_link_comes_in_a_memfd),
+		LAUNCHER_TEST(a_malformed_plan_in_the_message_is_refused),
 		LAUNCHER_TEST(pipes_that_the_plan_has_not_or_that_are_none_are_refused),
 		LAUNCHER_TEST(the_pipes_of_a_repeated_spawn_are_closed),
 		LAUNCHER_TEST(a_repeated_spawn_is_answered_with_the_child_that_exists),

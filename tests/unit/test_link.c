@@ -155,6 +155,72 @@ static void a_spawn_has_a_plan_and_both_ends_of_each_pipe(void **state _unused_)
 			n % 2 == 1 && n <= LINK_MAX_FDS ? 0 : -EPROTO);
 }
 
+/* What link_recv_plan() says; *ret_n is the size of the plan that came. */
+static int received_plan(struct pair *p, struct link_message *ret_m, char *ret_plan, size_t *ret_n)
+{
+	int fds[LINK_MAX_FDS], r;
+	unsigned n_fds = 0;
+	bool lost;
+
+	r = link_recv_plan(p->fd[1], ret_m, fds, &n_fds, &lost, ret_plan, ret_n);
+	for (unsigned i = 0; i < LINK_MAX_FDS; i++)
+		close_fd(fds[i]);
+	return r;
+}
+
+static void a_plan_in_the_packet_takes_the_place_of_its_descriptor(void **state _unused_)
+{
+	static char plan[LINK_MAX_PLAN], got[LINK_MAX_PLAN];
+	struct link_message m = valid(LINK_SPAWN), back;
+	const int fds[LINK_MAX_FDS] = {0};
+	struct pair p;
+	size_t n;
+
+	pair_open(&p);
+	memset(plan, 'p', sizeof(plan));
+	for (unsigned n_fds = 0; n_fds <= LINK_MAX_FDS; n_fds++) {
+		bool fits = n_fds % 2 == 0;
+
+		assert_int_equal(link_send_plan(p.fd[0], &m, plan, 9 + n_fds, fds, n_fds), 0);
+		assert_int_equal(received_plan(&p, &back, got, &n), fits ? 1 : -EPROTO);
+		if (!fits)
+			continue;
+		assert_int_equal(n, 9 + n_fds);
+		assert_memory_equal(&m, &back, sizeof(m));
+		assert_memory_equal(got, plan, n);
+	}
+	assert_int_equal(link_send(p.fd[0], &m, fds, 1), 0);
+	assert_int_equal(received_plan(&p, &back, got, &n), 1);
+	assert_int_equal(n, 0);
+	pair_close(&p);
+}
+
+static void a_plan_is_refused_past_its_limit_and_where_none_belongs(void **state _unused_)
+{
+	static char plan[LINK_MAX_PLAN + 1], got[LINK_MAX_PLAN];
+	char longer[sizeof(struct link_message) + sizeof(plan)];
+	struct link_message m = valid(LINK_SPAWN), hello = valid(LINK_HELLO), back;
+	struct pair p;
+	size_t n;
+
+	pair_open(&p);
+	assert_int_equal(link_send_plan(p.fd[0], &m, plan, 0, NULL, 0), -EINVAL);
+	assert_int_equal(link_send_plan(p.fd[0], &m, plan, sizeof(plan), NULL, 0), -EINVAL);
+	assert_int_equal(link_send_plan(p.fd[0], &m, plan, sizeof(plan) - 1, NULL, 0), 0);
+	assert_int_equal(received_plan(&p, &back, got, &n), 1);
+	assert_int_equal(n, sizeof(got));
+	memset(longer, 0, sizeof(longer));
+	memcpy(longer, &m, sizeof(m));
+	assert_int_equal(send(p.fd[0], longer, sizeof(longer), 0), sizeof(longer));
+	assert_int_equal(received_plan(&p, &back, got, &n), -EMSGSIZE);
+	assert_int_equal(link_send_plan(p.fd[0], &hello, plan, 1, NULL, 0), 0);
+	assert_int_equal(received_plan(&p, &back, got, &n), -EPROTO);
+	/* nor by who has no room for any */
+	assert_int_equal(link_send_plan(p.fd[0], &m, plan, 1, NULL, 0), 0);
+	assert_int_equal(received(&p, &back), -EMSGSIZE);
+	pair_close(&p);
+}
+
 static void a_closed_peer_reads_as_zero_and_sends_as_gone(void **state _unused_)
 {
 	struct link_message m = valid(LINK_HELLO);
@@ -389,6 +455,8 @@ int main(void)
 		cmocka_unit_test(descriptors_arrive_in_order_and_close_on_exec),
 		cmocka_unit_test(the_pipe_for_readiness_is_one_more_and_the_last),
 		cmocka_unit_test(a_spawn_has_a_plan_and_both_ends_of_each_pipe),
+		cmocka_unit_test(a_plan_in_the_packet_takes_the_place_of_its_descriptor),
+		cmocka_unit_test(a_plan_is_refused_past_its_limit_and_where_none_belongs),
 		cmocka_unit_test(a_closed_peer_reads_as_zero_and_sends_as_gone),
 		cmocka_unit_test(a_full_socket_says_eagain_and_loses_nothing),
 		cmocka_unit_test(unfit_sizes_versions_and_types_are_refused),

@@ -365,14 +365,17 @@ static int send_plan(struct service *s, char *const *argv, char *const *envp, un
 	int plan = -1;
 	_cleanup_(pipes_close) struct pipes made = {0};
 	int fds[1 + 2 * PLAN_PIPE_MAX], left[PLAN_PIPE_MAX] = {-1, -1, -1};
+	unsigned n_fds;
 	size_t size;
 	int r = encode(s, argv, envp, pipes, cgroup, &data, &size);
 
 	if (r < 0)
 		return r;
-	plan = make_memfd(data, size);
-	if (plan < 0)
-		return plan;
+	if (size > LINK_MAX_PLAN) {
+		plan = make_memfd(data, size);
+		if (plan < 0)
+			return plan;
+	}
 	if (m->id == s->id)
 		list_left(s, left);
 	r = pipes_make(pipes, m->generation, left, &made);
@@ -381,7 +384,9 @@ static int send_plan(struct service *s, char *const *argv, char *const *envp, un
 	m->version = LINK_VERSION;
 	m->type = LINK_SPAWN;
 	fds[0] = plan;
-	r = uplink_post(m, fds, 1 + pipes_list(&made, fds + 1));
+	n_fds = pipes_list(&made, fds + 1);
+	r = plan >= 0 ? uplink_post(m, fds, 1 + n_fds)
+		      : uplink_post_plan(m, data, size, fds + 1, n_fds);
 	if (r < 0)
 		return r;
 	pipes_close_write(&made);

@@ -1,6 +1,6 @@
 /*
  * From a service's spec to a spawn plan: its environment, where its program is, the ids,
- * all resolved, in a sealed memfd.
+ * all resolved, behind the message or, a large one, in a sealed memfd.
  */
 #pragma once
 

@@ -44,6 +44,14 @@ int uplink_post(struct link_message *m, const int *fds, unsigned n_fds)
 	return uplink_is_gone(r) ? -EAGAIN : r;
 }
 
+int uplink_post_plan(
+	struct link_message *m, const void *plan, size_t size, const int *fds, unsigned n_fds)
+{
+	int r = link_send_plan(LINK_FD, m, plan, size, fds, n_fds);
+
+	return uplink_is_gone(r) ? -EAGAIN : r;
+}
+
 static void flush_late(struct engine *e);
 
 int uplink_send(struct engine *e, struct link_message *m, const int *fds, unsigned n_fds)

@@ -15,12 +15,15 @@
 struct engine;
 struct service;
 
-/* In the order in which they are sent for one service. */
+/*
+ * In the order in which they are sent for one service: what somebody waits for comes first. What
+ * is acknowledged and released has gone already, and is not in the way of the next generation.
+ */
 enum uplink_mark {
-	UPLINK_ACK = 1 << 0,
-	UPLINK_RELEASE = 1 << 1,
-	UPLINK_REFETCH = 1 << 2,
-	UPLINK_SPAWN = 1 << 3,
+	UPLINK_SPAWN = 1 << 0,
+	UPLINK_ACK = 1 << 1,
+	UPLINK_RELEASE = 1 << 2,
+	UPLINK_REFETCH = 1 << 3,
 	UPLINK_SIGNAL = 1 << 4,
 };
 
@@ -99,6 +102,9 @@ bool uplink_remove(struct service *s);
  * which its end of the link tells; or what else link_send() says.
  */
 int uplink_post(struct link_message *m, const int *fds, unsigned n_fds);
+/* The same with a plan in the packet, of LINK_MAX_PLAN bytes at most. */
+int uplink_post_plan(
+	struct link_message *m, const void *plan, size_t size, const int *fds, unsigned n_fds);
 /* Sends, and waits a moment where the link is full: for what has no mark. 0 or -errno. */
 int uplink_send(struct engine *e, struct link_message *m, const int *fds, unsigned n_fds);
 /* Small messages that must get through; wait a moment (bounded) if they have to. */
