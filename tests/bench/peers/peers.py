@@ -389,7 +389,7 @@ class Pm2(Peer):
     """In the foreground; it is a program for node, which reads the output and writes the files."""
 
     name = "pm2"
-    most = 1000
+    most = 100  # 1000 had not been started after four minutes
 
     def __init__(self, directory, tools):
         super().__init__(directory, tools)
