@@ -10,7 +10,7 @@
 #include "launcher/child.h"
 #include "launcher/table.h"
 
-#define SPAWN_SLOTS    16
+#define SPAWN_SLOTS    8
 #define SPAWN_SLOT_FDS 5 /* those of the service, see struct entry, stdin and the error pipe */
 
 /* Descriptors 3 to here are reserved: /dev/null at 3, then those of the slots. */
