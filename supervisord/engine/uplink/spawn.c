@@ -384,7 +384,7 @@ static int send_plan(struct service *s, char *const *argv, char *const *envp, un
 	}
 	if (m->id == s->id)
 		list_left(s, left);
-	r = pipes_make(pipes, m->generation, left, &made);
+	r = pipes_make(s->engine->own_fds, pipes, m->generation, left, &made);
 	if (r < 0)
 		return r;
 	m->version = LINK_VERSION;
