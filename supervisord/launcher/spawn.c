@@ -210,22 +210,18 @@ static int take_plan(const struct spawn_request *q, char **ret_plan, struct plan
 	return 0;
 }
 
-/* One of which we keep the read end, which does not block; the write end does. */
+/* What is written fits always, so that neither end has to block. */
 static int make_error_pipe(const struct spawner *s, int *ret_read, int *ret_write)
 {
 	int fds[2], r;
 
-	r = sys_pipe2(fds, 0);
+	r = sys_pipe2(fds, O_NONBLOCK);
 	if (r < 0)
 		return r;
-	if (!spawner_has_room(s, MAX_OF(fds[0], fds[1])))
-		r = -EMFILE;
-	else
-		r = sys_fcntl(fds[0], F_SETFL, O_NONBLOCK);
-	if (r < 0) {
+	if (!spawner_has_room(s, MAX_OF(fds[0], fds[1]))) {
 		close_fd(fds[0]);
 		close_fd(fds[1]);
-		return r;
+		return -EMFILE;
 	}
 	*ret_read = fds[0];
 	*ret_write = fds[1];
