@@ -326,6 +326,7 @@ static void add_log(struct page *p, json_t *log)
 	int64_t lines = render_integer(log, "lines", 0);
 	int64_t dropped = render_integer(log, "dropped_bytes", 0);
 	int64_t dropped_lines = render_integer(log, "dropped_lines", 0);
+	const char *waits_for = render_string(log, "waits_for");
 	char bytes[RENDER_BYTES_SIZE];
 
 	value_printf(p, "%s", *path != '\0' ? path : sink);
@@ -336,6 +337,8 @@ static void add_log(struct page *p, json_t *log)
 		value_printf(p, "; dropped %s in %" PRIi64 " line%s",
 			render_bytes((uint64_t)dropped, bytes), dropped_lines,
 			dropped_lines == 1 ? "" : "s");
+	if (*waits_for != '\0')
+		value_printf(p, "; held up by %s", waits_for);
 	add_value(p, strcmp(render_string(log, "stream"), "error") == 0 ? "log of stderr" : "log",
 		"");
 }

@@ -75,6 +75,8 @@ void tell_schedule(struct tale *t);
 void tell_readiness(struct tale *t);
 void tell_health(struct tale *t);
 void tell_running_rules(struct tale *t);
+/* That it waits, or soon does, with what it writes. */
+void tell_held_up(struct tale *t);
 
 /* --- why_wait.c: others --- */
 

@@ -297,3 +297,43 @@ void tell_running_rules(struct tale *t)
 	tell_watchdog(t);
 	tell_hook(t, "post-start");
 }
+
+static void tell_held_up_by(struct tale *t, json_t *log, const char *kind)
+{
+	json_t *sinks = json_object_get(log, "sinks"), *sink;
+	const char *address = "";
+	size_t i;
+
+	json_array_foreach(sinks, i, sink)
+	{
+		if (is_word(render_string(sink, "kind"), kind) && *address == '\0')
+			address = render_string(sink, "address");
+	}
+	if (is_word(kind, "service"))
+		tell(t,
+			"%s reads what it writes more slowly than it comes; when the pipe is full, "
+			"it waits (log.overflow)",
+			address);
+	else
+		tell(t,
+			"%s%s%s has no room for what it writes; when its pipe is full, it waits "
+			"(log.overflow)",
+			kind, *address != '\0' ? " " : "", address);
+}
+
+void tell_held_up(struct tale *t)
+{
+	json_t *log;
+	size_t i;
+
+	json_array_foreach(json_object_get(t->facts, "logs"), i, log)
+	{
+		const char *kind = render_string(log, "waits_for");
+
+		if (is_word(kind, "rate"))
+			tell(t, "It writes more than log.rate-lines or log.rate-bytes allow; when "
+				"its pipe is full, it waits (log.overflow)");
+		else if (*kind != '\0')
+			tell_held_up_by(t, log, kind);
+	}
+}

@@ -126,6 +126,7 @@ static void tell_up(struct tale *t)
 		tell_readiness(t);
 	else
 		tell_running_rules(t);
+	tell_held_up(t);
 	tell_schedule(t);
 	tell_stale(t);
 	tell_shutdown(t);

@@ -32,6 +32,7 @@ static struct {
 	enum log_level level;
 	unsigned long dropped;
 	bool is_file; /* known to be no socket */
+	bool never_waits; /* for anybody: it is our own, or on a disk */
 	bool holding;
 	size_t n_held;
 	unsigned long n_held_lines;
@@ -77,18 +78,22 @@ int log_open_nonblocking(int fd)
 	return r < 0 ? -errno : r;
 }
 
+static long write_now(int fd, const void *data, unsigned long n)
+{
+	ssize_t r = write(fd, data, n);
+
+	return r < 0 ? -errno : r;
+}
+
 /* Where no description of our own could be had, poll() makes a wait unlikely. */
 static long write_file(int fd, const void *data, unsigned long n)
 {
 	struct pollfd p = {.fd = fd, .events = POLLOUT};
-	ssize_t r = poll(&p, 1, 0);
+	int r = poll(&p, 1, 0);
 
 	if (r < 0)
 		return -errno;
-	if (r == 0)
-		return -EAGAIN;
-	r = write(fd, data, n);
-	return r < 0 ? -errno : r;
+	return r == 0 ? -EAGAIN : write_now(fd, data, n);
 }
 
 long log_write_nonblocking(int fd, const void *data, unsigned long n)
@@ -111,6 +116,8 @@ void log_init(const char *who)
 	if (fd >= 0)
 		state.fd = fd;
 	state.is_file = fstat(state.fd, &st) == 0 && !S_ISSOCK(st.st_mode);
+	state.never_waits = state.is_file &&
+			    (S_ISREG(st.st_mode) || (fcntl(state.fd, F_GETFL) & O_NONBLOCK) != 0);
 }
 
 void log_set_level(enum log_level level)
@@ -127,10 +134,18 @@ static void make_printable(char *text)
 	}
 }
 
+static long write_text(const char *text, size_t n)
+{
+	if (state.never_waits)
+		return write_now(state.fd, text, n);
+	if (state.is_file)
+		return write_file(state.fd, text, n);
+	return log_write_nonblocking(state.fd, text, n);
+}
+
 static void write_lines(const char *text, size_t n, unsigned long n_lines)
 {
-	if ((state.is_file ? write_file(state.fd, text, n)
-			   : log_write_nonblocking(state.fd, text, n)) < 0)
+	if (write_text(text, n) < 0)
 		state.dropped += n_lines;
 	else
 		state.dropped = 0;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -17,6 +18,8 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+
+#include "base/macro.h"
 
 #ifdef SYS_FAULTS
 #include "base/sys_fault.h"
@@ -331,13 +334,29 @@ int sys_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 	SYS_RETURN(int, "epoll_ctl", epoll_ctl(epoll, operation, fd, event));
 }
 
-int sys_epoll_wait(int epoll, struct epoll_event *events, int n, int timeout_msec)
+/* Rounded up, so that it never returns a moment too early and its caller spins. */
+static int epoll_wait_msec(int epoll, struct epoll_event *events, int n, usec_t timeout_usec)
 {
-	int r;
+	usec_t msec = timeout_usec / USEC_PER_MSEC + (timeout_usec % USEC_PER_MSEC != 0);
+
+	if (timeout_usec == USEC_INFINITY)
+		return epoll_wait(epoll, events, n, -1);
+	return epoll_wait(epoll, events, n, (int)MIN_OF(msec, (usec_t)INT_MAX));
+}
+
+int sys_epoll_wait(int epoll, struct epoll_event *events, int n, usec_t timeout_usec)
+{
+	static bool missing; /* Linux before 5.11, or a filter that doesn't know it */
+	struct timespec t = {.tv_sec = (time_t)(timeout_usec / USEC_PER_SEC),
+		.tv_nsec = (long)(timeout_usec % USEC_PER_SEC * 1000)};
+	int r = -1;
 
 	SYS_FAULT("epoll_wait");
-	r = epoll_wait(epoll, events, n, timeout_msec);
-
+	if (!missing)
+		r = epoll_pwait2(epoll, events, n, timeout_usec == USEC_INFINITY ? NULL : &t, NULL);
+	missing = missing || (r < 0 && (errno == ENOSYS || errno == EPERM));
+	if (missing)
+		r = epoll_wait_msec(epoll, events, n, timeout_usec);
 	if (r < 0)
 		return errno == EINTR ? 0 : -errno; /* a retry would start the timeout again */
 	return r;

@@ -30,6 +30,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/usec.h"
+
 /* A place between calls, which counts as one of that name; nothing in the programs as shipped. */
 void sys_point(const char *name);
 
@@ -87,7 +89,7 @@ pid_t sys_fork(void);
 int sys_prlimit(pid_t pid, int resource, const struct rlimit *limit);
 int sys_epoll_create(void);
 int sys_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
-int sys_epoll_wait(int epoll, struct epoll_event *events, int n, int timeout_msec);
+int sys_epoll_wait(int epoll, struct epoll_event *events, int n, usec_t timeout_usec);
 int sys_signalfd(int fd, const sigset_t *mask);
 int sys_timerfd_create(clockid_t clock); /* not blocking */
 int sys_timerfd_settime(int fd, int flags, const struct itimerspec *at);

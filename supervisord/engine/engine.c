@@ -262,6 +262,7 @@ static void leave(struct engine *e)
 	services_fini(e);
 	schedules_fini(e);
 	sink_set_fini(&e->sinks);
+	pages_fini(e);
 	area_fini(e);
 	config_forget_saved(e->spec->runtime_dir);
 	store_fini(&e->store, e->spec->runtime_dir);
@@ -330,6 +331,7 @@ void engine_run(struct engine *e)
 		while (e->synced && e->n_ended > 0 && !e->loop.quit)
 			engine_judge_ended(e);
 		uplink_flush_late(e);
+		board_flush(e);
 	}
 	if (r < 0)
 		log_error("event loop: %s", strerror(-r));

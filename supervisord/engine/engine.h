@@ -16,6 +16,7 @@
 #include "engine/events/event.h"
 #include "engine/events/journal.h"
 #include "engine/kept/area.h"
+#include "engine/kept/pages.h"
 #include "engine/kept/store.h"
 #include "engine/logs/pump.h"
 #include "engine/logs/sink.h"
@@ -122,7 +123,7 @@ struct service {
 	struct health *health; /* owned by ready/health.c; likewise */
 	bool fresh; /* without a record: autostart has not been thought of */
 	uint32_t place; /* while services are put in order */
-	uint32_t board_place; /* in the order of the configuration, for readers of the board */
+	uint32_t board_place; /* in the order of the configuration: of answers, and on the board */
 	uint64_t event_seq; /* of the last change of its state */
 	uint64_t event_serial, event_generation; /* of the last end and start that were told */
 	struct event_asked asked; /* by the last request that was about it */
@@ -161,6 +162,7 @@ struct engine {
 
 	struct store store;
 	struct area_watch area;
+	struct pages pages; /* of area and board */
 	struct board board;
 	struct uplink uplink;
 	struct sink_set sinks;

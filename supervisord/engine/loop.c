@@ -7,7 +7,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -25,10 +24,8 @@ int loop_init(struct loop *l)
 
 void loop_fini(struct loop *l)
 {
-	if (l->outer_loop) {
+	if (l->outer_loop)
 		loop_remove(l->outer_loop, &l->outer);
-		loop_timer_remove(l->outer_loop, &l->rest);
-	}
 	l->outer_loop = NULL;
 	l->epoll = close_fd(l->epoll);
 	heap_fini(&l->timers);
@@ -108,17 +105,11 @@ bool loop_is_due(const struct loop *l)
 	return e && e->deadline <= usec_now(CLOCK_MONOTONIC);
 }
 
-/* Rounded up, so that a wake-up never comes a moment too early and spins. */
-static int timeout_msec(const struct loop *l)
+static usec_t timeout_usec(const struct loop *l)
 {
 	const struct heap_entry *e = heap_first(&l->timers);
-	usec_t left;
 
-	if (!e)
-		return -1;
-	left = usec_sub(e->deadline, usec_now(CLOCK_MONOTONIC));
-	left = left / USEC_PER_MSEC + (left % USEC_PER_MSEC != 0);
-	return left > INT_MAX ? INT_MAX : (int)left;
+	return e ? usec_sub(e->deadline, usec_now(CLOCK_MONOTONIC)) : USEC_INFINITY;
 }
 
 /* Only timers due at the round's start: one that arms itself again can't hold the loop. */
@@ -138,7 +129,7 @@ static void dispatch_timers(struct loop *l)
 	}
 }
 
-static int fetch(struct loop *l, int timeout)
+static int fetch(struct loop *l, usec_t timeout)
 {
 	int n = sys_epoll_wait(l->epoll, l->batch, LOOP_BATCH, timeout);
 
@@ -159,7 +150,7 @@ static void dispatch_next(struct loop *l)
 
 int loop_once(struct loop *l)
 {
-	int r = fetch(l, timeout_msec(l));
+	int r = fetch(l, timeout_usec(l));
 
 	if (r < 0)
 		return r;
@@ -189,34 +180,15 @@ static void dispatch_share(struct loop_source *s, uint32_t events _unused_)
 	}
 }
 
-static void end_rest(struct loop_timer *t)
-{
-	struct loop *l = CONTAINER_OF(t, struct loop, rest);
-
-	if (loop_modify(l->outer_loop, &l->outer, EPOLLIN) < 0)
-		loop_timer_set(l->outer_loop, t, usec_add(l->outer_loop->now_usec, USEC_PER_MSEC));
-}
-
-void loop_rest(struct loop *l, usec_t until)
-{
-	if (loop_modify(l->outer_loop, &l->outer, 0) == 0)
-		loop_timer_set(l->outer_loop, &l->rest, until);
-}
-
 int loop_nest(struct loop *l, struct loop *outer, usec_t share_usec)
 {
-	int r = loop_timer_add(outer, &l->rest);
+	int r;
 
 	assert(l->n_timers == 0);
-	if (r < 0)
-		return r;
-	l->rest.dispatch = end_rest;
 	l->outer.dispatch = dispatch_share;
 	r = loop_add(outer, &l->outer, l->epoll, EPOLLIN);
-	if (r < 0) {
-		loop_timer_remove(outer, &l->rest);
+	if (r < 0)
 		return r;
-	}
 	l->outer_loop = outer;
 	l->share_usec = share_usec;
 	return 0;

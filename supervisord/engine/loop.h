@@ -42,7 +42,6 @@ struct loop {
 	int n_batch, n_done;
 	/* Where it is nested: */
 	struct loop_source outer;
-	struct loop_timer rest;
 	struct loop *outer_loop; /* borrowed; NULL: nowhere */
 	usec_t share_usec;
 };
@@ -59,12 +58,6 @@ void loop_fini(struct loop *l);
  * the next one with those that have not had their turn. 0 or -errno.
  */
 int loop_nest(struct loop *l, struct loop *outer, usec_t share_usec);
-
-/*
- * Lets a nested loop rest until then, but for what it has begun: nothing is dispatched, however
- * much becomes ready.
- */
-void loop_rest(struct loop *l, usec_t until);
 
 /* The source must have dispatch set. Adding takes fd and events; 0 or -errno. */
 int loop_add(struct loop *l, struct loop_source *s, int fd, uint32_t events);

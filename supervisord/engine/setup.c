@@ -487,6 +487,8 @@ int engine_init(struct engine *e, int argc, char **argv)
 	if (r < 0)
 		return fail("cannot set up the event loop", r);
 	r = area_init(e);
+	if (r == 0)
+		r = pages_init(e);
 	if (r < 0)
 		return fail("cannot watch over the recovery area", r);
 	r = recovery_fd >= 0 ? init_again(e, recovery_fd) : init_first(e);

@@ -27,8 +27,9 @@
 #include "launcher/state.h"
 #include "launcher/upgrade.h"
 
-#define MAX_EVENTS 64
-#define MAX_ORDERS 256 /* per turn */
+#define MAX_EVENTS	64
+#define SIGNALS_AT_ONCE 4
+#define MAX_ORDERS	256 /* per turn */
 
 /* ---- ending by ourselves ---- */
 
@@ -114,15 +115,18 @@ static void note_signal(struct launcher *l, const struct signalfd_siginfo *info,
 
 static void read_signals(struct launcher *l, usec_t now)
 {
-	struct signalfd_siginfo info;
+	struct signalfd_siginfo infos[SIGNALS_AT_ONCE];
+	ssize_t n;
 
-	while (sys_read(l->signal_fd, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGCHLD) {
-			reap_soon(l, (pid_t)info.ssi_pid);
-		} else if (info.ssi_signo < N_SIGNALS) {
-			note_signal(l, &info, now);
+	do {
+		n = sys_read(l->signal_fd, infos, sizeof(infos));
+		for (ssize_t i = 0; i < n / (ssize_t)sizeof(infos[0]); i++) {
+			if (infos[i].ssi_signo == SIGCHLD)
+				reap_soon(l, (pid_t)infos[i].ssi_pid);
+			else if (infos[i].ssi_signo < N_SIGNALS)
+				note_signal(l, &infos[i], now);
 		}
-	}
+	} while (n == (ssize_t)sizeof(infos));
 }
 
 static usec_t signals_tick(struct launcher *l, usec_t now)
@@ -206,18 +210,13 @@ static usec_t tick(struct launcher *l, usec_t now)
 	return MIN_OF(due, ending_tick(l, now));
 }
 
-static int timeout_msec(const struct launcher *l, usec_t due)
+static usec_t timeout_usec(const struct launcher *l, usec_t due)
 {
-	usec_t wait;
-
 	if (l->reap && l->reap_failed)
-		return 10;
+		return 10 * USEC_PER_MSEC;
 	if (l->reap)
 		due = MIN_OF(due, l->reap_search_usec);
-	wait = usec_sub(due, usec_now(CLOCK_MONOTONIC));
-	if (wait == USEC_INFINITY)
-		return -1;
-	return (int)MIN_OF((wait + 999) / 1000, (usec_t)60000);
+	return usec_sub(due, usec_now(CLOCK_MONOTONIC));
 }
 
 static int turn(struct launcher *l, const struct epoll_event *events, int n)
@@ -260,7 +259,7 @@ static int loop(struct launcher *l)
 		due = tick(l, now);
 		outbox_flush(l);
 		due = MIN_OF(due, l->retry_usec);
-		n = sys_epoll_wait(l->epoll, events, MAX_EVENTS, timeout_msec(l, due));
+		n = sys_epoll_wait(l->epoll, events, MAX_EVENTS, timeout_usec(l, due));
 		r = turn(l, events, MAX_OF(n, 0));
 		if (r < 0)
 			return 1; /* the child that could not execute the engine has said why */

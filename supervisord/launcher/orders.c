@@ -160,6 +160,7 @@ static void order_kill(struct launcher *l, struct order *o)
 	if (!e || o->m.op <= e->last_op)
 		return;
 	e->last_op = o->m.op;
+	table_expect_end(&l->table, e);
 	orders_kill(e, o->m.signo, (enum link_scope)o->m.value);
 }
 

@@ -95,6 +95,8 @@ const char control_interface_text[] =
 	"  sink: string,\n"
 	"  path: ?string,\n"
 	"  bytes: int, lines: int, dropped_bytes: int, dropped_lines: int,\n"
+	"  waits_for: ?string,   # its writer, for now: rate, or the kind of a sink that has no "
+	"room\n"
 	"  sinks: []Sink\n"
 	")\n"
 	"\n"

@@ -1,23 +1,38 @@
 /*
- * jansson writes the JSON, so that quoting is right whatever a reason contains. A reason
- * that is too long or no valid UTF-8 is shortened or left out: the message still goes.
+ * A reason that is too long is shortened, so that the message still goes: a reader had better know
+ * half of it than nothing.
  */
 #include "wire/queue.h"
 
 #include <errno.h>
-#include <jansson.h>
+#include <stdbool.h>
 #include <string.h>
 
-static json_t *build(const struct queue_message *m, const char *reason, size_t reason_len)
+#include "base/macro.h"
+#include "wire/body.h"
+
+/* The whole object, or false where it has no room. */
+static bool build(const struct queue_message *m, const char *reason, char *ret_body, size_t *ret_n)
 {
 	char time[USEC_RFC3339_SIZE];
-	json_t *text = json_stringn(reason, reason_len);
+	struct body b;
 
 	usec_rfc3339(m->realtime_usec, time);
-	return json_pack("{s:i,s:I,s:s,s:s,s:s,s:s?,s:o,s:I,s:o}", "v", QUEUE_VERSION, "seq",
-		(json_int_t)m->seq, "time", time, "service", m->service, "state", m->state,
-		"previous", m->previous, "pid", m->pid > 0 ? json_integer(m->pid) : json_null(),
-		"restarts", (json_int_t)m->restarts, "reason", text ? text : json_string(""));
+	body_begin(&b, ret_body, QUEUE_MAX_BODY);
+	body_integer(&b, "v", QUEUE_VERSION);
+	body_integer(&b, "seq", (int64_t)m->seq);
+	body_string(&b, "time", time);
+	body_string(&b, "service", m->service);
+	body_string(&b, "state", m->state);
+	body_string(&b, "previous", m->previous);
+	if (m->pid > 0)
+		body_integer(&b, "pid", m->pid);
+	else
+		body_null(&b, "pid");
+	body_integer(&b, "restarts", m->restarts);
+	body_string(&b, "reason", reason);
+	*ret_n = body_end(&b);
+	return !b.cut;
 }
 
 /* The largest length <= n at which no UTF-8 sequence is cut. */
@@ -30,22 +45,18 @@ static size_t cut(const char *text, size_t n)
 
 int queue_encode(const struct queue_message *m, char ret_body[static QUEUE_MAX_BODY])
 {
-	size_t reason_len = strlen(m->reason);
+	char reason[QUEUE_MAX_BODY];
+	size_t n, length;
 
-	for (;;) {
-		json_t *object = build(m, m->reason, reason_len);
-		size_t n;
-
-		if (!object)
-			return -ENOMEM;
-		n = json_dumpb(object, ret_body, QUEUE_MAX_BODY, JSON_COMPACT);
-		json_decref(object);
-		if (n == 0)
-			return -ENOMEM;
-		if (n <= QUEUE_MAX_BODY)
+	if (build(m, m->reason, ret_body, &n))
+		return (int)n;
+	length = MIN_OF(strlen(m->reason), sizeof(reason));
+	while (length > 0) {
+		length = cut(m->reason, length / 2);
+		memcpy(reason, m->reason, length);
+		reason[length] = '\0';
+		if (build(m, reason, ret_body, &n))
 			return (int)n;
-		if (reason_len == 0)
-			return -EINVAL;
-		reason_len = cut(m->reason, reason_len / 2);
 	}
+	return -EINVAL;
 }

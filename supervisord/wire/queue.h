@@ -22,7 +22,9 @@ struct queue_message {
 	const char *state, *previous; /* previous: NULL for none */
 	int32_t pid; /* 0: null */
 	uint32_t restarts;
-	const char *reason; /* cut where the body would become too long, at a character's end */
+	/* Cut where the body would become too long, at a character's end; '?' for what is no UTF-8.
+	 */
+	const char *reason;
 };
 
 /* What msgsnd() and msgrcv() take. */
@@ -31,5 +33,5 @@ struct queue_buffer {
 	char body[QUEUE_MAX_BODY];
 };
 
-/* Writes the body and returns its length; -EINVAL if it can't be made to fit, -ENOMEM. */
+/* Writes the body and returns its length; -EINVAL if it can't be made to fit. */
 int queue_encode(const struct queue_message *m, char ret_body[static QUEUE_MAX_BODY]);

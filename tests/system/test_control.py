@@ -66,6 +66,15 @@ class Control(harness.SystemTest):
         self.assertEqual("stopped", self.s.services()["idle"]["state"], "nothing was done by half")
         self.assertEqual(f"{INTERFACE}.NoSuchService", self.error_of("Show", {"name": "x"}).error)
 
+    def test_names_are_answered_once_each_in_the_order_of_the_configuration(self):
+        names = lambda *asked: [x["name"] for x in self.s.varlink("List", {"names": asked})["services"]]
+        self.assertEqual(["web", "idle"], names("idle", "web", "idle"))
+        self.assertEqual(["web", "idle"], names("idle", "w*", "web"))
+        self.s.write_config(service("also", SLEEP, "autostart = false") +
+                            service("idle", SLEEP, "autostart = false") + service("web", SLEEP))
+        self.s.ok("apply")
+        self.assertEqual(["also", "idle", "web"], names("web", "also", "idle", "web"))
+
     def test_parameters_of_a_wrong_type_are_refused(self):
         for method, parameters in (
                 ("Start", {}), ("Start", {"names": "web"}), ("Start", {"names": [1]}),

@@ -320,11 +320,15 @@ class Pipes(harness.SystemTest):
             + self.reader("late", "drops", "autostart = false"))
         s.wait_state("drops", "exited")
         self.assertEqual("starting", s.status("from")["state"])
+        wait_until(lambda: "to reads what it writes more slowly" in s.ok("why", "from"), "it is told why")
+        self.assertIn("held up by service", s.ok("show", "from"))
+        self.assertNotIn("more slowly", s.ok("why", "drops"))
         s.kill_engine()
         self.assertEqual("starting", s.status("from")["state"])
         s.ok("start", "to", "late")
         s.wait_state("from", "exited")
         self.wait_out(s, "to", text)
+        self.assertNotIn("more slowly", s.ok("why", "from"))
         wait_until(lambda: os.path.getsize(f"{s.dir}/late.out") > 0, "the other one reads")
 
 

@@ -89,6 +89,30 @@ static void of_a_service_that_runs(void **state)
 	CHECK(examples);
 }
 
+static void of_who_holds_it_up(void **state)
+{
+#define HELD_UP(waits_for, sinks)                                                                 \
+	"{'why': 'operator', 'request': {'verb': 'start', 'uid': 1000}, 'logs': [{'stream': "     \
+	"'output', 'waits_for': " waits_for ", 'sinks': [{'kind': 'none', 'address': null}" sinks \
+	"]}]}"
+#define BUT(sentence) "It was started by alice (uid 1000) with supctl start.\n" sentence
+	static const struct example examples[] = {
+		{"running", HELD_UP("null", ""), NULL, BUT("")},
+		{"running", HELD_UP("'service'", ", {'kind': 'service', 'address': 'db'}"), NULL,
+			BUT("db reads what it writes more slowly than it comes; when the pipe is "
+			    "full, it waits (log.overflow).\n")},
+		{"running", HELD_UP("'file'", ", {'kind': 'file', 'address': '/a'}"), NULL,
+			BUT("file /a has no room for what it writes; when its pipe is full, it "
+			    "waits (log.overflow).\n")},
+		{"running", HELD_UP("'rate'", ""), NULL,
+			BUT("It writes more than log.rate-lines or log.rate-bytes allow; when its "
+			    "pipe is full, it waits (log.overflow).\n")},
+	};
+
+	(void)state;
+	CHECK(examples);
+}
+
 static void of_its_health(void **state)
 {
 #define HEALTH(rest)                                                                         \
@@ -297,6 +321,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(of_a_service_that_runs),
+		cmocka_unit_test(of_who_holds_it_up),
 		cmocka_unit_test(of_its_health),
 		cmocka_unit_test(of_a_service_that_starts),
 		cmocka_unit_test(of_a_service_that_waits),

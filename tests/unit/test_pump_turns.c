@@ -210,13 +210,23 @@ static void write_line(struct fixture *f, unsigned i)
 	assert_int_equal(loop_once(&f->loop), 0);
 }
 
+/* Ends all rests that are over. */
+static void rest_over(struct fixture *f, unsigned i)
+{
+	f->floods[i].pump.pace.turn_usec = 0;
+	loop_timer_set(&f->loop, &f->pumps.rest, 1);
+	assert_int_equal(loop_once(&f->loop), 0);
+	assert_int_equal(loop_once(&f->loop), 0);
+}
+
 static void lines_that_follow_closely_are_collected(void **state)
 {
 	struct fixture *f = *state;
 	const struct log_counters *c = &f->floods[0].sink.counters;
+	const struct log_counters *other = &f->floods[1].sink.counters;
 
 	f->pumps.rest_usec = REST;
-	start(f, 2);
+	start(f, 3);
 	write_line(f, 0); /* at once, as the next one: nobody knows yet */
 	assert_int_equal(c->lines, 1);
 	write_line(f, 0);
@@ -224,27 +234,81 @@ static void lines_that_follow_closely_are_collected(void **state)
 	for (unsigned i = 0; i < 10; i++)
 		write_line(f, i % 2);
 	assert_int_equal(c->lines, 2);
+	assert_int_equal(other->lines, 2);
 	assert_int_equal(pump_drain(&f->floods[0].pump, PUMP_DRAIN_MAX), PUMP_EMPTY);
 	assert_int_equal(c->lines, 7);
-	loop_timer_set(&f->loop, &f->pumps.pipes.rest, 1);
-	assert_int_equal(loop_once(&f->loop), 0); /* the rest is over */
-	assert_int_equal(loop_once(&f->loop), 0);
-	assert_int_equal(f->floods[1].sink.counters.lines, 5);
+	rest_over(f, 1);
+	assert_int_equal(other->lines, 5);
+	write_line(f, 0); /* the rest of another one goes on */
+	assert_int_equal(c->lines, 7);
+	write_line(f, 2);
+	assert_int_equal(f->floods[2].sink.counters.lines, 1);
+	rest_over(f, 0);
+	assert_int_equal(c->lines, 8);
 }
 
-static void nobody_rests_after_a_pipe_was_full(void **state)
+static void one_that_rests_may_go_and_come_again(void **state)
 {
 	struct fixture *f = *state;
-	const struct log_counters *c = &f->floods[0].sink.counters;
+
+	f->pumps.rest_usec = REST;
+	start(f, 3);
+	for (unsigned i = 0; i < 6; i++)
+		write_line(f, i % 3);
+	for (unsigned i = 0; i < 3; i++)
+		assert_true(f->floods[i].pump.pace.resting);
+	pump_stop(&f->floods[1].pump);
+	assert_int_equal(pump_start(&f->floods[1].pump, f->floods[1].reader), 0);
+	for (unsigned i = 0; i < 3; i++)
+		write_line(f, i);
+	assert_int_equal(f->floods[0].sink.counters.lines, 2);
+	assert_int_equal(f->floods[1].sink.counters.lines, 3);
+	assert_int_equal(f->floods[2].sink.counters.lines, 2);
+	rest_over(f, 0);
+	rest_over(f, 2);
+	assert_int_equal(f->floods[0].sink.counters.lines, 3);
+	assert_int_equal(f->floods[2].sink.counters.lines, 3);
+}
+
+static void one_that_the_loop_refuses_after_its_rest_comes_later(void **state)
+{
+	struct fixture *f = *state;
+
+	f->pumps.rest_usec = REST;
+	start(f, 1);
+	for (unsigned i = 0; i < 3; i++)
+		write_line(f, 0);
+	inject("test:epoll_ctl:1:ENOMEM");
+	rest_over(f, 0);
+	assert_int_equal(f->floods[0].sink.counters.lines, 2);
+	assert_true(f->floods[0].pump.pace.resting);
+	rest_over(f, 0);
+	assert_int_equal(f->floods[0].sink.counters.lines, 3);
+}
+
+static void the_fuller_a_pipe_is_found_the_shorter_are_the_rests(void **state)
+{
+	struct fixture *f = *state;
+	struct flood *x = &f->floods[1];
 
 	f->pumps.rest_usec = REST;
 	start(f, 2);
-	fill(&f->floods[1]);
-	assert_int_equal(loop_once(&f->loop), 0);
-	for (unsigned line = 1; line <= 10; line++) {
-		write_line(f, 0);
-		assert_int_equal(c->lines, line);
+	for (unsigned n = 1; n <= PUMP_REST_HALVED; n++) {
+		fill(x);
+		assert_int_equal(loop_once(&f->loop), 0);
+		assert_int_equal(x->pump.pace.n_halved, n);
+		assert_false(x->pump.pace.resting);
 	}
+	for (unsigned line = 1; line < PUMP_CALM_TURNS; line++) {
+		write_line(f, 1);
+		assert_int_equal(x->sink.counters.lines, line);
+	}
+	write_line(f, 1); /* it is tried again, and the others have never known of it */
+	assert_int_equal(x->pump.pace.n_halved, PUMP_REST_HALVED - 1);
+	assert_true(x->pump.pace.resting);
+	assert_int_equal(f->pumps.rest.entry.deadline,
+		x->pump.pace.turn_usec + (REST >> (PUMP_REST_HALVED - 1)));
+	assert_int_equal(f->floods[0].pump.pace.n_halved, 0);
 }
 
 static void a_pipe_that_is_full_again_and_again_becomes_larger(void **state)
@@ -253,7 +317,7 @@ static void a_pipe_that_is_full_again_and_again_becomes_larger(void **state)
 	struct flood *x = &f->floods[0];
 
 	start(f, 1);
-	x->pump.n_full = PUMP_FULL_TURNS - 1;
+	x->pump.pace.n_full = PUMP_FULL_TURNS - 1;
 	write_line(f, 0); /* not in a row: all over again */
 	for (unsigned i = 0; i < PUMP_FULL_TURNS; i++) {
 		assert_int_equal(fcntl(x->reader, F_GETPIPE_SZ), PUMP_SMALL_SIZE);
@@ -264,20 +328,19 @@ static void a_pipe_that_is_full_again_and_again_becomes_larger(void **state)
 	assert_int_equal(f->pumps.n_large, 1);
 }
 
-static void where_a_pipe_can_not_be_larger_nobody_rests_any_more(void **state)
+static void where_a_pipe_can_not_be_larger_nobody_is_asked_again(void **state)
 {
 	struct fixture *f = *state;
 
-	f->pumps.rest_usec = REST;
-	start(f, 1);
+	start(f, 2);
 	inject("test:fcntl:1:EPERM");
-	for (unsigned i = 0; i < PUMP_FULL_TURNS; i++) {
-		assert_int_equal(f->pumps.rest_usec, REST);
-		fill(&f->floods[0]);
+	for (unsigned i = 0; i < 4 * PUMP_FULL_TURNS; i++) {
+		fill(&f->floods[i % 2]);
 		assert_int_equal(loop_once(&f->loop), 0);
 	}
-	assert_int_equal(fcntl(f->floods[0].reader, F_GETPIPE_SZ), PUMP_SMALL_SIZE);
-	assert_int_equal(f->pumps.rest_usec, 0);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(fcntl(f->floods[i].reader, F_GETPIPE_SZ), PUMP_SMALL_SIZE);
+	assert_int_equal(f->pumps.n_large, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -291,9 +354,11 @@ int main(void)
 		TEST(a_flood_does_not_keep_a_line_of_another_waiting),
 		TEST(a_flood_that_is_stopped_between_two_turns_has_no_more),
 		TEST(lines_that_follow_closely_are_collected),
-		TEST(nobody_rests_after_a_pipe_was_full),
+		TEST(one_that_rests_may_go_and_come_again),
+		TEST(one_that_the_loop_refuses_after_its_rest_comes_later),
+		TEST(the_fuller_a_pipe_is_found_the_shorter_are_the_rests),
 		TEST(a_pipe_that_is_full_again_and_again_becomes_larger),
-		TEST(where_a_pipe_can_not_be_larger_nobody_rests_any_more),
+		TEST(where_a_pipe_can_not_be_larger_nobody_is_asked_again),
 	};
 
 	return cmocka_run_group_tests_name("pump_turns", tests, NULL, NULL);

@@ -37,6 +37,7 @@ static json_t *parse(const struct queue_message *m)
 	assert_null(memchr(body, '\0', (size_t)n));
 	j = json_loadb(body, (size_t)n, 0, NULL);
 	assert_non_null(j);
+	assert_null(json_object_get(j, "cut"));
 	return j;
 }
 
@@ -89,12 +90,12 @@ static void a_reason_that_needs_quoting_fits_as_well(void **state _unused_)
 	json_decref(parse(&m));
 }
 
-static void a_reason_that_is_no_text_is_left_out(void **state _unused_)
+static void what_is_no_text_in_a_reason_is_marked(void **state _unused_)
 {
-	struct queue_message m = message("\xff\xfe");
+	struct queue_message m = message("a \xff\xfe b");
 	json_t *j = parse(&m);
 
-	assert_string_equal(json_string_value(json_object_get(j, "reason")), "");
+	assert_string_equal(json_string_value(json_object_get(j, "reason")), "a ?? b");
 	json_decref(j);
 }
 
@@ -105,7 +106,7 @@ int main(void)
 		cmocka_unit_test(what_is_missing_is_null),
 		cmocka_unit_test(a_long_reason_is_cut_at_a_character),
 		cmocka_unit_test(a_reason_that_needs_quoting_fits_as_well),
-		cmocka_unit_test(a_reason_that_is_no_text_is_left_out),
+		cmocka_unit_test(what_is_no_text_in_a_reason_is_marked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

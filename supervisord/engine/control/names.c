@@ -1,7 +1,8 @@
 /*
- * An exact name is found by bisection; only a definition's name, a glob and a group walk
- * over all services. A request may hold twenty thousand patterns, and fnmatch() can take
- * 65 µs for a long one with many brackets, so the steps of one request are bounded.
+ * An exact name is found by bisection, and where a request has no others, that is all; only a
+ * definition's name, a glob and a group walk over all services. A request may hold twenty thousand
+ * patterns, and fnmatch() can take 65 µs for a long one with many brackets, so the steps of one
+ * request are bounded.
  */
 #include "engine/control/names.h"
 
@@ -72,7 +73,43 @@ static int mark(const struct engine *e, const char *pattern, bool *marks, size_t
 	return found ? 0 : -ENOENT;
 }
 
-int names_resolve(const struct engine *e, const json_t *patterns, struct service ***ret_services,
+static int compare_places(const void *a, const void *b)
+{
+	const struct service *x = *(struct service *const *)a, *y = *(struct service *const *)b;
+
+	return (x->board_place > y->board_place) - (x->board_place < y->board_place);
+}
+
+/* 1: all are names of services, and *ret_services are those; what this costs is theirs alone. */
+static int find_exact(const struct engine *e, const json_t *patterns,
+	struct service ***ret_services, uint32_t *ret_n)
+{
+	size_t k, n_patterns = json_array_size(patterns);
+	_cleanup_free_
+	struct service **found = calloc(n_patterns + 1, sizeof(struct service *));
+	const json_t *pattern;
+	uint32_t n = 0;
+
+	if (!found)
+		return -ENOMEM;
+	json_array_foreach(patterns, k, pattern)
+	{
+		found[k] = services_find(e, json_string_value(pattern));
+		if (!found[k])
+			return 0;
+	}
+	qsort(found, n_patterns, sizeof(*found), compare_places);
+	for (k = 0; k < n_patterns; k++) {
+		if (n == 0 || found[k] != found[n - 1])
+			found[n++] = found[k];
+	}
+	*ret_services = TAKE_PTR(found);
+	*ret_n = n;
+	return 1;
+}
+
+/* Any patterns, by a look at every service. */
+static int find_all(const struct engine *e, const json_t *patterns, struct service ***ret_services,
 	uint32_t *ret_n, const char **ret_unknown)
 {
 	_cleanup_free_
@@ -101,4 +138,12 @@ int names_resolve(const struct engine *e, const json_t *patterns, struct service
 	*ret_services = TAKE_PTR(found);
 	*ret_n = n;
 	return 0;
+}
+
+int names_resolve(const struct engine *e, const json_t *patterns, struct service ***ret_services,
+	uint32_t *ret_n, const char **ret_unknown)
+{
+	int r = find_exact(e, patterns, ret_services, ret_n);
+
+	return r != 0 ? MIN_OF(r, 0) : find_all(e, patterns, ret_services, ret_n, ret_unknown);
 }

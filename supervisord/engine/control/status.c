@@ -85,6 +85,16 @@ static json_t *sinks_of(const struct stream *t)
 	return array;
 }
 
+static const char *awaited_by(const struct pump *p)
+{
+	enum gate_reason reason = gate_reason(p);
+
+	if (reason == GATE_NONE)
+		return NULL;
+	return reason == GATE_RATE ? "rate"
+				   : spec_sink_to_string((enum spec_sink)(reason - GATE_SINK));
+}
+
 json_t *status_logs(const struct service *s)
 {
 	json_t *logs = json_array();
@@ -94,13 +104,15 @@ json_t *status_logs(const struct service *s)
 		const struct log_counters *c = &k->counters;
 
 		json_array_append_new(logs,
-			json_pack("{s:s,s:s,s:o,s:I,s:I,s:I,s:I,s:o}", "stream",
+			json_pack("{s:s,s:s,s:o,s:I,s:I,s:I,s:I,s:s?,s:o}", "stream",
 				i == 0 ? "output" : "error", "sink",
 				spec_sink_to_string((enum spec_sink)k->kind), "path",
 				k->kind == SPEC_SINK_FILE ? status_text(k->file.path) : json_null(),
 				"bytes", (json_int_t)c->bytes, "lines", (json_int_t)c->lines,
 				"dropped_bytes", (json_int_t)c->dropped_bytes, "dropped_lines",
-				(json_int_t)c->dropped_lines, "sinks", sinks_of(&s->streams[i])));
+				(json_int_t)c->dropped_lines, "waits_for",
+				awaited_by(&s->streams[i].pump), "sinks",
+				sinks_of(&s->streams[i])));
 	}
 	return logs;
 }

@@ -67,6 +67,7 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 		recovery_commit(&s->engine->store.area, s->id, &record);
 	}
 	board_tell(s);
+	pages_touch(s->engine);
 }
 
 void service_commit_counters(struct service *s)
@@ -92,6 +93,7 @@ void service_commit_counters(struct service *s)
 		};
 	}
 	area_check(s->engine);
+	pages_touch(s->engine);
 }
 
 /* Where the record says nonsense, what it tells of the past counts for nothing. */
@@ -162,4 +164,5 @@ void service_commit_removal(struct engine *e, uint32_t id, uint64_t generation)
 	for (unsigned i = 0; i < RECOVERY_STREAMS; i++)
 		*recovery_counters(&e->store.area, id, i) = (struct recovery_counters){0};
 	board_forget(e, id);
+	pages_touch(e);
 }

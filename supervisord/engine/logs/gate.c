@@ -26,11 +26,17 @@ static usec_t now_of(const struct pump *p)
 	return p->set->loop->now_usec;
 }
 
-static void wait_until(struct pump *p, usec_t at)
+static void wait_until(struct pump *p, usec_t at, unsigned reason)
 {
-	loop_remove(&p->set->pipes, &p->source);
+	p->gate->reason = (uint8_t)reason;
 	p->waiting = true;
+	(void)pump_watch(p);
 	loop_timer_set(p->set->loop, &p->gate->timer, at);
+}
+
+enum gate_reason gate_reason(const struct pump *p)
+{
+	return p->waiting ? (enum gate_reason)p->gate->reason : GATE_NONE;
 }
 
 void gate_open(struct pump *p)
@@ -38,10 +44,9 @@ void gate_open(struct pump *p)
 	if (!p->waiting)
 		return;
 	loop_timer_set(p->set->loop, &p->gate->timer, USEC_INFINITY);
-	if (loop_add(&p->set->pipes, &p->source, p->fd, EPOLLIN) < 0)
-		wait_until(p, usec_add(now_of(p), USEC_PER_SEC));
-	else
-		p->waiting = false;
+	p->waiting = false;
+	if (pump_watch(p) < 0)
+		wait_until(p, usec_add(now_of(p), USEC_PER_SEC), GATE_NONE);
 }
 
 static void on_timer(struct loop_timer *t)
@@ -155,7 +160,8 @@ static size_t whole_lines(const struct pump *p, size_t n)
 	return newline ? (size_t)(newline - data) + 1 : n;
 }
 
-static size_t ask_outlets(struct pump *p, size_t n)
+/* *ret_kind: of the one that takes least. */
+static size_t ask_outlets(struct pump *p, size_t n, unsigned *ret_kind)
 {
 	size_t least = n;
 
@@ -166,7 +172,10 @@ static size_t ask_outlets(struct pump *p, size_t n)
 			continue;
 		if (s->kind == SPEC_SINK_SERVICE && n > 0)
 			most = whole_lines(p, n);
-		least = MIN_OF(least, sink_offer(s, p->set->buffer, most, now_of(p)));
+		most = sink_offer(s, p->set->buffer, most, now_of(p));
+		if (most < least)
+			*ret_kind = s->kind;
+		least = MIN_OF(least, most);
 	}
 	return least;
 }
@@ -176,20 +185,21 @@ static size_t choose(struct pump *p, size_t n, size_t *ret_refused)
 {
 	struct gate *g = p->gate;
 	size_t most = limit(p, n, ret_refused), wanted = most - *ret_refused, k;
+	unsigned kind = SPEC_SINK_NONE;
 	usec_t at;
 
 	if (most == 0) {
-		wait_until(p, rate_next(&g->rate));
+		wait_until(p, rate_next(&g->rate), GATE_RATE);
 		return 0;
 	}
 	at = wanted > 0 ? ask_files(p, wanted) : 0;
 	if (at > 0) {
-		wait_until(p, at);
+		wait_until(p, at, GATE_SINK + SPEC_SINK_FILE);
 		return 0;
 	}
-	k = ask_outlets(p, wanted);
+	k = ask_outlets(p, wanted, &kind);
 	if (k == 0 && wanted > 0) {
-		wait_until(p, USEC_INFINITY);
+		wait_until(p, USEC_INFINITY, GATE_SINK + kind);
 		return 0;
 	}
 	if (!g->limited)
@@ -213,7 +223,7 @@ ssize_t gate_admit(struct pump *p, size_t n, size_t *ret_refused)
 	if (r == 0 || r == -EINVAL)
 		return (ssize_t)n;
 	if (r < 0) {
-		wait_until(p, usec_add(now_of(p), USEC_PER_SEC));
+		wait_until(p, usec_add(now_of(p), USEC_PER_SEC), GATE_NONE);
 		return -EAGAIN;
 	}
 	r = (ssize_t)choose(p, (size_t)r, ret_refused);

@@ -6,15 +6,10 @@
  * others that are ready. A turn is as much as the pipe holds, and pipes differ in size: who had
  * more than PUMP_TURN_BYTES lets pass as many turns as that was in advance. So floods get the
  * same number of bytes, and batches stay large.
- *
- * Lines that are written one by one would cost a turn each. So where a turn follows the last one
- * closely, the pipes are left alone for as long as a millisecond to fill; but not when one was
- * found nearly full of late: no writer is to wait for that.
  */
 #include "engine/logs/pump.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -50,7 +45,7 @@ void pump_set_owe(struct pump_set *set)
 int pump_set_init(struct pump_set *set, struct loop *loop)
 {
 	_cleanup_free_
-	char *buffer = malloc(PUMP_BUFFER_SIZE);
+	char *buffer = aligned_alloc(PUMP_BUFFER_ALIGN, PUMP_BUFFER_SIZE);
 	int r;
 
 	if (!buffer)
@@ -65,11 +60,18 @@ int pump_set_init(struct pump_set *set, struct loop *loop)
 		return r;
 	}
 	r = loop_timer_add(loop, &set->settle);
+	if (r == 0) {
+		r = loop_timer_add(loop, &set->rest);
+		if (r < 0)
+			loop_timer_remove(loop, &set->settle);
+	}
 	if (r < 0) {
 		loop_fini(&set->pipes);
 		return r;
 	}
 	set->settle.dispatch = on_settle;
+	set->rest.dispatch = pump_end_rests;
+	set->max_large = PUMP_MAX_LARGE;
 	set->loop = loop;
 	set->buffer = TAKE_PTR(buffer);
 	return 0;
@@ -81,6 +83,7 @@ void pump_set_fini(struct pump_set *set)
 		return;
 	hold_fini(&set->hold);
 	loop_timer_remove(set->loop, &set->settle);
+	loop_timer_remove(set->loop, &set->rest);
 	loop_fini(&set->pipes);
 	set->loop = NULL;
 	set->ledger.room = NULL;
@@ -101,53 +104,6 @@ static ssize_t plain_turn(struct pump *p, size_t n, size_t n_refused)
 	if (p->set->owner)
 		p->set->owner->account(p);
 	return r;
-}
-
-static void forget_size(struct pump *p)
-{
-	p->set->n_large -= p->large;
-	p->large = false;
-	p->n_full = 0;
-}
-
-static bool is_full(const struct pump *p, size_t n)
-{
-	return n >= (p->large ? PUMP_PIPE_SIZE : PUMP_SMALL_SIZE) / 4 * 3;
-}
-
-/* What is refused is not asked for again: the pipe counts as large then, and nobody rests. */
-static void note_size(struct pump *p, size_t n, bool close)
-{
-	struct pump_set *set = p->set;
-
-	if (!is_full(p, n)) {
-		p->n_full = close ? p->n_full : 0;
-		return;
-	}
-	if (p->large || ++p->n_full < PUMP_FULL_TURNS)
-		return;
-	p->n_full = 0;
-	if (set->n_large >= PUMP_MAX_LARGE)
-		return;
-	if (sys_fcntl(p->fd, F_SETPIPE_SZ, PUMP_PIPE_SIZE) < 0)
-		set->rest_usec = 0;
-	p->large = true;
-	set->n_large++;
-}
-
-/* After a turn of n bytes: how it goes on. */
-static void pace(struct pump *p, size_t n)
-{
-	struct pump_set *set = p->set;
-	usec_t now = usec_now(CLOCK_MONOTONIC);
-	bool close = now < usec_add(set->turn_usec, set->rest_usec);
-
-	note_size(p, n, close);
-	set->turn_usec = now;
-	if (is_full(p, n))
-		set->full_usec = now;
-	else if (close && now >= usec_add(set->full_usec, 2 * set->rest_usec))
-		loop_rest(&set->pipes, usec_add(now, set->rest_usec));
 }
 
 /* One turn of at most n bytes. How many there were; 0: the end; -EAGAIN: nothing now. */
@@ -185,17 +141,15 @@ static void dispatch(struct loop_source *s, uint32_t events _unused_)
 	bool alone = p->set->pipes.n_batch == 1;
 	ssize_t r;
 
-	if (p->n_ahead > 0 && !alone) {
-		p->n_ahead--;
+	if (p->pace.n_ahead > 0 && !alone) {
+		p->pace.n_ahead--;
 		return;
 	}
 	r = transfer(p, PUMP_BUFFER_SIZE);
-	if (r > 0) {
-		p->n_ahead = (uint8_t)((size_t)(r - 1) / PUMP_TURN_BYTES);
-		pace(p, (size_t)r);
-	} else if (r == 0) {
+	if (r > 0)
+		pump_pace(p, (size_t)r);
+	else if (r == 0)
 		p->ended(p);
-	}
 }
 
 void pump_init(struct pump *p, struct pump_set *set, struct sink *sink, uint32_t id,
@@ -214,13 +168,14 @@ void pump_init(struct pump *p, struct pump_set *set, struct sink *sink, uint32_t
 
 int pump_start(struct pump *p, int fd)
 {
-	int r = loop_add(&p->set->pipes, &p->source, fd, EPOLLIN);
+	int r;
 
-	if (r < 0)
-		return r;
-	p->fd = fd;
 	p->plain = p->waiting = false;
-	return 0;
+	p->fd = fd;
+	r = pump_watch(p);
+	if (r < 0)
+		p->fd = -1;
+	return r;
 }
 
 void pump_stop(struct pump *p)
@@ -231,7 +186,7 @@ void pump_stop(struct pump *p)
 	if (p->gate)
 		loop_timer_set(p->set->loop, &p->gate->timer, USEC_INFINITY);
 	p->waiting = false;
-	forget_size(p);
+	pump_forget_pace(p);
 	p->fd = -1;
 }
 

@@ -16,9 +16,14 @@
 #include "engine/loop.h"
 
 #define PUMP_BUFFER_SIZE (256 * 1024) /* also the most that is moved in one turn */
-#define PUMP_TURN_BYTES	 (64 * 1024) /* who had more in one turn waits the longer for the next */
-#define PUMP_SHARE_USEC	 250 /* of all pumps in a round, and a turn at least: about as long */
-#define PUMP_DRAIN_MAX	 (1024 * 1024) /* the largest pipe an ordinary user can have */
+/*
+ * Processors copy a page several times slower to where it begins a few bytes later in a page than
+ * whence it comes (measured: 1 to 28; malloc() would give 16), and in pipes pages begin at 0.
+ */
+#define PUMP_BUFFER_ALIGN 4096
+#define PUMP_TURN_BYTES	  (64 * 1024) /* who had more in one turn waits the longer for the next */
+#define PUMP_SHARE_USEC	  250 /* of all pumps in a round, and a turn at least: about as long */
+#define PUMP_DRAIN_MAX	  (1024 * 1024) /* the largest pipe an ordinary user can have */
 
 /*
  * A pipe that is found nearly full time and again is made larger, and so are only so many at
@@ -29,7 +34,9 @@
 #define PUMP_SMALL_SIZE (64 * 1024) /* as it is made */
 #define PUMP_FULL_TURNS 8
 
-#define PUMP_REST_USEC USEC_PER_MSEC
+#define PUMP_REST_USEC	 USEC_PER_MSEC
+#define PUMP_REST_HALVED 4 /* times, and there is none */
+#define PUMP_CALM_TURNS	 64 /* without a full pipe, and it is tried with a longer one */
 
 /* So much later a loss is told, if nothing was written by then that it could be told with. */
 #define PUMP_SETTLE_USEC USEC_PER_SEC
@@ -54,12 +61,25 @@ struct pump_set {
 	struct hold hold;
 	struct ledger ledger; /* room NULL: there is no holding pipe */
 	const struct pump_owner *owner; /* borrowed; NULL: none */
-	usec_t rest_usec; /* see pump.c; 0, until somebody sets it: never */
-	usec_t turn_usec, full_usec; /* the last turn; the last one that found a pipe nearly full */
-	unsigned n_large;
+	usec_t rest_usec; /* the longest rest; 0, until somebody sets it: never */
+	struct loop_timer rest; /* in the engine's loop: the first one ends */
+	struct pump *resting; /* who does, by pace.next */
+	unsigned n_large, max_large;
 	struct loop_timer settle; /* in the engine's loop */
 	bool owes; /* it is armed */
 	bool told; /* that something with the holding pipe is wrong */
+};
+
+/* See pump_pace.c. */
+struct pump_pace {
+	usec_t turn_usec; /* the last turn */
+	struct pump *next; /* that rests, too */
+	uint8_t n_full; /* turns that found the pipe nearly full, each close to the last one */
+	uint8_t n_calm; /* turns in a row that did not */
+	uint8_t n_halved; /* how often the rest is, so that the pipe isn't full by its end */
+	uint8_t n_ahead; /* turns it has had in advance */
+	bool large; /* its pipe was made larger */
+	bool resting; /* out of the loop for now */
 };
 
 struct pump {
@@ -72,11 +92,9 @@ struct pump {
 	void (*tap)(struct pump *p, const char *data, size_t n);
 	uint32_t id; /* of the service */
 	uint8_t stream;
-	uint8_t n_full; /* turns in a row that found the pipe nearly full */
-	uint8_t n_ahead; /* turns it has had in advance */
-	bool large; /* its pipe was made larger */
 	bool plain; /* it is no pipe at all */
 	bool waiting; /* out of the loop until its gate opens */
+	struct pump_pace pace;
 	/* Where a file is that has lost nothing. May be set, for recovery, right after init. */
 	struct format_state through;
 	int fd; /* borrowed: the owner closes it, after pump_stop(); -1 */
@@ -132,6 +150,16 @@ enum pump_outcome pump_drain(struct pump *p, size_t max_bytes);
 void pump_end_output(struct pump *p);
 /* Only what there is to tell of losses goes out. */
 void pump_settle(struct pump *p);
+
+/* In the loop, unless it rests or waits. 0, or -errno of putting it there. */
+int pump_watch(struct pump *p);
+
+/* --- pump_pace.c: for pump.c --- */
+
+/* After a turn of n bytes: when there is another one. */
+void pump_pace(struct pump *p, size_t n);
+void pump_forget_pace(struct pump *p);
+void pump_end_rests(struct loop_timer *t);
 
 /* --- pump_held.c: for pump.c --- */
 

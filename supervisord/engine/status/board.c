@@ -50,7 +50,16 @@ static void note_written(struct board *b, uint32_t id, unsigned changes)
 	board_area_stamp(&b->area, usec_now(CLOCK_MONOTONIC), usec_now(CLOCK_REALTIME));
 	if (changes & BOARD_AREA_TRANSITION)
 		sys_futex_wake(&supervisord_board_at(&view, id)->transitions);
-	sys_futex_wake(&b->area.head->changes);
+	b->changed = true;
+}
+
+void board_flush(struct engine *e)
+{
+	struct board *b = &e->board;
+
+	if (b->changed && b->area.head)
+		sys_futex_wake(&b->area.head->changes);
+	b->changed = false;
 }
 
 /* Everybody who waits for anything. */
@@ -103,6 +112,7 @@ static void take_over(struct board *b, int fd, const struct board_area *area)
 	area->head->engine_pid = getpid();
 	area->head->engine_start = proc_stat_get(getpid(), &stat) == 0 ? stat.start_ticks : 0;
 	area->head->engines++;
+	b->changed = true; /* the last one may not have come to tell */
 }
 
 /* -ESTALE: it is readable for others than it should be. */

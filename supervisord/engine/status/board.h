@@ -23,6 +23,7 @@ struct board {
 	mode_t mode;
 	gid_t group;
 	bool troubled; /* that it can't be made has been said */
+	bool changed; /* and who waits for any change has yet to be woken */
 };
 
 /* No board yet: what is told until board_open() is not written. */
@@ -39,6 +40,9 @@ void board_tell_dependents(const struct service *s);
 void board_tell_all(struct engine *e);
 /* The slot is nobody's any more. */
 void board_forget(struct engine *e, uint32_t id);
+
+/* At the end of a round of the loop: wakes those who wait for any change, once for all of them. */
+void board_flush(struct engine *e);
 
 /* Somebody asks who would have read the board: makes one where it is gone, cut or lacking. */
 void board_check(struct engine *e);

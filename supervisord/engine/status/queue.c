@@ -213,15 +213,20 @@ static bool drop(int id, long type, int flags)
 	       0;
 }
 
-/* Drops the message that matters least; false: there is none that may go for this type. */
-static bool make_room(int id, enum queue_type type)
+/*
+ * Drops the message that matters least; false: there is none that may go for this type. Snapshots
+ * are not looked for where there is none of ours; what others put there comes last.
+ */
+static bool make_room(struct status_queue *q, enum queue_type type)
 {
-	return drop(id, QUEUE_SNAPSHOT, 0) || drop(id, QUEUE_CHANGE, 0) ||
-	       drop(id, QUEUE_ALERT, MSG_EXCEPT) || /* what others put there: no type of ours */
-	       (type != QUEUE_SNAPSHOT && drop(id, QUEUE_ALERT, 0));
+	if (!q->no_snapshots && drop(q->id, QUEUE_SNAPSHOT, 0))
+		return true;
+	q->no_snapshots = true;
+	return drop(q->id, QUEUE_CHANGE, 0) || drop(q->id, QUEUE_ALERT, MSG_EXCEPT) ||
+	       (type != QUEUE_SNAPSHOT && drop(q->id, QUEUE_ALERT, 0));
 }
 
-/* Before anything is dropped: whether the message can fit at all. */
+/* Whether the message can fit at all. */
 static int check_size(int id, size_t n)
 {
 	struct msqid_ds ds;
@@ -234,31 +239,40 @@ static int check_size(int id, size_t n)
 	return n > ds.msg_qbytes ? -EMSGSIZE : 0;
 }
 
-static int send_making_room(int id, const struct queue_buffer *message, size_t n)
+static int send_once(struct status_queue *q, const struct queue_buffer *message, size_t n)
 {
-	int r = sys_msgsnd(id, message, n, IPC_NOWAIT);
+	int r = sys_msgsnd(q->id, message, n, IPC_NOWAIT);
+
+	if (r < 0)
+		return r;
+	if (message->type == QUEUE_SNAPSHOT)
+		q->no_snapshots = false;
+	q->fits = MAX_OF(q->fits, n);
+	return 0;
+}
+
+static int send_making_room(struct status_queue *q, const struct queue_buffer *message, size_t n)
+{
+	int r = send_once(q, message, n);
 	bool may_drop = true;
 
 	if (r == -EINVAL) {
 		/* The id is gone, or the message is longer than the system allows. */
-		r = check_size(id, n);
+		r = check_size(q->id, n);
 		return r < 0 ? r : -EMSGSIZE;
 	}
-	if (r != -EAGAIN)
-		return r;
-	r = check_size(id, n);
-	if (r < 0)
-		return r;
-	for (int i = 0; i < MAX_DROPS && may_drop; i++) {
-		may_drop = make_room(id, (enum queue_type)message->type);
+	for (int i = 0; r == -EAGAIN && i < MAX_DROPS && may_drop; i++) {
+		/* The limit may have been lowered: no more than one is dropped for nothing. */
+		if (i == 1 || (i == 0 && n > q->fits)) {
+			r = check_size(q->id, n);
+			if (r < 0)
+				return r;
+		}
+		may_drop = make_room(q, (enum queue_type)message->type);
 		/* Also when nothing could be dropped: a reader may have been faster. */
-		r = sys_msgsnd(id, message, n, IPC_NOWAIT);
-		if (r == -EINVAL)
-			return -EIDRM;
-		if (r != -EAGAIN)
-			return r;
+		r = send_once(q, message, n);
 	}
-	return -ENOBUFS;
+	return r == -EINVAL ? -EIDRM : r == -EAGAIN ? -ENOBUFS : r;
 }
 
 /* For want of a queue, makes one, now and then. 0 or -ENXIO. */
@@ -300,7 +314,7 @@ int queue_publish(struct status_queue *q, enum queue_type type, const char *body
 		return -EMSGSIZE;
 	memcpy(message.body, body, n);
 	if (q->id >= 0) {
-		r = send_making_room(q->id, &message, n);
+		r = send_making_room(q, &message, n);
 		if (r == -EIDRM) {
 			log_warning("message queue 0x%08x (id %d) was removed by somebody; making "
 				    "a new one",
@@ -312,7 +326,7 @@ int queue_publish(struct status_queue *q, enum queue_type type, const char *body
 	if (q->id < 0) {
 		r = renew(q);
 		if (r == 0)
-			r = send_making_room(q->id, &message, n);
+			r = send_making_room(q, &message, n);
 	}
 	note_outcome(q, r);
 	return r;

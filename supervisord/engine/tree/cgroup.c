@@ -131,6 +131,7 @@ int cgroup_make_base(const char *name, int *ret_fd, char **ret_path)
 /* What is listed, and where to. */
 struct listing {
 	pid_t only; /* 0: all */
+	pid_t but; /* who is not asked for; 0: nobody */
 	pid_t *pids;
 	int n; /* room for so many */
 	int found;
@@ -141,7 +142,7 @@ static void list_process(struct listing *l, pid_t pid)
 {
 	struct proc_stat stat;
 
-	if (l->found == l->n || pid <= 0 || (l->only > 0 && pid != l->only))
+	if (l->found == l->n || pid <= 0 || (l->only > 0 && pid != l->only) || pid == l->but)
 		return;
 	if (proc_stat_get(pid, &stat) == 0 && !proc_is_dead(&stat))
 		l->pids[l->found++] = pid;
@@ -149,11 +150,11 @@ static void list_process(struct listing *l, pid_t pid)
 		l->gone = true;
 }
 
-/* Reads cgroup.procs of an open directory, a number to the line. 0 or -errno. */
-static int list_one(int dir_fd, struct listing *l)
+/* Reads a directory's cgroup.procs, a number to the line. 0 or -errno. */
+static int list_one(int dir_fd, const char *path, struct listing *l)
 {
 	_cleanup_close_
-	int fd = sys_openat(dir_fd, "cgroup.procs", O_RDONLY, 0);
+	int fd = sys_openat(dir_fd, path, O_RDONLY, 0);
 	char text[4096];
 	unsigned pid = 0;
 	ssize_t n;
@@ -179,23 +180,17 @@ static void close_directory(DIR **d)
 		closedir(*d);
 }
 
-/* Calls itself for the directories below; depth is bounded. 0 or -errno. */
-static int list_below(int dir_fd, int depth, struct listing *l)
+/* Calls itself for what lies below each of them; depth is bounded. */
+static void list_below(int dir_fd, int depth, struct listing *l)
 {
 	__attribute__((cleanup(close_directory))) DIR *directory = NULL;
 	const struct dirent *d;
-	struct stat st;
-	int r = list_one(dir_fd, l), copy;
+	int copy = sys_openat(dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
 
-	if (r < 0 || depth == MAX_DEPTH)
-		return r;
-	if (sys_fstat(dir_fd, &st) == 0 && st.st_nlink == 2)
-		return 0; /* a link from above, its own ".", and none from a directory below */
-	copy = sys_openat(dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
 	directory = copy < 0 ? NULL : fdopendir(copy);
 	if (!directory) {
 		close_fd(copy);
-		return 0;
+		return;
 	}
 	while (l->found < l->n && (d = readdir(directory))) {
 		_cleanup_close_
@@ -204,25 +199,42 @@ static int list_below(int dir_fd, int depth, struct listing *l)
 		if (d->d_type != DT_DIR || d->d_name[0] == '.')
 			continue;
 		below = sys_openat(dir_fd, d->d_name, O_RDONLY | O_DIRECTORY, 0);
-		if (below >= 0)
+		if (below >= 0 && list_one(below, "cgroup.procs", l) == 0 && depth < MAX_DEPTH)
 			list_below(below, depth + 1, l);
 	}
+}
+
+/* A directory has a link from above, its own ".", and one from each directory below. */
+static int list_tree(int base_fd, const char *name, struct listing *l)
+{
+	_cleanup_close_
+	int fd = -1;
+	char path[NAME_MAX + 1];
+	struct stat st;
+	int r;
+
+	if (snprintf(path, sizeof(path), "%s/cgroup.procs", name) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	r = list_one(base_fd, path, l);
+	if (r < 0 || (sys_fstatat(base_fd, name, &st, 0) == 0 && st.st_nlink == 2))
+		return r;
+	fd = sys_openat(base_fd, name, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return fd;
+	list_below(fd, 1, l);
 	return 0;
 }
 
 /* Who has ended since it was listed may have begun another one: then nobody proves nothing. */
 static int list_in(int base_fd, const char *name, struct listing *l)
 {
-	_cleanup_close_
-	int fd = sys_openat(base_fd, name, O_RDONLY | O_DIRECTORY, 0);
-
-	if (fd < 0)
-		return fd == -ENOENT ? 0 : fd;
 	for (int i = 0; i < MAX_PASSES; i++) {
 		int r;
 
 		l->gone = false;
-		r = list_below(fd, 0, l);
+		r = list_tree(base_fd, name, l);
+		if (r == -ENOENT)
+			return 0;
 		if (r < 0)
 			return r;
 		if (l->found > 0 || !l->gone)
@@ -231,9 +243,9 @@ static int list_in(int base_fd, const char *name, struct listing *l)
 	return -EAGAIN;
 }
 
-int cgroup_list(int base_fd, const char *name, pid_t *ret_pids, int n)
+int cgroup_list(int base_fd, const char *name, pid_t but, pid_t *ret_pids, int n)
 {
-	struct listing l = {.pids = ret_pids, .n = n};
+	struct listing l = {.but = but, .pids = ret_pids, .n = n};
 
 	return list_in(base_fd, name, &l);
 }

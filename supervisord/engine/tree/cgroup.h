@@ -16,10 +16,11 @@
 int cgroup_make_base(const char *name, int *ret_fd, char **ret_path);
 
 /*
- * Living processes in base/name, at most n; how many, or -errno; -EAGAIN where processes come and
- * go so fast that nobody was seen. Processes of another pid namespace are not told.
+ * Living processes in base/name but for that one (0: all), at most n; how many, or -errno; -EAGAIN
+ * where processes come and go so fast that nobody was seen. Processes of another pid namespace are
+ * not told.
  */
-int cgroup_list(int base_fd, const char *name, pid_t *ret_pids, int n);
+int cgroup_list(int base_fd, const char *name, pid_t but, pid_t *ret_pids, int n);
 
 /* Whether it is known at once that no process lives in base/name or below: false proves nothing. */
 bool cgroup_is_empty(int base_fd, const char *name);

@@ -158,7 +158,7 @@ static int signal_all(const struct orphans *o, int signo, bool tell)
 	s->left = o->left;
 	s->spared_below = o->spared_below;
 	if (cgroup_fd >= 0) {
-		s->n_in_cgroups = cgroup_list(cgroup_fd, ".", s->in_cgroups, MAX_IN_CGROUPS);
+		s->n_in_cgroups = cgroup_list(cgroup_fd, ".", 0, s->in_cgroups, MAX_IN_CGROUPS);
 		if (s->n_in_cgroups == -EAGAIN)
 			found = 1;
 		else if (s->n_in_cgroups < 0)

@@ -153,7 +153,7 @@ bool tree_remove_cgroups(struct engine *e)
 {
 	struct tree *t = &e->tree;
 
-	if (t->cgroup_fd < 0)
+	if (t->cgroup_fd < 0 || sys_unlinkat(AT_FDCWD, t->cgroup_path, AT_REMOVEDIR) == 0)
 		return true;
 	/* By name first, which takes no descriptor. */
 	for (uint32_t i = 0; i < e->n_services; i++)
@@ -212,13 +212,19 @@ static int list_seen(struct engine *e, const struct service *s, pid_t *ret_pids,
 	return found;
 }
 
-int tree_list(struct engine *e, const struct service *s, pid_t *ret_pids, int n)
+/* Where there are cgroups, without that one, so that it is not looked at either. */
+static int list_but(struct engine *e, const struct service *s, pid_t but, pid_t *ret_pids, int n)
 {
 	char name[TREE_CGROUP_NAME_SIZE];
 
 	if (e->tree.cgroup_fd >= 0)
-		return cgroup_list(e->tree.cgroup_fd, tree_cgroup_name(s, name), ret_pids, n);
+		return cgroup_list(e->tree.cgroup_fd, tree_cgroup_name(s, name), but, ret_pids, n);
 	return list_seen(e, s, ret_pids, n);
+}
+
+int tree_list(struct engine *e, const struct service *s, pid_t *ret_pids, int n)
+{
+	return list_but(e, s, 0, ret_pids, n);
 }
 
 /* True is proof, and cheaper than a list. */
@@ -233,8 +239,12 @@ static bool is_empty(const struct engine *e, const struct service *s)
 bool tree_has_any(struct engine *e, const struct service *s)
 {
 	pid_t pid;
-	int n = is_empty(e, s) ? 0 : tree_list(e, s, &pid, 1);
+	int n;
 
+	/* When all has to go in any case, that is the shortest way to know. */
+	if (core_is_shutting_down(e->core) && remove_empty(e, s))
+		return false;
+	n = is_empty(e, s) ? 0 : tree_list(e, s, &pid, 1);
 	return n > 0 || (n < 0 && !remove_empty(e, s));
 }
 
@@ -274,8 +284,9 @@ bool tree_holds(struct engine *e, const struct service *s, pid_t pid)
 void tree_signal(struct engine *e, struct service *s, int signo)
 {
 	const struct core_record *r = core_record(e->core, s->id);
+	pid_t main_pid = r->main_ended ? 0 : r->pid;
 	_cleanup_free_
-	pid_t *pids = calloc(TREE_MAX_PROCESSES, sizeof(pid_t));
+	pid_t *pids = malloc(TREE_MAX_PROCESSES * sizeof(pid_t));
 	int n;
 
 	/* The kernel ends a whole cgroup at once, forks in flight included. */
@@ -284,12 +295,12 @@ void tree_signal(struct engine *e, struct service *s, int signo)
 	if (!pids)
 		return; /* looked at again when the timeout has passed */
 	tree_hold(e);
-	n = tree_list(e, s, pids, TREE_MAX_PROCESSES);
+	n = list_but(e, s, main_pid, pids, TREE_MAX_PROCESSES);
 	for (int i = 0; i < n; i++) {
 		_cleanup_close_
 		int pidfd = -1;
 
-		if (pids[i] == r->pid && !r->main_ended)
+		if (pids[i] == main_pid)
 			continue;
 		pidfd = sys_pidfd_open(pids[i]);
 		if (pidfd >= 0 && is_the_same(e, s, pids[i]))

@@ -15,12 +15,15 @@
 struct engine;
 struct service;
 
-/* In the order in which they are sent for one service. */
+/*
+ * In the order in which they are sent for one service: what somebody waits for comes first. What
+ * is acknowledged and released has gone already, and is not in the way of the next generation.
+ */
 enum uplink_mark {
-	UPLINK_ACK = 1 << 0,
-	UPLINK_RELEASE = 1 << 1,
-	UPLINK_REFETCH = 1 << 2,
-	UPLINK_SPAWN = 1 << 3,
+	UPLINK_SPAWN = 1 << 0,
+	UPLINK_ACK = 1 << 1,
+	UPLINK_RELEASE = 1 << 2,
+	UPLINK_REFETCH = 1 << 3,
 	UPLINK_SIGNAL = 1 << 4,
 };
 
