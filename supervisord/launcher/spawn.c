@@ -414,13 +414,11 @@ uint64_t spawn_pidfd_inode(const struct spawner *s, int pidfd)
 static void note_start(const struct spawner *s, struct entry *e, pid_t pid)
 {
 	/* Not reaped by anyone but us: the pid is still that process. */
-	_cleanup_close_
-	int pidfd = s->have_pidfd_inode ? sys_pidfd_open(pid) : -1;
-
+	e->child_fd = sys_pidfd_open(pid);
 	e->start.monotonic_usec = usec_now(CLOCK_MONOTONIC);
 	e->start.realtime_usec = usec_now(CLOCK_REALTIME);
-	if (pidfd >= 0)
-		e->start.pidfd_inode = spawn_pidfd_inode(s, pidfd);
+	if (e->child_fd >= 0)
+		e->start.pidfd_inode = spawn_pidfd_inode(s, e->child_fd);
 }
 
 static int start(struct spawner *s, struct table *t, struct entry *e, const struct child *c,

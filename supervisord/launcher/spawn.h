@@ -19,6 +19,8 @@
 
 /* The launcher's own: kept free of services' pipes, so that it can start an engine. */
 #define SPAWN_SPARE_FDS 24
+/* And by these their ends are learned sooner, but without their pipes there are no services. */
+#define SPAWN_SPARE_WATCHES 1024
 
 /*
  * What a child that shares descriptors (and memory) uses while it does. Busy until the
