@@ -262,6 +262,10 @@ static void tell_stability(struct tale *t)
 	}
 	say(t, "It is not stable yet: if it runs for another ");
 	say_msec(t, render_integer(restart, "stable_in_ms", 0));
+	if (render_integer(restart, "limit", 0) == 0) {
+		tell(t, ", the failures before are forgotten (stable-after)");
+		return;
+	}
 	tell(t,
 		", the failures before are forgotten (stable-after); until then %" PRIi64
 		" of %" PRIi64 " automatic starts are used up",

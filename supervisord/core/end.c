@@ -54,7 +54,7 @@ bool done_backoff(struct step *s)
 
 	enter(s, CORE_BACKOFF, CORE_WHY_ENDED);
 	r->queued = false; /* the next attempt is that run */
-	r->deadline_usec = usec_add(s->now, restart_delay(s->slot->policy, r->streak, s->random));
+	r->deadline_usec = usec_add(s->now, restart_pause(s->slot->policy, r, s->random));
 	return true;
 }
 

@@ -82,6 +82,6 @@ void core_restart_facts(
 		.success = restart_is_success(s->policy, &s->record),
 		.wanted = restart_is_wanted(s->policy, &s->record),
 		.n_counted = restart_count_in_window(s->policy, &s->record, now),
-		.delay_usec = restart_delay(s->policy, s->record.streak, 0),
+		.delay_usec = restart_pause(s->policy, &s->record, 0),
 	};
 }

@@ -5,10 +5,14 @@
  * that 9,000 services cost little); the window is counted over that list, exactly. A run
  * of stable-after forgets the list and the streak: what came before it is another story.
  * With each end, times that the window has left behind are dropped, before they can wrap.
- * Jitter is only ever added, so a restart is never earlier than the configured delay.
+ * Jitter is only ever added, so a restart is never earlier than the configured delay. It may be
+ * later where the machine lacks what a start takes: thousands that try again at once, without a
+ * delay, would leave time for nothing else.
  */
+#include <errno.h>
 #include <string.h>
 
+#include "base/macro.h"
 #include "core/state.h"
 
 static uint32_t to_msec(usec_t t)
@@ -107,6 +111,21 @@ usec_t restart_delay(const struct spec_policy *p, uint32_t streak, uint64_t rand
 	/* percent and random are scaled down first: no product can overflow */
 	jitter = delay / 100 * p->restart_jitter_percent;
 	return usec_add(delay, (usec_t)((unsigned __int128)jitter * random >> 64));
+}
+
+/* It did not even begin: whether it can is up to the machine, and to what others give back. */
+static bool lacks_resources(const struct core_record *r)
+{
+	return r->end == CORE_END_SPAWN_FAILED &&
+	       (r->end_status == EMFILE || r->end_status == ENFILE || r->end_status == ENOMEM ||
+		       r->end_status == EAGAIN);
+}
+
+usec_t restart_pause(const struct spec_policy *p, const struct core_record *r, uint64_t random)
+{
+	usec_t delay = restart_delay(p, r->streak, random);
+
+	return lacks_resources(r) ? MAX_OF(delay, RESTART_LACK_USEC) : delay;
 }
 
 void restart_forget_old(

@@ -277,8 +277,11 @@ bool restart_is_wanted(const struct spec_policy *p, const struct core_record *r)
 /* A run that lasted long enough: failures before it count no more. */
 bool restart_is_stable(const struct spec_policy *p, bool was_ready, usec_t ran_usec);
 bool restart_is_success(const struct spec_policy *p, const struct core_record *r);
-/* Until the next automatic start. */
+/* What the policy says: from an end to the next automatic start. */
 usec_t restart_delay(const struct spec_policy *p, uint32_t streak, uint64_t random);
+/* Likewise, and not sooner where the machine had no descriptor, memory or process left for it. */
+#define RESTART_LACK_USEC USEC_PER_SEC
+usec_t restart_pause(const struct spec_policy *p, const struct core_record *r, uint64_t random);
 /* Remembers an automatic start. */
 void restart_note_start(const struct spec_policy *p, struct core_record *r, usec_t now);
 /* Forgets starts that the window has left behind, at the end of a run of that length. */

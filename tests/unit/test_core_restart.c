@@ -2,6 +2,8 @@
  * Whether and when a service is started again: backoff, limit, window, stability and the
  * counters, each at its edge and one step past it.
  */
+#include <errno.h>
+
 #include "core/state.h"
 #include "test_core_util.h"
 
@@ -96,6 +98,32 @@ static void the_delay_is_bounded_for_every_streak(void **state _unused_)
 	assert_int_equal(restart_delay(&p, UINT32_MAX, UINT64_MAX), 0);
 	p.restart_max_delay_usec = 0;
 	assert_int_equal(restart_delay(&p, 3, UINT64_MAX), 0);
+}
+
+static void what_the_machine_lacks_is_not_asked_for_without_a_pause(void **state _unused_)
+{
+	static const struct {
+		int error;
+		usec_t pause;
+	} table[] = {{EMFILE, SEC}, {ENFILE, SEC}, {ENOMEM, SEC}, {EAGAIN, SEC}, {ENOENT, 0}};
+	_cleanup_rig_ struct rig g;
+
+	rig_init(&g, 1, 0);
+	g.policies[0].restart_limit = 0;
+	g.policies[0].restart_delay_usec = 0;
+	rig_run(&g, 0);
+	rig_exit(&g, 0, EMFILE); /* that number as an exit code says nothing of the machine */
+	assert_int_equal(delay(&g), 0);
+	for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+		rig_deadline(&g, 0);
+		rig_end(&g, 0, CORE_END_SPAWN_FAILED, table[i].error, false);
+		assert_int_equal(delay(&g), table[i].pause);
+	}
+	g.policies[0].restart_delay_usec = 3 * SEC; /* a longer one stays */
+	g.policies[0].restart_max_delay_usec = 3 * SEC;
+	rig_deadline(&g, 0);
+	rig_end(&g, 0, CORE_END_SPAWN_FAILED, EMFILE, false);
+	assert_int_equal(delay(&g), 3 * SEC);
 }
 
 static void jitter_is_only_added_and_stays_below_its_percentage(void **state _unused_)
@@ -518,6 +546,7 @@ int main(void)
 		cmocka_unit_test(the_delay_doubles_up_to_its_maximum),
 		cmocka_unit_test(the_delay_is_bounded_for_every_streak),
 		cmocka_unit_test(what_explains_a_restart_is_what_decides_it),
+		cmocka_unit_test(what_the_machine_lacks_is_not_asked_for_without_a_pause),
 		cmocka_unit_test(jitter_is_only_added_and_stays_below_its_percentage),
 		cmocka_unit_test(the_limit_is_the_number_of_automatic_starts),
 		cmocka_unit_test(without_a_limit_it_never_gives_up),

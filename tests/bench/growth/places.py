@@ -20,6 +20,15 @@ def symbols(path):
     return [], []
 
 
+def is_fixed(path):
+    """Whether its symbols are addresses already: a program that isn't position-independent."""
+    try:
+        with open(path, "rb") as f:
+            return f.read(18)[16:18] == b"\2\0"
+    except OSError:
+        return False
+
+
 class Functions:
     """Of some processes, which have to run while this is made."""
 
@@ -34,7 +43,7 @@ class Functions:
             words = line.split()
             if len(words) == 6 and words[5].startswith("/"):
                 begin, end = (int(a, 16) for a in words[0].split("-"))
-                base.setdefault(words[5], begin)
+                base.setdefault(words[5], 0 if is_fixed(words[5]) else begin)
                 if "x" in words[1]:
                     found.append((begin, end, base[words[5]], words[5]))
         return found

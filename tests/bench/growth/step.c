@@ -145,8 +145,9 @@ static void handle(struct counts *c, int i, int status)
 
 	if (step || event)
 		count(c, i);
-	if (over) {
-		/* One that is left half-way would die by SIGTRAP. */
+	/* Only behind a step: with one half-way, its SIGTRAP would be there for nobody, and deadly.
+	 */
+	if (over && step) {
 		ptrace(PTRACE_DETACH, pid, NULL, NULL);
 		forget(i);
 		return;

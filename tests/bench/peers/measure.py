@@ -12,7 +12,6 @@ import time
 from processes import cpu_seconds, family, pss_kib, switches, wait_for
 
 HEAD = 16
-OLD_NSEC = 1200000000  # runit, s6 and daemontools make what ends within a second wait for the rest
 SAMPLING_SECONDS = 8  # and no further sample after that
 SLOT = struct.Struct("=QIi")  # slots.h: since_nsec, n_starts, pid
 
@@ -42,10 +41,10 @@ class Slots:
     def last_nsec(self):
         return max(self.slot(i)[0] for i in range(self.n))
 
-    def wait_old(self, i):
+    def wait_old(self, i, peer):
         """Until a service has run for long enough to be restarted at once."""
-        age = time.monotonic_ns() - self.slot(i)[0]
-        time.sleep(max(0, OLD_NSEC - age) / 1e9)
+        age = (time.monotonic_ns() - self.slot(i)[0]) / 1e9
+        time.sleep(max(0, peer.old_seconds - age))
 
 
 def start(peer, slots):
@@ -77,7 +76,7 @@ def restart(peer, slots, samples):
         if time.monotonic() > deadline and k > 0:
             break
         i = k * 7919 % slots.n
-        slots.wait_old(i)
+        slots.wait_old(i, peer)
         _, n_starts, pid = slots.slot(i)
         begin = time.monotonic_ns()
         os.kill(pid, signal.SIGKILL)
@@ -119,8 +118,9 @@ def command(tools, arguments, samples):
     """Median seconds of a command, and of /bin/true, in turns; None: there is no such command."""
     if arguments is None:
         return None
-    pairs = [(run_command(tools, arguments), run_command(tools, ["/bin/true"]))
-             for _ in range(samples)]
+    pairs, deadline = [], time.monotonic() + SAMPLING_SECONDS
+    while not pairs or len(pairs) < samples and time.monotonic() < deadline:
+        pairs.append((run_command(tools, arguments), run_command(tools, ["/bin/true"])))
     return tuple(statistics.median(p[i] for p in pairs) for i in range(2))
 
 
@@ -130,7 +130,7 @@ def stop_and_start(peer, slots, samples):
         return None
     found = []
     for _ in range(samples):
-        slots.wait_old(0)
+        slots.wait_old(0, peer)
         _, n_starts, pid = slots.slot(0)
         begin = time.monotonic_ns()
         run_command(peer.tools, peer.stop_one())
@@ -144,7 +144,7 @@ def stop_and_start(peer, slots, samples):
 def stop(peer, slots):
     """Seconds until supervisor and services have gone."""
     for i in range(slots.n):
-        slots.wait_old(i)
+        slots.wait_old(i, peer)
     pids = family(peer.process.pid)
     begin = time.monotonic_ns()
     peer.stop(pids)

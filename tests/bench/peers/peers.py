@@ -4,16 +4,20 @@ Every one gets what is fastest for it: services are started by a link to the pro
 would be a shell script, and restarts wait for nothing where that can be had. Loggers with
 arguments are started by a script of /bin/sh, which replaces itself.
 
-Left out: monit, which neither starts services as its children nor has their output, but looks at
-pid files; pm2, dinit, nitro and others that Debian 12 doesn't have.
+pm2 comes from the npm registry; dinit and nitro, which neither that nor Debian 12 has, are measured
+where they are in PATH. Left out: monit, which neither starts services as its children nor has their
+output, but looks at pid files.
 """
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import time
 
 import debian
+import npm
 from processes import family, is_alive, program, reap_others, wait_for
 
 
@@ -25,6 +29,7 @@ class Peer:
     programs = ()  # of the package
     most = 100000  # services that it can have
     variables = {}  # more of the environment
+    old_seconds = 1.2  # what has run for so long is started again at once
 
     def __init__(self, directory, tools):
         self.directory, self.tools, self.process, self.n = directory, tools, None, 0
@@ -291,4 +296,138 @@ class Daemontools(Directories):
         return ["svc", "-u", self.service(0)]
 
 
-ALL = (Ours, Runit, S6, Daemontools, Supervisor)
+class InPath(Peer):
+    """What no registry here has: if it is in PATH."""
+
+    @classmethod
+    def find(cls, tools):
+        for p in cls.programs:
+            tools.paths[p] = shutil.which(p)
+            if not tools.paths[p]:
+                raise debian.Missing("not in PATH, and not in Debian")
+        tools.debian.versions[cls.name] = (debian.output(*cls.version) or "unknown").split("\n")[0]
+
+
+class Dinit(InPath):
+    """Each service's output goes into its file directly: there is no pipe, and no rotation."""
+
+    name = "dinit"
+    programs = ("dinit", "dinitctl")
+    version = ("dinit", "--version")
+
+    def prepare(self, n, slots):
+        for i in range(n):
+            self.write(f"type = process\ncommand = {self.tools.service} {i}\nrestart = true\n"
+                       "smooth-recovery = true\nrestart-delay = 0\nrestart-limit-count = 0\n"
+                       f"logfile = {self.path('log', f's-{i}.log')}\n", "sv", f"s-{i}")
+        os.makedirs(self.path("log"), exist_ok=True)
+        self.write("type = internal\n" + "".join(f"waits-for = s-{i}\n" for i in range(n)),
+                   "sv", "boot")
+        self.write(f"BENCH_SLOTS={slots.path}\n", "environment")
+
+    def command(self):
+        return ["dinit", "--container", "--quiet", "-d", self.path("sv"), "-p", self.path("socket"),
+                "-l", self.path("dinit.log"), "-e", self.path("environment")]
+
+    def ctl(self, *arguments):
+        return ["dinitctl", "-p", self.path("socket"), *arguments]
+
+    def status_one(self):
+        return self.ctl("status", "s-0")
+
+    def status_all(self):
+        return self.ctl("list")
+
+    def stop_one(self):
+        return self.ctl("stop", "s-0")
+
+    def start_one(self):
+        return self.ctl("start", "s-0")
+
+
+class Nitro(InPath):
+    """All output goes through one pipe to one logger, the service LOG, which is the cheapest it has."""
+
+    name = "nitro"
+    programs = ("nitro", "nitroctl")
+    version = ("nitroctl", "--version")  # older ones don't tell
+    most = 490  # what it is compiled for, and a few of its own
+    old_seconds = 2.5  # what ends within 2 s of its start waits
+
+    def __init__(self, directory, tools):
+        super().__init__(directory, tools)
+        self.variables = {"NITRO_SOCK": self.path("run", "nitro.sock")}
+
+    def prepare(self, n, slots):
+        os.makedirs(self.path("run"), exist_ok=True)
+        for i in range(n):
+            os.makedirs(self.path("sv", f"s-{i}"), exist_ok=True)
+            os.symlink(self.tools.service, self.path("sv", f"s-{i}", "run"))
+        self.write(f"#!/bin/sh\nexec cat >>{self.path('log')}\n", "sv", "LOG", "run", mode=0o755)
+
+    def command(self):
+        return ["nitro", self.path("sv")]
+
+    def ctl(self, *arguments):
+        return ["env", f"NITRO_SOCK={self.path('run', 'nitro.sock')}", self.tools.paths["nitroctl"],
+                *arguments]
+
+    def status_one(self):
+        return self.ctl("pidof", "s-0")
+
+    def status_all(self):
+        return self.ctl("list") if self.n <= 100 else None  # its answer has 4096 bytes at most
+
+    def stop_one(self):
+        return self.ctl("stop", "s-0")
+
+    def start_one(self):
+        return self.ctl("up", "s-0")  # start waits for 2 s, until it is called up
+
+
+class Pm2(Peer):
+    """In the foreground; it is a program for node, which reads the output and writes the files."""
+
+    name = "pm2"
+    most = 100  # 1000 had not been started after four minutes
+
+    def __init__(self, directory, tools):
+        super().__init__(directory, tools)
+        self.variables = {"PM2_HOME": self.path("home")}
+
+    @classmethod
+    def find(cls, tools):
+        path, version = npm.program("pm2", os.path.join(tools.debian.root, "npm"),
+                                    tools.debian.installed)
+        tools.paths["pm2"] = path
+        tools.paths["pm2-runtime"] = os.path.join(os.path.dirname(path), "pm2-runtime")
+        tools.debian.versions["pm2"] = version
+
+    def prepare(self, n, slots):
+        apps = [{"name": f"s-{i}", "script": self.tools.service, "args": [str(i)],
+                 "interpreter": "none", "vizion": False, "pmx": False,
+                 "out_file": self.path("log", f"s-{i}.log"),
+                 "error_file": self.path("log", f"s-{i}.log")} for i in range(n)]
+        os.makedirs(self.path("log"), exist_ok=True)
+        self.write(json.dumps({"apps": apps}), "services.json")
+
+    def command(self):
+        return ["pm2-runtime", "start", self.path("services.json")]
+
+    def ctl(self, *arguments):
+        return ["env", f"PM2_HOME={self.path('home')}", self.tools.paths["pm2"], *arguments]
+
+    def status_one(self):
+        return self.ctl("describe", "s-0")
+
+    def status_all(self):
+        return self.ctl("list")
+
+    def stop_one(self):
+        return self.ctl("stop", "s-0")
+
+    def start_one(self):
+        return self.ctl("start", "s-0")
+
+
+ALL = (Ours, Dinit, Nitro, Runit, S6, Daemontools, Supervisor, Pm2)
