@@ -176,14 +176,12 @@ static bool matches(const char *name, const char *pattern)
 }
 
 /* Groups are known to the engine only, and what is no name at all is for it to refuse. */
-static bool is_for_us(const json_t *patterns)
+static bool is_for_us(const struct board_names *patterns)
 {
-	const json_t *pattern;
-	size_t i, n_globs = 0;
+	size_t n_globs = 0;
 
-	json_array_foreach(patterns, i, pattern)
-	{
-		const char *text = json_string_value(pattern);
+	for (size_t i = 0; i < patterns->n; i++) {
+		const char *text = patterns->texts[i];
 
 		if (text[0] == '@' || strlen(text) > MAX_PATTERN)
 			return false;
@@ -193,25 +191,22 @@ static bool is_for_us(const json_t *patterns)
 }
 
 /* Whether one of the patterns means it; each that does is marked. */
-static bool is_meant(const char *name, const json_t *patterns, bool *marks)
+static bool is_meant(const char *name, const struct board_names *patterns, bool *marks)
 {
-	const json_t *pattern;
-	bool found = json_array_size(patterns) == 0;
-	size_t i;
+	bool found = patterns->n == 0;
 
-	json_array_foreach(patterns, i, pattern)
-	{
-		if (matches(name, json_string_value(pattern)))
+	for (size_t i = 0; i < patterns->n; i++) {
+		if (matches(name, patterns->texts[i]))
 			found = marks[i] = true;
 	}
 	return found;
 }
 
-static const char *find_unknown(const json_t *patterns, const bool *marks)
+static const char *find_unknown(const struct board_names *patterns, const bool *marks)
 {
-	for (size_t i = 0; i < json_array_size(patterns); i++) {
+	for (size_t i = 0; i < patterns->n; i++) {
 		if (!marks[i])
-			return json_string_value(json_array_get(patterns, i));
+			return patterns->texts[i];
 	}
 	return NULL;
 }
@@ -233,7 +228,7 @@ static int read_slot(const struct board *b, uint32_t id, struct supervisord_boar
 /* One look at all slots. */
 struct look {
 	const struct board *board;
-	const json_t *patterns;
+	const struct board_names *patterns;
 	const struct board_visitor *visitor;
 	uint32_t capacity;
 	bool *marks; /* owned; of patterns that were found */
@@ -253,7 +248,7 @@ static int visit_each(struct look *l)
 	uint32_t place = 0;
 
 	l->visitor->begin(l->visitor->userdata);
-	memset(l->marks, 0, json_array_size(l->patterns) * sizeof(*l->marks));
+	memset(l->marks, 0, l->patterns->n * sizeof(*l->marks));
 	for (uint32_t i = 0; i < l->capacity; i++) {
 		uint32_t id = l->order ? l->order[i] : i;
 		int r = read_slot(l->board, id, &slot);
@@ -320,8 +315,8 @@ static int visit_in_order(struct look *l)
 	return r == -ESTALE ? -EBUSY : r;
 }
 
-int board_visit(const struct board *b, const json_t *patterns, const struct board_visitor *v,
-	const char **ret_unknown)
+int board_visit(const struct board *b, const struct board_names *patterns,
+	const struct board_visitor *v, const char **ret_unknown)
 {
 	const struct supervisord_board_head *h = b->view.head;
 	_cleanup_(look_fini) struct look l = {
@@ -329,7 +324,7 @@ int board_visit(const struct board *b, const json_t *patterns, const struct boar
 		.patterns = patterns,
 		.visitor = v,
 		.capacity = supervisord_board_slots(&b->view),
-		.marks = calloc(json_array_size(patterns) + 1, sizeof(bool)),
+		.marks = calloc(patterns->n + 1, sizeof(bool)),
 	};
 	uint32_t changes;
 	int tries = 0, r;
@@ -388,8 +383,8 @@ static int keep(const struct supervisord_board_slot *slot, uint32_t id, void *us
 	return 0;
 }
 
-int board_read(const struct board *b, const json_t *patterns, struct board_services *ret_services,
-	const char **ret_unknown)
+int board_read(const struct board *b, const struct board_names *patterns,
+	struct board_services *ret_services, const char **ret_unknown)
 {
 	struct board_services s = {0};
 	const struct board_visitor v = {.begin = forget, .visit = keep, .userdata = &s};
@@ -411,7 +406,7 @@ int board_open_if(struct board *b, const char *socket_path, bool attended)
 	return r == 0 && board_is_attended(b) != attended ? -EAGAIN : r;
 }
 
-int board_get(const char *socket_path, bool attended, const json_t *patterns,
+int board_get(const char *socket_path, bool attended, const struct board_names *patterns,
 	struct board_services *ret_services, const char **ret_unknown)
 {
 	_cleanup_board_ struct board b = BOARD_INIT;

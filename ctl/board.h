@@ -5,7 +5,6 @@
 #pragma once
 
 #include <fcntl.h> /* before wire/board.h, which has more to offer then */
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -53,16 +52,22 @@ struct board_visitor {
 	void *userdata;
 };
 
+/* What services are asked for by; all borrowed. */
+struct board_names {
+	char *const *texts;
+	size_t n;
+};
+
 /*
- * Shows those that the patterns (strings) name: services, instances, definitions, globs; all where
+ * Shows those that the patterns name: services, instances, definitions, globs; all where
  * there is no pattern. As they were at one moment, if that can be had soon. 0; -ENOENT with
  * *ret_unknown (borrowed) set to a pattern that names nothing, and the rest shown all the same;
  * -EOPNOTSUPP: a group, or what is for the engine to judge; -EBUSY: one of them is being written
  * all the time, or they keep changing places; -EXFULL: not all have a slot; -EIO: the file was cut;
  * -EAGAIN: it has grown, open it anew; -ENOMEM; what visit() returned.
  */
-int board_visit(const struct board *b, const json_t *patterns, const struct board_visitor *v,
-	const char **ret_unknown);
+int board_visit(const struct board *b, const struct board_names *patterns,
+	const struct board_visitor *v, const char **ret_unknown);
 
 /* When anything was last written. */
 usec_t board_changed_usec(const struct board *b);
@@ -83,8 +88,8 @@ void board_services_fini(struct board_services *s);
 #define _cleanup_board_services_ _cleanup_(board_services_fini)
 
 /* Keeps all that board_visit() shows, and returns what that does. */
-int board_read(const struct board *b, const json_t *patterns, struct board_services *ret_services,
-	const char **ret_unknown);
+int board_read(const struct board *b, const struct board_names *patterns,
+	struct board_services *ret_services, const char **ret_unknown);
 
 /*
  * board_open() for a moment's look at a board that is kept up to date, or (attended false) at one
@@ -93,5 +98,5 @@ int board_read(const struct board *b, const json_t *patterns, struct board_servi
 int board_open_if(struct board *b, const char *socket_path, bool attended);
 
 /* That and board_read(). */
-int board_get(const char *socket_path, bool attended, const json_t *patterns,
+int board_get(const char *socket_path, bool attended, const struct board_names *patterns,
 	struct board_services *ret_services, const char **ret_unknown);

@@ -12,13 +12,13 @@
 #include "ctl/cli.h"
 #include "ctl/complete.h"
 #include "ctl/ctl.h"
+#include "ctl/socket.h"
 #include "ctl/verbs.h"
 #include "wire/control.h"
 
 #define DEFAULT_LINES 10
 #define MAX_LINES     UINT64_C(1000000000000)
 #define MAX_RUNS      UINT64_C(1000000)
-#define ROOT_SOCKET   "/run/supervisord/" CONTROL_SOCKET_NAME
 
 enum {
 	OPTION_JSON = 256,
@@ -298,26 +298,6 @@ unsigned cli_option_owner(const char *name, enum verb_takes *ret_value)
 	return 0;
 }
 
-char *cli_find_socket(const char *given)
-{
-	const char *environment = getenv("SUPCTL_SOCKET");
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
-	char *path = NULL;
-
-	if (given)
-		return strdup(given);
-	if (environment && *environment != '\0')
-		return strdup(environment);
-	if (geteuid() != 0 && runtime && *runtime == '/') {
-		if (asprintf(&path, "%s/supervisord/" CONTROL_SOCKET_NAME, runtime) < 0)
-			return NULL;
-		if (access(path, F_OK) == 0)
-			return path;
-		free(path);
-	}
-	return strdup(ROOT_SOCKET);
-}
-
 static int unknown_verb(struct ctl *ctl, const char *name)
 {
 	const struct verb *guess = verb_guess(name);
@@ -376,7 +356,7 @@ static int run_verb(struct ctl *ctl, const struct parsed *parsed)
 	r = check(ctl);
 	if (r != 0)
 		return r;
-	path = cli_find_socket(parsed->socket);
+	path = socket_find(parsed->socket);
 	if (!path || client_init(&ctl->client, path) < 0) {
 		ctl_error(ctl, "out of memory");
 		return CTL_FAILED;

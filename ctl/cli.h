@@ -15,9 +15,3 @@ const struct option *cli_options(void);
  * all verbs. What its value is, where it takes one, goes to *ret_value.
  */
 unsigned cli_option_owner(const char *name, enum verb_takes *ret_value);
-
-/*
- * The path of the control socket: the given one if not NULL, else by the environment. Owned by
- * the caller; NULL for lack of memory.
- */
-char *cli_find_socket(const char *given);

@@ -17,7 +17,8 @@
 #include "base/parse.h"
 #include "ctl/cli.h"
 #include "ctl/client.h"
-#include "ctl/render.h"
+#include "ctl/render_json.h"
+#include "ctl/socket.h"
 #include "ctl/text.h"
 #include "ctl/verbs.h"
 #include "wire/control.h"
@@ -331,7 +332,7 @@ static int on_names(json_t *parameters, void *userdata)
 static json_t *ask_names(const struct line *l)
 {
 	_cleanup_free_
-	char *path = cli_find_socket(l->socket);
+	char *path = socket_find(l->socket);
 	json_t *parameters = NULL, *reply = NULL, *error = NULL;
 	struct client client = {.fd = -1};
 

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ctl/render.h"
+#include "ctl/render_json.h"
 #include "ctl/verbs.h"
 #include "wire/control.h"
 

@@ -9,6 +9,7 @@
 #include "base/macro.h"
 #include "ctl/events.h"
 #include "ctl/render.h"
+#include "ctl/render_json.h"
 #include "ctl/text.h"
 
 #define NAME_WIDTH  12 /* at least: most names fit, and the columns don't move */

@@ -16,6 +16,7 @@
 #include "base/macro.h"
 #include "ctl/act.h"
 #include "ctl/render.h"
+#include "ctl/render_json.h"
 #include "ctl/text.h"
 #include "ctl/verbs.h"
 

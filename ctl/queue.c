@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "ctl/queue.h"
-#include "ctl/render.h"
+#include "ctl/render_json.h"
 #include "ctl/text.h"
 #include "ctl/verbs.h"
 #include "wire/control.h"

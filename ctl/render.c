@@ -13,10 +13,12 @@
 #include "base/macro.h"
 #include "ctl/text.h"
 
-#define GAP	  2
-#define MAX_CELL  ((1u << 28) - 1) /* bytes of a text; columns fit as well then */
-#define USUAL_ROW 48 /* bytes of its text */
-#define PIECE	  ((size_t)16 << 10)
+#define GAP	   2
+#define MAX_CELL   ((1u << 28) - 1) /* bytes of a text; columns fit as well then */
+#define USUAL_ROW  48 /* bytes of its text */
+#define SHORT_CELL 32
+#define STEP	   16 /* bytes that are written at once, where that much room is left */
+#define PIECE	   ((size_t)16 << 10)
 
 const char *render_state_colour(const char *state)
 {
@@ -112,7 +114,7 @@ static size_t copy_plain(char *to, const char *text)
 	return n;
 }
 
-int table_add(struct table *t, const char *text, const char *colour)
+static int add_any(struct table *t, const char *text, const char *colour)
 {
 	size_t before = t->text.len, length = strlen(text), plain;
 	int r = buf_reserve(&t->text, length);
@@ -129,6 +131,35 @@ int table_add(struct table *t, const char *text, const char *colour)
 		return r;
 	length = t->text.len - before;
 	return add_cell(t, length, text_width(t->text.data + before, length), colour);
+}
+
+/*
+ * What nearly all cells of a large table are: short, of printable ASCII, and there is room. False:
+ * it is none of those, and nothing was added.
+ */
+static bool add_short(struct table *t, const char *text, const char *colour)
+{
+	char *to = t->text.data + t->text.len;
+	uint32_t n = 0;
+
+	if (t->n_cells == t->size || t->text.size - t->text.len < SHORT_CELL)
+		return false;
+	for (; n < SHORT_CELL && text[n] >= 0x20 && text[n] < 0x7f; n++)
+		to[n] = text[n];
+	if (n == SHORT_CELL || text[n] != '\0')
+		return false;
+	t->text.len += n;
+	t->cells[t->n_cells++] = (struct cell){
+		.size = n,
+		.width = n & MAX_CELL,
+		.colour = palette_index(colour) & 15,
+	};
+	return true;
+}
+
+int table_add(struct table *t, const char *text, const char *colour)
+{
+	return add_short(t, text, colour) ? 0 : add_any(t, text, colour);
 }
 
 void table_cut(struct table *t, size_t n_cells)
@@ -151,7 +182,11 @@ static char *put_cell(
 
 	if (coloured)
 		end = stpcpy(end, colour);
-	if (cell->width > room) {
+	if (cell->size <= STEP && cell->width <= room) {
+		/* All of it is in the text or behind it, and what is too much is written over. */
+		memcpy(end, text, STEP);
+		end += cell->size;
+	} else if (cell->width > room) {
 		end = mempcpy(end, text, text_fit(text, cell->size, room - 1));
 		end = stpcpy(end, term->is_utf8 ? "\xe2\x80\xa6" : "~");
 	} else {
@@ -173,7 +208,10 @@ static char *put_row(char *end, const struct table *t, const struct cell *row, c
 		blanks += i > 0 ? GAP : 0;
 		blanks += right ? padding : 0;
 		if (row[i].size > 0 && at + blanks < limit) {
-			end = (char *)memset(end, ' ', blanks) + blanks;
+			memset(end, ' ', STEP);
+			if (blanks > STEP)
+				memset(end + STEP, ' ', blanks - STEP);
+			end += blanks;
 			at += blanks;
 			blanks = 0;
 			end = put_cell(end, &row[i], text, term, limit - at);
@@ -187,16 +225,17 @@ static char *put_row(char *end, const struct table *t, const struct cell *row, c
 }
 
 /* write() may be NULL: then all of it stays in the buffer. */
-static int render(const struct table *t, const struct term *term, struct buf *out,
+static int render(struct table *t, const struct term *term, struct buf *out,
 	void (*write)(const struct buf *piece, void *userdata), void *userdata)
 {
 	_cleanup_free_
 	size_t *widths = calloc(t->n_columns, sizeof(*widths));
-	const char *text = t->text.data;
-	size_t most = 1, size; /* bytes of a line besides its text, and with it */
+	const char *text;
+	size_t most = 1 + STEP, size; /* bytes of a line besides its text, and with it */
 
-	if (!widths)
+	if (!widths || buf_reserve(&t->text, STEP) < 0)
 		return -ENOMEM;
+	text = t->text.data;
 	for (size_t i = 0; i + t->n_columns <= t->n_cells; i += t->n_columns) {
 		for (size_t k = 0; k < t->n_columns; k++) {
 			size_t width = t->cells[i + k].width;
@@ -227,31 +266,17 @@ static int render(const struct table *t, const struct term *term, struct buf *ou
 	return 0;
 }
 
-int table_render(const struct table *t, const struct term *term, struct buf *out)
+int table_render(struct table *t, const struct term *term, struct buf *out)
 {
 	return render(t, term, out, NULL, NULL);
 }
 
-int table_write(const struct table *t, const struct term *term,
+int table_write(struct table *t, const struct term *term,
 	void (*write)(const struct buf *piece, void *userdata), void *userdata)
 {
 	_cleanup_buf_ struct buf piece = {0};
 
 	return render(t, term, &piece, write, userdata);
-}
-
-const char *render_string(json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
-int64_t render_integer(json_t *object, const char *key, int64_t otherwise)
-{
-	json_t *value = json_object_get(object, key);
-
-	return json_is_integer(value) ? json_integer_value(value) : otherwise;
 }
 
 int render_reason(const char *reason, const char *state, int64_t next_start_msec, struct buf *out)

@@ -4,7 +4,6 @@
  */
 #pragma once
 
-#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -58,15 +57,11 @@ void table_cut(struct table *t, size_t n_cells);
  * Appends the table to a buffer: columns aligned, two blanks between, no blanks at the end
  * of a line, and lines cut to the width of the terminal. -ENOMEM.
  */
-int table_render(const struct table *t, const struct term *term, struct buf *out);
+int table_render(struct table *t, const struct term *term, struct buf *out);
 
 /* The same in pieces of some KiB, each given to write(). -ENOMEM. */
-int table_write(const struct table *t, const struct term *term,
+int table_write(struct table *t, const struct term *term,
 	void (*write)(const struct buf *piece, void *userdata), void *userdata);
-
-/* Members of JSON objects that may be absent, null or of another type. */
-const char *render_string(json_t *object, const char *key);
-int64_t render_integer(json_t *object, const char *key, int64_t otherwise);
 
 /* Appends "reason", and when the service starts again, or runs next (-1: it won't). -ENOMEM. */
 int render_reason(const char *reason, const char *state, int64_t next_start_msec, struct buf *out);

@@ -6,7 +6,7 @@
 
 #include "base/parse.h"
 #include "ctl/act.h"
-#include "ctl/render.h"
+#include "ctl/render_json.h"
 #include "ctl/text.h"
 #include "ctl/verbs.h"
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ctl/render.h"
+#include "ctl/render_json.h"
 #include "ctl/status.h"
 #include "ctl/text.h"
 #include "ctl/verbs.h"

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "ctl/board.h"
-#include "ctl/render.h"
+#include "ctl/render_json.h"
 #include "ctl/status_row.h"
 #include "ctl/verbs.h"
 #include "wire/board_json.h"
@@ -84,13 +84,30 @@ static void write_piece(const struct buf *piece, void *userdata)
 	ctl_write(userdata, piece);
 }
 
-static int show_table(struct ctl *ctl, const struct status_table *t)
+static int show_table(struct ctl *ctl, struct status_table *t)
 {
 	if (table_write(&t->table, &ctl->term, write_piece, ctl) < 0) {
 		ctl_error(ctl, "out of memory");
 		return CTL_FAILED;
 	}
 	return status_of(ctl, t->all_up);
+}
+
+void status_row_of_json(json_t *service, struct status_row *ret_row)
+{
+	*ret_row = (struct status_row){
+		.name = render_string(service, "name"),
+		.state = render_string(service, "state"),
+		.reason = render_string(service, "reason"),
+		.status_text = render_string(service, "status_text"),
+		.pid = render_integer(service, "pid", 0),
+		.uptime_msec = render_integer(service, "uptime_ms", -1),
+		.next_start_msec = render_integer(service, "next_start_ms", -1),
+		.restarts = render_integer(service, "restarts", 0),
+		.unhealthy = strcmp(render_string(service, "health"), "unhealthy") == 0,
+		.reloading = json_is_true(json_object_get(service, "reloading")),
+		.stale = json_is_true(json_object_get(service, "stale")),
+	};
 }
 
 static int show_reply(struct ctl *ctl, json_t *services)
@@ -161,11 +178,12 @@ static int add_slot(const struct supervisord_board_slot *slot, uint32_t id, void
 }
 
 /* 0, -ENOENT, or a negative errno: ask the engine. */
-static int read_board(struct ctl *ctl, const json_t *names, bool attended, struct shown *s,
-	usec_t *ret_changed, const char **ret_unknown)
+static int read_board(struct ctl *ctl, bool attended, struct shown *s, usec_t *ret_changed,
+	const char **ret_unknown)
 {
 	_cleanup_board_ struct board b = BOARD_INIT;
 	const struct board_visitor v = {.begin = begin, .visit = add_slot, .userdata = s};
+	const struct board_names names = {ctl->args, ctl->n_args};
 	int r = board_open_if(&b, ctl->client.path, attended);
 
 	if (r < 0)
@@ -180,18 +198,18 @@ static int read_board(struct ctl *ctl, const json_t *names, bool attended, struc
 			&s->table.table, MIN_OF(supervisord_board_slots(&b.view), MANY_SERVICES));
 	if (r < 0 || (s->json && !s->services))
 		return -ENOMEM;
-	r = board_visit(&b, names, &v, ret_unknown);
+	r = board_visit(&b, &names, &v, ret_unknown);
 	*ret_changed = board_changed_usec(&b);
 	return r;
 }
 
 /* The exit status; or -1: ask the engine. */
-static int show_board(struct ctl *ctl, const json_t *names, bool attended)
+static int show_board(struct ctl *ctl, bool attended)
 {
 	_cleanup_(shown_fini) struct shown s = {0};
 	const char *unknown = NULL;
 	usec_t changed = 0;
-	int status, r = read_board(ctl, names, attended, &s, &changed, &unknown);
+	int status, r = read_board(ctl, attended, &s, &changed, &unknown);
 
 	if (r < 0 && (!unknown || attended))
 		return -1;
@@ -231,7 +249,7 @@ static int ask_engine(struct ctl *ctl, json_t *names)
 		r = client_call(&ctl->client, METHOD, parameters, 0, keep_reply, &reply, &error);
 	json_decref(parameters);
 	if (status_is_nobody(r)) {
-		status = show_board(ctl, names, false);
+		status = show_board(ctl, false);
 		if (status >= 0)
 			return status;
 	}
@@ -255,7 +273,7 @@ int verb_status(struct ctl *ctl)
 
 	if (!names)
 		return CTL_USAGE;
-	status = show_board(ctl, names, true);
+	status = show_board(ctl, true);
 	if (status < 0)
 		status = ask_engine(ctl, names);
 	json_decref(names);

@@ -9,9 +9,13 @@
 #include "base/usec.h"
 
 struct ctl;
+struct status_row;
 
 /* A new object with the promised fields of a service, in their order; absent ones null. */
 json_t *status_fields(json_t *service);
+
+/* The row borrows from the object, whose members may be absent, or null. */
+void status_row_of_json(json_t *service, struct status_row *ret_row);
 
 /* What a call returned means that nobody answers there. */
 bool status_is_nobody(int result);

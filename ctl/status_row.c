@@ -13,34 +13,17 @@
 
 static const char *const heads[] = {"NAME", "STATE", "PID", "UPTIME", "RESTARTS", "REASON"};
 
-void status_row_of_json(json_t *service, struct status_row *ret_row)
-{
-	*ret_row = (struct status_row){
-		.name = render_string(service, "name"),
-		.state = render_string(service, "state"),
-		.reason = render_string(service, "reason"),
-		.status_text = render_string(service, "status_text"),
-		.pid = render_integer(service, "pid", 0),
-		.uptime_msec = render_integer(service, "uptime_ms", -1),
-		.next_start_msec = render_integer(service, "next_start_ms", -1),
-		.restarts = render_integer(service, "restarts", 0),
-		.unhealthy = strcmp(render_string(service, "health"), "unhealthy") == 0,
-		.reloading = json_is_true(json_object_get(service, "reloading")),
-		.stale = json_is_true(json_object_get(service, "stale")),
-	};
-}
-
 void status_row_of_slot(const struct supervisord_board_slot *slot, usec_t now_usec,
 	struct status_row_texts *texts, struct status_row *ret_row)
 {
 	*ret_row = (struct status_row){
-		.name = board_json_text(slot->name, texts->name),
+		.name = board_text(slot->name, texts->name),
 		.state = supervisord_board_state_name(slot->state),
-		.reason = board_json_text(slot->reason, texts->reason),
-		.status_text = board_json_text(slot->status_text, texts->status_text),
+		.reason = board_text(slot->reason, texts->reason),
+		.status_text = board_text(slot->status_text, texts->status_text),
 		.pid = MAX_OF(slot->pid, 0),
-		.uptime_msec = board_json_uptime_msec(slot, now_usec),
-		.next_start_msec = board_json_next_start_msec(slot, now_usec),
+		.uptime_msec = board_text_uptime_msec(slot, now_usec),
+		.next_start_msec = board_text_next_start_msec(slot, now_usec),
 		.restarts = slot->restarts,
 		.unhealthy = slot->health == SUPERVISORD_BOARD_UNHEALTHY,
 		.reloading = slot->flags & SUPERVISORD_BOARD_RELOADING,
@@ -104,16 +87,25 @@ static int append_remarks(const struct status_row *row, struct buf *out)
 	return r;
 }
 
-/* The last column, in the scratch buffer. */
-static int tell_reason(struct status_table *t, const struct status_row *row)
+/* The last column, borrowed, or in the scratch buffer. */
+static int tell_reason(
+	struct status_table *t, const struct status_row *row, const char **ret_reason)
 {
 	int r;
 
+	*ret_reason = "";
+	if (*row->reason == '\0' && *row->status_text == '\0' && row->next_start_msec < 0 &&
+		!row->stale && !row->unhealthy && !row->reloading)
+		return 0; /* of most there is nothing to tell */
 	t->scratch.len = 0;
 	r = render_reason(row->reason, row->state, row->next_start_msec, &t->scratch);
 	if (r == 0)
 		r = append_remarks(row, &t->scratch);
-	return r < 0 ? r : buf_append(&t->scratch, SIZE_MAX, "", 1);
+	if (r == 0)
+		r = buf_append(&t->scratch, SIZE_MAX, "", 1);
+	if (r == 0)
+		*ret_reason = t->scratch.data;
+	return r;
 }
 
 int status_table_add(struct status_table *t, const struct status_row *row)
@@ -122,7 +114,8 @@ int status_table_add(struct status_table *t, const struct status_row *row)
 	const char *uptime = row->uptime_msec < 0
 				     ? "-"
 				     : usec_span((usec_t)row->uptime_msec * USEC_PER_MSEC, span);
-	int r = tell_reason(t, row);
+	const char *reason;
+	int r = tell_reason(t, row, &reason);
 
 	if (r == 0)
 		r = table_add(&t->table, row->name, "");
@@ -135,7 +128,7 @@ int status_table_add(struct status_table *t, const struct status_row *row)
 	if (r == 0)
 		r = table_add(&t->table, decimal(row->restarts, restarts), "");
 	if (r == 0)
-		r = table_add(&t->table, t->scratch.data, "");
+		r = table_add(&t->table, reason, "");
 	t->all_up = t->all_up && status_row_is_up(row->state);
 	return r;
 }

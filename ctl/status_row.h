@@ -3,13 +3,12 @@
  */
 #pragma once
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/usec.h"
 #include "ctl/render.h"
-#include "wire/board_json.h"
+#include "wire/board_text.h"
 
 struct status_row {
 	const char *name, *state, *reason, *status_text; /* borrowed */
@@ -21,12 +20,10 @@ struct status_row {
 
 /* What had to be cleaned; it belongs to the row and lives as long. */
 struct status_row_texts {
-	char name[BOARD_JSON_TEXT_SIZE], reason[BOARD_JSON_TEXT_SIZE],
-		status_text[BOARD_JSON_TEXT_SIZE];
+	char name[BOARD_TEXT_SIZE], reason[BOARD_TEXT_SIZE], status_text[BOARD_TEXT_SIZE];
 };
 
-/* The row borrows from what it is made of. Members of the object may be absent, or null. */
-void status_row_of_json(json_t *service, struct status_row *ret_row);
+/* The row borrows from what it is made of. */
 void status_row_of_slot(const struct supervisord_board_slot *slot, usec_t now_usec,
 	struct status_row_texts *texts, struct status_row *ret_row);
 

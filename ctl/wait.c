@@ -12,7 +12,7 @@
 
 #include "base/macro.h"
 #include "ctl/act.h"
-#include "ctl/render.h"
+#include "ctl/render_json.h"
 #include "ctl/status.h"
 #include "ctl/verbs.h"
 #include "ctl/wait.h"
@@ -193,7 +193,7 @@ static void tell_rest(struct wait *w)
 }
 
 /* How it ended, as an exit status. */
-static int conclude(struct wait *w, int result, const json_t *names, json_t *error)
+static int conclude(struct wait *w, int result, json_t *error)
 {
 	const char *what = json_string_value(json_object_get(error, "error"));
 
@@ -213,7 +213,7 @@ static int conclude(struct wait *w, int result, const json_t *names, json_t *err
 		json_decref(error);
 		return CTL_FAILED;
 	}
-	if (status_is_nobody(result) && wait_tell_last(w, names))
+	if (status_is_nobody(result) && wait_tell_last(w))
 		return CTL_NOTHING_THERE;
 	return ctl_explain(w->ctl, METHOD, result, error);
 }
@@ -245,11 +245,11 @@ static int run(struct wait *w, json_t *names)
 
 	w->deadline = usec_add(usec_now(CLOCK_MONOTONIC), w->ctl->timeout_usec);
 	progress_begin(&w->progress, w->ctl);
-	r = wait_by_board(w, names);
+	r = wait_by_board(w);
 	if (r == -EAGAIN)
 		r = wait_by_events(w, names, &error);
 	progress_end(&w->progress);
-	status = conclude(w, r, names, error);
+	status = conclude(w, r, error);
 	if (w->results && (w->known || json_array_size(w->results) > 0) &&
 		ctl_write_json(w->ctl, json_incref(w->results)) < 0)
 		status = CTL_FAILED;

@@ -44,7 +44,7 @@ int wait_seen_last(struct wait *w, json_t *event);
  * Waits by the board for the services that the patterns name: WAIT_DECIDED, -ETIME, -ESHUTDOWN;
  * or -EAGAIN for the engine to be asked, of which w says for whom (where anything is known).
  */
-int wait_by_board(struct wait *w, const json_t *patterns);
+int wait_by_board(struct wait *w);
 
 /* Nobody answers: those that are waited for as the board last had them. False: there is none. */
-bool wait_tell_last(struct wait *w, const json_t *patterns);
+bool wait_tell_last(struct wait *w);

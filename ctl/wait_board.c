@@ -173,8 +173,9 @@ static int wait_on(struct wait *w, const struct board *b, struct targets *ts)
 	}
 }
 
-int wait_by_board(struct wait *w, const json_t *patterns)
+int wait_by_board(struct wait *w)
 {
+	const struct board_names names = {w->ctl->args, w->ctl->n_args};
 	_cleanup_board_ struct board b = BOARD_INIT;
 	_cleanup_board_services_ struct board_services s = {0};
 	_cleanup_(targets_fini) struct targets ts = {0};
@@ -184,7 +185,7 @@ int wait_by_board(struct wait *w, const json_t *patterns)
 	if (r == 0 && !board_is_attended(&b))
 		r = -EAGAIN;
 	if (r == 0)
-		r = board_read(&b, patterns, &s, &unknown);
+		r = board_read(&b, &names, &s, &unknown);
 	if (r < 0)
 		return -EAGAIN;
 	r = begin(w, &s, &ts);
@@ -193,11 +194,12 @@ int wait_by_board(struct wait *w, const json_t *patterns)
 	return r == -ENOMEM ? -EAGAIN : r;
 }
 
-bool wait_tell_last(struct wait *w, const json_t *patterns)
+bool wait_tell_last(struct wait *w)
 {
+	const struct board_names names = {w->ctl->args, w->ctl->n_args};
 	_cleanup_board_services_ struct board_services s = {0};
 	const char *unknown = NULL;
-	int r = board_get(w->ctl->client.path, false, patterns, &s, &unknown);
+	int r = board_get(w->ctl->client.path, false, &names, &s, &unknown);
 	bool ok = r == 0;
 
 	if (r < 0 && !unknown)

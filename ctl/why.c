@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "ctl/render.h"
+#include "ctl/render_json.h"
 #include "ctl/text.h"
 #include "ctl/verbs.h"
 #include "ctl/why_log.h"

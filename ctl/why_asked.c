@@ -3,6 +3,7 @@
  * user who asked; where they have been overwritten, from the reason that the service's record
  * keeps.
  */
+#include "ctl/render_json.h"
 #include "ctl/why_internal.h"
 
 /* "alice (uid 1000)", or "somebody" */

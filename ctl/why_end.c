@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "ctl/render_json.h"
 #include "ctl/why_internal.h"
 
 /* --- what came from the process --- */

@@ -17,7 +17,7 @@
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "ctl/logs/rotated.h"
-#include "ctl/render.h"
+#include "ctl/render_json.h"
 #include "ctl/text.h"
 
 struct part {

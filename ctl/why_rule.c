@@ -2,6 +2,7 @@
  * The rule of the configuration that decides, named by its key so that it can be looked up, with
  * how far it is used up; and what follows, with its time.
  */
+#include "ctl/render_json.h"
 #include "ctl/why_internal.h"
 
 /* --- after an end --- */

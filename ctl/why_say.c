@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "ctl/moment.h"
+#include "ctl/render_json.h"
 #include "ctl/text.h"
 #include "ctl/why_internal.h"
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "ctl/moment.h"
+#include "ctl/render_json.h"
 #include "ctl/why_internal.h"
 
 static void say_since(struct tale *t)

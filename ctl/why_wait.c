@@ -2,6 +2,7 @@
  * When others are the reason: whom it waits for and why that one is not there, down to the root,
  * and what is still in the way of a stop.
  */
+#include "ctl/render_json.h"
 #include "ctl/why_internal.h"
 
 #define MAX_COMMAND 60 /* bytes */

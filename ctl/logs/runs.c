@@ -12,7 +12,7 @@
 
 #include "base/cleanup.h"
 #include "ctl/moment.h"
-#include "ctl/render.h"
+#include "ctl/render_json.h"
 #include "wire/control.h"
 #include "wire/journal.h"
 

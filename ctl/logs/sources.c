@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "ctl/render.h"
+#include "ctl/render_json.h"
 #include "ctl/text.h"
 #include "ctl/verbs.h"
 

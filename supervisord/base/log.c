@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -23,6 +24,7 @@
 #include "base/usec.h"
 
 #define LINE_SIZE 2048 /* < PIPE_BUF, so that a line is never torn by another writer */
+#define HELD_SIZE PIPE_BUF /* likewise */
 
 static struct {
 	const char *who;
@@ -31,6 +33,10 @@ static struct {
 	unsigned long dropped;
 	bool is_file; /* known to be no socket */
 	bool never_waits; /* for anybody: it is our own, or on a disk */
+	bool holding;
+	size_t n_held;
+	unsigned long n_held_lines;
+	char held[HELD_SIZE];
 } state = {.who = "supervisord", .fd = STDERR_FILENO, .level = LOG_LEVEL_INFO};
 
 static const char *const level_names[LOG_LEVEL_MAX] = {
@@ -105,6 +111,8 @@ void log_init(const char *who)
 	struct stat st;
 
 	state.who = who;
+	state.holding = false;
+	state.n_held = state.n_held_lines = 0;
 	if (fd >= 0)
 		state.fd = fd;
 	state.is_file = fstat(state.fd, &st) == 0 && !S_ISSOCK(st.st_mode);
@@ -126,13 +134,43 @@ static void make_printable(char *text)
 	}
 }
 
-static long write_line(const char *line, size_t n)
+static long write_text(const char *text, size_t n)
 {
 	if (state.never_waits)
-		return write_now(state.fd, line, n);
+		return write_now(state.fd, text, n);
 	if (state.is_file)
-		return write_file(state.fd, line, n);
-	return log_write_nonblocking(state.fd, line, n);
+		return write_file(state.fd, text, n);
+	return log_write_nonblocking(state.fd, text, n);
+}
+
+static void write_lines(const char *text, size_t n, unsigned long n_lines)
+{
+	if (write_text(text, n) < 0)
+		state.dropped += n_lines;
+	else
+		state.dropped = 0;
+}
+
+static void write_held(void)
+{
+	if (state.n_held > 0)
+		write_lines(state.held, state.n_held, state.n_held_lines);
+	state.n_held = state.n_held_lines = 0;
+}
+
+void log_hold(void)
+{
+	/* A datagram is one line. */
+	state.holding = state.is_file;
+}
+
+void log_release(void)
+{
+	int saved = errno;
+
+	state.holding = false;
+	write_held();
+	errno = saved;
 }
 
 void log_write(enum log_level level, const char *format, ...)
@@ -157,9 +195,14 @@ void log_write(enum log_level level, const char *format, ...)
 	make_printable(text);
 	n += strlen(text);
 	line[n++] = '\n';
-	if (write_line(line, n) < 0)
-		state.dropped++;
-	else
-		state.dropped = 0;
+	if (state.n_held + n > sizeof(state.held) || level < LOG_LEVEL_INFO)
+		write_held();
+	if (state.holding && level >= LOG_LEVEL_INFO && state.dropped == 0) {
+		memcpy(state.held + state.n_held, line, n);
+		state.n_held += n;
+		state.n_held_lines++;
+	} else {
+		write_lines(line, n, 1);
+	}
 	errno = saved;
 }

@@ -3,7 +3,9 @@
  * engine call it; the layers below return errors.
  *
  * A line is written with one write that never blocks: where stderr is full, the
- * line is dropped and the next one that fits tells how many were.
+ * line is dropped and the next one that fits tells how many were. Between log_hold() and
+ * log_release(), which are around work that doesn't wait, lines that are no more than
+ * information go out together.
  */
 #pragma once
 
@@ -26,6 +28,9 @@ void log_init(const char *who);
 void log_set_level(enum log_level level);
 
 void log_write(enum log_level level, const char *format, ...) _printf_(2, 3);
+
+void log_hold(void);
+void log_release(void);
 
 #define log_error(...)	 log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)

@@ -149,6 +149,8 @@ struct engine {
 	uint8_t config; /* which of them is in force */
 	const struct spec *spec; /* the same, its content */
 
+	int own_fds; /* owned: see pipes_make(); -1 */
+
 	struct service **services; /* in the order of the configuration, then removed ones */
 	struct service **by_name; /* the same ones, sorted */
 	uint32_t n_services;
@@ -156,6 +158,7 @@ struct engine {
 	uint64_t *generations; /* by id: what places that are not in use have come to */
 	uint32_t n_ids;
 	struct core *core;
+	uint64_t random; /* what the next jitter comes from */
 
 	struct store store;
 	struct area_watch area;

@@ -191,19 +191,25 @@ void engine_perform(struct engine *e)
 		engine_leave(e);
 }
 
+/* For jitter (splitmix64): one that doesn't ask the kernel for each event. */
+static uint64_t next_random(struct engine *e)
+{
+	uint64_t x = e->random += UINT64_C(0x9e3779b97f4a7c15);
+
+	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+	return x ^ x >> 31;
+}
+
 void engine_event(struct engine *e, const struct core_event *event)
 {
-	uint64_t random = 0;
 	const struct core_record *r = core_record(e->core, event->service);
 
-	/* Without entropy there is no jitter, and nothing else changes. */
-	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
-		random = 0;
 	/* What the launcher tells of may have happened since this round began. */
 	if ((event->type == CORE_EVENT_STARTED || event->type == CORE_EVENT_ENDED) &&
 		event->at_usec > e->loop.now_usec)
 		e->loop.now_usec = usec_now(CLOCK_MONOTONIC);
-	if (!core_step(e->core, event, e->loop.now_usec, random))
+	if (!core_step(e->core, event, e->loop.now_usec, next_random(e)))
 		log_error("bug: service '%s': event %s in state %s",
 			services_by_id(e, event->service)->name, core_event_to_string(event->type),
 			core_state_to_string((enum core_state)r->state));

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -452,6 +453,10 @@ int engine_init(struct engine *e, int argc, char **argv)
 	e->store = (struct store)STORE_INIT;
 	e->arguments = argv;
 	e->tree.cgroup_fd = -1;
+	e->own_fds = pipes_open_own_fds();
+	/* Without entropy, at boot, other machines may draw the same. */
+	if (getrandom(&e->random, sizeof(e->random), GRND_NONBLOCK) < 0)
+		e->random = usec_now(CLOCK_REALTIME);
 	config_init(e);
 	events_init(e);
 	journal_file_init(&e->journal);

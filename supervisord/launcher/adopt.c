@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/sys.h"
 #include "launcher/foster.h"
+#include "launcher/reap.h"
 
 /* Where the kernel can tell: is it that process's pidfd? 0 or -errno. */
 static int check_pid(const struct launcher *l, pid_t pid, int pidfd)
@@ -59,10 +60,12 @@ int adopt_check(struct launcher *l, const struct entry *e, pid_t pid, int pidfd)
 static void take_over(struct launcher *l, struct entry *e, pid_t pid, int pidfd)
 {
 	foster_drop(l, e);
+	reap_unwatch(l, e);
 	e->start.flags |= LINK_STARTED_ADOPTED;
 	e->start.flags &= ~(uint32_t)LINK_STARTED_FOSTERED;
 	e->start.pidfd_inode = spawn_pidfd_inode(&l->spawner, pidfd);
 	table_adopt(&l->table, e, pid);
+	reap_watch(l, e);
 }
 
 /* It is no child of ours, but nor was the one before. */

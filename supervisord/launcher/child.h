@@ -18,7 +18,7 @@ struct child {
 	int error_fd; /* like ready_fd not among those that the error pipe moves to */
 	bool shares_files; /* with the launcher: what the child needs is below private_fd */
 	struct notebook_slot *note; /* to say in why it failed, if nobody reads the pipe; NULL */
-	unsigned private_fd; /* from here on descriptors are the launcher's alone */
+	unsigned private_fd; /* from here on there is none that the child needs */
 	uint64_t nofile[2]; /* RLIMIT_NOFILE, soft and hard */
 	uint64_t signals; /* bit signo - 1: the launcher's disposition is not the default */
 };

@@ -25,6 +25,7 @@
 #include "base/sys.h"
 #include "launcher/orders.h"
 #include "launcher/outbox.h"
+#include "launcher/reap.h"
 #include "launcher/upgrade.h"
 
 #define EXEC_FAILED_STATUS 127
@@ -207,6 +208,7 @@ void engine_process_lost_link(struct launcher *l, const char *why)
 		engine_process_kill(l);
 	}
 	outbox_close(l);
+	reap_at_once(l); /* it may be one of those whose signal has named another */
 }
 
 /* Not before it is due: doubles from the shortest to the longest. */

@@ -221,6 +221,8 @@ static int take(
 		e->read_fds[i - 1] = TAKE_FD(fds[i]);
 	e->service->uid = user_of(m->pid);
 	table_set_pid(&l->table, e, m->pid);
+	if (e->pidfd < 0)
+		reap_watch(l, e);
 	table_started(&l->table, e);
 	return 0;
 }

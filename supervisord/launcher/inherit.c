@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "launcher/foster.h"
+#include "launcher/reap.h"
 #include "launcher/upgrade.h"
 
 _Static_assert((int)HANDOVER_SIGNALS == (int)N_SIGNALS, "all signals have their room");
@@ -200,11 +201,15 @@ static void check_child(struct launcher *l, struct entry *e)
 static int load_living(struct launcher *l, struct entry *e, const struct handover_entry *from)
 {
 	table_set_pid(&l->table, e, from->pid);
-	if (from->error_fd > 0)
+	if (from->error_fd > 0) {
+		reap_watch(l, e);
 		return load_in_flight(l, e, from);
+	}
 	if (from->flags & HANDOVER_FOSTERED)
 		return foster_watch(l, e, from->pidfd);
 	check_child(l, e);
+	if (!e->ended)
+		reap_watch(l, e);
 	return 0;
 }
 

@@ -225,12 +225,14 @@ static int turn(struct launcher *l, const struct epoll_event *events, int n)
 	int r;
 
 	for (int i = 0; i < n; i++) {
-		struct entry *e = events[i].data.ptr;
+		struct entry *e = events[i].data.ptr, *watched = reap_watched(e);
 
 		if (events[i].data.ptr == &l->engine)
 			link = true;
 		else if (events[i].data.ptr == &l->signal_fd)
 			read_signals(l, usec_now(CLOCK_MONOTONIC));
+		else if (watched)
+			reap_ended(l, watched);
 		else if (e->pidfd >= 0)
 			foster_ended(l, e);
 		else if (spawn_progress(&l->spawner, e, false))

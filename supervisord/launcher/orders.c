@@ -20,6 +20,7 @@
 #include "launcher/engine_process.h"
 #include "launcher/foster.h"
 #include "launcher/outbox.h"
+#include "launcher/reap.h"
 #include "launcher/upgrade.h"
 
 /* What came with a message. Handlers take the descriptor, or it is closed after them. */
@@ -39,6 +40,7 @@ static void fail_spawn(struct launcher *l, struct entry *e, int error, enum link
 		.monotonic_usec = usec_now(CLOCK_MONOTONIC),
 		.realtime_usec = usec_now(CLOCK_REALTIME)};
 
+	reap_unwatch(l, e);
 	table_ended(&l->table, e, &end);
 }
 
@@ -90,6 +92,8 @@ static void order_spawn(struct launcher *l, struct order *o)
 		r = spawn_begin(&l->spawner, &l->table, e, &q, &stage);
 	if (r < 0)
 		fail_spawn(l, e, -r, stage);
+	else
+		reap_watch(l, e);
 }
 
 static void order_adopt(struct launcher *l, struct order *o)
@@ -160,7 +164,6 @@ static void order_kill(struct launcher *l, struct order *o)
 	if (!e || o->m.op <= e->last_op)
 		return;
 	e->last_op = o->m.op;
-	table_expect_end(&l->table, e);
 	orders_kill(e, o->m.signo, (enum link_scope)o->m.value);
 }
 

@@ -1,14 +1,12 @@
 /*
- * SIGCHLD coalesces, so all that have ended are reaped in a loop; but not without an end, so that a
- * flood of orphans does not starve the rest.
+ * SIGCHLD coalesces, and to look for any child that has ended the kernel goes through all of them.
+ * So main processes have a pidfd each, which costs the same however many there are: none of those
+ * is missed. For whoever else may have ended unnamed (orphans mostly, for whom nobody waits) all
+ * are searched once a second at most. Only where somebody is waited for who has no pidfd, that is
+ * soon; but where a search takes long, it begins nine times as long after the first signal since
+ * the last one: with thousands of children, most time is left for everything else.
  *
- * To look for any that has ended, the kernel goes through all children. So the one that the signal
- * names comes first, and is told before the others are looked for. Next are its neighbours, which
- * were started or told to end just after it: where many end at once, these have mostly ended too,
- * and each costs the same however many there are. Only when that guess does not find anybody any
- * more, all are searched; and where a search takes long, it begins only nine times as long after
- * the first signal since the last one: with thousands of children, most time is left for everything
- * else.
+ * Nothing is reaped without an end to a turn, so that a flood of orphans does not starve the rest.
  *
  * An end is looked at, noted, and only then reaped: from then on nobody else could learn it, should
  * we be killed.
@@ -17,6 +15,7 @@
 
 #include <errno.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "launcher/adopt.h"
@@ -27,6 +26,7 @@
 #define MAX_REAPS	  512 /* per turn */
 #define SEARCH_REST	  9 /* times the length of a search */
 #define SEARCH_SHORT_USEC 20 /* those are not worth waiting */
+#define SEARCH_LAZY_USEC  USEC_PER_SEC
 
 static uint64_t to_usec(struct timeval t)
 {
@@ -52,8 +52,10 @@ static void record(
 	/* The error pipe may have more to say than that it ended with 127. */
 	if (spawn_progress(&l->spawner, e, true))
 		orders_spawn_over(l, e);
-	if (!e->ended && !adopt_successor(l, e))
-		table_ended(&l->table, e, &end);
+	if (e->ended || adopt_successor(l, e))
+		return;
+	reap_unwatch(l, e);
+	table_ended(&l->table, e, &end);
 }
 
 static int take(struct launcher *l, const siginfo_t *info, bool known)
@@ -65,6 +67,76 @@ static int take(struct launcher *l, const siginfo_t *info, bool known)
 	return 0;
 }
 
+static usec_t rest(const struct launcher *l)
+{
+	return l->reap_search_took < SEARCH_SHORT_USEC ? 0 : SEARCH_REST * l->reap_search_took;
+}
+
+static void search_in(struct launcher *l, usec_t wait)
+{
+	usec_t due = wait == 0 ? 0 : usec_now(CLOCK_MONOTONIC) + wait;
+
+	l->reap_search_usec = l->reap ? MIN_OF(l->reap_search_usec, due) : due;
+	l->reap = true;
+}
+
+/* ---- by a pidfd ---- */
+
+/* Entries are aligned, and what an entry's error pipe tells has its address itself. */
+#define WATCH_TAG ((uintptr_t)1)
+
+static int watch(struct launcher *l, struct entry *e)
+{
+	struct epoll_event event = {
+		.events = EPOLLIN, .data.ptr = (void *)((uintptr_t)e | WATCH_TAG)};
+	_cleanup_close_
+	int fd = TAKE_FD(e->child_fd);
+	int r;
+
+	if (fd < 0)
+		fd = sys_pidfd_open(e->pid);
+	if (fd < 0)
+		return fd;
+	if (!spawner_has_room(&l->spawner, fd + SPAWN_SPARE_WATCHES))
+		return -EMFILE;
+	r = sys_epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &event);
+	if (r == 0)
+		e->child_fd = TAKE_FD(fd);
+	return r;
+}
+
+/* It may have ended already. */
+static void go_without(struct launcher *l, struct entry *e)
+{
+	e->unwatched = true;
+	l->n_unwatched++;
+	search_in(l, rest(l));
+}
+
+void reap_watch(struct launcher *l, struct entry *e)
+{
+	if (watch(l, e) < 0)
+		go_without(l, e);
+}
+
+void reap_unwatch(struct launcher *l, struct entry *e)
+{
+	l->n_unwatched -= e->unwatched;
+	e->unwatched = false;
+	if (e->child_fd < 0)
+		return;
+	/* Explicitly: a child that has not executed yet may hold a copy, and keep it alive. */
+	sys_epoll_ctl(l->epoll, EPOLL_CTL_DEL, e->child_fd, NULL);
+	e->child_fd = close_fd(e->child_fd);
+}
+
+struct entry *reap_watched(void *data)
+{
+	uintptr_t address = (uintptr_t)data;
+
+	return address & WATCH_TAG ? (struct entry *)(address & ~WATCH_TAG) : NULL;
+}
+
 static bool look_at(pid_t pid, siginfo_t *info, struct rusage *usage)
 {
 	*info = (siginfo_t){0};
@@ -73,28 +145,52 @@ static bool look_at(pid_t pid, siginfo_t *info, struct rusage *usage)
 	       info->si_pid == pid;
 }
 
-/* Anyone may have sent that signal. */
+/* -errno: it is there still, and its end is not told twice. */
+static int bury(struct launcher *l, pid_t pid)
+{
+	siginfo_t same;
+	int r = sys_waitid(P_PID, (id_t)pid, &same, WEXITED | WNOHANG, NULL);
+
+	if (r < 0) {
+		l->reap = l->reap_failed = true;
+		l->reap_search_usec = 0;
+	}
+	return r;
+}
+
+void reap_ended(struct launcher *l, struct entry *e)
+{
+	pid_t pid = e->pid;
+	struct rusage usage;
+	siginfo_t info;
+
+	if (e->child_fd < 0)
+		return;
+	if (!look_at(pid, &info, &usage)) { /* as where somebody traces it; it stays readable */
+		reap_unwatch(l, e);
+		go_without(l, e);
+		return;
+	}
+	record(l, e, &info, &usage);
+	bury(l, pid);
+}
+
+/* ---- by SIGCHLD ---- */
+
+/* Somebody may have ended who is waited for, and can be found in no other way. */
+static bool is_urgent(const struct launcher *l)
+{
+	return l->n_unwatched > 0 || l->engine.link < 0 || l->upgrade.stage != UPGRADE_NOT;
+}
+
+/* Anyone may have sent that signal. Of one that is watched we have heard, or will. */
 static bool look_at_named(struct launcher *l, siginfo_t *info, struct rusage *usage)
 {
 	pid_t pid = l->reap_named;
+	const struct entry *e = pid > 0 ? table_find_child(&l->table, pid) : NULL;
 
 	l->reap_named = 0;
-	return look_at(pid, info, usage);
-}
-
-/* One guess may be wrong, and one more for each that was right. */
-static bool guess(struct launcher *l, siginfo_t *info, struct rusage *usage)
-{
-	while (l->reap_guesses > 0) {
-		struct entry *e = table_suspect(&l->table);
-
-		if (e && e->pidfd < 0 && look_at(e->pid, info, usage)) {
-			l->reap_guesses++;
-			return true;
-		}
-		l->reap_guesses--;
-	}
-	return false;
+	return (!e || e->child_fd < 0) && look_at(pid, info, usage);
 }
 
 /* False: there is none, or it is too early to search again, or that failed. */
@@ -117,35 +213,33 @@ static bool search(struct launcher *l, siginfo_t *info, struct rusage *usage)
 
 void reap_soon(struct launcher *l, pid_t named)
 {
-	if (!l->reap)
-		l->reap_search_usec =
-			l->reap_search_took < SEARCH_SHORT_USEC
-				? 0
-				: usec_now(CLOCK_MONOTONIC) + SEARCH_REST * l->reap_search_took;
-	l->reap = true;
-	l->reap_guesses = 1;
+	search_in(l, is_urgent(l) ? rest(l) : MAX_OF(rest(l), SEARCH_LAZY_USEC));
 	l->reap_named = named;
+}
+
+void reap_at_once(struct launcher *l)
+{
+	search_in(l, 0);
 }
 
 int reap(struct launcher *l)
 {
 	for (int i = 0; i < MAX_REAPS; i++) {
-		siginfo_t info, same;
+		siginfo_t info;
 		struct rusage usage;
 		struct entry *e;
 		bool named = look_at_named(l, &info, &usage);
 		int r;
 
-		if (!named && !guess(l, &info, &usage) && !search(l, &info, &usage))
+		if (!named && !search(l, &info, &usage))
 			return 0;
 		e = table_find_child(&l->table, info.si_pid);
 		if (e)
 			record(l, e, &info, &usage);
-		r = sys_waitid(P_PID, (id_t)info.si_pid, &same, WEXITED | WNOHANG, NULL);
-		if (r < 0) { /* it is there still, and its end is not told twice */
-			l->reap_failed = true;
+		else
+			search_in(l, rest(l)); /* they often come in numbers */
+		if (bury(l, info.si_pid) < 0)
 			return 0;
-		}
 		r = take(l, &info, e != NULL);
 		if (r < 0 || named)
 			return r;

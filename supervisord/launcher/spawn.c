@@ -7,7 +7,8 @@
  *   plain     like fork, where no slot is free: any number of these may hang in exec.
  *
  * A slot is a few reserved descriptor numbers below SPAWN_PRIVATE_FD, always occupied (by
- * /dev/null while unused), so that nothing else ever gets such a number. The launcher
+ * /dev/null while unused), so that nothing else ever gets such a number. A child gets a copy of
+ * all below its highest: what most need is numbered before what few do. The launcher
  * gives up its copies in them as soon as the child reports a table of its own; only then
  * does the error pipe show its end at exec. The slot itself is free when the child has
  * left our memory: the kernel lets go of memory before it closes descriptors, at exec as
@@ -78,9 +79,9 @@ void spawner_init(struct spawner *s, const uint64_t nofile[2])
 		return;
 	for (int fd = SPAWN_NULL_FD + 1; fd < SPAWN_PRIVATE_FD; fd++) {
 		if (sys_dup3(SPAWN_NULL_FD, fd, O_CLOEXEC) < 0)
-			break;
-		s->n_slots = (fd - SPAWN_NULL_FD) / SPAWN_SLOT_FDS;
+			return;
 	}
+	s->n_slots = SPAWN_SLOTS;
 }
 
 void spawner_note_signals(struct spawner *s)
@@ -95,9 +96,24 @@ void spawner_note_signals(struct spawner *s)
 	}
 }
 
+/*
+ * Pipes are numbered as a plan's; behind those come the one that a failure is told by, and what is
+ * kept for its stdin: a copy, of which there is no other end.
+ */
+#define ERROR_PIPE ENTRY_PIPES
+#define INPUT	   (ENTRY_PIPES + 1)
+#define N_PIPES	   (ENTRY_PIPES + 2)
+_Static_assert(ENTRY_PIPES == (int)PLAN_PIPE_MAX && ENTRY_READY_PIPE == (int)PLAN_PIPE_READY,
+	"an entry keeps what a plan may have");
+_Static_assert(N_PIPES == SPAWN_SLOT_FDS, "a slot has room for what a child may need");
+
+/* The error pipe is not first: it must not be where the child moves it to. */
 static int slot_fd(int slot, int i)
 {
-	return SPAWN_NULL_FD + 1 + slot * SPAWN_SLOT_FDS + i;
+	static const int places[N_PIPES] = {
+		[0] = 0, [ERROR_PIPE] = 1, [1] = 2, [ENTRY_READY_PIPE] = 3, [INPUT] = 4};
+
+	return SPAWN_NULL_FD + 1 + places[i] * SPAWN_SLOTS + slot;
 }
 
 /* dup3 onto a descriptor that is open cannot fail but for EBUSY, which is a race with open(). */
@@ -194,22 +210,18 @@ static int take_plan(const struct spawn_request *q, char **ret_plan, struct plan
 	return 0;
 }
 
-/* One of which we keep the read end, which does not block; the write end does. */
+/* What is written fits always, so that neither end has to block. */
 static int make_error_pipe(const struct spawner *s, int *ret_read, int *ret_write)
 {
 	int fds[2], r;
 
-	r = sys_pipe2(fds, 0);
+	r = sys_pipe2(fds, O_NONBLOCK);
 	if (r < 0)
 		return r;
-	if (!spawner_has_room(s, MAX_OF(fds[0], fds[1])))
-		r = -EMFILE;
-	else
-		r = sys_fcntl(fds[0], F_SETFL, O_NONBLOCK);
-	if (r < 0) {
+	if (!spawner_has_room(s, MAX_OF(fds[0], fds[1]))) {
 		close_fd(fds[0]);
 		close_fd(fds[1]);
-		return r;
+		return -EMFILE;
 	}
 	*ret_read = fds[0];
 	*ret_write = fds[1];
@@ -301,17 +313,6 @@ static long clone_child(struct spawner *s, struct clone_args *args, const struct
 	return r;
 }
 
-/*
- * Pipes are numbered as a plan's; behind those come the one that a failure is told by, and what is
- * kept for its stdin: a copy, of which there is no other end.
- */
-#define ERROR_PIPE ENTRY_PIPES
-#define INPUT	   (ENTRY_PIPES + 1)
-#define N_PIPES	   (ENTRY_PIPES + 2)
-_Static_assert(ENTRY_PIPES == (int)PLAN_PIPE_MAX && ENTRY_READY_PIPE == (int)PLAN_PIPE_READY,
-	"an entry keeps what a plan may have");
-_Static_assert(N_PIPES == SPAWN_SLOT_FDS, "a slot has room for what a child may need");
-
 /* The descriptors that a spawn takes and that must not stay behind when it fails. */
 struct ends {
 	int read[N_PIPES], write[N_PIPES];
@@ -386,15 +387,18 @@ static void fill_child(const struct spawner *s, struct child *c, int slot, const
 {
 	int fds[N_PIPES];
 
-	for (int i = 0; i < N_PIPES; i++)
+	c->private_fd = SPAWN_NULL_FD + 1;
+	for (int i = 0; i < N_PIPES; i++) {
 		fds[i] = slot >= 0 && p->write[i] >= 0 ? slot_fd(slot, i) : p->write[i];
+		if (fds[i] >= (int)c->private_fd)
+			c->private_fd = (unsigned)fds[i] + 1;
+	}
 	c->stdin_fd = fds[INPUT] >= 0 ? fds[INPUT] : SPAWN_NULL_FD;
 	c->stdout_fd = fds[0] >= 0 ? fds[0] : SPAWN_NULL_FD;
 	c->stderr_fd = fds[1] >= 0 ? fds[1] : c->stdout_fd;
 	c->ready_fd = fds[ENTRY_READY_PIPE];
 	c->error_fd = fds[ERROR_PIPE];
 	c->shares_files = slot >= 0;
-	c->private_fd = SPAWN_PRIVATE_FD;
 	c->nofile[0] = s->nofile[0];
 	c->nofile[1] = s->nofile[1];
 	c->signals = s->signals;
@@ -410,13 +414,11 @@ uint64_t spawn_pidfd_inode(const struct spawner *s, int pidfd)
 static void note_start(const struct spawner *s, struct entry *e, pid_t pid)
 {
 	/* Not reaped by anyone but us: the pid is still that process. */
-	_cleanup_close_
-	int pidfd = s->have_pidfd_inode ? sys_pidfd_open(pid) : -1;
-
+	e->child_fd = sys_pidfd_open(pid);
 	e->start.monotonic_usec = usec_now(CLOCK_MONOTONIC);
 	e->start.realtime_usec = usec_now(CLOCK_REALTIME);
-	if (pidfd >= 0)
-		e->start.pidfd_inode = spawn_pidfd_inode(s, pidfd);
+	if (e->child_fd >= 0)
+		e->start.pidfd_inode = spawn_pidfd_inode(s, e->child_fd);
 }
 
 static int start(struct spawner *s, struct table *t, struct entry *e, const struct child *c,

@@ -10,7 +10,7 @@
 #include "launcher/child.h"
 #include "launcher/table.h"
 
-#define SPAWN_SLOTS    16
+#define SPAWN_SLOTS    8
 #define SPAWN_SLOT_FDS 5 /* those of the service, see struct entry, stdin and the error pipe */
 
 /* Descriptors 3 to here are reserved: /dev/null at 3, then those of the slots. */
@@ -19,6 +19,8 @@
 
 /* The launcher's own: kept free of services' pipes, so that it can start an engine. */
 #define SPAWN_SPARE_FDS 24
+/* And by these their ends are learned sooner, but without their pipes there are no services. */
+#define SPAWN_SPARE_WATCHES 1024
 
 /*
  * What a child that shares descriptors (and memory) uses while it does. Busy until the

@@ -79,9 +79,9 @@ struct launcher {
 	bool reap; /* there may be children to reap */
 	bool reap_failed; /* though the last attempt could not: not so fast */
 	pid_t reap_named; /* whom the last SIGCHLD spoke of; 0: none */
-	unsigned reap_guesses; /* about who else, that are left */
 	usec_t reap_search_usec; /* not to search all of them before */
 	usec_t reap_search_took; /* the last one, which found nobody */
+	unsigned n_unwatched; /* main processes whose end only a search finds */
 	struct list dying; /* entries whose end is to be learned, see foster.c */
 	usec_t dying_usec; /* when to ask again, while there are any */
 	struct table table;

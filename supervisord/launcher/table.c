@@ -61,8 +61,6 @@ void table_init(struct table *t)
 	list_init(&t->starts);
 	list_init(&t->refusals);
 	list_init(&t->exits);
-	list_init(&t->alive);
-	t->suspect = &t->alive;
 	t->next_exit = &t->exits;
 	/* fill the reserves */
 	pool_put(&t->entries, pool_get(&t->entries, &spare));
@@ -190,12 +188,11 @@ struct entry *table_add(struct table *t, uint32_t id, uint64_t generation, bool 
 	s->newest = generation;
 	for (int i = 0; i < ENTRY_PIPES; i++)
 		e->read_fds[i] = -1;
-	e->spawn.error_fd = e->spawn.slot = e->successor_fd = e->pidfd = -1;
+	e->spawn.error_fd = e->spawn.slot = e->successor_fd = e->pidfd = e->child_fd = -1;
 	list_append(&s->entries, &e->in_service);
 	list_init(&e->starts);
 	list_init(&e->refusals);
 	list_init(&e->exits);
-	list_init(&e->alive);
 	list_init(&e->dying);
 	*ret_spare = spare;
 	return e;
@@ -208,7 +205,6 @@ void table_set_pid(struct table *t, struct entry *e, pid_t pid)
 	e->pid = e->told_pid = pid;
 	e->next = *bucket;
 	*bucket = e;
-	list_append(&t->alive, &e->alive);
 	t->n_alive++;
 	notebook_set_pid(e->note, pid, &e->start);
 }
@@ -223,29 +219,7 @@ void table_clear_pid(struct table *t, struct entry *e)
 		at = &(*at)->next;
 	*at = e->next;
 	e->pid = 0;
-	t->suspect = e->alive.next;
-	list_remove(&e->alive);
 	t->n_alive--;
-}
-
-void table_expect_end(struct table *t, struct entry *e)
-{
-	if (list_empty(&e->alive))
-		return;
-	if (t->suspect == &e->alive)
-		t->suspect = e->alive.next;
-	list_remove(&e->alive);
-	list_append(&t->alive, &e->alive);
-}
-
-struct entry *table_suspect(struct table *t)
-{
-	struct list *it = t->suspect;
-
-	if (it == &t->alive)
-		return NULL;
-	t->suspect = it->next;
-	return list_entry(it, struct entry, alive);
 }
 
 static void drop_fds(struct entry *e)

@@ -53,6 +53,8 @@ struct entry {
 	pid_t successor; /* the main process once this one has ended, see adopt.h */
 	int successor_fd; /* owned: its pidfd; -1: there is none */
 	int pidfd; /* owned: of a main process that is no child of ours, see foster.h; -1 */
+	int child_fd; /* owned: of one that is, see reap.h; -1 */
+	bool unwatched; /* it is a child of ours without one */
 	/* Owned, -1 where there is none: stdout, stderr, and the pipe for readiness. */
 	int read_fds[ENTRY_PIPES];
 	uint32_t last_op;
@@ -64,7 +66,6 @@ struct entry {
 	struct link_started start;
 	struct link_exit exit;
 	struct entry *next; /* in its bucket by pid */
-	struct list alive; /* on table.alive while it has a pid */
 	struct list in_service;
 	struct list starts; /* on table.starts while STARTED is to be told */
 	struct list refusals; /* on table.refusals while REFUSED is to be told: */
@@ -97,12 +98,7 @@ struct table {
 	 */
 	struct list exits, *next_exit;
 	uint64_t last_serial;
-	/*
-	 * Entries with a pid, as they were started or, later, told to end: those beside each other
-	 * are likely to end together. suspect: the one behind whichever has ended last.
-	 */
-	struct list alive, *suspect;
-	unsigned n_alive; /* how many these are */
+	unsigned n_alive; /* entries with a pid */
 	struct notebook notebook; /* of all entries, for whoever outlives us */
 };
 
@@ -130,11 +126,6 @@ struct entry *table_add(struct table *t, uint32_t id, uint64_t generation, bool 
 
 void table_set_pid(struct table *t, struct entry *e, pid_t pid);
 void table_clear_pid(struct table *t, struct entry *e);
-
-/* It has been told to end: it is likely to do so after those that were told before. */
-void table_expect_end(struct table *t, struct entry *e);
-/* Who may have ended as well, if anybody has; each call names another one. NULL: no idea. */
-struct entry *table_suspect(struct table *t);
 
 /* The start is known to have worked, and is to be told. */
 void table_started(struct table *t, struct entry *e);

@@ -229,6 +229,33 @@ static inline const struct supervisord_board_slot *supervisord_board_at(
 								     (size_t)index * v->slot_size);
 }
 
+/* n bytes of a slot, a multiple of 8, at such an offset. */
+static inline void supervisord_board_copy(
+	const struct supervisord_board_slot *slot, size_t offset, size_t n, char *ret_copy)
+{
+	const uint64_t *words = (const uint64_t *)(const void *)((const char *)slot + offset);
+
+	for (size_t i = 0; i < n / 8; i++) {
+		uint64_t word = __atomic_load_n(words + i, __ATOMIC_RELAXED);
+
+		memcpy(ret_copy + offset + i * 8, &word, sizeof(word));
+	}
+}
+
+/* A text in n bytes, likewise; behind the words with its end there are zeros, and nothing is read.
+ */
+static inline void supervisord_board_copy_text(
+	const struct supervisord_board_slot *slot, size_t offset, size_t n, char *ret_copy)
+{
+	size_t done = 0;
+
+	do {
+		supervisord_board_copy(slot, offset + done, 8, ret_copy);
+		done += 8;
+	} while (done < n && !memchr(ret_copy + offset + done - 8, '\0', 8));
+	memset(ret_copy + offset + done, 0, n - done);
+}
+
 /*
  * Copies a slot as it was at one moment. Texts in the copy always end; numbers are as they were
  * written.
@@ -237,24 +264,27 @@ static inline int supervisord_board_read(const struct supervisord_board_view *v,
 	struct supervisord_board_slot *ret_slot)
 {
 	const struct supervisord_board_slot *slot;
-	const uint64_t *words;
-	size_t n = v->slot_size < sizeof(*slot) ? v->slot_size : sizeof(*slot);
+	char *copy = (char *)ret_slot;
 
 	if (index >= supervisord_board_slots(v))
 		return SUPERVISORD_BOARD_NO_SLOT;
 	slot = supervisord_board_at(v, index);
-	words = (const uint64_t *)(const void *)slot;
-	memset((char *)ret_slot + n, 0, sizeof(*ret_slot) - n);
 	for (unsigned tries = 0; tries < SUPERVISORD_BOARD_TRIES; tries++) {
 		uint32_t before = __atomic_load_n(&slot->seq, __ATOMIC_ACQUIRE), after;
 
 		if (before % 2 != 0)
 			continue;
-		for (size_t i = 0; i < n / 8; i++) {
-			uint64_t word = __atomic_load_n(words + i, __ATOMIC_RELAXED);
-
-			memcpy((char *)ret_slot + i * 8, &word, sizeof(word));
-		}
+		/* Most texts are short, and most of a slot is theirs. */
+		memset(ret_slot->reserved, 0, sizeof(ret_slot->reserved));
+		supervisord_board_copy(
+			slot, 0, offsetof(struct supervisord_board_slot, blocker), copy);
+		supervisord_board_copy_text(slot, offsetof(struct supervisord_board_slot, blocker),
+			sizeof(slot->blocker), copy);
+		supervisord_board_copy_text(slot, offsetof(struct supervisord_board_slot, reason),
+			sizeof(slot->reason), copy);
+		supervisord_board_copy_text(slot,
+			offsetof(struct supervisord_board_slot, status_text),
+			sizeof(slot->status_text), copy);
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		after = __atomic_load_n(&slot->seq, __ATOMIC_RELAXED);
 		if (before != after)

@@ -10,7 +10,7 @@
 
 #include "base/macro.h"
 #include "base/parse.h"
-#include "base/utf8.h"
+#include "wire/board_text.h"
 
 const char *board_json_phase(unsigned phase)
 {
@@ -56,40 +56,6 @@ static const char *kind_of(unsigned waiting_for)
 	return waiting_for < ELEMENTSOF(names) ? names[waiting_for] : "unknown";
 }
 
-int64_t board_json_uptime_msec(const struct supervisord_board_slot *slot, usec_t now_usec)
-{
-	if (slot->pid <= 0)
-		return -1;
-	return (int64_t)(usec_sub(now_usec, slot->started_usec) / USEC_PER_MSEC);
-}
-
-int64_t board_json_next_start_msec(const struct supervisord_board_slot *slot, usec_t now_usec)
-{
-	if (slot->next_start_usec == SUPERVISORD_BOARD_NEVER)
-		return -1;
-	return (int64_t)(usec_sub(slot->next_start_usec, now_usec) / USEC_PER_MSEC);
-}
-
-static bool is_utf8(const char *text)
-{
-	size_t k = 1, n;
-	uint32_t c;
-
-	while (*text != '\0' && (unsigned char)*text < 0x80)
-		text++; /* nearly always that is all */
-	for (n = strlen(text); n > 0 && k > 0; n -= k, text += k)
-		k = utf8_decode(text, n, &c);
-	return k > 0;
-}
-
-const char *board_json_text(const char *text, char ret_clean[static BOARD_JSON_TEXT_SIZE])
-{
-	if (is_utf8(text))
-		return text;
-	utf8_clean(text, strlen(text), ret_clean, BOARD_JSON_TEXT_SIZE);
-	return ret_clean;
-}
-
 static json_t *integer_if(bool condition, int64_t value)
 {
 	return condition ? json_integer(value) : json_null();
@@ -107,9 +73,9 @@ static json_t *flag(const struct supervisord_board_slot *slot, unsigned bit)
 
 static json_t *text_of(const char *text)
 {
-	char clean[BOARD_JSON_TEXT_SIZE];
+	char clean[BOARD_TEXT_SIZE];
 
-	return json_string(board_json_text(text, clean));
+	return json_string(board_text(text, clean));
 }
 
 static json_t *text_or_null(const char *text)
@@ -154,11 +120,11 @@ json_t *board_json(const struct supervisord_board_slot *slot, usec_t now_usec)
 		"desired", slot->flags & SUPERVISORD_BOARD_DESIRED_UP ? "up" : "down", "ready",
 		flag(slot, SUPERVISORD_BOARD_READY), "pid", integer_if(slot->pid > 0, slot->pid),
 		"since", time_of(slot->since_realtime_usec), "uptime_ms",
-		integer_or_null(board_json_uptime_msec(slot, now_usec)), "restarts",
+		integer_or_null(board_text_uptime_msec(slot, now_usec)), "restarts",
 		(json_int_t)slot->restarts, "exit_code",
 		integer_if(slot->end == SUPERVISORD_BOARD_END_EXITED, slot->end_status),
 		"exit_signal", exit_signal(slot), "reason", text_of(slot->reason), "next_start_ms",
-		integer_or_null(board_json_next_start_msec(slot, now_usec)), "health", health,
+		integer_or_null(board_text_next_start_msec(slot, now_usec)), "health", health,
 		"status_text", text_or_null(slot->status_text), "reloading",
 		flag(slot, SUPERVISORD_BOARD_RELOADING), "phase", *phase ? phase : NULL,
 		"waiting_for", waiting_for(slot), "stale", flag(slot, SUPERVISORD_BOARD_STALE));

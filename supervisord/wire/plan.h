@@ -3,8 +3,8 @@
  * names already resolved to numbers. It travels flat, see wire/link.h; strings are
  * NUL terminated and stand at offsets from the start.
  *
- * The launcher maps it privately and turns the offsets of argv and envp into
- * pointers in place (plan_open), so that starting a process allocates nothing.
+ * The launcher has a copy of its own, and turns the offsets of argv and envp into
+ * pointers in place (plan_open).
  */
 #pragma once
 

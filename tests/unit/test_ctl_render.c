@@ -16,7 +16,9 @@
 #include "ctl/queue.h"
 #include "ctl/render.h"
 #include "ctl/show.h"
+#include "ctl/status.h"
 #include "ctl/status_row.h"
+#include "wire/board_json.h"
 
 static const struct term to_pipe = {.is_utf8 = true};
 

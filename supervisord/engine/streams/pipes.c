@@ -16,22 +16,22 @@
  * process lives, and what is written waits for the next supervisord. It is opened anew, since
  * only one of the ends is not to block.
  */
-static int open_both_ways(int fd)
+static int open_both_ways(int own_fds, int fd)
 {
-	char path[32];
+	char name[16];
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return sys_openat(AT_FDCWD, path, O_RDWR, 0);
+	snprintf(name, sizeof(name), "%d", fd);
+	return own_fds < 0 ? own_fds : sys_openat(own_fds, name, O_RDWR, 0);
 }
 
-static int make_pipe(int *ret_read, int *ret_write)
+static int make_pipe(int own_fds, int *ret_read, int *ret_write)
 {
 	int fds[2], both, r;
 
 	r = sys_pipe2(fds, O_NONBLOCK);
 	if (r < 0)
 		return r;
-	both = open_both_ways(fds[1]);
+	both = open_both_ways(own_fds, fds[1]);
 	/* Without /proc, or room for it, it is for writing only. */
 	r = both < 0 ? sys_fcntl(fds[1], F_SETFL, 0) : 0;
 	if (r < 0) {
@@ -47,10 +47,10 @@ static int make_pipe(int *ret_read, int *ret_write)
 }
 
 /* New ends of one that there is. */
-static int share_pipe(int fd, int *ret_read, int *ret_write)
+static int share_pipe(int own_fds, int fd, int *ret_read, int *ret_write)
 {
 	_cleanup_close_
-	int both = open_both_ways(fd);
+	int both = open_both_ways(own_fds, fd);
 	int own = both < 0 ? both : sys_dup_cloexec(fd, STDERR_FILENO + 1);
 
 	if (own < 0)
@@ -60,8 +60,13 @@ static int share_pipe(int fd, int *ret_read, int *ret_write)
 	return 0;
 }
 
-int pipes_make(unsigned plan_flags, uint64_t generation, const int left[static PLAN_PIPE_MAX],
-	struct pipes *ret)
+int pipes_open_own_fds(void)
+{
+	return sys_openat(AT_FDCWD, "/proc/self/fd", O_PATH | O_DIRECTORY, 0);
+}
+
+int pipes_make(int own_fds, unsigned plan_flags, uint64_t generation,
+	const int left[static PLAN_PIPE_MAX], struct pipes *ret)
 {
 	struct pipes p = {generation, {-1, -1, -1}, {-1, -1, -1}};
 
@@ -69,8 +74,8 @@ int pipes_make(unsigned plan_flags, uint64_t generation, const int left[static P
 		int r = 0;
 
 		if (plan_has_pipe(plan_flags, (enum plan_pipe)i))
-			r = left[i] < 0 ? make_pipe(&p.read[i], &p.write[i])
-					: share_pipe(left[i], &p.read[i], &p.write[i]);
+			r = left[i] < 0 ? make_pipe(own_fds, &p.read[i], &p.write[i])
+					: share_pipe(own_fds, left[i], &p.read[i], &p.write[i]);
 		if (r < 0) {
 			pipes_close(&p);
 			return r;

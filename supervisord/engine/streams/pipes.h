@@ -15,13 +15,16 @@ struct pipes {
 	int read[PLAN_PIPE_MAX], write[PLAN_PIPE_MAX]; /* owned; -1 */
 };
 
+/* The directory of our descriptors, which is looked for once: the caller's, or -errno. */
+int pipes_open_own_fds(void);
 /*
  * Makes those that a plan with these flags has. Read ends do not block; write ends do, and keep
- * the pipe readable, so that nobody gets SIGPIPE while there is no supervisord. left: read ends of
- * pipes that are to be used again, borrowed; -1: a new one. 0, or -errno and nothing is open.
+ * the pipe readable, so that nobody gets SIGPIPE while there is no supervisord; without own_fds
+ * (-1) they are for writing only. left: read ends of pipes that are to be used again, borrowed; -1:
+ * a new one. 0, or -errno and nothing is open.
  */
-int pipes_make(unsigned plan_flags, uint64_t generation, const int left[static PLAN_PIPE_MAX],
-	struct pipes *ret);
+int pipes_make(int own_fds, unsigned plan_flags, uint64_t generation,
+	const int left[static PLAN_PIPE_MAX], struct pipes *ret);
 /* Both ends of each as SPAWN has them, borrowed. Their number. */
 unsigned pipes_list(const struct pipes *p, int ret_fds[static 2 * PLAN_PIPE_MAX]);
 /* They are the launcher's now: as long as one is open here the pipe has no end. */

@@ -103,12 +103,21 @@ void tree_renew_cgroup(struct service *s)
 	s->cgroup_spent = false;
 }
 
+/* Without a directory in it: two links, one from above and its own. */
+static bool has_no_directory(int dir_fd)
+{
+	struct stat st;
+
+	return sys_fstat(dir_fd, &st) == 0 && st.st_nlink == 2;
+}
+
 void tree_avoid_cgroup(struct service *s)
 {
 	char name[TREE_CGROUP_NAME_SIZE];
 	struct stat st;
 
 	s->cgroup_spent = s->engine->tree.cgroup_fd >= 0 &&
+			  !has_no_directory(s->engine->tree.cgroup_fd) &&
 			  sys_fstatat(s->engine->tree.cgroup_fd, tree_cgroup_name(s, name), &st,
 				  AT_SYMLINK_NOFOLLOW) == 0;
 }

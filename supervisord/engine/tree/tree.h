@@ -34,6 +34,8 @@ struct tree {
 	bool unsettled; /* some were gone before it was known whose they were */
 	unsigned held; /* how many want the look to be kept */
 	bool verified; /* a service was seen in its cgroup */
+	usec_t looked_usec; /* when it was asked for what follows; 0: never */
+	bool has_memory; /* services' cgroups count memory */
 	bool blind; /* no /proc: only main processes and their groups are known */
 };
 

@@ -62,13 +62,19 @@ static int strings_add(struct strings *l, char *text)
 	return 0;
 }
 
+/* Most differ in the first letter already, and there are many to compare for each start. */
+static bool is_name(const char *variable, const char *name, size_t n)
+{
+	return variable[0] == name[0] && strncmp(variable, name, n) == 0 && variable[n] == '=';
+}
+
 /* Adds "K=V" in place of an earlier one of that name. */
 static int set_variable(struct strings *l, char *text)
 {
 	size_t key = text ? strcspn(text, "=") : 0;
 
 	for (size_t i = 0; text && i < l->n; i++) {
-		if (strncmp(l->items[i], text, key) == 0 && l->items[i][key] == '=') {
+		if (is_name(l->items[i], text, key)) {
 			free(l->items[i]);
 			l->items[i] = text;
 			return 0;
@@ -83,7 +89,7 @@ static void drop_variable(struct strings *l, const char *name)
 	size_t key = strlen(name), kept = 0;
 
 	for (size_t i = 0; i < l->n; i++) {
-		if (strncmp(l->items[i], name, key) == 0 && l->items[i][key] == '=')
+		if (is_name(l->items[i], name, key))
 			free(l->items[i]);
 		else
 			l->items[kept++] = l->items[i];
@@ -113,7 +119,7 @@ static bool is_for_us(const char *variable)
 		"SUPERVISOR_RESTARTS=", "SUPERVISOR_EXIT_CODE=", "SUPERVISOR_EXIT_SIGNAL="};
 
 	for (size_t i = 0; i < ELEMENTSOF(ours); i++) {
-		if (strncmp(variable, ours[i], strlen(ours[i])) == 0)
+		if (variable[0] == ours[i][0] && strncmp(variable, ours[i], strlen(ours[i])) == 0)
 			return true;
 	}
 	return false;
@@ -378,7 +384,7 @@ static int send_plan(struct service *s, char *const *argv, char *const *envp, un
 	}
 	if (m->id == s->id)
 		list_left(s, left);
-	r = pipes_make(pipes, m->generation, left, &made);
+	r = pipes_make(s->engine->own_fds, pipes, m->generation, left, &made);
 	if (r < 0)
 		return r;
 	m->version = LINK_VERSION;

@@ -30,6 +30,11 @@
 #define SEND_WAIT_MSEC 1000
 #define REFETCH_USEC   USEC_PER_SEC
 #define MAX_PER_ROUND  256 /* messages, so that clients get their turn in a storm of exits */
+/*
+ * While there are more orders than the link takes, what is to be done goes before what has been
+ * done is written down; but only for so long.
+ */
+#define ORDERS_FIRST_USEC (300 * USEC_PER_MSEC)
 
 bool uplink_is_gone(int r)
 {
@@ -204,11 +209,33 @@ static int send_all_marks(struct engine *e)
 	return 0;
 }
 
+static void wait_for(struct engine *e, bool room)
+{
+	struct uplink *u = &e->uplink;
+
+	if (!room) {
+		loop_timer_set(&e->loop, &u->patience, USEC_INFINITY);
+		loop_modify(&e->loop, &u->source, EPOLLIN);
+	} else if (!(u->source.events & EPOLLOUT)) {
+		loop_timer_set(
+			&e->loop, &u->patience, usec_add(e->loop.now_usec, ORDERS_FIRST_USEC));
+		loop_modify(&e->loop, &u->source, EPOLLOUT);
+	}
+}
+
+static void on_patience(struct loop_timer *t)
+{
+	struct engine *e = CONTAINER_OF(t, struct engine, uplink.patience);
+
+	if (!e->uplink.gone)
+		loop_modify(&e->loop, &e->uplink.source, EPOLLIN | EPOLLOUT);
+}
+
 /* What is sent without a mark comes behind what was said before. */
 static void flush_late(struct engine *e)
 {
 	if (e->uplink.late && !e->uplink.gone && send_all_marks(e) == -EAGAIN)
-		loop_modify(&e->loop, &e->uplink.source, EPOLLIN | EPOLLOUT);
+		wait_for(e, true);
 }
 
 /* -EAGAIN: the link is full, something is left. */
@@ -221,12 +248,8 @@ static int send_all(struct engine *e)
 
 void uplink_flush(struct engine *e)
 {
-	bool full;
-
-	if (e->uplink.gone)
-		return;
-	full = send_all(e) == -EAGAIN;
-	loop_modify(&e->loop, &e->uplink.source, full ? EPOLLIN | EPOLLOUT : EPOLLIN);
+	if (!e->uplink.gone)
+		wait_for(e, send_all(e) == -EAGAIN);
 }
 
 void uplink_tell(struct service *s, unsigned marks)
@@ -452,10 +475,8 @@ static void on_gone(struct engine *e)
 	gone_begin(e);
 }
 
-static void on_link(struct loop_source *source, uint32_t events)
+static void read_link(struct engine *e)
 {
-	struct engine *e = CONTAINER_OF(source, struct engine, uplink.source);
-
 	for (int i = 0; i < MAX_PER_ROUND; i++) {
 		struct link_message m;
 		int fds[LINK_MAX_FDS];
@@ -478,7 +499,18 @@ static void on_link(struct loop_source *source, uint32_t events)
 		on_message(e, &m, fds, n_fds, lost);
 		event_forget_cause(e);
 	}
-	if (events & EPOLLOUT)
+}
+
+static void on_link(struct loop_source *source, uint32_t events)
+{
+	struct engine *e = CONTAINER_OF(source, struct engine, uplink.source);
+
+	if (events & ~(uint32_t)EPOLLOUT) {
+		log_hold();
+		read_link(e);
+		log_release();
+	}
+	if (events & EPOLLOUT && !e->uplink.gone)
 		uplink_flush(e);
 }
 
@@ -530,6 +562,9 @@ int uplink_listen(struct engine *e)
 	int r = loop_timer_add(&e->loop, &u->refetch);
 
 	u->refetch.dispatch = on_refetch;
+	u->patience.dispatch = on_patience;
+	if (r == 0)
+		r = loop_timer_add(&e->loop, &u->patience);
 	if (r == 0)
 		r = loop_add(&e->loop, &u->source, LINK_FD, EPOLLIN);
 

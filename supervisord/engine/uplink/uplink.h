@@ -46,6 +46,7 @@ struct uplink_adoption {
 struct uplink {
 	struct loop_source source;
 	struct loop_timer refetch;
+	struct loop_timer patience; /* at its end the launcher is listened to, orders or not */
 	bool told_lack; /* of descriptors */
 	struct list outbox;
 	bool late; /* all that is in there can wait for the end of the round */
