@@ -102,10 +102,9 @@ class Faults(harness.SystemTest):
         self.assertEqual(0, s.ctl("status")[0])
 
     def test_no_memory_for_a_plan_is_a_failed_start_that_is_tried_again(self):
-        s = self.faulty("engine:memfd_create:2:ENOMEM",
-                        service("a", SLEEP, "restart-delay = 10ms")
-                        + service("b", SLEEP, "restart-delay = 10ms")
-                        + service("c", SLEEP, "restart-delay = 10ms"))
+        large = f'environment = {{"LARGE={"x" * 20000}"}}'  # which no packet has room for
+        s = self.faulty("engine:memfd_create:2:ENOMEM", "".join(
+            service(name, SLEEP, "restart-delay = 10ms", large) for name in "abc"))
         for name in "abc":
             s.wait_state(name, "running")
         s.wait_stderr("Cannot allocate memory")
