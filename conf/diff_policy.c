@@ -140,9 +140,14 @@ int diff_write_every(const struct diff_rule *r _unused_, const void *owner,
 	return every > 0 ? write_duration(out, every) : 0;
 }
 
+static const struct spec_limit *limit_of(const struct diff_rule *r, const void *owner)
+{
+	return spec_limit(owner, (enum spec_limit_kind)r->offset);
+}
+
 bool diff_same_limit(const struct diff_rule *r, const void *a, const void *b)
 {
-	const struct spec_limit *x = diff_member(r, a), *y = diff_member(r, b);
+	const struct spec_limit *x = limit_of(r, a), *y = limit_of(r, b);
 
 	if (!x->set || !y->set)
 		return x->set == y->set;
@@ -153,7 +158,7 @@ bool diff_same_limit(const struct diff_rule *r, const void *a, const void *b)
 enum diff_effect diff_limit_effect(
 	const struct diff_rule *r, const void *before _unused_, const void *after)
 {
-	return ((const struct spec_limit *)diff_member(r, after))->set ? DIFF_LIVE : DIFF_RESTART;
+	return limit_of(r, after)->set ? DIFF_LIVE : DIFF_RESTART;
 }
 
 static int write_limit_value(enum spec_limit_kind kind, uint64_t value, struct buf *out)
@@ -181,9 +186,8 @@ static int write_limit_value(enum spec_limit_kind kind, uint64_t value, struct b
 int diff_write_limit(
 	const struct diff_rule *r, const void *owner, const void *other _unused_, struct buf *out)
 {
-	const struct spec_limit *limits = ((const struct spec_service *)owner)->limits;
-	const struct spec_limit *limit = diff_member(r, owner);
-	enum spec_limit_kind kind = (enum spec_limit_kind)(limit - limits);
+	const struct spec_limit *limit = limit_of(r, owner);
+	enum spec_limit_kind kind = (enum spec_limit_kind)r->offset;
 	int result;
 
 	if (!limit->set)

@@ -135,7 +135,7 @@ static const char *level_name(unsigned value)
 
 #define IN_SERVICE(member)    .offset = offsetof(struct spec_service, member)
 #define IN_POLICY(member)     IN_SERVICE(policy.member)
-#define IN_LIMITS(KIND)	      IN_SERVICE(limits[SPEC_LIMIT_##KIND])
+#define IN_LIMITS(KIND)	      .offset = SPEC_LIMIT_##KIND /* in what spec_limit() says */
 #define IN_SPEC(member)	      .offset = offsetof(struct spec, member)
 #define SERVICE_GIVEN(member) .given = offsetof(struct spec_service, member)
 #define SPEC_GIVEN(member)    .given = offsetof(struct spec, member)

@@ -88,6 +88,16 @@ static bool parse_one(const struct kind *k, const char *text, uint64_t *ret)
 	return true;
 }
 
+static int keep(struct spec_service *s, enum spec_limit_kind kind, const struct spec_limit *limit)
+{
+	if (!s->limits)
+		s->limits = calloc(SPEC_LIMIT_MAX, sizeof(*s->limits));
+	if (!s->limits)
+		return -ENOMEM;
+	s->limits[kind] = *limit;
+	return 0;
+}
+
 static int set(struct making *m, const struct value *v, const struct kind *k)
 {
 	struct spec_limit limit = {.set = true};
@@ -107,7 +117,7 @@ static int set(struct making *m, const struct value *v, const struct kind *k)
 			"'%.80s' has a soft limit above the hard one; allowed: %s", v->strings[0],
 			allowed(k));
 	else
-		m->s->limits[k->limit] = limit;
+		return keep(m->s, k->limit, &limit);
 	return 0;
 }
 

@@ -146,8 +146,7 @@ static int copy_value(cfg_opt_t *o, struct value *v, struct conf_errors *errors)
 		if (r < 0)
 			return r;
 	}
-	if (n == 0 && strv_ensure(&v->strings) < 0)
-		return -ENOMEM;
+	strv_ensure(&v->strings);
 	return check_value(errors, v) ? 0 : -EINVAL;
 }
 

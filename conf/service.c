@@ -234,26 +234,28 @@ static int set_environment(struct making *m)
 	return r;
 }
 
+static int list_origins(const struct section *section, struct spec_origin **ret)
+{
+	struct spec_origin *origins = calloc(section->n_values + 1, sizeof(*origins));
+
+	if (!origins)
+		return -ENOMEM;
+	for (size_t i = 0; i < section->n_values; i++) {
+		const struct value *v = &section->values[i];
+
+		origins[i] = (struct spec_origin){v->key->path, v->place};
+	}
+	*ret = origins;
+	return 0;
+}
+
 static int set_origins(struct making *m)
 {
-	struct spec_service *s = m->s;
-	size_t max = (m->own ? m->own->n_values : 0) + (m->defaults ? m->defaults->n_values : 0);
-
-	s->origins = calloc(max + 1, sizeof(*s->origins));
-	if (!s->origins)
-		return -ENOMEM;
-	for (size_t i = 0; m->own && i < m->own->n_values; i++) {
-		const struct value *v = &m->own->values[i];
-
-		s->origins[s->n_origins++] = (struct spec_origin){v->key->path, v->place};
-	}
-	for (size_t i = 0; m->defaults && i < m->defaults->n_values; i++) {
-		const struct value *v = &m->defaults->values[i];
-
-		if (!m->own || !section_find(m->own, v->key->id))
-			s->origins[s->n_origins++] = (struct spec_origin){v->key->path, v->place};
-	}
-	return 0;
+	m->s->defaults = &m->b->spec->defaults;
+	if (!m->own)
+		return 0;
+	m->s->n_origins = (uint32_t)m->own->n_values;
+	return list_origins(m->own, &m->s->origins);
 }
 
 static void check_restart(const struct making *m)
@@ -340,10 +342,11 @@ static int make(struct making *m)
 		r = set_identity(m);
 	if (r == 0)
 		check_service(m);
-	if (r == 0 && (strv_ensure(&s->command) < 0 || strv_ensure(&s->reload_command) < 0 ||
-			      strv_ensure(&s->groups) < 0 || strv_ensure(&s->environment) < 0 ||
-			      strv_ensure(&s->file_environment) < 0))
-		r = -ENOMEM;
+	strv_ensure(&s->command);
+	strv_ensure(&s->reload_command);
+	strv_ensure(&s->groups);
+	strv_ensure(&s->environment);
+	strv_ensure(&s->file_environment);
 	return r;
 }
 
@@ -399,6 +402,9 @@ int service_build_all(struct build *b)
 	if (b->defaults.key) {
 		int r = try_defaults(b);
 
+		spec->defaults.n = b->defaults.n_values;
+		if (r == 0)
+			r = list_origins(&b->defaults, &spec->defaults.origins);
 		if (r < 0)
 			return r;
 	}

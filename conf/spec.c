@@ -57,6 +57,7 @@ static void service_fini(struct spec_service *s)
 	check_fini(&s->ready_check);
 	check_fini(&s->health);
 	free(s->schedule.cron_text);
+	free(s->limits);
 	for (size_t i = 0; i < SPEC_HOOK_MAX; i++)
 		strv_free(s->hooks[i]);
 	strv_free(s->command);
@@ -67,6 +68,13 @@ static void service_fini(struct spec_service *s)
 	strv_free(s->groups);
 	log_fini(&s->log);
 	free(s->stdin_name);
+}
+
+const struct spec_limit *spec_limit(const struct spec_service *s, enum spec_limit_kind kind)
+{
+	static const struct spec_limit unset;
+
+	return s->limits ? &s->limits[kind] : &unset;
 }
 
 static void role_fini(struct spec_role *r)
@@ -87,6 +95,7 @@ void spec_free(struct spec *s)
 		free(s->pools[i].name);
 	free(s->pools);
 	free(s->origins);
+	free(s->defaults.origins);
 	free(s->control_group_name);
 	free(s->queue_group_name);
 	free(s->runtime_dir);
@@ -115,7 +124,11 @@ struct spec_place spec_global_place_of(const struct spec *s, const char *key)
 
 struct spec_place spec_place_of(const struct spec_service *s, const char *key)
 {
-	return find_origin(s->origins, s->n_origins, key, s->place);
+	struct spec_place place = s->place;
+
+	if (s->defaults)
+		place = find_origin(s->defaults->origins, s->defaults->n, key, place);
+	return find_origin(s->origins, s->n_origins, key, place);
 }
 
 const char *spec_instance_name(const struct spec_service *s, unsigned instance,

@@ -275,11 +275,18 @@ enum spec_stdin {
 	SPEC_STDIN_MAX
 };
 
+/* Some of them, for more than one. */
+struct spec_origins {
+	struct spec_origin *origins; /* owned */
+	size_t n;
+};
+
 struct spec_service {
 	char *name;
 	struct spec_place place;
-	struct spec_origin *origins;
-	size_t n_origins;
+	struct spec_origin *origins; /* of its own keys */
+	const struct spec_origins *defaults; /* of the others; of the spec. NULL: there are none */
+	uint32_t n_origins;
 
 	bool has_instances;
 	unsigned n_instances; /* 1 without instances; 0 is allowed with them */
@@ -304,7 +311,7 @@ struct spec_service {
 	struct spec_check health; /* kind NONE: not asked for */
 	struct spec_schedule schedule; /* with policy.scheduled */
 	char **hooks[SPEC_HOOK_MAX]; /* split commands; NULL or no element: none */
-	struct spec_limit limits[SPEC_LIMIT_MAX];
+	struct spec_limit *limits; /* SPEC_LIMIT_MAX of them; NULL: none is set, see spec_limit() */
 
 	char **command; /* at least one element, already split */
 	char *directory;
@@ -341,6 +348,7 @@ struct spec_role {
 struct spec {
 	struct spec_origin *origins; /* of the keys outside of services */
 	size_t n_origins;
+	struct spec_origins defaults; /* of the keys in defaults */
 
 	char *runtime_dir, *state_dir, *log_dir; /* absolute */
 	int log_level; /* enum log_level of base/log.h */
@@ -399,6 +407,9 @@ static inline bool spec_has_output(const struct spec_service *s)
 	return s->split_stderr || s->log.file.sink != SPEC_SINK_NONE || s->log.n_also > 0 ||
 	       s->feeds || s->policy.ready == SPEC_READY_LOG;
 }
+
+/* Whether it is set or not. */
+const struct spec_limit *spec_limit(const struct spec_service *s, enum spec_limit_kind kind);
 
 /* Is there such a command? */
 static inline bool spec_has_hook(const struct spec_policy *p, enum spec_hook h)

@@ -8,8 +8,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* What all empty lists share: there are several in each of ten thousand services, too. */
+static char *empty[1];
+
 void strv_free(char **list)
 {
+	if (list == empty)
+		return;
 	for (char **s = list; s && *s; s++)
 		free(*s);
 	free(list);
@@ -35,11 +40,10 @@ int strv_take(char ***list, size_t *n, char *text)
 	return 0;
 }
 
-int strv_ensure(char ***list)
+void strv_ensure(char ***list)
 {
 	if (!*list)
-		*list = calloc(1, sizeof(char *));
-	return *list ? 0 : -ENOMEM;
+		*list = empty;
 }
 
 size_t strv_len(char *const *list)

@@ -26,7 +26,7 @@ unsigned rlimits_list(const struct spec_service *spec, struct plan_limit ret[sta
 
 	for (int resource = 0; resource < PLAN_MAX_LIMITS; resource++) {
 		for (int kind = 0; kind < SPEC_LIMIT_MAX; kind++) {
-			const struct spec_limit *l = &spec->limits[kind];
+			const struct spec_limit *l = spec_limit(spec, kind);
 
 			if (l->set && spec_limit_resource((enum spec_limit_kind)kind) == resource)
 				ret[n++] = (struct plan_limit){.resource = (uint32_t)resource,
@@ -74,8 +74,8 @@ static int change(
 	if (pidfd < 0)
 		return pidfd == -ESRCH ? 0 : pidfd;
 	for (int kind = 0; kind < SPEC_LIMIT_MAX; kind++) {
-		const struct spec_limit *b = before ? &before->limits[kind] : NULL;
-		const struct spec_limit *a = &after->limits[kind];
+		const struct spec_limit *b = before ? spec_limit(before, kind) : NULL;
+		const struct spec_limit *a = spec_limit(after, kind);
 		int r;
 
 		if (!a->set || (b && b->set && a->soft == b->soft && a->hard == b->hard))

@@ -12,8 +12,9 @@
 #include "base/cleanup.h"
 #include "base/sys.h"
 
-#define SIZE	   (NOTEBOOK_HEAD_SIZE + NOTEBOOK_SLOTS * sizeof(struct notebook_slot))
-#define SIZE_SEALS (F_SEAL_GROW | F_SEAL_SHRINK)
+#define SIZE	     (NOTEBOOK_HEAD_SIZE + NOTEBOOK_SLOTS * sizeof(struct notebook_slot))
+#define LET_GO_SLOTS 256 /* that were touched since then */
+#define SIZE_SEALS   (F_SEAL_GROW | F_SEAL_SHRINK)
 
 _Static_assert(sizeof(struct notebook_head) <= NOTEBOOK_HEAD_SIZE, "the head has its room");
 
@@ -97,6 +98,18 @@ static void set_state(struct notebook_slot *slot, enum notebook_state state)
 	__atomic_store_n(&slot->state, (uint32_t)state, __ATOMIC_RELEASE);
 }
 
+/*
+ * It is written once or twice and read by others: what was touched needn't stay mapped. It is in
+ * the file, so nothing is lost with that, whoever dies.
+ */
+static void let_go(struct notebook *n)
+{
+	if (++n->touched < LET_GO_SLOTS)
+		return;
+	n->touched = 0;
+	(void)sys_madvise(n->head, SIZE, MADV_DONTNEED);
+}
+
 struct notebook_slot *notebook_begin(struct notebook *n, uint32_t id, uint64_t generation)
 {
 	struct notebook_slot *slot;
@@ -114,6 +127,7 @@ struct notebook_slot *notebook_begin(struct notebook *n, uint32_t id, uint64_t g
 		n->head->n_without++;
 		return NULL;
 	}
+	let_go(n);
 	slot = &n->slots[i];
 	*slot = (struct notebook_slot){.id = id, .generation = generation};
 	set_state(slot, NOTEBOOK_BEGUN);

@@ -63,6 +63,7 @@ struct notebook {
 	struct notebook_head *head; /* NULL: there is none */
 	struct notebook_slot *slots;
 	uint32_t free; /* the writer's: a used one that is free, counted from 1; 0: none */
+	uint32_t touched; /* the writer's: slots since its pages were let go */
 };
 
 /* Makes and maps an empty one; the caller owns *ret_fd. -errno. */

@@ -54,6 +54,21 @@ class RecoveryArea(harness.SystemTest):
         self.assertEqual(0o600, stat.S_IMODE(os.stat(self.path(s)).st_mode))
         self.assertFalse(os.path.exists(self.path(s) + ".new"))
 
+    def resident(self, s):
+        """KiB of the recovery area and the board that are mapped by the engine."""
+        with open(f"/proc/{s.wait_engine()}/smaps", encoding="utf-8") as f:
+            parts = re.findall(r"/(recovery|status)\n(?:\w+: .*\n)*?Rss: +(\d+) kB", f.read())
+        self.assertEqual({"recovery", "status"}, {name for name, _ in parts})
+        return sum(int(kib) for _, kib in parts)
+
+    def test_after_a_burst_its_pages_and_those_of_the_board_are_let_go(self):
+        s = self.settled()
+        wait_until(lambda: self.resident(s) == 0, "nothing of them is mapped")
+        self.survives(s)
+        wait_until(lambda: self.resident(s) == 0, "nothing of them is mapped by the next engine")
+        s.ok("restart", "web@1")
+        self.assertGreater(s.status("web@1")["pid"], 0)
+
     def survives(self, s):
         """Kills the engine, twice, and compares."""
         before = self.facts(s)

@@ -481,6 +481,31 @@ static void two_hundred_spawns_at_once_all_start_and_end(void **state _unused_)
 	fixture_expect_silence(&f, 50);
 }
 
+/* Of all these ends one signal comes, which names one of them. */
+static void ends_that_no_signal_has_named_are_told(void **state _unused_)
+{
+	static pid_t pids[50];
+	siginfo_t info;
+
+	for (uint32_t i = 0; i < 50; i++) {
+		fixture_shell_spawn(&f, i, 1, "exec sleep 100");
+		fixture_expect(&f, LINK_STARTED);
+		pids[f.m.id] = f.m.pid;
+	}
+	assert_int_equal(kill(f.launcher, SIGSTOP), 0);
+	assert_int_equal(waitid(P_PID, (id_t)f.launcher, &info, WSTOPPED), 0);
+	for (int i = 0; i < 50; i++)
+		assert_int_equal(kill(pids[i], SIGKILL), 0);
+	assert_int_equal(kill(f.launcher, SIGCONT), 0);
+	for (uint64_t serial = 1; serial <= 50; serial++) {
+		fixture_expect(&f, LINK_EXITED);
+		assert_int_equal(f.m.exit.status, SIGKILL);
+		assert_int_equal(f.m.serial, serial);
+		assert_int_equal(f.m.pid, pids[f.m.id]);
+		pids[f.m.id] = 0; /* each once */
+	}
+}
+
 /*
  * A file system whose server never answers: FUSE, mounted by hand. Everything that looks
  * into it hangs until the descriptor is closed.
@@ -737,6 +762,7 @@ int main(int argc, char *argv[])
 		LAUNCHER_TEST(a_signal_is_sent_once_per_op),
 		LAUNCHER_TEST(kept_read_ends_live_until_release),
 		LAUNCHER_TEST(two_hundred_spawns_at_once_all_start_and_end),
+		LAUNCHER_TEST(ends_that_no_signal_has_named_are_told),
 		cmocka_unit_test_setup_teardown(
 			hanging_execs_stop_nothing_else, setup, teardown_hangs),
 		LAUNCHER_TEST(a_child_changes_its_ids_wholly),
