@@ -1,21 +1,13 @@
 /*
  * What belongs to the process rather than to the command line: descriptors and signals.
  * Tests call ctl_run() without either.
- *
- * The verbs, and the libraries that they need, are in a module of their own, which is loaded once
- * it is known that they are asked for: it lies beside this program or where it was installed.
  */
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "base/macro.h"
-#include "ctl/exit.h"
-#include "ctl/module.h"
+#include "ctl/ctl.h"
 #include "ctl/quick.h"
 
 /*
@@ -54,49 +46,6 @@ static void set_signals(void)
 	sigaction(SIGCHLD, &action, NULL);
 }
 
-/* Directories are relative to ours, but for an absolute one; NULL: it is not there. */
-static void *load_from(const char *directory)
-{
-	char path[4096] = "";
-	ssize_t n = 0;
-	const char *slash;
-
-	if (*directory != '/') {
-		n = readlink("/proc/self/exe", path, sizeof(path) - 1);
-		path[n < 0 ? 0 : n] = '\0';
-		slash = strrchr(path, '/');
-		if (!slash)
-			return NULL;
-		n = slash + 1 - path;
-	}
-	if (snprintf(path + n, sizeof(path) - (size_t)n, "%s/" MODULE_NAME, directory) >=
-		(int)(sizeof(path) - (size_t)n))
-		return NULL;
-	/* What is there and can't be loaded is told of; what is not may be elsewhere. */
-	return access(path, F_OK) == 0 ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
-}
-
-static int run_verbs(int argc, char **argv)
-{
-	static const char *const directories[] = {".", MODULE_NEAR, MODULE_DIRECTORY};
-	void *module = NULL;
-	module_run_fn *run;
-	const char *why;
-
-	for (size_t i = 0; !module && i < ELEMENTSOF(directories); i++) {
-		if (*directories[i] != '\0')
-			module = load_from(directories[i]);
-	}
-	/* One of another version has no such name. */
-	run = module ? (module_run_fn *)dlsym(module, MODULE_RUN_NAME) : NULL;
-	if (run)
-		return run(argc, argv);
-	why = dlerror();
-	fprintf(stderr, "supctl: cannot load its verbs: %s\n",
-		why ? why : "there is no " MODULE_DIRECTORY "/" MODULE_NAME);
-	return CTL_FAILED;
-}
-
 int main(int argc, char **argv)
 {
 	int status;
@@ -105,5 +54,5 @@ int main(int argc, char **argv)
 		return CTL_FAILED;
 	set_signals();
 	status = quick_status(argc, argv);
-	return status < 0 ? run_verbs(argc, argv) : status;
+	return status < 0 ? ctl_run(argc, argv, stdout, stderr) : status;
 }

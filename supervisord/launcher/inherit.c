@@ -201,15 +201,11 @@ static void check_child(struct launcher *l, struct entry *e)
 static int load_living(struct launcher *l, struct entry *e, const struct handover_entry *from)
 {
 	table_set_pid(&l->table, e, from->pid);
-	if (from->error_fd > 0) {
-		reap_watch(l, e);
+	if (from->error_fd > 0)
 		return load_in_flight(l, e, from);
-	}
 	if (from->flags & HANDOVER_FOSTERED)
 		return foster_watch(l, e, from->pidfd);
 	check_child(l, e);
-	if (!e->ended)
-		reap_watch(l, e);
 	return 0;
 }
 
@@ -251,6 +247,12 @@ static int load_service(struct launcher *l, const struct handover_service *from)
 	return from->cgroup[0] == '\0' || s->cgroup ? 0 : -ENOMEM;
 }
 
+static void watch_living(struct service *s _unused_, struct entry *e, void *launcher)
+{
+	if (e->pid > 0 && e->pidfd < 0 && !e->ended)
+		reap_watch(launcher, e);
+}
+
 static int load_table(struct launcher *l, struct handover *h)
 {
 	const uint32_t n = h->head.n_entries;
@@ -265,6 +267,8 @@ static int load_table(struct launcher *l, struct handover *h)
 		r = load_entry(l, &h->entries[i]);
 	for (i = 0; i < h->head.n_services && r == 0; i++)
 		r = load_service(l, &h->services[i]);
+	if (r == 0) /* last, as it is what we can do without */
+		table_each(&l->table, watch_living, l);
 	return r;
 }
 

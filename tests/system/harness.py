@@ -278,11 +278,6 @@ def program(variable):
     return os.path.abspath(path)
 
 
-def verbs_of(supctl):
-    """The module that supctl looks for beside itself."""
-    return os.path.join(os.path.dirname(supctl), "supctl-verbs.so")
-
-
 class Heir:
     """A supervisord that was not started by us, but is our child: as subprocess.Popen has it."""
 
@@ -393,14 +388,13 @@ class Supervisor:
         os.mkdir(bin_dir)
         os.chmod(bin_dir, 0o755)
         engine = os.path.join(os.path.dirname(self.supervisord), "supervisord-engine")
-        for path in (self.supervisord, engine, self.supctl, verbs_of(self.supctl)):
+        for path in (self.supervisord, engine, self.supctl):
             shutil.copy(path, bin_dir)
         self.supervisord = f"{bin_dir}/{os.path.basename(self.supervisord)}"
         self.supctl = f"{bin_dir}/{os.path.basename(self.supctl)}"
 
     def publish_supctl(self):
         """For others to run it: the build directory may be closed to them."""
-        shutil.copy(verbs_of(self.supctl), self.dir)
         self.supctl = shutil.copy(self.supctl, f"{self.dir}/supctl")
 
     def write_config(self, config):

@@ -29,7 +29,6 @@ def machine():
                            capture_output=True, text=True, timeout=60).stdout
     files = sorted(glob.glob(f"/var/lib/dpkg/info/{NAME}.*")
                    + [p for p in ("/usr/bin/supervisord", "/usr/libexec/supervisord-engine",
-                                  "/usr/libexec/supctl-verbs.so",
                                   "/etc/supervisord", "/var/lib/supervisord") if os.path.lexists(p)])
     return known, [(path, os.lstat(path).st_mtime_ns) for path in files]
 
@@ -148,8 +147,7 @@ class Deb(harness.SystemTest):
                      "share/fish/vendor_completions.d/supctl.fish", "lib/systemd/user/supervisord.service",
                      "lib/systemd/system/supervisord.service", "lib/systemd/system/supervisord.socket"):
             self.assertTrue(os.path.exists(f"{self.root}/usr/{path}"), path)
-        for path in ("bin/supervisord", "bin/supctl", "libexec/supervisord-engine",
-                     "libexec/supctl-verbs.so"):
+        for path in ("bin/supervisord", "bin/supctl", "libexec/supervisord-engine"):
             path = f"{self.root}/usr/{path}"
             self.assertNotIn(".symtab", output("readelf", "-SW", path))
             with open(path, "rb") as f:
@@ -217,8 +215,7 @@ class Deb(harness.SystemTest):
 
     def use_default_configuration(self):
         """In the root itself, where the programs are where they were built for."""
-        for path in ("/usr/bin/supctl", "/usr/libexec/supctl-verbs.so",
-                     "/usr/libexec/supervisord-engine"):
+        for path in ("/usr/bin/supctl", "/usr/libexec/supervisord-engine"):
             self.add_libraries(self.root + path)
         self.assertEqual((0, f"supervisord {self.field('Version')}\n"),
                          self.in_root("/usr/bin/supervisord", "--version"))

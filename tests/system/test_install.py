@@ -115,23 +115,6 @@ class Install(harness.SystemTest):
             os.symlink(path, f"{moved}/supervisord")
             self.run_version(f"{moved}/supervisord")
 
-    def test_supctl_finds_its_verbs_wherever_the_tree_is(self):
-        with tempfile.TemporaryDirectory(prefix="sv-moved-") as moved:
-            shutil.copytree(self.destdir, f"{moved}/elsewhere", symlinks=True)
-            path = f"{moved}/elsewhere" + "{bindir}/supctl".format(**self.dirs)
-            os.symlink(path, f"{moved}/supctl")
-            for name in (path, f"{moved}/supctl"):
-                done = subprocess.run([name, "--version"], capture_output=True, text=True,
-                                      timeout=60, check=False)
-                self.assertEqual((0, ""), (done.returncode, done.stderr))
-            module = f"{moved}/elsewhere" + "{libexecdir}/supctl-verbs.so".format(**self.dirs)
-            with open(module, "r+b") as f:
-                f.truncate(64)
-            done = subprocess.run([path, "check", "x"], capture_output=True, text=True,
-                                  timeout=60, check=False)
-            self.assertEqual(1, done.returncode)
-            self.assertIn(f"cannot load its verbs: {os.path.realpath(moved)}", done.stderr)
-
     def test_without_an_engine_anywhere_it_says_so(self):
         with tempfile.TemporaryDirectory(prefix="sv-alone-") as alone:
             if os.path.exists("{libexecdir}/supervisord-engine".format(**self.dirs)):

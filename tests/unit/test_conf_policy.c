@@ -60,7 +60,7 @@ static void a_service_of_one_key_has_the_defaults_of_the_manual(void **state)
 	ASSERT_LIST(s->before);
 	ASSERT_LIST(s->conflicts);
 	for (int k = 0; k < SPEC_LIMIT_MAX; k++)
-		assert_false(s->limits[k].set);
+		assert_false(spec_limit(s, k)->set);
 }
 
 static void each_form_of_ready_on_is_understood(void **state)
@@ -416,8 +416,8 @@ static void an_empty_value_takes_back_that_of_defaults(void **state)
 	assert_false(spec_has_hook(&s->policy, SPEC_HOOK_PRE_START));
 	assert_true(spec_has_hook(&s->policy, SPEC_HOOK_ON_FAILED));
 	ASSERT_LIST(s->hooks[SPEC_HOOK_STOP], "/bin/other");
-	assert_int_equal(s->limits[SPEC_LIMIT_CPU].soft, 2);
-	assert_true(s->limits[SPEC_LIMIT_CORE].set);
+	assert_int_equal(spec_limit(s, SPEC_LIMIT_CPU)->soft, 2);
+	assert_true(spec_limit(s, SPEC_LIMIT_CORE)->set);
 	ASSERT_LIST(s->requires, "d");
 	s = service(f, 2);
 	assert_int_equal(s->health.kind, SPEC_PROBE_NONE);
@@ -427,8 +427,8 @@ static void an_empty_value_takes_back_that_of_defaults(void **state)
 	assert_false(s->policy.scheduled);
 	assert_int_equal(s->policy.hooks, 0);
 	assert_null(s->pool);
-	assert_false(s->limits[SPEC_LIMIT_CORE].set);
-	assert_int_equal(s->limits[SPEC_LIMIT_CPU].hard, 3600);
+	assert_false(spec_limit(s, SPEC_LIMIT_CORE)->set);
+	assert_int_equal(spec_limit(s, SPEC_LIMIT_CPU)->hard, 3600);
 	ASSERT_LIST(s->requires);
 	assert_false(service(f, 3)->policy.scheduled);
 }
@@ -566,9 +566,9 @@ static void limits_are_numbers_sizes_seconds_or_pairs(void **state)
 	};
 
 	for (int k = 0; k < SPEC_LIMIT_MAX; k++) {
-		assert_true(s->limits[k].set);
-		assert_int_equal(s->limits[k].soft, expected[k].soft);
-		assert_int_equal(s->limits[k].hard, expected[k].hard);
+		assert_true(spec_limit(s, k)->set);
+		assert_int_equal(spec_limit(s, k)->soft, expected[k].soft);
+		assert_int_equal(spec_limit(s, k)->hard, expected[k].hard);
 	}
 	assert_int_equal(spec_limit_resource(SPEC_LIMIT_NOFILE), RLIMIT_NOFILE);
 	assert_int_equal(spec_limit_resource(SPEC_LIMIT_DATA), RLIMIT_DATA);

@@ -571,7 +571,7 @@ static void a_launcher_that_passes_its_trial_and_cannot_start_gives_back(void **
 		uint32_t error;
 	} faults[] = {
 		{"launcher:signalfd:1:EMFILE", EMFILE}, {"launcher:epoll_create:1:ENOMEM", ENOMEM},
-		{"launcher:epoll_ctl:3:ENOSPC", ENOSPC}, /* with half of the table loaded */
+		{"launcher:epoll_ctl:2:ENOSPC", ENOSPC}, /* with half of the table loaded */
 		{"launcher:socketpair:1+:EMFILE", ECANCELED}, /* it starts, but no engine */
 	};
 
