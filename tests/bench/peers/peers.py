@@ -110,7 +110,23 @@ class Peer:
         return None
 
 
-class Ours(Peer):
+class Verbs:
+    """One program with verbs, of the names that most have; ctl() makes its arguments."""
+
+    def status_one(self):
+        return self.ctl("status", "s-0")
+
+    def status_all(self):
+        return self.ctl("status")
+
+    def stop_one(self):
+        return self.ctl("stop", "s-0")
+
+    def start_one(self):
+        return self.ctl("start", "s-0")
+
+
+class Ours(Verbs, Peer):
     name = "supervisord (this)"
 
     def prepare(self, n, slots):
@@ -129,20 +145,8 @@ class Ours(Peer):
     def ctl(self, *arguments):
         return [self.tools.supctl, "-s", self.path("run", "control"), *arguments]
 
-    def status_one(self):
-        return self.ctl("status", "s-0")
 
-    def status_all(self):
-        return self.ctl("status")
-
-    def stop_one(self):
-        return self.ctl("stop", "s-0")
-
-    def start_one(self):
-        return self.ctl("start", "s-0")
-
-
-class Supervisor(Peer):
+class Supervisor(Verbs, Peer):
     name = "Supervisor"
 
     @classmethod
@@ -174,18 +178,6 @@ class Supervisor(Peer):
 
     def ctl(self, *arguments):
         return [debian.PYTHON, "-m", "supervisor.supervisorctl", "-c", self.path("conf"), *arguments]
-
-    def status_one(self):
-        return self.ctl("status", "s-0")
-
-    def status_all(self):
-        return self.ctl("status")
-
-    def stop_one(self):
-        return self.ctl("stop", "s-0")
-
-    def start_one(self):
-        return self.ctl("start", "s-0")
 
 
 class Directories(Peer):
@@ -308,7 +300,7 @@ class InPath(Peer):
         tools.debian.versions[cls.name] = (debian.output(*cls.version) or "unknown").split("\n")[0]
 
 
-class Dinit(InPath):
+class Dinit(Verbs, InPath):
     """Each service's output goes into its file directly: there is no pipe, and no rotation."""
 
     name = "dinit"
@@ -332,20 +324,11 @@ class Dinit(InPath):
     def ctl(self, *arguments):
         return ["dinitctl", "-p", self.path("socket"), *arguments]
 
-    def status_one(self):
-        return self.ctl("status", "s-0")
-
     def status_all(self):
         return self.ctl("list")
 
-    def stop_one(self):
-        return self.ctl("stop", "s-0")
 
-    def start_one(self):
-        return self.ctl("start", "s-0")
-
-
-class Nitro(InPath):
+class Nitro(Verbs, InPath):
     """All output goes through one pipe to one logger, the service LOG, which is the cheapest it has."""
 
     name = "nitro"
@@ -378,14 +361,11 @@ class Nitro(InPath):
     def status_all(self):
         return self.ctl("list") if self.n <= 100 else None  # its answer has 4096 bytes at most
 
-    def stop_one(self):
-        return self.ctl("stop", "s-0")
-
     def start_one(self):
         return self.ctl("up", "s-0")  # start waits for 2 s, until it is called up
 
 
-class Pm2(Peer):
+class Pm2(Verbs, Peer):
     """In the foreground; it is a program for node, which reads the output and writes the files."""
 
     name = "pm2"
@@ -422,12 +402,6 @@ class Pm2(Peer):
 
     def status_all(self):
         return self.ctl("list")
-
-    def stop_one(self):
-        return self.ctl("stop", "s-0")
-
-    def start_one(self):
-        return self.ctl("start", "s-0")
 
 
 ALL = (Ours, Dinit, Nitro, Runit, S6, Daemontools, Supervisor, Pm2)
