@@ -86,8 +86,9 @@ static int is_armed(struct rule *r)
 	fd = open(r->file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
-	/* Whoever makes it renames it into place, so that it is whole. */
-	if (read(fd, text, sizeof(text) - 1) > 0 && unlink(r->file) == 0) {
+	/* Whoever makes it renames it into place, so that it is whole. With a '!' it stays for
+	 * others. */
+	if (read(fd, text, sizeof(text) - 1) > 0 && (strchr(text, '!') || unlink(r->file) == 0)) {
 		r->nth = strtoul(text, &end, 10);
 		r->forever = *end == '+';
 		r->file[0] = '\0';
