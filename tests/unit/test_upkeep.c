@@ -564,9 +564,17 @@ static void let_go(struct fixture *f)
 	assert_int_equal(f->set.files.upkeep.disposal.n_held, 0);
 }
 
+/* Once more a moment later, but not without an end. */
+static void wait_a_moment(usec_t began)
+{
+	assert_true(usec_now(CLOCK_MONOTONIC) < began + 60 * USEC_PER_SEC);
+	usleep(1000);
+}
+
 /* What a child that waits has open, when it has closed the rest; the number of deleted files. */
 static int count_deleted(pid_t pid, int n_open)
 {
+	const usec_t began = usec_now(CLOCK_MONOTONIC);
 	char path[320], target[256];
 	int n_deleted = 0, n_seen;
 	struct dirent **names;
@@ -574,7 +582,7 @@ static int count_deleted(pid_t pid, int n_open)
 	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
 	while ((n_seen = list_names(path, "", &names)) != n_open + 2) { /* . and .. */
 		free_names(names, n_seen);
-		usleep(1000);
+		wait_a_moment(began);
 	}
 	for (int i = 0; i < n_seen; i++) {
 		ssize_t n;
@@ -963,11 +971,12 @@ static void a_filter_that_does_nothing_is_ended(void **state)
 	start_waiting(f);
 	/* It has read and written all by the first of these. */
 	for (int i = 0; i < 3; i++) {
+		const usec_t began = usec_now(CLOCK_MONOTONIC);
 		char path[256];
 
 		bench_path(&f->bench, "web.log.2026-11-20T00-00-00.000Z.cp.partial", path);
 		while (file_size(path) == 0)
-			usleep(1000);
+			wait_a_moment(began);
 		advance(COMPRESS_IDLE_USEC);
 		assert_int_equal(loop_once(&f->loop), 0);
 		if (f->set.files.upkeep.compress.is_stuck)
