@@ -1,10 +1,11 @@
 /*
  * SIGCHLD coalesces, and to look for any child that has ended the kernel goes through all of them.
  * So main processes have a pidfd each, which costs the same however many there are: none of those
- * is missed. For whoever else may have ended unnamed (orphans mostly, for whom nobody waits) all
- * are searched once a second at most. Only where somebody is waited for who has no pidfd, that is
- * soon; but where a search takes long, it begins nine times as long after the first signal since
- * the last one: with thousands of children, most time is left for everything else.
+ * is missed. For whoever else may have ended unnamed all are searched, and where that takes long,
+ * it begins some times as long after the first signal since the last search: with thousands of
+ * children, nearly all time is left for everything else. Orphans, for whom nobody waits, take a
+ * hundredth of it at most, so that zombies neither stay to be seen nor pile up; where somebody is
+ * waited for who has no pidfd, a search may take a tenth.
  *
  * Nothing is reaped without an end to a turn, so that a flood of orphans does not starve the rest.
  *
@@ -26,7 +27,8 @@
 #define MAX_REAPS	  512 /* per turn */
 #define SEARCH_REST	  9 /* times the length of a search */
 #define SEARCH_SHORT_USEC 20 /* those are not worth waiting */
-#define SEARCH_LAZY_USEC  USEC_PER_SEC
+#define SEARCH_LAZY_REST  99
+#define SEARCH_MAX_REST	  USEC_PER_SEC /* one during which we did not run says nothing */
 
 static uint64_t to_usec(struct timeval t)
 {
@@ -67,9 +69,11 @@ static int take(struct launcher *l, const siginfo_t *info, bool known)
 	return 0;
 }
 
-static usec_t rest(const struct launcher *l)
+static usec_t rest(const struct launcher *l, unsigned times)
 {
-	return l->reap_search_took < SEARCH_SHORT_USEC ? 0 : SEARCH_REST * l->reap_search_took;
+	if (l->reap_search_took < SEARCH_SHORT_USEC)
+		return 0;
+	return MIN_OF(times * l->reap_search_took, SEARCH_MAX_REST);
 }
 
 static void search_in(struct launcher *l, usec_t wait)
@@ -110,7 +114,7 @@ static void go_without(struct launcher *l, struct entry *e)
 {
 	e->unwatched = true;
 	l->n_unwatched++;
-	search_in(l, rest(l));
+	search_in(l, rest(l, SEARCH_REST));
 }
 
 void reap_watch(struct launcher *l, struct entry *e)
@@ -213,7 +217,7 @@ static bool search(struct launcher *l, siginfo_t *info, struct rusage *usage)
 
 void reap_soon(struct launcher *l, pid_t named)
 {
-	search_in(l, is_urgent(l) ? rest(l) : MAX_OF(rest(l), SEARCH_LAZY_USEC));
+	search_in(l, rest(l, is_urgent(l) ? SEARCH_REST : SEARCH_LAZY_REST));
 	l->reap_named = named;
 }
 
@@ -237,7 +241,7 @@ int reap(struct launcher *l)
 		if (e)
 			record(l, e, &info, &usage);
 		else
-			search_in(l, rest(l)); /* they often come in numbers */
+			search_in(l, rest(l, SEARCH_REST)); /* they often come in numbers */
 		if (bury(l, info.si_pid) < 0)
 			return 0;
 		r = take(l, &info, e != NULL);

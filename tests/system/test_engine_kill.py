@@ -284,7 +284,8 @@ class EngineKill(harness.SystemTest):
             os.kill(s.pid, signal.SIGCONT)
             s.wait_engine(other_than=engine)
             s.wait_state("web", "stopped")
-            self.assertEqual([s.engine_pid()], harness.descendants(s.pid))
+            wait_until(lambda: harness.descendants(s.pid) == [s.engine_pid()],
+                       "nobody runs, and no zombie is left")
 
 
 if __name__ == "__main__":

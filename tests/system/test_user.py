@@ -29,7 +29,8 @@ class OrdinaryUser(harness.SystemTest):
         wait_until(lambda: sum("sleep" in harness.command_of(p) for p in
                                harness.descendants(s.pid)) >= 3, "its children run")
         s.ok("stop", "web")
-        self.assertEqual([s.engine_pid()], harness.descendants(s.pid))
+        wait_until(lambda: harness.descendants(s.pid) == [s.engine_pid()],
+                   "nobody is left, and no zombie")
 
     def test_the_engine_may_be_killed(self):
         s = self.supervisor(service("web", SLEEP), user=self.user())
