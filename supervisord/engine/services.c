@@ -163,9 +163,9 @@ static void enter(struct engine *e, struct service *s, const struct core_record 
 		s->fresh = true;
 		tree_avoid_cgroup(s);
 	}
-	core_add(e->core, s->id, &s->spec->policy, record ? record : &fresh, e->loop.now_usec);
+	core_add(e->core, s->id, s->spec->policy, record ? record : &fresh, e->loop.now_usec);
 	if (s->next)
-		core_set_next_policy(e->core, s->id, &s->next->policy);
+		core_set_next_policy(e->core, s->id, s->next->policy);
 	s->begun = core_record(e->core, s->id)->generation;
 	loop_timer_set(&e->loop, &s->timer, core_deadline(e->core, s->id));
 	e->by_id[s->id] = s;
