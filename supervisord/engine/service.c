@@ -195,7 +195,7 @@ static const char *pool_of(const void *userdata, uint32_t id)
 	const struct service *s = services_by_id(userdata, id);
 	const struct spec_service *spec = s ? service_definition(s) : NULL;
 
-	return spec && spec->pool ? spec->pool : "";
+	return spec && spec->links->pool ? spec->links->pool : "";
 }
 
 const char *service_reason(const struct service *s, char ret_text[static CORE_REASON_SIZE])

@@ -159,7 +159,7 @@ static json_t *definition(const struct service *s)
 {
 	const struct spec_service *spec = s->spec;
 	char **argv = NULL;
-	char *directory = spec_expand(spec->directory, spec, s->instance);
+	char *directory = spec_expand(spec->process->directory, spec, s->instance);
 	json_t *part;
 
 	spawn_arguments(s, &argv);
@@ -167,7 +167,8 @@ static json_t *definition(const struct service *s)
 		spec_type_to_string(spec->policy->type), "program",
 		argv && argv[0] ? status_text(argv[0]) : json_null(), "directory",
 		status_text(directory ? directory : ""), "user",
-		spec->identity->user_name ? status_text(spec->identity->user_name) : json_null(),
+		spec->process->identity->user_name ? status_text(spec->process->identity->user_name)
+						   : json_null(),
 		"stdin", stdin_of(s), "autostart", spec->policy->autostart, "hook_timeout_ms",
 		why_msec(spec->policy->hook_timeout_usec), "watchdog_ms",
 		spec->policy->watchdog_usec > 0 ? why_msec(spec->policy->watchdog_usec)

@@ -37,7 +37,7 @@ void reload_command_init(struct engine *e)
 int reload_command_start(struct service *s, uint64_t *ret_serial)
 {
 	struct command_request q = {.kind = COMMAND_RELOAD,
-		.argv = s->spec->reload_command,
+		.argv = s->spec->contact->reload_command,
 		.timeout_usec = COMMAND_RELOAD_TIMEOUT_USEC};
 	int r = command_start(s, &q);
 
