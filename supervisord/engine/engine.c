@@ -309,6 +309,7 @@ void engine_shutdown(struct engine *e, bool hurry)
 {
 	store_set(&e->store, flags,
 		e->store.head.flags | RECOVERY_SHUTTING_DOWN | (hurry ? RECOVERY_HURRY : 0u));
+	area_stopping(e);
 	event_supervisor(e, JOURNAL_SHUTDOWN, hurry ? "killing everything" : "stopping everything");
 	core_shutdown(e->core, hurry, e->loop.now_usec);
 	systemd_stopping(e);
