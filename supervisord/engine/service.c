@@ -214,6 +214,11 @@ const char *service_exit_text(const struct service_exit *x, char ret_text[static
 
 void service_invocation(const struct service *s, char ret_text[static SERVICE_INVOCATION_SIZE])
 {
-	for (unsigned i = 0; i < sizeof(s->invocation); i++)
-		snprintf(ret_text + 2 * i, 3, "%02x", s->invocation[i]);
+	static const char hex[] = "0123456789abcdef";
+
+	for (unsigned i = 0; i < sizeof(s->invocation); i++) {
+		*ret_text++ = hex[s->invocation[i] >> 4];
+		*ret_text++ = hex[s->invocation[i] & 15];
+	}
+	*ret_text = '\0';
 }

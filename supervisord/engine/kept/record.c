@@ -49,7 +49,7 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 	record.publish_seq = seq;
 	record.schedule_last_usec = s->schedule.runs.last_usec;
 	record.schedule_next_usec = s->schedule.runs.next_usec;
-	snprintf(record.name, sizeof(record.name), "%s", s->name);
+	memcpy(record.name, s->name, strnlen(s->name, sizeof(record.name) - 1));
 	memcpy(record.invocation, s->invocation, sizeof(record.invocation));
 	memcpy(record.pipe_inodes, s->pipe_inodes, sizeof(record.pipe_inodes));
 	memcpy(record.ops, r->ops, sizeof(record.ops));
