@@ -246,7 +246,7 @@ static void note_exit(struct service *s, const struct core_event *event, const s
 		return;
 	/* A daemon's first process: it has forked, and nothing has ended. */
 	if (r->phase == CORE_PHASE_FORKED && event->survivors && event->end == CORE_END_EXITED &&
-		spec_is_success(&s->spec->policy, event->status))
+		spec_is_success(s->spec->policy, event->status))
 		return;
 	memmove(s->exits + 1, s->exits, (SERVICE_EXITS - 1) * sizeof(s->exits[0]));
 	s->exits[0] = (struct service_exit){

@@ -36,7 +36,7 @@ void service_adopt(struct service *s, const struct spec_service *spec, uint8_t c
 	s->spec = spec;
 	s->config = config;
 	s->next = NULL;
-	core_set_policy(e->core, s->id, &spec->policy);
+	core_set_policy(e->core, s->id, spec->policy);
 	schedule_adopt(s, old_spec);
 	streams_configure(s);
 	if (services_by_id(e, s->id) == s)
@@ -57,7 +57,7 @@ void service_adopt_later(struct service *s, const struct spec_service *spec, uin
 	s->next_config = config;
 	s->undecided = false;
 	if (services_by_id(e, s->id) == s) /* else it is not known to the core yet */
-		core_set_next_policy(e->core, s->id, &spec->policy);
+		core_set_next_policy(e->core, s->id, spec->policy);
 }
 
 bool service_is_stale(const struct service *s)
