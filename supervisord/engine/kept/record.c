@@ -25,7 +25,8 @@ _Static_assert(CORE_MAX_OPS == RECOVERY_OPS, "and the requests");
 #define FIELDS_OF_SERVICE(X)                                                              \
 	X(last_serial) X(pidfd_inode) X(main_pid) X(cgroup_generation) X(cgroup_spent)    \
 	X(since_realtime_usec) X(started_realtime_usec) X(roll_op) X(roll_place)          \
-	X(event_seq) X(event_serial) X(event_generation) X(oom_kills) X(input_inode)
+	X(event_seq) X(event_serial) X(event_generation) X(oom_kills) X(input_inode) \
+	X(reload_due)
 
 /* clang-format on */
 
