@@ -58,6 +58,26 @@ def has_ipv6():
     return False
 
 
+class Behind(harness.SystemTest):
+    """The launcher has more to start than it comes to."""
+
+    def test_what_is_not_started_yet_is_not_late(self):
+        # More than the link holds.
+        s = self.supervisor(service("a", SLEEP, "instances = 150", "autostart = false",
+                                    "restart-limit = 0", ready("exec", "timeout = 200ms"))
+                            + service("clock", SLEEP, ready("notify", "timeout = 1s")))
+        s.wait_state("clock", "starting")
+        os.kill(s.pid, signal.SIGSTOP)
+        s.ok("start", "--no-wait", "a")
+        self.assertEqual({"starting"}, {r["state"] for n, r in s.services().items() if n != "clock"})
+        # Its time is up when that of the others is, long since.
+        s.wait_state("clock", "stopping")
+        self.assertEqual({"starting"}, {r["state"] for n, r in s.services().items() if n != "clock"})
+        os.kill(s.pid, signal.SIGCONT)
+        wait_until(lambda: {r["state"] for n, r in s.services().items() if n != "clock"} ==
+                   {"running"}, "all are started")
+
+
 class Ready(harness.SystemTest):
     def assert_starting(self, s, name):
         row = s.status(name)
