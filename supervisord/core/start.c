@@ -91,7 +91,7 @@ bool autostart(struct step *s)
 		enter(s, CORE_WAITING, CORE_WHY_PREDECESSOR);
 		return true;
 	}
-	if (s->slot->policy->scheduled) {
+	if (s->slot->policy->scheduled && !s->slot->record.queued) {
 		enter(s, CORE_WAITING, CORE_WHY_SCHEDULE);
 		return true;
 	}
