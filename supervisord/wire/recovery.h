@@ -124,6 +124,9 @@ struct recovery_counters {
 	uint8_t through; /* enum intent_line: where further files are that have lost nothing */
 	uint8_t reserved; /* zero */
 	uint64_t lost_bytes, lost_lines; /* dropped, and no line in the log has told of it yet */
+	/* So many were written or dropped when what the present generation writes began; never
+	 * more than by now, unless some of what those before it wrote still waits. */
+	uint64_t begun_bytes;
 #ifdef RECOVERY_NEXT
 	uint64_t next_count;
 #endif

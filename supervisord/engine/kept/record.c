@@ -78,7 +78,9 @@ void service_commit_counters(struct service *s)
 		const struct log_counters *c = &t->sink.counters;
 		const struct format_state *through = &t->pump.through;
 
-		*recovery_counters(&s->engine->store.area, s->id, i) = (struct recovery_counters){
+		struct recovery_counters *to = recovery_counters(&s->engine->store.area, s->id, i);
+
+		*to = (struct recovery_counters){
 			c->bytes,
 			c->lines,
 			c->dropped_bytes,
@@ -91,6 +93,7 @@ void service_commit_counters(struct service *s)
 			.lost_why = t->sink.lost_why,
 			.lost_bytes = t->sink.lost_bytes,
 			.lost_lines = t->sink.lost_lines,
+			.begun_bytes = to->begun_bytes,
 		};
 	}
 	area_check(s->engine);
