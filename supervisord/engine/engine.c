@@ -216,6 +216,7 @@ void engine_synced(struct engine *e)
 	schedules_recover(e);
 	for (uint32_t i = 0; i < e->n_services; i++) {
 		redo(e, e->services[i]);
+		reload_command_resume(e->services[i]);
 		ready_follow(e->services[i]);
 	}
 	if (head->flags & RECOVERY_SHUTTING_DOWN)

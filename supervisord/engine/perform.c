@@ -51,6 +51,7 @@ static void begin_generation(struct service *s)
 {
 	s->begun = core_record(s->engine->core, s->id)->generation;
 	memset(s->pipe_inodes, 0, sizeof(s->pipe_inodes));
+	streams_begin(s);
 	tree_renew_cgroup(s);
 	if (getrandom(s->invocation, sizeof(s->invocation), GRND_NONBLOCK) < 0) {
 		/* Only before the kernel has entropy, at boot: time and id must do then. */

@@ -259,10 +259,26 @@ static int send_all(struct engine *e)
 	return r < 0 ? r : command_flush(e);
 }
 
+static bool is_behind(const struct uplink *u)
+{
+	return !u->late && !list_empty(&u->outbox);
+}
+
 void uplink_flush(struct engine *e)
 {
-	if (!e->uplink.gone)
-		wait_for(e, send_all(e) == -EAGAIN);
+	bool was_full = (e->uplink.source.events & EPOLLOUT) != 0, full;
+
+	if (e->uplink.gone)
+		return;
+	full = send_all(e) == -EAGAIN;
+	if (full || was_full)
+		e->uplink.full_usec = e->loop.now_usec;
+	wait_for(e, full);
+}
+
+usec_t uplink_behind_usec(const struct engine *e)
+{
+	return is_behind(&e->uplink) ? e->loop.now_usec : e->uplink.full_usec;
 }
 
 void uplink_tell(struct service *s, unsigned marks)
