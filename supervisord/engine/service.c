@@ -23,7 +23,7 @@ static void allow_for_launcher(struct service *s)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
 	usec_t now = s->engine->loop.now_usec;
-	usec_t later = usec_add(uplink_behind_usec(s->engine), s->spec->policy.ready_timeout_usec);
+	usec_t later = usec_add(uplink_behind_usec(s->engine), s->spec->policy->ready_timeout_usec);
 	struct core_event event = {.type = CORE_EVENT_EXTEND,
 		.service = s->id,
 		.generation = r->generation,
