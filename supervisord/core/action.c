@@ -84,11 +84,18 @@ bool reset(struct step *s)
 	return true;
 }
 
+/* What runs by a schedule goes on by it, and what is about to run does. */
 bool reset_failed(struct step *s)
 {
+	const struct core_record *r = &s->slot->record;
+	bool again = s->slot->policy->scheduled && r->desired_up && !s->core->ending;
+
 	forget_failures(s);
-	want(s, false);
-	enter(s, CORE_STOPPED, CORE_WHY_OPERATOR);
+	want(s, again);
+	if (!again)
+		enter(s, CORE_STOPPED, CORE_WHY_OPERATOR);
+	else if (!r->queued)
+		enter(s, CORE_WAITING, CORE_WHY_SCHEDULE);
 	return true;
 }
 

@@ -146,7 +146,10 @@ static enum input checked(const struct step *s)
 		return IN_MAX;
 	if (s->event->ok)
 		return IN_HEALTHY;
-	return r->n_unhealthy + 1u >= p->health_failures && r->health != CORE_HEALTH_BAD
+	/* one that is unhealthy already runs on by an action that may be another one now */
+	return r->n_unhealthy + 1u >= p->health_failures &&
+			       (r->health != CORE_HEALTH_BAD ||
+				       p->health_action != SPEC_ACTION_NONE)
 		       ? IN_UNHEALTHY
 		       : IN_FAILED_CHECK;
 }

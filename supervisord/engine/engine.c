@@ -216,6 +216,7 @@ void engine_synced(struct engine *e)
 	schedules_recover(e);
 	for (uint32_t i = 0; i < e->n_services; i++) {
 		redo(e, e->services[i]);
+		reload_command_resume(e->services[i]);
 		ready_follow(e->services[i]);
 	}
 	if (head->flags & RECOVERY_SHUTTING_DOWN)
@@ -309,6 +310,7 @@ void engine_shutdown(struct engine *e, bool hurry)
 {
 	store_set(&e->store, flags,
 		e->store.head.flags | RECOVERY_SHUTTING_DOWN | (hurry ? RECOVERY_HURRY : 0u));
+	area_stopping(e);
 	event_supervisor(e, JOURNAL_SHUTDOWN, hurry ? "killing everything" : "stopping everything");
 	core_shutdown(e->core, hurry, e->loop.now_usec);
 	systemd_stopping(e);

@@ -143,6 +143,18 @@ static void reach_stopping(struct rig *g, enum input in)
 	}
 }
 
+/* Due while another one is on, which it is to follow. */
+static void queue_run(struct rig *g)
+{
+	enum spec_overlap overlap = g->policies[0].overlap;
+
+	g->policies[0].scheduled = true;
+	g->policies[0].overlap = SPEC_OVERLAP_QUEUE;
+	rig_schedule(g, 0, g->now);
+	rig_deadline(g, 0);
+	g->policies[0].overlap = overlap;
+}
+
 static void reach(struct rig *g, enum core_state state, enum input in)
 {
 	switch (state) {
@@ -171,6 +183,8 @@ static void reach(struct rig *g, enum core_state state, enum input in)
 	case CORE_FAILED:
 		g->policies[0].restart = SPEC_RESTART_NEVER;
 		rig_run(g, 0);
+		if (in == IN_DEADLINE)
+			queue_run(g);
 		rig_exit(g, 0, 1);
 		g->policies[0].restart = SPEC_RESTART_ON_FAILURE;
 		break;

@@ -25,7 +25,8 @@ _Static_assert(CORE_MAX_OPS == RECOVERY_OPS, "and the requests");
 #define FIELDS_OF_SERVICE(X)                                                              \
 	X(last_serial) X(pidfd_inode) X(main_pid) X(cgroup_generation) X(cgroup_spent)    \
 	X(since_realtime_usec) X(started_realtime_usec) X(roll_op) X(roll_place)          \
-	X(event_seq) X(event_serial) X(event_generation) X(oom_kills) X(input_inode)
+	X(event_seq) X(event_serial) X(event_generation) X(oom_kills) X(input_inode) \
+	X(reload_due)
 
 /* clang-format on */
 
@@ -50,7 +51,7 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 	record.publish_seq = seq;
 	record.schedule_last_usec = s->schedule.runs.last_usec;
 	record.schedule_next_usec = s->schedule.runs.next_usec;
-	snprintf(record.name, sizeof(record.name), "%s", s->name);
+	memcpy(record.name, s->name, strnlen(s->name, sizeof(record.name) - 1));
 	memcpy(record.invocation, s->invocation, sizeof(record.invocation));
 	memcpy(record.pipe_inodes, s->pipe_inodes, sizeof(record.pipe_inodes));
 	record.n_starts = past->n_starts;
@@ -79,7 +80,9 @@ void service_commit_counters(struct service *s)
 		const struct log_counters *c = &t->sink.counters;
 		const struct format_state *through = &t->pump.through;
 
-		*recovery_counters(&s->engine->store.area, s->id, i) = (struct recovery_counters){
+		struct recovery_counters *to = recovery_counters(&s->engine->store.area, s->id, i);
+
+		*to = (struct recovery_counters){
 			c->bytes,
 			c->lines,
 			c->dropped_bytes,
@@ -92,6 +95,7 @@ void service_commit_counters(struct service *s)
 			.lost_why = t->sink.lost_why,
 			.lost_bytes = t->sink.lost_bytes,
 			.lost_lines = t->sink.lost_lines,
+			.begun_bytes = to->begun_bytes,
 		};
 	}
 	area_check(s->engine);

@@ -101,11 +101,13 @@ static void drop_variable(struct strings *l, const char *name)
 
 static int set_pair(struct strings *l, const char *name, const char *value)
 {
-	char *text;
+	char *text = value ? malloc(strlen(name) + strlen(value) + 2) : NULL;
 
 	if (!value)
 		return 0;
-	return set_variable(l, asprintf(&text, "%s=%s", name, value) < 0 ? NULL : text);
+	if (text)
+		stpcpy(stpcpy(stpcpy(text, name), "="), value);
+	return set_variable(l, text);
 }
 
 /* Variables that say something to supervisord and would mislead a service. */
