@@ -215,7 +215,7 @@ static json_t *exits(const struct service *s)
 {
 	json_t *array = json_array();
 
-	for (unsigned i = 0; i < SERVICE_EXITS && s->exits[i].realtime_msec > 0; i++) {
+	for (unsigned i = 0; s->exits && i < SERVICE_EXITS && s->exits[i].realtime_msec > 0; i++) {
 		const struct service_exit *x = &s->exits[i];
 		char text[CORE_REASON_SIZE];
 

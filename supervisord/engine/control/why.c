@@ -85,10 +85,9 @@ static json_t *pack_end(enum core_end end, int status, uint8_t stage, usec_t at,
 json_t *why_end(const struct service *s)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
-	const struct service_exit *x = &s->exits[0];
+	const struct service_exit *x = s->exits;
 	/* A daemon's end that nobody has seen is not among those noted. */
-	bool noted =
-		x->realtime_msec > 0 && x->end == r->end && x->status == (int16_t)r->end_status;
+	bool noted = x && x->end == r->end && x->status == (int16_t)r->end_status;
 
 	if (r->end == CORE_END_NONE)
 		return json_null();
@@ -101,7 +100,7 @@ static json_t *ends(const struct service *s)
 {
 	json_t *array = json_array();
 
-	for (unsigned i = 0; i < SERVICE_EXITS && s->exits[i].realtime_msec > 0; i++) {
+	for (unsigned i = 0; s->exits && i < SERVICE_EXITS && s->exits[i].realtime_msec > 0; i++) {
 		const struct service_exit *x = &s->exits[i];
 
 		json_array_append_new(array, pack_end((enum core_end)x->end, x->status, x->stage,

@@ -73,7 +73,7 @@ int reload_command_start(struct service *s, uint64_t op, uint64_t *ret_serial)
 
 void reload_command_resume(struct service *s)
 {
-	char *const *argv = s->spec->reload_command;
+	char *const *argv = s->spec->contact->reload_command;
 	uint64_t serial;
 	int r;
 

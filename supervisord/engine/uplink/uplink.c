@@ -107,7 +107,7 @@ int uplink_adopt(struct service *s, pid_t pid, int pidfd)
 	bool ended = s->adoption.generation == m.generation && s->adoption.ended;
 
 	if (r == 0)
-		s->adoption = (struct uplink_adoption){pid, m.generation, ended};
+		s->adoption = (struct uplink_adoption){m.generation, pid, ended};
 	return r;
 }
 
