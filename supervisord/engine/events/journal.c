@@ -145,11 +145,13 @@ static int take_memory(struct journal *ring, void *memory, size_t size, const ch
 
 /*
  * What was looked at stays mapped, and counts as ours: the whole file once it was opened. The
- * pages are the file's; they are only mapped no more.
+ * pages are the file's; they are only mapped no more. But for the head: the next look at it would
+ * map a dozen pages of those that follow.
  */
 static void let_go(struct journal_file *f)
 {
-	(void)sys_madvise(f->ring.memory, f->ring.size, MADV_DONTNEED);
+	(void)sys_madvise((char *)f->ring.memory + JOURNAL_HEAD_SIZE,
+		f->ring.size - JOURNAL_HEAD_SIZE, MADV_DONTNEED);
 	f->n_appended = 0;
 }
 
