@@ -169,7 +169,7 @@ struct engine {
 
 	struct store store;
 	struct area_watch area;
-	struct pages pages; /* of area and board */
+	struct pages pages; /* of area, board and journal */
 	struct board board;
 	struct uplink uplink;
 	struct sink_set sinks;
