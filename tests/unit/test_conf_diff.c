@@ -553,26 +553,30 @@ static void a_log_is_live_while_the_pipes_stay(void **state)
 	}
 }
 
-/* As if a name service had answered so. */
+/* As if a name service had answered so; each spec has its answer in memory of the test's. */
 static void set_identity(struct spec *spec, const char *user, const char *group, unsigned uid)
 {
-	struct spec_identity *i = spec->services[0].process->identity;
-	static const gid_t groups[] = {50, 60};
+	static struct answer {
+		struct spec_identity identity;
+		gid_t groups[2];
+		char home[8];
+	} answers[2];
+	static unsigned n;
+	struct answer *a = &answers[n++ % ELEMENTSOF(answers)];
 
-	free(i->groups);
-	free(i->home);
-	*i = (struct spec_identity){
+	*a = (struct answer){.groups = {50, 60}, .home = "/home/x"};
+	a->identity = (struct spec_identity){
 		.set = true,
 		.uid = uid,
 		.gid = 50,
-		.user = user ? strdup(user) : NULL,
-		.group = group ? strdup(group) : NULL,
-		.user_name = user ? strdup(user) : NULL,
-		.home = strdup("/home/x"),
-		.groups = malloc(sizeof(groups)),
-		.n_groups = ELEMENTSOF(groups),
+		.user = (char *)user,
+		.group = (char *)group,
+		.user_name = (char *)user,
+		.home = a->home,
+		.groups = a->groups,
+		.n_groups = ELEMENTSOF(a->groups),
 	};
-	memcpy(i->groups, groups, sizeof(groups));
+	spec->services[0].process->identity = &a->identity;
 }
 
 /* Nothing of its own section says so, and yet it needs a pipe from now on. */
