@@ -100,6 +100,7 @@ struct service {
 	bool rlimits_due; /* they have changed while the process was being started */
 	bool lacks_pipes; /* they did not arrive for want of descriptors */
 	bool cgroup_spent; /* was killed as a whole: not to be used again */
+	bool reload_due; /* see run/reload_command.h */
 	pid_t main_pid; /* of this or the last generation: also the id of its session */
 	uint64_t foster_generation; /* whose process was given to the launcher; 0: none was */
 	uint64_t pipe_inodes[RECOVERY_STREAMS]; /* of this generation's output */

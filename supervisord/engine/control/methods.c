@@ -285,7 +285,6 @@ static void do_signal(void *userdata, struct server_call *call)
 /* By its command, which is then awaited; 0, or what came in between. */
 static const char *run_reload_command(struct service *s, uint64_t op, struct request_wishes *wishes)
 {
-	struct core_event event = {.type = CORE_EVENT_SIGNAL, .service = s->id, .op = op};
 	uint64_t serial;
 	int r;
 
@@ -296,10 +295,9 @@ static const char *run_reload_command(struct service *s, uint64_t op, struct req
 		request_wish_command(wishes, s, serial);
 		return NULL;
 	}
-	r = reload_command_start(s, &serial);
+	r = reload_command_start(s, op, &serial);
 	if (r < 0)
 		return r == -EBUSY ? "a reload is under way" : strerror(-r);
-	engine_event(s->engine, &event);
 	request_wish_command(wishes, s, serial);
 	return NULL;
 }

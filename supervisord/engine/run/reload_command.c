@@ -1,16 +1,23 @@
 /*
  * Requests wait for the end of a run by its serial, which request_judge() compares with the
  * outcome that is kept of the last one.
+ *
+ * That a run is due is committed together with the request, before the launcher is told, and that
+ * it has ended before that is acknowledged. So an engine that finds one due, and hears nothing of
+ * it from the launcher, knows that it was never ordered.
  */
 #include "engine/run/reload_command.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "engine/control/request.h"
 #include "engine/engine.h"
 #include "engine/run/command.h"
+#include "engine/service.h"
 
 static void on_done(
 	struct service *s, enum command_kind kind _unused_, const struct command_result *r)
@@ -19,6 +26,10 @@ static void on_done(
 
 	if (!o) /* few services ever have one */
 		o = s->reload_outcome = malloc(sizeof(*o));
+	if (s->reload_due) {
+		s->reload_due = false;
+		service_commit(s, false, 0, 0);
+	}
 	if (!r->ok)
 		log_warning("service '%s': reload command %s", s->name, r->text);
 	if (o) {
@@ -34,7 +45,8 @@ void reload_command_init(struct engine *e)
 	command_set_handler(e, COMMAND_RELOAD, &(struct command_handler){.done = on_done});
 }
 
-int reload_command_start(struct service *s, uint64_t *ret_serial)
+/* The service's next record says so. */
+static int begin(struct service *s, uint64_t *ret_serial)
 {
 	struct command_request q = {.kind = COMMAND_RELOAD,
 		.argv = s->spec->reload_command,
@@ -43,5 +55,35 @@ int reload_command_start(struct service *s, uint64_t *ret_serial)
 
 	if (r == 0)
 		*ret_serial = command_serial(s, COMMAND_RELOAD);
+	else
+		s->reload_due = false;
 	return r;
+}
+
+int reload_command_start(struct service *s, uint64_t op, uint64_t *ret_serial)
+{
+	struct core_event event = {.type = CORE_EVENT_SIGNAL, .service = s->id, .op = op};
+
+	if (command_is_running(s, COMMAND_RELOAD))
+		return -EBUSY;
+	s->reload_due = true;
+	engine_event(s->engine, &event);
+	return begin(s, ret_serial);
+}
+
+void reload_command_resume(struct service *s)
+{
+	char *const *argv = s->spec->reload_command;
+	uint64_t serial;
+	int r;
+
+	if (!s->reload_due || command_is_running(s, COMMAND_RELOAD))
+		return;
+	s->reload_due = argv && argv[0] && core_record(s->engine->core, s->id)->pid > 0;
+	r = s->reload_due ? begin(s, &serial) : 0;
+	if (r < 0)
+		log_warning(
+			"service '%s': cannot run its reload command: %s", s->name, strerror(-r));
+	if (!s->reload_due)
+		service_commit(s, false, 0, 0);
 }

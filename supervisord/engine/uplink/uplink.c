@@ -113,13 +113,9 @@ int uplink_adopt(struct service *s, pid_t pid, int pidfd)
 
 /* --- sending by marks --- */
 
-static int send_simple(struct service *s, enum link_type type, uint64_t generation, uint64_t serial)
+static int send_simple(struct service *s, enum link_type type, uint64_t generation)
 {
-	struct link_message m = {.version = LINK_VERSION,
-		.type = (uint16_t)type,
-		.id = s->id,
-		.generation = generation,
-		.serial = serial};
+	struct link_message m = {.type = (uint16_t)type, .id = s->id, .generation = generation};
 
 	return uplink_post(&m, NULL, 0);
 }
@@ -141,7 +137,7 @@ static int send_kill(struct service *s, enum link_scope scope)
 bool uplink_remove(struct service *s)
 {
 	flush_late(s->engine);
-	return send_simple(s, LINK_REMOVE, 0, 0) == 0;
+	return send_simple(s, LINK_REMOVE, 0) == 0;
 }
 
 static int send_signal(struct service *s)
@@ -159,16 +155,33 @@ static int send_signal(struct service *s)
 	return 0;
 }
 
+/* Mostly both are due, which is one message. */
+static int send_ack(struct service *s)
+{
+	const struct uplink_outbox *o = &s->outbox;
+	bool release = (o->marks & UPLINK_RELEASE) && o->release_generation == o->ack_generation;
+	struct link_message m = {.type = LINK_ACK,
+		.id = s->id,
+		.generation = o->ack_generation,
+		.serial = o->ack_serial,
+		.value = release};
+	int r = uplink_post(&m, NULL, 0);
+
+	if (r == 0 && release)
+		s->outbox.marks &= ~(unsigned)UPLINK_RELEASE;
+	return r;
+}
+
 static int send_mark(struct service *s, enum uplink_mark mark)
 {
 	switch (mark) {
 	case UPLINK_ACK:
-		return send_simple(s, LINK_ACK, s->outbox.ack_generation, s->outbox.ack_serial);
+		return send_ack(s);
 	case UPLINK_RELEASE:
-		return send_simple(s, LINK_RELEASE, s->outbox.release_generation, 0);
+		return send_simple(s, LINK_RELEASE, s->outbox.release_generation);
 	case UPLINK_REFETCH:
 		return send_simple(
-			s, LINK_REFETCH, core_record(s->engine->core, s->id)->generation, 0);
+			s, LINK_REFETCH, core_record(s->engine->core, s->id)->generation);
 	case UPLINK_SPAWN:
 		return spawn_send(s);
 	case UPLINK_SIGNAL:
@@ -246,10 +259,26 @@ static int send_all(struct engine *e)
 	return r < 0 ? r : command_flush(e);
 }
 
+static bool is_behind(const struct uplink *u)
+{
+	return !u->late && !list_empty(&u->outbox);
+}
+
 void uplink_flush(struct engine *e)
 {
-	if (!e->uplink.gone)
-		wait_for(e, send_all(e) == -EAGAIN);
+	bool was_full = (e->uplink.source.events & EPOLLOUT) != 0, full;
+
+	if (e->uplink.gone)
+		return;
+	full = send_all(e) == -EAGAIN;
+	if (full || was_full)
+		e->uplink.full_usec = e->loop.now_usec;
+	wait_for(e, full);
+}
+
+usec_t uplink_behind_usec(const struct engine *e)
+{
+	return is_behind(&e->uplink) ? e->loop.now_usec : e->uplink.full_usec;
 }
 
 void uplink_tell(struct service *s, unsigned marks)
