@@ -40,7 +40,7 @@ static int write_codes(
 	(void)r;
 	(void)other;
 	for (int code = 0; code <= UINT8_MAX && result == 0; code++) {
-		if (!spec_is_success(&s->policy, code))
+		if (!spec_is_success(s->policy, code))
 			continue;
 		result = buf_printf(out, "%s%d", comma, code);
 		comma = ", ";
@@ -133,11 +133,19 @@ static const char *level_name(unsigned value)
 #define PROBE	 .same = diff_same_probe, .write = diff_write_probe
 #define COMMAND	 .same = diff_same_list, .write = diff_write_words
 
-#define IN_SERVICE(member)    .offset = offsetof(struct spec_service, member)
-#define IN_POLICY(member)     IN_SERVICE(policy.member)
+#define IN_SERVICE(member) .offset = offsetof(struct spec_service, member)
+#define IN_PART(part, member)                           \
+	.through = offsetof(struct spec_service, part), \
+	.offset = offsetof(__typeof__(*((struct spec_service *)NULL)->part), member)
+#define IN_POLICY(member) IN_PART(policy, member)
+#define IN_LOG(member)	  IN_PART(log, member)
+#define IN_HOOKS(KIND)                                   \
+	.through = offsetof(struct spec_service, hooks), \
+	.offset = SPEC_HOOK_##KIND * sizeof(char **)
 #define IN_LIMITS(KIND)	      .offset = SPEC_LIMIT_##KIND /* in what spec_limit() says */
 #define IN_SPEC(member)	      .offset = offsetof(struct spec, member)
 #define SERVICE_GIVEN(member) .given = offsetof(struct spec_service, member)
+#define LOG_GIVEN(member)     .given = offsetof(struct spec_log, member)
 #define SPEC_GIVEN(member)    .given = offsetof(struct spec, member)
 #define LIVE		      .effect = DIFF_LIVE
 #define RESTART		      .effect = DIFF_RESTART
@@ -185,29 +193,29 @@ static const struct diff_rule service_rules[] = {
 		.write = diff_write_ready},
 	{"ready.timeout", LIVE, .same = diff_same_ready_timeout,
 		.write = diff_write_ready_timeout},
-	{"ready.command", LIVE, COMMAND, IN_SERVICE(ready_check.command)},
-	{"ready.interval", LIVE, DURATION, IN_SERVICE(ready_check.interval_usec)},
+	{"ready.command", LIVE, COMMAND, IN_PART(ready_check, command)},
+	{"ready.interval", LIVE, DURATION, IN_PART(ready_check, interval_usec)},
 	{"health.command", LIVE, PROBE},
 	{"health.tcp", LIVE, PROBE},
 	{"health.unix", LIVE, PROBE},
 	{"health.http", LIVE, PROBE},
-	{"health.interval", LIVE, DURATION, IN_SERVICE(health.interval_usec)},
-	{"health.timeout", LIVE, DURATION, IN_SERVICE(health.timeout_usec)},
+	{"health.interval", LIVE, DURATION, IN_PART(health, interval_usec)},
+	{"health.timeout", LIVE, DURATION, IN_PART(health, timeout_usec)},
 	{"health.failures", LIVE, .same = diff_same_failures, .write = diff_write_failures},
-	{"health.grace", LIVE, DURATION, IN_SERVICE(health.grace_usec)},
+	{"health.grace", LIVE, DURATION, IN_PART(health, grace_usec)},
 	{"health.action", LIVE, ENUM(action_name), IN_POLICY(health_action)},
 	{"watchdog", .effect_of = diff_watchdog_effect, DURATION, IN_POLICY(watchdog_usec)},
 	{"stop.signal", LIVE, SIGNAL, IN_POLICY(stop_signal)},
 	{"stop.timeout", LIVE, DURATION, IN_POLICY(stop_timeout_usec)},
-	{"stop.command", LIVE, COMMAND, IN_SERVICE(hooks[SPEC_HOOK_STOP])},
+	{"stop.command", LIVE, COMMAND, IN_HOOKS(STOP)},
 	{"stop.kill", LIVE, ENUM(kill_name), IN_POLICY(stop_kill)},
 	{"reload.signal", LIVE, SIGNAL, IN_SERVICE(reload_signal)},
 	{"reload.command", LIVE, COMMAND, IN_SERVICE(reload_command)},
-	{"hooks.pre-start", LIVE, COMMAND, IN_SERVICE(hooks[SPEC_HOOK_PRE_START])},
-	{"hooks.post-start", LIVE, COMMAND, IN_SERVICE(hooks[SPEC_HOOK_POST_START])},
-	{"hooks.pre-stop", LIVE, COMMAND, IN_SERVICE(hooks[SPEC_HOOK_PRE_STOP])},
-	{"hooks.post-stop", LIVE, COMMAND, IN_SERVICE(hooks[SPEC_HOOK_POST_STOP])},
-	{"hooks.on-failed", LIVE, COMMAND, IN_SERVICE(hooks[SPEC_HOOK_ON_FAILED])},
+	{"hooks.pre-start", LIVE, COMMAND, IN_HOOKS(PRE_START)},
+	{"hooks.post-start", LIVE, COMMAND, IN_HOOKS(POST_START)},
+	{"hooks.pre-stop", LIVE, COMMAND, IN_HOOKS(PRE_STOP)},
+	{"hooks.post-stop", LIVE, COMMAND, IN_HOOKS(POST_STOP)},
+	{"hooks.on-failed", LIVE, COMMAND, IN_HOOKS(ON_FAILED)},
 	{"hooks.timeout", LIVE, DURATION, IN_POLICY(hook_timeout_usec)},
 	{"stdin", RESTART, .same = diff_same_input, .write = diff_write_input},
 	{"log.file", .effect_of = diff_output_effect, .same = diff_same_log_file,
@@ -216,26 +224,26 @@ static const struct diff_rule service_rules[] = {
 		.write = diff_write_log_stderr},
 	{"log.also", .effect_of = diff_output_effect, .same = diff_same_also,
 		.write = diff_write_also},
-	{"log.format", LIVE, ENUM(format_name), IN_SERVICE(log.format)},
-	{"log.timestamps", LIVE, ENUM(timestamps_name), IN_SERVICE(log.timestamps)},
-	{"log.max-size", LIVE, SIZE, IN_SERVICE(log.rotation.max_size_bytes)},
-	{"log.rotate", LIVE, ENUM(every_name), IN_SERVICE(log.rotation.every)},
-	{"log.keep", LIVE, INT, IN_SERVICE(log.rotation.keep)},
-	{"log.keep-age", LIVE, DURATION, IN_SERVICE(log.rotation.keep_age_usec)},
-	{"log.keep-size", LIVE, SIZE, IN_SERVICE(log.rotation.keep_size_bytes)},
+	{"log.format", LIVE, ENUM(format_name), IN_LOG(format)},
+	{"log.timestamps", LIVE, ENUM(timestamps_name), IN_LOG(timestamps)},
+	{"log.max-size", LIVE, SIZE, IN_LOG(rotation.max_size_bytes)},
+	{"log.rotate", LIVE, ENUM(every_name), IN_LOG(rotation.every)},
+	{"log.keep", LIVE, INT, IN_LOG(rotation.keep)},
+	{"log.keep-age", LIVE, DURATION, IN_LOG(rotation.keep_age_usec)},
+	{"log.keep-size", LIVE, SIZE, IN_LOG(rotation.keep_size_bytes)},
 	{"log.compress", LIVE, .same = diff_same_list, .write = diff_write_compress,
-		IN_SERVICE(log.rotation.compress)},
-	{"log.overflow", LIVE, ENUM(overflow_name), IN_SERVICE(log.overflow),
-		SERVICE_GIVEN(log.has_overflow)},
+		IN_LOG(rotation.compress)},
+	{"log.overflow", LIVE, ENUM(overflow_name), IN_LOG(overflow),
+		LOG_GIVEN(has_overflow)},
 	{"log.rate-lines", LIVE, .same = diff_same_64, .write = diff_write_count,
-		IN_SERVICE(log.rate.lines)},
-	{"log.rate-bytes", LIVE, SIZE, IN_SERVICE(log.rate.bytes)},
-	{"log.rate-burst", LIVE, DURATION, IN_SERVICE(log.rate.burst_usec)},
+		IN_LOG(rate.lines)},
+	{"log.rate-bytes", LIVE, SIZE, IN_LOG(rate.bytes)},
+	{"log.rate-burst", LIVE, DURATION, IN_LOG(rate.burst_usec)},
 	{"schedule.every", LIVE, .same = diff_same_64, .write = diff_write_every,
-		IN_SERVICE(schedule.every_usec)},
-	{"schedule.cron", LIVE, STRING, IN_SERVICE(schedule.cron_text)},
+		IN_PART(schedule, every_usec)},
+	{"schedule.cron", LIVE, STRING, IN_PART(schedule, cron_text)},
 	{"schedule.overlap", LIVE, ENUM(overlap_name), IN_POLICY(overlap)},
-	{"schedule.jitter", LIVE, DURATION, IN_SERVICE(schedule.jitter_usec)},
+	{"schedule.jitter", LIVE, DURATION, IN_PART(schedule, jitter_usec)},
 	{"limits.nofile", LIMIT, IN_LIMITS(NOFILE)},
 	{"limits.core", LIMIT, IN_LIMITS(CORE)},
 	{"limits.as", LIMIT, IN_LIMITS(AS)},

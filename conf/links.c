@@ -210,7 +210,7 @@ static void check_required(const struct links *l, const struct value *v, const s
 {
 	char name[SPEC_INSTANCE_NAME_MAX];
 
-	if (s->kind == LINK_REQUIRES && service(l, l->service_of[s->to])->policy.scheduled)
+	if (s->kind == LINK_REQUIRES && service(l, l->service_of[s->to])->policy->scheduled)
 		value_error(l->b->errors, v,
 			"'%.80s' runs by a schedule, and is not there between its runs; allowed: "
 			"wants, after",

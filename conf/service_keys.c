@@ -55,7 +55,7 @@ static int set_type(struct making *m, const struct value *v)
 	for (int i = 0; i < SPEC_TYPE_MAX; i++)
 		names[i] = spec_type_to_string((enum spec_type)i);
 	if (convert_choice(m->b->errors, v, names, SPEC_TYPE_MAX, &choice))
-		m->s->policy.type = (enum spec_type)choice;
+		m->s->policy->type = (enum spec_type)choice;
 	return 0;
 }
 
@@ -70,13 +70,13 @@ static int set_pid_file(struct making *m, const struct value *v)
 
 static int set_autostart(struct making *m, const struct value *v)
 {
-	convert_bool(m->b->errors, v, &m->s->policy.autostart);
+	convert_bool(m->b->errors, v, &m->s->policy->autostart);
 	return 0;
 }
 
 static int set_essential(struct making *m, const struct value *v)
 {
-	convert_bool(m->b->errors, v, &m->s->policy.essential);
+	convert_bool(m->b->errors, v, &m->s->policy->essential);
 	return 0;
 }
 
@@ -184,15 +184,15 @@ static int set_restart(struct making *m, const struct value *v)
 	for (int i = 0; i < SPEC_RESTART_MAX; i++)
 		names[i] = spec_restart_to_string((enum spec_restart)i);
 	if (convert_choice(m->b->errors, v, names, SPEC_RESTART_MAX, &choice))
-		m->s->policy.restart = (enum spec_restart)choice;
+		m->s->policy->restart = (enum spec_restart)choice;
 	return 0;
 }
 
 static int set_success_codes(struct making *m, const struct value *v)
 {
-	uint64_t *words = m->s->policy.success_codes;
+	uint64_t *words = m->s->policy->success_codes;
 
-	memset(words, 0, sizeof(m->s->policy.success_codes));
+	memset(words, 0, sizeof(m->s->policy->success_codes));
 	for (size_t i = 0; i < v->n; i++) {
 		int64_t code;
 
@@ -204,49 +204,49 @@ static int set_success_codes(struct making *m, const struct value *v)
 
 static int set_restart_delay(struct making *m, const struct value *v)
 {
-	convert_duration(m->b->errors, v, &m->s->policy.restart_delay_usec);
+	convert_duration(m->b->errors, v, &m->s->policy->restart_delay_usec);
 	return 0;
 }
 
 static int set_restart_max_delay(struct making *m, const struct value *v)
 {
-	convert_duration(m->b->errors, v, &m->s->policy.restart_max_delay_usec);
+	convert_duration(m->b->errors, v, &m->s->policy->restart_max_delay_usec);
 	return 0;
 }
 
 static int set_restart_jitter(struct making *m, const struct value *v)
 {
-	convert_unsigned(m->b->errors, v, 0, 100, &m->s->policy.restart_jitter_percent);
+	convert_unsigned(m->b->errors, v, 0, 100, &m->s->policy->restart_jitter_percent);
 	return 0;
 }
 
 static int set_restart_limit(struct making *m, const struct value *v)
 {
-	convert_unsigned(m->b->errors, v, 0, SPEC_MAX_RESTART_LIMIT, &m->s->policy.restart_limit);
+	convert_unsigned(m->b->errors, v, 0, SPEC_MAX_RESTART_LIMIT, &m->s->policy->restart_limit);
 	return 0;
 }
 
 static int set_restart_window(struct making *m, const struct value *v)
 {
-	convert_duration(m->b->errors, v, &m->s->policy.restart_window_usec);
+	convert_duration(m->b->errors, v, &m->s->policy->restart_window_usec);
 	return 0;
 }
 
 static int set_stable_after(struct making *m, const struct value *v)
 {
-	convert_duration(m->b->errors, v, &m->s->policy.stable_after_usec);
+	convert_duration(m->b->errors, v, &m->s->policy->stable_after_usec);
 	return 0;
 }
 
 static int set_stop_signal(struct making *m, const struct value *v)
 {
-	convert_signal(m->b->errors, v, &m->s->policy.stop_signal);
+	convert_signal(m->b->errors, v, &m->s->policy->stop_signal);
 	return 0;
 }
 
 static int set_stop_timeout(struct making *m, const struct value *v)
 {
-	convert_duration(m->b->errors, v, &m->s->policy.stop_timeout_usec);
+	convert_duration(m->b->errors, v, &m->s->policy->stop_timeout_usec);
 	return 0;
 }
 
@@ -258,7 +258,7 @@ static int set_stop_kill(struct making *m, const struct value *v)
 	for (int i = 0; i < SPEC_KILL_MAX; i++)
 		names[i] = spec_kill_to_string((enum spec_kill)i);
 	if (convert_choice(m->b->errors, v, names, SPEC_KILL_MAX, &choice))
-		m->s->policy.stop_kill = (enum spec_kill)choice;
+		m->s->policy->stop_kill = (enum spec_kill)choice;
 	return 0;
 }
 

@@ -281,6 +281,10 @@ struct spec_origins {
 	size_t n;
 };
 
+/*
+ * All that it points to is the spec's, and shared with services that have the same: only who makes
+ * one may change it.
+ */
 struct spec_service {
 	char *name;
 	struct spec_place place;
@@ -292,7 +296,7 @@ struct spec_service {
 	unsigned n_instances; /* 1 without instances; 0 is allowed with them */
 	unsigned n_configured; /* the same, as the files say: an operator may have scaled it */
 
-	struct spec_policy policy;
+	struct spec_policy *policy;
 
 	int reload_signal;
 	char **reload_command; /* in place of the signal; no element: none */
@@ -307,16 +311,16 @@ struct spec_service {
 	char *pid_file; /* forking: an absolute path, may hold %{}; else NULL */
 	int ready_fd; /* SPEC_READY_FD */
 	char *ready_regex; /* SPEC_READY_LOG */
-	struct spec_check ready_check; /* SPEC_READY_TCP, _UNIX, _COMMAND; else kind NONE */
-	struct spec_check health; /* kind NONE: not asked for */
-	struct spec_schedule schedule; /* with policy.scheduled */
-	char **hooks[SPEC_HOOK_MAX]; /* split commands; NULL or no element: none */
+	struct spec_check *ready_check; /* SPEC_READY_TCP, _UNIX, _COMMAND; else kind NONE */
+	struct spec_check *health; /* kind NONE: not asked for */
+	struct spec_schedule *schedule; /* with policy.scheduled */
+	char ***hooks; /* SPEC_HOOK_MAX of them: split commands; NULL or no element: none */
 	struct spec_limit *limits; /* SPEC_LIMIT_MAX of them; NULL: none is set, see spec_limit() */
 
 	char **command; /* at least one element, already split */
 	char *directory;
 	mode_t umask;
-	struct spec_identity identity;
+	struct spec_identity *identity;
 	int nice;
 	bool has_nice;
 	int oom_score_adj;
@@ -325,7 +329,7 @@ struct spec_service {
 	char **file_environment; /* "K=V" of env-file, as loaded: no %{} in it */
 	char **environment; /* "K=V", merged with that of defaults */
 	char **groups; /* without the @ */
-	struct spec_log log;
+	struct spec_log *log;
 	bool split_stderr;
 	enum spec_stdin stdin_kind;
 	/*
@@ -371,6 +375,7 @@ struct spec {
 	struct spec_pool *pools;
 	size_t n_pools;
 
+	struct share *share; /* owned: what services point to */
 	struct spec_service *services;
 	size_t n_services;
 
@@ -404,8 +409,8 @@ static inline bool spec_is_scaled(const struct spec_service *s)
 /* Does anybody take what it writes to stdout? Else it needs no pipe for that. */
 static inline bool spec_has_output(const struct spec_service *s)
 {
-	return s->split_stderr || s->log.file.sink != SPEC_SINK_NONE || s->log.n_also > 0 ||
-	       s->feeds || s->policy.ready == SPEC_READY_LOG;
+	return s->split_stderr || s->log->file.sink != SPEC_SINK_NONE || s->log->n_also > 0 ||
+	       s->feeds || s->policy->ready == SPEC_READY_LOG;
 }
 
 /* Whether it is set or not. */

@@ -58,8 +58,8 @@ static json_t *pack_stream(const struct spec *spec, const struct spec_service *s
 	json_t *sinks = json_array();
 
 	json_array_append_new(sinks, pack_sink(spec, s, instance, target));
-	for (size_t i = 0; i < s->log.n_also; i++)
-		json_array_append_new(sinks, pack_sink(spec, s, instance, &s->log.also[i]));
+	for (size_t i = 0; i < s->log->n_also; i++)
+		json_array_append_new(sinks, pack_sink(spec, s, instance, &s->log->also[i]));
 	return json_pack("{s:s,s:o}", "stream", stream, "sinks", sinks);
 }
 
@@ -69,9 +69,10 @@ static json_t *pack_service(
 	char name[SPEC_INSTANCE_NAME_MAX];
 	json_t *logs = json_array();
 
-	json_array_append_new(logs, pack_stream(spec, s, instance, &s->log.file, "output"));
+	json_array_append_new(logs, pack_stream(spec, s, instance, &s->log->file, "output"));
 	if (s->split_stderr)
-		json_array_append_new(logs, pack_stream(spec, s, instance, &s->log.error, "error"));
+		json_array_append_new(
+			logs, pack_stream(spec, s, instance, &s->log->error, "error"));
 	return json_pack("{s:s,s:o}", "name", spec_instance_name(s, instance, name), "logs", logs);
 }
 

@@ -151,7 +151,7 @@ const char *signal_name(int signo, char ret_text[static SIGNAL_NAME_SIZE])
 	const char *name = signo > 0 && signo < SIGRTMIN ? sigabbrev_np(signo) : NULL;
 
 	if (name)
-		snprintf(ret_text, SIGNAL_NAME_SIZE, "%s", name);
+		stpcpy(ret_text, name);
 	else if (signo >= SIGRTMIN && signo <= SIGRTMAX)
 		snprintf(ret_text, SIGNAL_NAME_SIZE, "RTMIN+%d", signo - SIGRTMIN);
 	else

@@ -4,7 +4,6 @@
  */
 #include "base/usec.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/decimal.h"
@@ -33,17 +32,46 @@ usec_t usec_sub(usec_t a, usec_t b)
 	return a > b ? a - b : 0;
 }
 
+/* The sign before it, and so many digits; returns the end. */
+static char *put_digits(char *end, char sign, unsigned value, int n_digits)
+{
+	*end = sign;
+	for (int i = n_digits; i > 0; i--, value /= 10)
+		end[i] = (char)('0' + value % 10);
+	return end + 1 + n_digits;
+}
+
+/*
+ * By hand, since every event is told with its time, a few times over. Years begin with March here,
+ * so that a leap day is the last one; then months have lengths of a pattern, 153 days in five.
+ */
 size_t usec_rfc3339(usec_t realtime, char ret_text[static USEC_RFC3339_SIZE])
 {
-	time_t seconds = (time_t)(realtime / USEC_PER_SEC);
-	struct tm tm;
-	size_t n;
+	enum {
+		DAYS_TO_1970 = 719468,
+		DAYS_IN_4_YEARS = 1461,
+		DAYS_IN_100_YEARS = 36524,
+		DAYS_IN_400_YEARS = 146097
+	};
+	uint64_t seconds = realtime / USEC_PER_SEC, days = seconds / 86400 + DAYS_TO_1970;
+	unsigned second = (unsigned)(seconds % 86400), day = (unsigned)(days % DAYS_IN_400_YEARS);
+	unsigned year = (day - day / (DAYS_IN_4_YEARS - 1) + day / DAYS_IN_100_YEARS -
+				day / (DAYS_IN_400_YEARS - 1)) /
+			365;
+	unsigned of_year = day - (365 * year + year / 4 - year / 100);
+	unsigned month = (5 * of_year + 2) / 153; /* from March */
+	char number[DECIMAL_SIZE], *end;
 
-	gmtime_r(&seconds, &tm);
-	n = strftime(ret_text, USEC_RFC3339_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
-	n += (size_t)snprintf(
-		ret_text + n, USEC_RFC3339_SIZE - n, ".%06uZ", (unsigned)(realtime % USEC_PER_SEC));
-	return n;
+	year += (unsigned)(days / DAYS_IN_400_YEARS) * 400 + (month >= 10);
+	end = stpcpy(ret_text, decimal(year, number));
+	end = put_digits(end, '-', month < 10 ? month + 3 : month - 9, 2);
+	end = put_digits(end, '-', of_year - (153 * month + 2) / 5 + 1, 2);
+	end = put_digits(end, 'T', second / 3600, 2);
+	end = put_digits(end, ':', second / 60 % 60, 2);
+	end = put_digits(end, ':', second % 60, 2);
+	end = put_digits(end, '.', (unsigned)(realtime % USEC_PER_SEC), 6);
+	end = stpcpy(end, "Z");
+	return (size_t)(end - ret_text);
 }
 
 /* Appends a number with its unit, and returns the end: a table of services shows printf. */

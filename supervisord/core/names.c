@@ -3,9 +3,9 @@
  * record alone, so a new engine says the same as the one before it.
  */
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "base/macro.h"
 #include "base/parse.h"
 #include "core/state.h"
@@ -96,36 +96,46 @@ const char *core_health_to_string(enum core_health h)
 	return health_names[h];
 }
 
-static void put(char text[static CORE_REASON_SIZE], const char *format, ...) _printf_(2, 3);
+/* Appends texts, as far as there is room; the last one is NULL. */
+static void put_all(char text[static CORE_REASON_SIZE], ...) __attribute__((sentinel));
 
-static void put(char text[static CORE_REASON_SIZE], const char *format, ...)
+static void put_all(char text[static CORE_REASON_SIZE], ...)
 {
 	size_t n = strlen(text);
+	const char *more;
 	va_list args;
 
-	va_start(args, format);
-	vsnprintf(text + n, CORE_REASON_SIZE - n, format, args);
+	va_start(args, text);
+	while ((more = va_arg(args, const char *))) {
+		size_t n_more = strnlen(more, CORE_REASON_SIZE - 1 - n);
+
+		memcpy(text + n, more, n_more);
+		n += n_more;
+	}
 	va_end(args);
+	text[n] = '\0';
 }
+
+#define put(text, ...) put_all(text, __VA_ARGS__, (const char *)NULL)
 
 const char *core_end_to_text(enum core_end end, int status, const char *stage_text,
 	const char *(*error_text)(int), char ret_text[static CORE_REASON_SIZE])
 {
-	char name[SIGNAL_NAME_SIZE];
+	char name[SIGNAL_NAME_SIZE], number[DECIMAL_SIZE];
 
 	ret_text[0] = '\0';
 	switch (end) {
 	case CORE_END_EXITED:
-		put(ret_text, "exited with code %d", status);
+		put(ret_text, "exited with code ", decimal(status, number));
 		break;
 	case CORE_END_SIGNALLED:
-		put(ret_text, "killed by signal %s", signal_name(status, name));
+		put(ret_text, "killed by signal ", signal_name(status, name));
 		break;
 	case CORE_END_DUMPED:
-		put(ret_text, "killed by signal %s (core dumped)", signal_name(status, name));
+		put(ret_text, "killed by signal ", signal_name(status, name), " (core dumped)");
 		break;
 	case CORE_END_SPAWN_FAILED:
-		put(ret_text, "%s%s%s", stage_text, stage_text[0] ? ": " : "", error_text(status));
+		put(ret_text, stage_text, stage_text[0] ? ": " : "", error_text(status));
 		break;
 	case CORE_END_UNKNOWN:
 		put(ret_text, "ended while nobody could see how");
@@ -151,9 +161,8 @@ static void put_end(const struct telling *t)
 	const struct core_record *r = &t->slot->record;
 	char end[CORE_REASON_SIZE];
 
-	put(t->text, "%s",
-		core_end_to_text((enum core_end)r->end, (int)r->end_status, t->words->stage_text,
-			t->words->error_text, end));
+	put(t->text, core_end_to_text((enum core_end)r->end, (int)r->end_status,
+			     t->words->stage_text, t->words->error_text, end));
 }
 
 static const char *cause_text(
@@ -189,7 +198,7 @@ static void put_how(const struct telling *t, enum core_cause cause)
 	char span[USEC_SPAN_SIZE] = "";
 	const char *text = cause_text(t->slot, cause, span);
 
-	put(t->text, "%s%s", text, span);
+	put(t->text, text, span);
 	if (r->state == CORE_STOPPING && !r->main_ended)
 		return; /* the end that is known is that of the run before */
 	if (cause != CORE_CAUSE_NONE && r->end != CORE_END_NONE)
@@ -206,7 +215,7 @@ static void put_after(const struct telling *t, const char *signal)
 {
 	char span[USEC_SPAN_SIZE];
 
-	put(t->text, "; %s, KILL after %s", signal,
+	put(t->text, "; ", signal, ", KILL after ",
 		usec_span(t->slot->policy->stop_timeout_usec, span));
 }
 
@@ -224,7 +233,7 @@ static void put_signal(const struct telling *t)
 	} else if (r->signo == 0) {
 		put_after(t, "its stop command has ended");
 	} else {
-		snprintf(sent, sizeof(sent), "%s sent", signal_name(r->signo, name));
+		stpcpy(stpcpy(sent, signal_name(r->signo, name)), " sent");
 		put_after(t, sent);
 	}
 }
@@ -265,7 +274,7 @@ static void put_pool(const struct telling *t)
 	const char *pool = t->words->pool(t->words->userdata, t->service);
 
 	if (pool[0])
-		put(t->text, "waiting for a slot of pool '%s'", pool);
+		put(t->text, "waiting for a slot of pool '", pool, "'");
 	else
 		put(t->text, "waiting for a slot of its pool");
 }
@@ -299,17 +308,17 @@ static void put_why(const struct telling *t)
 
 	switch ((enum core_why)r->why) {
 	case CORE_WHY_DEPENDENCY:
-		put(t->text, "'%s', which it requires, is not there", name_of(t, r->blocker));
+		put(t->text, "'", name_of(t, r->blocker), "', which it requires, is not there");
 		break;
 	case CORE_WHY_CONFLICT:
-		put(t->text, "conflicts with '%s'", name_of(t, r->blocker));
+		put(t->text, "conflicts with '", name_of(t, r->blocker), "'");
 		break;
 	case CORE_WHY_LEFTOVERS:
 	case CORE_WHY_CAUSE:
 		put_how(t, cause_of(t));
 		break;
 	default:
-		put(t->text, "%s", asked_for((enum core_why)r->why));
+		put(t->text, asked_for((enum core_why)r->why));
 		break;
 	}
 }
@@ -321,14 +330,14 @@ static void put_waiting(const struct telling *t)
 	switch ((enum core_why)r->why) {
 	case CORE_WHY_DEPENDENCY:
 		if (t->slot->stuck)
-			put(t->text, "requires '%s', which is %s", name_of(t, r->blocker),
+			put(t->text, "requires '", name_of(t, r->blocker), "', which is ",
 				core_state_to_string(t->blocker_state));
 		else
-			put(t->text, "waiting for '%s'", name_of(t, r->blocker));
+			put(t->text, "waiting for '", name_of(t, r->blocker), "'");
 		break;
 	case CORE_WHY_CONFLICT:
-		put(t->text, "waiting for the end of '%s', with which it conflicts",
-			name_of(t, r->blocker));
+		put(t->text, "waiting for the end of '", name_of(t, r->blocker),
+			"', with which it conflicts");
 		break;
 	case CORE_WHY_POOL:
 		put_pool(t);
@@ -359,14 +368,14 @@ static void put_starting(const struct telling *t)
 		put(t->text, "restarted: ");
 		put_how(t, (enum core_cause)r->last_cause);
 	} else if (r->why == CORE_WHY_NEEDED && r->blocker != NO_SERVICE) {
-		put(t->text, "needed by '%s'", name_of(t, r->blocker));
+		put(t->text, "needed by '", name_of(t, r->blocker), "'");
 	}
 	if (r->state != CORE_STARTING)
 		return;
 	if (r->phase == CORE_PHASE_PRE_START)
-		put(t->text, "%sits pre-start hook runs", t->text[0] ? "; " : "");
+		put(t->text, t->text[0] ? "; " : "", "its pre-start hook runs");
 	else if (r->phase == CORE_PHASE_FORKED)
-		put(t->text, "%swaiting for its main process", t->text[0] ? "; " : "");
+		put(t->text, t->text[0] ? "; " : "", "waiting for its main process");
 }
 
 const char *core_reason(const struct core *c, uint32_t service, const struct core_words *words,
@@ -377,7 +386,7 @@ const char *core_reason(const struct core *c, uint32_t service, const struct cor
 	const struct telling t = {s, service,
 		blocker < c->n ? (enum core_state)c->slots[blocker].record.state : CORE_STOPPED,
 		words, ret_text};
-	char span[USEC_SPAN_SIZE];
+	char span[USEC_SPAN_SIZE], number[DECIMAL_SIZE];
 
 	ret_text[0] = '\0';
 	switch ((enum core_state)s->record.state) {
@@ -402,9 +411,9 @@ const char *core_reason(const struct core *c, uint32_t service, const struct cor
 	case CORE_FAILED:
 		put_how(&t, cause_of(&t));
 		if (s->record.why == CORE_WHY_GAVE_UP)
-			put(ret_text, "; gave up after %u automatic restart%s in %s",
-				s->policy->restart_limit, s->policy->restart_limit == 1 ? "" : "s",
-				usec_span(s->policy->restart_window_usec, span));
+			put(ret_text, "; gave up after ", decimal(s->policy->restart_limit, number),
+				" automatic restart", s->policy->restart_limit == 1 ? "" : "s",
+				" in ", usec_span(s->policy->restart_window_usec, span));
 		break;
 	case CORE_STATE_MAX:
 		break;

@@ -37,7 +37,7 @@ static void begin(struct step *s, enum core_why why)
 	r->n_unhealthy = 0;
 	r->early = 0;
 	if (why == CORE_WHY_ENDED)
-		restart_note_start(p, r, s->now);
+		restart_note_start(p, r, past_of(s), s->now);
 	if (p->hooks & 1u << SPEC_HOOK_PRE_START) {
 		r->phase = CORE_PHASE_PRE_START;
 		r->deadline_usec = usec_add(s->now, p->hook_timeout_usec);

@@ -165,7 +165,7 @@ static void redo(struct engine *e, struct service *s)
 		bool tree = r->killed || r->main_ended;
 
 		s->outbox.signo = r->signo;
-		s->outbox.scope = (uint8_t)(tree ? SPEC_KILL_TREE : s->spec->policy.stop_kill);
+		s->outbox.scope = (uint8_t)(tree ? SPEC_KILL_TREE : s->spec->policy->stop_kill);
 		uplink_tell(s, UPLINK_SIGNAL);
 	}
 }
@@ -191,7 +191,7 @@ static void autostart(struct engine *e)
 		/* An engine that died in the middle of this has started some of them. */
 		if (core_record(e->core, s->id)->why != CORE_WHY_NEVER_STARTED)
 			continue;
-		if (s->spec->policy.autostart)
+		if (s->spec->policy->autostart)
 			engine_event(e, &event);
 		else
 			service_commit(s, false, 0, 0);
@@ -310,6 +310,7 @@ void engine_shutdown(struct engine *e, bool hurry)
 {
 	store_set(&e->store, flags,
 		e->store.head.flags | RECOVERY_SHUTTING_DOWN | (hurry ? RECOVERY_HURRY : 0u));
+	area_stopping(e);
 	event_supervisor(e, JOURNAL_SHUTDOWN, hurry ? "killing everything" : "stopping everything");
 	core_shutdown(e->core, hurry, e->loop.now_usec);
 	systemd_stopping(e);

@@ -61,13 +61,12 @@ static void begin_generation(struct service *s)
 	}
 }
 
-static void note_change(const struct service *s, const struct core_change *c)
+static void note_change(const struct service *s, const struct core_change *c, const char *reason)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
 	enum core_state state = (enum core_state)r->state;
-	char reason[CORE_REASON_SIZE], span[USEC_SPAN_SIZE];
+	char span[USEC_SPAN_SIZE];
 
-	service_reason(s, reason);
 	switch (state) {
 	case CORE_BACKOFF:
 		log_warning("service '%s': %s; starting it again in %s", s->name, reason,
@@ -144,6 +143,8 @@ static void perform(struct engine *e, const struct core_change *c)
 	usec_t due_usec = s->schedule.due_usec;
 	bool was_live = !is_over(c->previous), over = is_over((enum core_state)r->state);
 	bool begins = r->generation != s->begun; /* with its process, or a hook before that */
+	uint8_t state = r->state;
+	char reason[CORE_REASON_SIZE];
 
 	/* A restart may pass from stopping to starting in one step: that ends a generation too. */
 	if (was_live && (over || begins))
@@ -162,14 +163,17 @@ static void perform(struct engine *e, const struct core_change *c)
 	s->cgroup_spent |= r->killed; /* by cgroup.kill, where there are cgroups */
 	service_commit(s, pending, (uint8_t)c->previous, seq);
 	if (publish) {
+		service_reason(s, reason);
 		board_tell_dependents(s);
-		event_state(s, c->previous, s->event_seq, seq);
+		event_state(s, c->previous, s->event_seq, seq, reason);
 	}
 	act(s, c);
+	if (publish && r->state != state) /* it could not even be begun */
+		service_reason(s, reason);
 	loop_timer_set(&e->loop, &s->timer, core_deadline(e->core, s->id));
 	if (publish) {
-		note_change(s, c);
-		publish_change(s, c->previous, seq);
+		note_change(s, c, reason);
+		publish_change(s, c->previous, seq, reason);
 		systemd_changed(e);
 	}
 	if (health)
@@ -243,7 +247,7 @@ static void note_exit(struct service *s, const struct core_event *event, const s
 		return;
 	/* A daemon's first process: it has forked, and nothing has ended. */
 	if (r->phase == CORE_PHASE_FORKED && event->survivors && event->end == CORE_END_EXITED &&
-		spec_is_success(&s->spec->policy, event->status))
+		spec_is_success(s->spec->policy, event->status))
 		return;
 	memmove(s->exits + 1, s->exits, (SERVICE_EXITS - 1) * sizeof(s->exits[0]));
 	s->exits[0] = (struct service_exit){
@@ -276,8 +280,9 @@ static void judge_end(struct engine *e, const struct engine_ended *ended)
 	event_exit(s, &event, m->serial, m->pid, &m->exit);
 	engine_event(e, &event);
 	if (m->serial > 0) {
-		/* Counted now, if it was not our generation: then nothing was committed yet. */
-		service_commit(s, false, 0, 0);
+		/* If it was not our generation, nothing was committed yet. */
+		if (recovery_record(&e->store.area, s->id)->last_serial != m->serial)
+			service_commit(s, false, 0, 0);
 		s->outbox.ack_generation = m->generation;
 		s->outbox.ack_serial = m->serial;
 		uplink_tell(s, UPLINK_ACK);

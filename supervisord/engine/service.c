@@ -23,7 +23,7 @@ static void allow_for_launcher(struct service *s)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
 	usec_t now = s->engine->loop.now_usec;
-	usec_t later = usec_add(uplink_behind_usec(s->engine), s->spec->policy.ready_timeout_usec);
+	usec_t later = usec_add(uplink_behind_usec(s->engine), s->spec->policy->ready_timeout_usec);
 	struct core_event event = {.type = CORE_EVENT_EXTEND,
 		.service = s->id,
 		.generation = r->generation,
@@ -52,7 +52,7 @@ void service_adopt(struct service *s, const struct spec_service *spec, uint8_t c
 	s->spec = spec;
 	s->config = config;
 	s->next = NULL;
-	core_set_policy(e->core, s->id, &spec->policy);
+	core_set_policy(e->core, s->id, spec->policy);
 	schedule_adopt(s, old_spec);
 	streams_configure(s);
 	if (services_by_id(e, s->id) == s)
@@ -73,7 +73,7 @@ void service_adopt_later(struct service *s, const struct spec_service *spec, uin
 	s->next_config = config;
 	s->undecided = false;
 	if (services_by_id(e, s->id) == s) /* else it is not known to the core yet */
-		core_set_next_policy(e->core, s->id, &spec->policy);
+		core_set_next_policy(e->core, s->id, spec->policy);
 }
 
 bool service_is_stale(const struct service *s)
@@ -230,6 +230,11 @@ const char *service_exit_text(const struct service_exit *x, char ret_text[static
 
 void service_invocation(const struct service *s, char ret_text[static SERVICE_INVOCATION_SIZE])
 {
-	for (unsigned i = 0; i < sizeof(s->invocation); i++)
-		snprintf(ret_text + 2 * i, 3, "%02x", s->invocation[i]);
+	static const char hex[] = "0123456789abcdef";
+
+	for (unsigned i = 0; i < sizeof(s->invocation); i++) {
+		*ret_text++ = hex[s->invocation[i] >> 4];
+		*ret_text++ = hex[s->invocation[i] & 15];
+	}
+	*ret_text = '\0';
 }

@@ -27,7 +27,6 @@
 #include "launcher/state.h"
 #include "launcher/upgrade.h"
 
-#define MAX_EVENTS	64
 #define SIGNALS_AT_ONCE 4
 #define MAX_ORDERS	256 /* per turn */
 
@@ -238,6 +237,10 @@ static int turn(struct launcher *l, const struct epoll_event *events, int n)
 		else if (spawn_progress(&l->spawner, e, false))
 			orders_spawn_over(l, e);
 	}
+	/* Somebody waits for that: before the kernel takes away what is left of them. */
+	if (l->n_unburied > 0)
+		outbox_flush(l);
+	reap_bury(l);
 	if (l->reap) {
 		r = reap(l);
 		if (r < 0)
@@ -250,7 +253,7 @@ static int turn(struct launcher *l, const struct epoll_event *events, int n)
 
 static int loop(struct launcher *l)
 {
-	struct epoll_event events[MAX_EVENTS];
+	struct epoll_event events[LAUNCHER_EVENTS];
 	int n, r;
 
 	for (;;) {
@@ -261,7 +264,7 @@ static int loop(struct launcher *l)
 		due = tick(l, now);
 		outbox_flush(l);
 		due = MIN_OF(due, l->retry_usec);
-		n = sys_epoll_wait(l->epoll, events, MAX_EVENTS, timeout_usec(l, due));
+		n = sys_epoll_wait(l->epoll, events, LAUNCHER_EVENTS, timeout_usec(l, due));
 		r = turn(l, events, MAX_OF(n, 0));
 		if (r < 0)
 			return 1; /* the child that could not execute the engine has said why */

@@ -231,20 +231,22 @@ static void order_kill_pidfd(struct launcher *l, struct order *o)
 		kill_as_its_user(s, o->fds[0], o->m.signo, false);
 }
 
-static void order_ack(struct launcher *l, struct order *o)
-{
-	struct entry *e = table_find(&l->table, o->m.id, o->m.generation);
-
-	if (e && e->ended && !e->acked && e->serial == o->m.serial)
-		table_ack(&l->table, e);
-}
-
 static void order_release(struct launcher *l, struct order *o)
 {
 	struct service *s = table_find_service(&l->table, o->m.id);
 
 	if (s)
 		table_release(&l->table, s, o->m.generation);
+}
+
+static void order_ack(struct launcher *l, struct order *o)
+{
+	struct entry *e = table_find(&l->table, o->m.id, o->m.generation);
+
+	if (e && e->ended && !e->acked && e->serial == o->m.serial)
+		table_ack(&l->table, e);
+	if (o->m.value)
+		order_release(l, o);
 }
 
 static void order_refetch(struct launcher *l, struct order *o)

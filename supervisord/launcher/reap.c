@@ -176,7 +176,18 @@ void reap_ended(struct launcher *l, struct entry *e)
 		return;
 	}
 	record(l, e, &info, &usage);
-	bury(l, pid);
+	l->unburied[l->n_unburied++] = pid;
+}
+
+void reap_bury(struct launcher *l)
+{
+	while (l->n_unburied > 0) {
+		pid_t pid = l->unburied[--l->n_unburied];
+
+		if (l->reap_named == pid)
+			l->reap_named = 0;
+		bury(l, pid);
+	}
 }
 
 /* ---- by SIGCHLD ---- */

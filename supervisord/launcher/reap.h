@@ -18,8 +18,9 @@ void reap_watch(struct launcher *l, struct entry *e);
 void reap_unwatch(struct launcher *l, struct entry *e);
 /* The data for which the loop's epoll tells that; NULL: it is about something else. */
 struct entry *reap_watched(void *data);
-/* That pidfd says that it has ended. */
+/* That pidfd says that it has ended: it is noted, and is to be told and then buried. */
 void reap_ended(struct launcher *l, struct entry *e);
+void reap_bury(struct launcher *l);
 
 /* A SIGCHLD came, which names one of those that have ended; there may be others. */
 void reap_soon(struct launcher *l, pid_t named);

@@ -55,6 +55,8 @@ struct pending_signal {
 };
 #define N_SIGNALS 32
 
+#define LAUNCHER_EVENTS 64 /* at most, of one turn */
+
 /* See upgrade.c. */
 enum upgrade_stage { UPGRADE_NOT, UPGRADE_TRIAL, UPGRADE_LEAVE, UPGRADE_PROBATION };
 enum upgrade_program { UPGRADE_LAUNCHER, UPGRADE_ENGINE, UPGRADE_PROGRAMS };
@@ -81,6 +83,8 @@ struct launcher {
 	pid_t reap_named; /* whom the last SIGCHLD spoke of; 0: none */
 	usec_t reap_search_usec; /* not to search all of them before */
 	usec_t reap_search_took; /* the last one, which found nobody */
+	pid_t unburied[LAUNCHER_EVENTS]; /* whose ends are noted, but who are not reaped */
+	unsigned n_unburied;
 	unsigned n_unwatched; /* main processes whose end only a search finds */
 	struct list dying; /* entries whose end is to be learned, see foster.c */
 	usec_t dying_usec; /* when to ask again, while there are any */

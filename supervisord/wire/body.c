@@ -135,6 +135,16 @@ size_t body_end(struct body *b)
 	return b->len;
 }
 
+/* How much of it stands for itself: mostly all. */
+static size_t plain_length(const char *value, size_t max)
+{
+	size_t n = 0;
+
+	while (n < max && is_plain(value[n]))
+		n++;
+	return n;
+}
+
 void body_string(struct body *b, const char *key, const char *value)
 {
 	char text[BODY_MAX_STRING + 2];
@@ -142,6 +152,15 @@ void body_string(struct body *b, const char *key, const char *value)
 
 	if (!value) {
 		body_null(b, key);
+		return;
+	}
+	n = plain_length(value, BODY_MAX_STRING);
+	if (value[n] == '\0') {
+		if (!begin_value(b, key, n + 2))
+			return;
+		put(b, "\"", 1);
+		put(b, value, n);
+		put(b, "\"", 1);
 		return;
 	}
 	text[0] = '"';

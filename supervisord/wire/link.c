@@ -35,7 +35,8 @@ enum field {
 	FIELD_ERROR = 1 << 8,
 	FIELD_STARTED = 1 << 9,
 	FIELD_OUTCOME = 1 << 10, /* an errno or 0 */
-	FIELD_PLAN = 1 << 11 /* a plan, which counts as a descriptor, and then pairs of them */
+	FIELD_PLAN = 1 << 11, /* a plan, which counts as a descriptor, and then pairs of them */
+	FIELD_BOOLEAN = 1 << 12
 };
 
 static const struct type_info {
@@ -50,7 +51,7 @@ static const struct type_info {
 	[LINK_KILL] = {"KILL", 0, 0, FIELD_GENERATION | FIELD_SIGNO | FIELD_SCOPE},
 	[LINK_KILL_TREE] = {"KILL_TREE", 0, 0, 0},
 	[LINK_KILL_PIDFD] = {"KILL_PIDFD", 1, 1, FIELD_SIGNO},
-	[LINK_ACK] = {"ACK", 0, 0, FIELD_GENERATION | FIELD_SERIAL},
+	[LINK_ACK] = {"ACK", 0, 0, FIELD_GENERATION | FIELD_SERIAL | FIELD_BOOLEAN},
 	[LINK_RELEASE] = {"RELEASE", 0, 0, FIELD_GENERATION},
 	[LINK_REFETCH] = {"REFETCH", 0, 0, FIELD_GENERATION},
 	[LINK_KEEP] = {"KEEP", 1, 1, FIELD_TAG},
@@ -117,6 +118,8 @@ static bool fields_are_valid(const struct link_message *m, unsigned fields)
 	if ((fields & FIELD_SCOPE) && m->value >= LINK_SCOPE_MAX)
 		return false;
 	if ((fields & FIELD_CODE) && m->value > 255)
+		return false;
+	if ((fields & FIELD_BOOLEAN) && m->value > 1)
 		return false;
 	if ((fields & FIELD_ERROR) && (m->value == 0 || m->value > MAX_ERRNO))
 		return false;

@@ -32,7 +32,8 @@
  *   KILL_TREE  id: SIGKILL to all of the service's cgroup (cgroup.kill), by its name.
  *   KILL_PIDFD id, signo; fd: the pidfd of a process of that service, which the engine has
  *              identified.
- *   ACK        id, generation, serial: this exit is counted; forget it.
+ *   ACK        id, generation, serial: this exit is counted; forget it. value: 1 where a RELEASE
+ *              of this generation is meant as well.
  *   RELEASE    id, generation: drop the kept read ends of this generation's pipes, and of those
  *              of earlier ones.
  *   REFETCH    id, generation: tell STARTED again (the descriptors did not arrive).
@@ -85,7 +86,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define LINK_VERSION  3
+#define LINK_VERSION  4
 #define LINK_MAX_FDS  7 /* SPAWN with three pipes and a memfd */
 #define LINK_MAX_PLAN (16u << 10) /* bytes of a plan in the packet: some of them fit on the way */
 
@@ -243,7 +244,7 @@ struct link_message {
 	int32_t signo; /* KILL, KILL_PIDFD, SIGNALLED, SEEN */
 	uint32_t op; /* KILL, UPGRADE, UPGRADED */
 	/* KEEP, KEPT: tag; KILL: scope; EXIT: code; SIGNALLED: sender's uid; REFUSED, UPGRADED:
-	 * errno */
+	 * errno; ACK: 1 for a RELEASE, too */
 	uint32_t value;
 	union {
 		struct link_exit exit;

@@ -42,6 +42,7 @@ static void check_record(struct world *w, uint32_t i)
 		  r->state == CORE_RUNNING || r->state == CORE_BACKOFF;
 
 	HOLDS(w, INV_RECORD, i, core_record_is_valid(r));
+	HOLDS(w, INV_RECORD, i, core_past_is_valid(past_of(w, i)));
 	HOLDS(w, INV_RECORD, i, is_valid_for_state(r));
 	HOLDS(w, INV_RECORD, i, r->pid == 0 || (is_live(r) && r->pid == p->pid));
 	HOLDS(w, INV_RECORD, i, r->state != CORE_RUNNING || r->pid != 0);
@@ -49,6 +50,7 @@ static void check_record(struct world *w, uint32_t i)
 	HOLDS(w, INV_SCHEDULE, i,
 		!r->queued || is_live(r) || r->state == CORE_FAILED || w->shutting_down);
 	HOLDS(w, INV_RECORD, i, !record_difference(r, &p->disk));
+	HOLDS(w, INV_RECORD, i, !past_difference(past_of(w, i), &p->disk_past));
 	HOLDS(w, INV_WANTED, i, r->desired_up || !up);
 	HOLDS(w, INV_WANTED, i, !r->desired_up || r->state != CORE_STOPPED);
 	HOLDS(w, INV_WANTED, i, !r->desired_up || p->may_run || w->shutting_down);

@@ -320,6 +320,28 @@ class Watchdog(NotifyTest):
         self.assertIn("WATCHDOG_USEC is not understood", s.stderr())
         self.assertNotIn("WATCHDOG", self.receive())
 
+    def test_libsystemd_is_there_only_while_it_is_asked(self):
+        s = self.supervisor(service("web", harness.SLEEP), env=self.env | self.INTERVAL)
+        self.receive_until("WATCHDOG")
+        with open(f"/proc/{s.wait_engine()}/maps", encoding="utf-8") as f:
+            self.assertNotIn("libsystemd", f.read())
+
+    def test_what_works_without_libsystemd_is_all_but_signs_of_life(self):
+        name = "libsystemd.so.0"
+        with open(os.path.join(self.dir.name, name), "wb"):
+            pass
+        env = self.env | {"LD_LIBRARY_PATH": self.dir.name}
+        s = self.supervisor(service("web", harness.SLEEP), env=env)
+        self.receive_until("READY")
+        self.assertNotIn("signs of life", s.stderr())
+        s.stop()
+        s = self.supervisor(service("web", harness.SLEEP), env=env | self.INTERVAL)
+        self.receive_until("READY")
+        self.assertRegex(s.stderr(), f"{name}: .*; no signs of life are sent to systemd")
+        s.stop()
+        self.receive_until("STOPPING")
+        self.assertEqual([], [t for t in self.drain() if "WATCHDOG" in t])
+
 
 class PassedIn(harness.SystemTest):
     """A listening control socket that somebody else has opened."""

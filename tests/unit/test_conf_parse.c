@@ -36,35 +36,35 @@ static void a_service_of_one_key_has_the_defaults_of_the_manual(void **state)
 	assert_int_equal(s->place.line, 1);
 	assert_false(s->has_instances);
 	assert_int_equal(s->n_instances, 1);
-	assert_int_equal(s->policy.type, SPEC_TYPE_SIMPLE);
-	assert_int_equal(s->policy.restart, SPEC_RESTART_ON_FAILURE);
-	assert_true(spec_is_success(&s->policy, 0));
-	assert_false(spec_is_success(&s->policy, 1));
-	assert_int_equal(s->policy.restart_delay_usec, 100 * USEC_PER_MSEC);
-	assert_int_equal(s->policy.restart_max_delay_usec, 30 * USEC_PER_SEC);
-	assert_int_equal(s->policy.restart_jitter_percent, 10);
-	assert_int_equal(s->policy.restart_limit, 5);
-	assert_int_equal(s->policy.restart_window_usec, 60 * USEC_PER_SEC);
-	assert_int_equal(s->policy.stable_after_usec, 10 * USEC_PER_SEC);
-	assert_int_equal(s->policy.stop_signal, SIGTERM);
-	assert_int_equal(s->policy.stop_timeout_usec, 10 * USEC_PER_SEC);
-	assert_int_equal(s->policy.stop_kill, SPEC_KILL_TREE);
+	assert_int_equal(s->policy->type, SPEC_TYPE_SIMPLE);
+	assert_int_equal(s->policy->restart, SPEC_RESTART_ON_FAILURE);
+	assert_true(spec_is_success(s->policy, 0));
+	assert_false(spec_is_success(s->policy, 1));
+	assert_int_equal(s->policy->restart_delay_usec, 100 * USEC_PER_MSEC);
+	assert_int_equal(s->policy->restart_max_delay_usec, 30 * USEC_PER_SEC);
+	assert_int_equal(s->policy->restart_jitter_percent, 10);
+	assert_int_equal(s->policy->restart_limit, 5);
+	assert_int_equal(s->policy->restart_window_usec, 60 * USEC_PER_SEC);
+	assert_int_equal(s->policy->stable_after_usec, 10 * USEC_PER_SEC);
+	assert_int_equal(s->policy->stop_signal, SIGTERM);
+	assert_int_equal(s->policy->stop_timeout_usec, 10 * USEC_PER_SEC);
+	assert_int_equal(s->policy->stop_kill, SPEC_KILL_TREE);
 	assert_int_equal(s->reload_signal, SIGHUP);
 	ASSERT_LIST(s->reload_command);
-	assert_true(s->policy.autostart);
-	assert_false(s->policy.essential);
+	assert_true(s->policy->autostart);
+	assert_false(s->policy->essential);
 	assert_string_equal(s->directory, "/");
 	assert_int_equal(s->umask, 022);
-	assert_false(s->identity.set);
+	assert_false(s->identity->set);
 	assert_false(s->has_nice);
 	assert_false(s->has_oom_score_adj);
 	assert_false(s->clear_environment);
 	assert_false(s->split_stderr);
-	assert_int_equal(s->log.file.sink, SPEC_SINK_FILE);
-	assert_string_equal(s->log.file.address, "%{name}.log");
-	assert_int_equal(s->log.rotation.max_size_bytes, 50 << 20);
-	assert_int_equal(s->log.rotation.keep, 10);
-	assert_int_equal(s->log.timestamps, SPEC_TIMESTAMPS_NONE);
+	assert_int_equal(s->log->file.sink, SPEC_SINK_FILE);
+	assert_string_equal(s->log->file.address, "%{name}.log");
+	assert_int_equal(s->log->rotation.max_size_bytes, 50 << 20);
+	assert_int_equal(s->log->rotation.keep, 10);
+	assert_int_equal(s->log->timestamps, SPEC_TIMESTAMPS_NONE);
 	ASSERT_LIST(s->command, "/bin/x");
 	ASSERT_LIST(s->environment);
 	ASSERT_LIST(s->file_environment);
@@ -91,9 +91,9 @@ static void every_key_of_a_service_is_taken_over(void **state)
 		"\n}\n");
 	s = service(f, 0);
 	ASSERT_LIST(s->command, "/bin/x", "a b");
-	assert_int_equal(s->policy.type, SPEC_TYPE_ONESHOT);
-	assert_false(s->policy.autostart);
-	assert_true(s->policy.essential);
+	assert_int_equal(s->policy->type, SPEC_TYPE_ONESHOT);
+	assert_false(s->policy->autostart);
+	assert_true(s->policy->essential);
 	assert_true(s->has_instances);
 	assert_int_equal(s->n_instances, 2);
 	assert_string_equal(s->directory, "/srv");
@@ -105,27 +105,27 @@ static void every_key_of_a_service_is_taken_over(void **state)
 	ASSERT_LIST(s->environment, "A=1", "B=x=%{instance}");
 	assert_true(s->clear_environment);
 	ASSERT_LIST(s->groups, "front", "b.c");
-	assert_int_equal(s->policy.restart, SPEC_RESTART_ON_ABNORMAL);
-	assert_true(spec_is_success(&s->policy, 3));
-	assert_true(spec_is_success(&s->policy, 255));
-	assert_false(spec_is_success(&s->policy, 4));
-	assert_int_equal(s->policy.restart_delay_usec, USEC_PER_SEC);
-	assert_int_equal(s->policy.restart_max_delay_usec, 2 * USEC_PER_MINUTE);
-	assert_int_equal(s->policy.restart_jitter_percent, 0);
-	assert_int_equal(s->policy.restart_limit, 32);
-	assert_int_equal(s->policy.restart_window_usec, USEC_PER_HOUR);
-	assert_int_equal(s->policy.stable_after_usec, 2 * USEC_PER_DAY);
-	assert_int_equal(s->policy.stop_signal, SIGINT);
-	assert_int_equal(s->policy.stop_timeout_usec, 500 * USEC_PER_MSEC);
-	assert_int_equal(s->policy.stop_kill, SPEC_KILL_PROCESS);
+	assert_int_equal(s->policy->restart, SPEC_RESTART_ON_ABNORMAL);
+	assert_true(spec_is_success(s->policy, 3));
+	assert_true(spec_is_success(s->policy, 255));
+	assert_false(spec_is_success(s->policy, 4));
+	assert_int_equal(s->policy->restart_delay_usec, USEC_PER_SEC);
+	assert_int_equal(s->policy->restart_max_delay_usec, 2 * USEC_PER_MINUTE);
+	assert_int_equal(s->policy->restart_jitter_percent, 0);
+	assert_int_equal(s->policy->restart_limit, 32);
+	assert_int_equal(s->policy->restart_window_usec, USEC_PER_HOUR);
+	assert_int_equal(s->policy->stable_after_usec, 2 * USEC_PER_DAY);
+	assert_int_equal(s->policy->stop_signal, SIGINT);
+	assert_int_equal(s->policy->stop_timeout_usec, 500 * USEC_PER_MSEC);
+	assert_int_equal(s->policy->stop_kill, SPEC_KILL_PROCESS);
 	assert_int_equal(s->reload_signal, SIGUSR1);
 	ASSERT_LIST(s->reload_command, "/bin/r", "a b");
-	assert_string_equal(s->log.file.address, "/x/%{name}");
+	assert_string_equal(s->log->file.address, "/x/%{name}");
 	assert_true(s->split_stderr);
-	assert_int_equal(s->log.error.sink, SPEC_SINK_NONE);
-	assert_int_equal(s->log.rotation.max_size_bytes, 65536);
-	assert_int_equal(s->log.rotation.keep, 0);
-	assert_int_equal(s->log.timestamps, SPEC_TIMESTAMPS_LOCAL);
+	assert_int_equal(s->log->error.sink, SPEC_SINK_NONE);
+	assert_int_equal(s->log->rotation.max_size_bytes, 65536);
+	assert_int_equal(s->log->rotation.keep, 0);
+	assert_int_equal(s->log->timestamps, SPEC_TIMESTAMPS_LOCAL);
 }
 
 static void reload_of_a_service_replaces_that_of_defaults_key_by_key(void **state)
@@ -246,13 +246,40 @@ static void defaults_fill_in_wherever_they_stand(void **state)
 	ASSERT_LIST(service(f, 1)->groups, "two", "three");
 	assert_int_equal(service(f, 0)->nice, 5);
 	assert_int_equal(service(f, 1)->nice, 1);
-	assert_int_equal(service(f, 0)->log.rotation.keep, 3);
-	assert_int_equal(service(f, 1)->log.rotation.keep, 7);
-	assert_string_equal(service(f, 0)->log.file.address, "d/%{name}");
+	assert_int_equal(service(f, 0)->log->rotation.keep, 3);
+	assert_int_equal(service(f, 1)->log->rotation.keep, 7);
+	assert_string_equal(service(f, 0)->log->file.address, "d/%{name}");
 	assert_int_equal(spec_place_of(service(f, 0), "nice").line, 4);
 	assert_int_equal(spec_place_of(service(f, 1), "nice").line, 2);
 	assert_int_equal(spec_place_of(service(f, 0), "log.keep").line, 1);
 	assert_int_equal(spec_place_of(service(f, 1), "umask").line, 2);
+}
+
+static void what_services_have_in_common_is_there_once(void **state)
+{
+	struct fixture *f = *state;
+	const struct spec_service *s;
+
+	good(f, "defaults { environment = {\"A=1\", \"B=2\"} hooks { pre-start = \"/bin/x y\" } }\n"
+		"service a { command = {\"/bin/x\", \"1\"} }\n"
+		"service b { command = {\"/bin/x\", \"2\"} }\n"
+		"service c { command = {\"/bin/x\", \"2\"} nice = 1 log { keep = 3 } }\n");
+	s = f->spec->services;
+	assert_ptr_equal(s[0].policy, s[1].policy);
+	assert_ptr_equal(s[0].log, s[1].log);
+	assert_ptr_equal(s[0].hooks, s[1].hooks);
+	assert_ptr_equal(s[0].identity, s[2].identity);
+	assert_ptr_equal(s[0].health, s[2].health);
+	assert_ptr_equal(s[0].environment, s[2].environment);
+	assert_ptr_equal(s[0].command[0], s[0].hooks[SPEC_HOOK_PRE_START][0]);
+	assert_ptr_equal(s[1].command, s[2].command);
+	assert_ptr_not_equal(s[0].command, s[1].command);
+	assert_ptr_not_equal(s[0].log, s[2].log);
+	assert_ptr_equal(s[0].log->file.address, s[2].log->file.address);
+	assert_int_equal(s[0].log->rotation.keep, 10);
+	assert_int_equal(s[2].log->rotation.keep, 3);
+	assert_string_equal(s[0].command[1], "1");
+	assert_string_equal(s[2].command[1], "2");
 }
 
 static void an_empty_list_replaces_that_of_defaults(void **state)
@@ -262,7 +289,7 @@ static void an_empty_list_replaces_that_of_defaults(void **state)
 	good(f, "defaults { groups = {a} success-codes = {0, 1} }\n"
 		"service b { command = y groups = {} success-codes = {} }\n");
 	ASSERT_LIST(service(f, 0)->groups);
-	assert_false(spec_is_success(&service(f, 0)->policy, 0));
+	assert_false(spec_is_success(service(f, 0)->policy, 0));
 }
 
 static void environment_merges_by_name_and_wins_over_files(void **state)
@@ -480,7 +507,7 @@ static void sources_come_back_from_their_bytes(void **state)
 	assert_int_equal(spec->n_services, 3);
 	assert_string_equal(spec->services[1].name, "c");
 	assert_string_equal(spec->services[0].file_environment[0], "X=1");
-	assert_int_equal(spec->services[2].identity.set, geteuid() == 0);
+	assert_int_equal(spec->services[2].identity->set, geteuid() == 0);
 	assert_int_equal(spec->observers.n_uids, 1);
 	assert_int_equal(spec->observers.n_gids, 1);
 	for (size_t i = 0; f->spec->files[i]; i++)
@@ -556,6 +583,7 @@ int main(void)
 		TEST(a_user_without_directories_is_told_to_give_them),
 		TEST(the_default_path_depends_on_who_runs),
 		TEST(defaults_fill_in_wherever_they_stand),
+		TEST(what_services_have_in_common_is_there_once),
 		TEST(an_empty_list_replaces_that_of_defaults),
 		TEST(environment_merges_by_name_and_wins_over_files),
 		TEST(an_env_file_is_read_as_such_files_are),

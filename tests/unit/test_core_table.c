@@ -340,6 +340,7 @@ static void check(enum core_state state, enum input in)
 	_cleanup_rig_ struct rig g;
 	const struct core_record *r;
 	struct core_record before;
+	struct core_past past;
 	struct core_change c;
 
 	rig_init(&g, 3, 1);
@@ -348,6 +349,7 @@ static void check(enum core_state state, enum input in)
 	reach(&g, state, x->how != BUG ? in : IN_STOP);
 	r = rig_record(&g, 0);
 	before = *r;
+	past = *rig_past(&g, 0);
 	if (x->how != EVENT) {
 		if (x->how == IGNORED) {
 			send(&g, in);
@@ -357,6 +359,7 @@ static void check(enum core_state state, enum input in)
 		rig_take_changes(&g);
 		assert_int_equal(g.n_changes, 0);
 		rig_same_record(&before, r);
+		rig_same_past(&past, rig_past(&g, 0));
 		return;
 	}
 	send(&g, in);

@@ -445,6 +445,18 @@ static void kept_read_ends_live_until_release(void **state _unused_)
 	assert_string_equal(text, "last words\n");
 	fixture_release(&f, 1, 1);
 	fixture_send(&f, (struct link_message){.type = LINK_REFETCH, .id = 1, .generation = 1}, -1);
+	/* and both in one */
+	fixture_shell_spawn(&f, 2, 1, "true");
+	fixture_expect(&f, LINK_STARTED);
+	expect_exited(2, 1, CLD_EXITED, 0);
+	fixture_send(&f,
+		(struct link_message){.type = LINK_ACK,
+			.id = 2,
+			.generation = 1,
+			.serial = f.m.serial,
+			.value = 1},
+		-1);
+	fixture_send(&f, (struct link_message){.type = LINK_REFETCH, .id = 2, .generation = 1}, -1);
 	fixture_expect_silence(&f, 100);
 }
 

@@ -299,6 +299,7 @@ static void every_field_has_its_range(void **state _unused_)
 		{LINK_STARTED, 6, LINK_STARTED_FLAGS_ALL + 1, LINK_STARTED_FLAGS_ALL},
 		{LINK_ACK, 1, 0, 1},
 		{LINK_ACK, 2, 0, 1},
+		{LINK_ACK, 5, 2, 1},
 		{LINK_EXITED, 2, 0, 1},
 		{LINK_STARTED, 3, 0, 1},
 		{LINK_STARTED, 3, -1, 1},

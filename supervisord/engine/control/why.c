@@ -164,13 +164,14 @@ static json_t *definition(const struct service *s)
 
 	spawn_arguments(s, &argv);
 	part = json_pack("{s:s,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:s?}", "type",
-		spec_type_to_string(spec->policy.type), "program",
+		spec_type_to_string(spec->policy->type), "program",
 		argv && argv[0] ? status_text(argv[0]) : json_null(), "directory",
 		status_text(directory ? directory : ""), "user",
-		spec->identity.user_name ? status_text(spec->identity.user_name) : json_null(),
-		"stdin", stdin_of(s), "autostart", spec->policy.autostart, "hook_timeout_ms",
-		why_msec(spec->policy.hook_timeout_usec), "watchdog_ms",
-		spec->policy.watchdog_usec > 0 ? why_msec(spec->policy.watchdog_usec) : json_null(),
+		spec->identity->user_name ? status_text(spec->identity->user_name) : json_null(),
+		"stdin", stdin_of(s), "autostart", spec->policy->autostart, "hook_timeout_ms",
+		why_msec(spec->policy->hook_timeout_usec), "watchdog_ms",
+		spec->policy->watchdog_usec > 0 ? why_msec(spec->policy->watchdog_usec)
+						: json_null(),
 		"pending", status_pending(s));
 	spawn_environment_free(argv);
 	free(directory);

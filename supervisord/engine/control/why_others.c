@@ -149,7 +149,7 @@ static json_t *pack_cause(const struct service *s, const struct why_now *now)
 		core_is_stuck(s->engine->core, s->id), "end", lives ? json_null() : why_end(s),
 		"for_ms", why_msec(usec_sub(now->monotonic_usec, r->since_usec)), "deadline",
 		why_when(now, r->deadline_usec), "reason", status_text(service_reason(s, reason)),
-		"type", spec_type_to_string(s->spec->policy.type));
+		"type", spec_type_to_string(s->spec->policy->type));
 }
 
 json_t *why_causes(const struct service *s, const struct why_now *now)

@@ -71,8 +71,12 @@ void event_recover(struct engine *e);
 
 /* --- services --- */
 
-/* seq: by event_take_seq(), and committed; queue_seq: the number on the message queue. */
-void event_state(struct service *s, enum core_state previous, uint64_t seq, uint64_t queue_seq);
+/*
+ * seq: by event_take_seq(), and committed; queue_seq: the number on the message queue; reason: by
+ * service_reason(), or NULL.
+ */
+void event_state(struct service *s, enum core_state previous, uint64_t seq, uint64_t queue_seq,
+	const char *reason);
 /* A process of this generation has been told of; once for each generation. */
 void event_start(struct service *s, uint64_t generation, pid_t pid);
 /* A generation's main process has ended; once for each serial, which is 0 for none. */

@@ -44,7 +44,8 @@ static void put_next_start(struct event_draft *d, const struct core_record *r)
 	body_integer(&d->body, "next_start_ms", (int64_t)(wait / USEC_PER_MSEC));
 }
 
-void event_state(struct service *s, enum core_state previous, uint64_t seq, uint64_t queue_seq)
+void event_state(struct service *s, enum core_state previous, uint64_t seq, uint64_t queue_seq,
+	const char *reason)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
 	struct event_draft d;
@@ -54,7 +55,8 @@ void event_state(struct service *s, enum core_state previous, uint64_t seq, uint
 			.seq = seq,
 			.realtime_usec = s->since_realtime_usec,
 			.monotonic_usec = r->since_usec,
-			.previous = core_state_to_string(previous)});
+			.previous = core_state_to_string(previous),
+			.text = reason});
 	body_string(&d.body, "why", core_why_to_string((enum core_why)r->why));
 	put_blocker(&d, r);
 	body_string(&d.body, "desired", r->desired_up ? "up" : "down");
@@ -344,7 +346,7 @@ void event_recover(struct engine *e)
 
 		e->event_seq = s->event_seq;
 		if (previous < CORE_STATE_MAX)
-			event_state(
-				s, previous, s->event_seq, r->publish_pending ? r->publish_seq : 0);
+			event_state(s, previous, s->event_seq,
+				r->publish_pending ? r->publish_seq : 0, NULL);
 	}
 }

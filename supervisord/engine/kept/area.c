@@ -21,16 +21,23 @@
 #include "engine/streams/streams.h"
 
 #define RETRY_USEC (10 * USEC_PER_SEC)
+#define LOOK_USEC  USEC_PER_SEC
+
+static void forget_file(struct area_watch *w)
+{
+	if (w->watch >= 0)
+		inotify_rm_watch(w->source.fd, w->watch);
+	w->watch = -1;
+}
 
 static void watch_file(struct engine *e)
 {
 	struct area_watch *w = &e->area;
 	char path[32];
 
-	if (w->source.fd < 0)
+	forget_file(w);
+	if (w->source.fd < 0 || w->stopping)
 		return;
-	if (w->watch >= 0)
-		inotify_rm_watch(w->source.fd, w->watch);
 	/* By the descriptor: the name may be another file's. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", e->store.file_fd);
 	w->watch = sys_inotify_add_watch(w->source.fd, path, IN_MODIFY | IN_ATTRIB);
@@ -144,6 +151,24 @@ static void on_retry(struct loop_timer *t)
 	log_info("the recovery area is in %s again", e->spec->runtime_dir);
 }
 
+static void on_look(struct loop_timer *t)
+{
+	struct engine *e = CONTAINER_OF(t, struct engine, area.look);
+
+	check(e);
+	loop_timer_set(&e->loop, t, usec_add(usec_now(CLOCK_MONOTONIC), LOOK_USEC));
+}
+
+/* The kernel takes some 14 ms to let go of a watch, and whoever closes inotify waits for that. */
+void area_stopping(struct engine *e)
+{
+	if (e->area.stopping)
+		return;
+	e->area.stopping = true;
+	forget_file(&e->area);
+	on_look(&e->area.look);
+}
+
 int area_init(struct engine *e)
 {
 	struct area_watch *w = &e->area;
@@ -155,6 +180,9 @@ int area_init(struct engine *e)
 	w->retry.dispatch = on_retry;
 	if (r == 0)
 		r = loop_timer_add(&e->loop, &w->retry);
+	w->look.dispatch = on_look;
+	if (r == 0)
+		r = loop_timer_add(&e->loop, &w->look);
 	if (fd >= 0 && loop_add(&e->loop, &w->source, fd, EPOLLIN) < 0)
 		close_fd(fd);
 	return r;
@@ -187,4 +215,5 @@ void area_fini(struct engine *e)
 		close_fd(fd);
 	}
 	loop_timer_remove(&e->loop, &e->area.retry);
+	loop_timer_remove(&e->loop, &e->area.look);
 }

@@ -12,15 +12,20 @@ struct engine;
 struct area_watch {
 	struct loop_source source; /* inotify, on the file */
 	struct loop_timer retry; /* while it has no name: for want of room */
+	struct loop_timer look; /* once all is being stopped, in the place of inotify */
 	int watch; /* its number; -1 */
 	bool ready; /* every service is known, so that a new one can be written */
 	bool mending;
+	bool stopping;
 	bool told; /* that there is no room for a file with a name */
 };
 
 /* Without inotify, damage is found when the area is touched. 0 or -errno. */
 int area_init(struct engine *e);
 void area_fini(struct engine *e);
+
+/* All is being stopped: now and then it is looked at, so that nothing is waited for at the end. */
+void area_stopping(struct engine *e);
 
 /* Every service is known: from here on, damage is mended. */
 void area_begin(struct engine *e);

@@ -16,7 +16,7 @@ _Static_assert(CORE_MAX_OPS == RECOVERY_OPS, "and the requests");
 /* What the core's record and the area's have alike. Arrays are copied by themselves. */
 #define FIELDS_OF_CORE(X)                                                                       \
 	X(state) X(why) X(then) X(end) X(stage) X(desired_up) X(killed) X(main_ended) X(signo)  \
-	X(user_signo) X(n_starts) X(pid) X(end_status) X(restarts) X(streak) X(signal_op)       \
+	X(user_signo) X(pid) X(end_status) X(restarts) X(streak) X(signal_op)       \
 	X(generation) X(start_order) X(ready_order) X(since_usec) X(started_usec) X(ended_usec) \
 	X(deadline_usec) X(phase) X(cause) X(last_cause) X(health) X(early) X(queued)           \
 	X(automatic) X(n_unhealthy) X(blocker) X(due_usec)
@@ -37,6 +37,7 @@ _Static_assert(CORE_MAX_OPS == RECOVERY_OPS, "and the requests");
 void service_commit(struct service *s, bool publish_pending, uint8_t previous, uint64_t seq)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
+	const struct core_past *past = core_past(s->engine->core, s->id);
 	struct recovery_record record = {
 		FIELDS_OF_CORE(COPY_FROM_CORE) FIELDS_OF_SERVICE(COPY_FROM_SERVICE)};
 
@@ -50,12 +51,13 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 	record.publish_seq = seq;
 	record.schedule_last_usec = s->schedule.runs.last_usec;
 	record.schedule_next_usec = s->schedule.runs.next_usec;
-	snprintf(record.name, sizeof(record.name), "%s", s->name);
+	memcpy(record.name, s->name, strnlen(s->name, sizeof(record.name) - 1));
 	memcpy(record.invocation, s->invocation, sizeof(record.invocation));
 	memcpy(record.pipe_inodes, s->pipe_inodes, sizeof(record.pipe_inodes));
-	memcpy(record.ops, r->ops, sizeof(record.ops));
-	memcpy(record.op_generations, r->op_generations, sizeof(record.op_generations));
-	memcpy(record.starts_msec, r->starts_msec, sizeof(r->starts_msec));
+	record.n_starts = past->n_starts;
+	memcpy(record.ops, past->ops, sizeof(record.ops));
+	memcpy(record.op_generations, past->op_generations, sizeof(record.op_generations));
+	memcpy(record.starts_msec, past->starts_msec, sizeof(past->starts_msec));
 	for (unsigned i = 0; i < SERVICE_EXITS; i++) {
 		const struct service_exit *x = &s->exits[i];
 
@@ -134,15 +136,16 @@ static void restore_counters(struct service *s)
 	}
 }
 
-bool service_restore(struct service *s, struct core_record *ret_record)
+bool service_restore(struct service *s, struct core_record *ret_record, struct core_past *ret_past)
 {
 	const struct recovery_record *r = recovery_record(&s->engine->store.area, s->id);
 
 	*ret_record = (struct core_record){FIELDS_OF_CORE(COPY_FROM_CORE)};
 	ret_record->ready = r->state == CORE_RUNNING;
-	memcpy(ret_record->ops, r->ops, sizeof(ret_record->ops));
-	memcpy(ret_record->op_generations, r->op_generations, sizeof(r->op_generations));
-	memcpy(ret_record->starts_msec, r->starts_msec, sizeof(ret_record->starts_msec));
+	*ret_past = (struct core_past){.n_starts = r->n_starts};
+	memcpy(ret_past->ops, r->ops, sizeof(ret_past->ops));
+	memcpy(ret_past->op_generations, r->op_generations, sizeof(r->op_generations));
+	memcpy(ret_past->starts_msec, r->starts_msec, sizeof(ret_past->starts_msec));
 	FIELDS_OF_SERVICE(COPY_TO_SERVICE)
 	s->asked = (struct event_asked){
 		r->asked_seq, (enum event_verb)r->asked_verb, r->asked_uid, r->asked_pid};
@@ -151,7 +154,7 @@ bool service_restore(struct service *s, struct core_record *ret_record)
 	s->schedule.runs = (struct schedule_runs){r->schedule_last_usec, r->schedule_next_usec};
 	restore_exits(s, r);
 	restore_counters(s);
-	return core_record_is_valid(ret_record);
+	return core_record_is_valid(ret_record) && core_past_is_valid(ret_past);
 }
 
 uint64_t service_last_generation(const struct engine *e, uint32_t id)

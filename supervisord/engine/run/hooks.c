@@ -239,7 +239,7 @@ void hooks_changed(struct service *s, enum core_state previous)
 	if (!has_command(s, hook) || command_serial(s, kind_of(hook)) == r->since_usec ||
 		(o && o->serial == r->since_usec))
 		return;
-	start(s, hook, r->since_usec, s->spec->policy.hook_timeout_usec);
+	start(s, hook, r->since_usec, s->spec->policy->hook_timeout_usec);
 }
 
 /* --- all of them --- */

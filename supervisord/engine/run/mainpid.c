@@ -174,7 +174,7 @@ static void complain(struct mainpid_search *m, const char *path, enum cause caus
 static void look(struct mainpid_search *m, const char *path)
 {
 	struct service *s = m->service;
-	const struct spec_identity *i = &s->spec->identity;
+	const struct spec_identity *i = s->spec->identity;
 	char why[PIDFILE_WHY_SIZE], what[PIDFILE_WHY_SIZE];
 	enum cause cause;
 	pid_t pid;

@@ -110,10 +110,18 @@ static uint8_t flags_of(const struct service *s, const struct core_record *r)
 	return (uint8_t)flags;
 }
 
+static void copy(char *to, size_t size, const char *text)
+{
+	size_t n = strnlen(text, size - 1);
+
+	memcpy(to, text, n);
+	to[n] = '\0';
+}
+
 void board_describe(const struct service *s, struct supervisord_board_slot *ret_slot)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
-	bool asked = s->spec->health.kind != SPEC_PROBE_NONE;
+	bool asked = s->spec->health->kind != SPEC_PROBE_NONE;
 	char reason[CORE_REASON_SIZE];
 
 	*ret_slot = (struct supervisord_board_slot){.place = s->board_place,
@@ -132,8 +140,8 @@ void board_describe(const struct service *s, struct supervisord_board_slot *ret_
 		.started_usec = r->started_usec,
 		.next_start_usec = next_start(r)};
 	describe_blocker(s, ret_slot);
-	snprintf(ret_slot->name, sizeof(ret_slot->name), "%s", s->name);
-	snprintf(ret_slot->status_text, sizeof(ret_slot->status_text), "%s", ready_status(s));
+	copy(ret_slot->name, sizeof(ret_slot->name), s->name);
+	copy(ret_slot->status_text, sizeof(ret_slot->status_text), ready_status(s));
 	service_reason(s, reason);
 	utf8_clean(reason, strlen(reason), ret_slot->reason, sizeof(ret_slot->reason));
 }

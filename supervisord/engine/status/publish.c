@@ -46,12 +46,12 @@ static void note_sent(struct service *s, uint64_t seq)
 	recovery_record(&store->area, s->id)->publish_pending = 0;
 }
 
-void publish_change(struct service *s, enum core_state previous, uint64_t seq)
+void publish_change(struct service *s, enum core_state previous, uint64_t seq, const char *reason)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
 
 	send(s, r->state == CORE_FAILED ? QUEUE_ALERT : QUEUE_CHANGE,
-		core_state_to_string(previous), seq, NULL);
+		core_state_to_string(previous), seq, reason);
 	note_sent(s, seq);
 }
 
@@ -144,6 +144,6 @@ void publish_pending(struct engine *e)
 			continue;
 		}
 		hooks_changed(s, (enum core_state)r->publish_previous);
-		publish_change(s, (enum core_state)r->publish_previous, r->publish_seq);
+		publish_change(s, (enum core_state)r->publish_previous, r->publish_seq, NULL);
 	}
 }

@@ -5,8 +5,11 @@
 
 #include "engine/engine.h"
 
-/* Publishes a change under its number, which the recovery area has as pending. */
-void publish_change(struct service *s, enum core_state previous, uint64_t seq);
+/*
+ * Publishes a change under its number, which the recovery area has as pending. reason: by
+ * service_reason(), or NULL.
+ */
+void publish_change(struct service *s, enum core_state previous, uint64_t seq, const char *reason);
 /*
  * Its health has changed: an alert where it is unhealthy, a message where it is no more, and an
  * event. seq is a number that the recovery area has as pending, with its own state as the

@@ -251,9 +251,23 @@ static int send_once(struct status_queue *q, const struct queue_buffer *message,
 	return 0;
 }
 
+/*
+ * Where it was full, which is usual, to look costs less than a message that is copied and refused.
+ * What has never fit is left to the kernel to judge.
+ */
+static int send_if_room(struct status_queue *q, const struct queue_buffer *message, size_t n)
+{
+	struct msqid_ds ds;
+
+	if (q->was_full && n <= q->fits && sys_msgctl(q->id, IPC_STAT, &ds) == 0 &&
+		ds.__msg_cbytes + n > ds.msg_qbytes)
+		return -EAGAIN;
+	return send_once(q, message, n);
+}
+
 static int send_making_room(struct status_queue *q, const struct queue_buffer *message, size_t n)
 {
-	int r = send_once(q, message, n);
+	int r = send_if_room(q, message, n);
 	bool may_drop = true;
 
 	if (r == -EINVAL) {
@@ -261,6 +275,7 @@ static int send_making_room(struct status_queue *q, const struct queue_buffer *m
 		r = check_size(q->id, n);
 		return r < 0 ? r : -EMSGSIZE;
 	}
+	q->was_full = r == -EAGAIN;
 	for (int i = 0; r == -EAGAIN && i < MAX_DROPS && may_drop; i++) {
 		/* The limit may have been lowered: no more than one is dropped for nothing. */
 		if (i == 1 || (i == 0 && n > q->fits)) {
@@ -270,7 +285,7 @@ static int send_making_room(struct status_queue *q, const struct queue_buffer *m
 		}
 		may_drop = make_room(q, (enum queue_type)message->type);
 		/* Also when nothing could be dropped: a reader may have been faster. */
-		r = send_once(q, message, n);
+		r = send_if_room(q, message, n);
 	}
 	return r == -EINVAL ? -EIDRM : r == -EAGAIN ? -ENOBUFS : r;
 }

@@ -25,6 +25,7 @@ struct status_queue {
 	usec_t retry_usec; /* with no queue: when making one is tried again */
 	uint64_t n_lost; /* messages since it was reported */
 	size_t fits; /* so long a message has gone out: longer ones may be too long for the queue */
+	bool was_full; /* when something was sent last */
 	bool no_snapshots; /* we have seen that there are none, and put none there since */
 	char problem[QUEUE_PROBLEM_SIZE];
 	/*

@@ -101,11 +101,13 @@ static void drop_variable(struct strings *l, const char *name)
 
 static int set_pair(struct strings *l, const char *name, const char *value)
 {
-	char *text;
+	char *text = value ? malloc(strlen(name) + strlen(value) + 2) : NULL;
 
 	if (!value)
 		return 0;
-	return set_variable(l, asprintf(&text, "%s=%s", name, value) < 0 ? NULL : text);
+	if (text)
+		stpcpy(stpcpy(stpcpy(text, name), "="), value);
+	return set_variable(l, text);
 }
 
 /* Variables that say something to supervisord and would mislead a service. */
@@ -175,7 +177,7 @@ static int add_ours(struct strings *l, const struct service *s)
 /* Where it is to speak to, and how often it has to: only for those that are listened to. */
 static int add_notify(struct strings *l, const struct service *s)
 {
-	usec_t watchdog = s->spec->policy.watchdog_usec;
+	usec_t watchdog = s->spec->policy->watchdog_usec;
 	_cleanup_free_
 	char *path = NULL;
 	char span[24];
@@ -201,7 +203,7 @@ int spawn_environment(const struct service *s, char ***ret_environment)
 	int r = add_inherited(&l, spec);
 
 	if (r == 0)
-		r = add_identity(&l, &spec->identity);
+		r = add_identity(&l, spec->identity);
 	for (char **p = spec->file_environment; r == 0 && p && *p; p++)
 		r = set_variable(&l, strdup(*p));
 	for (char **p = spec->environment; r == 0 && p && *p; p++)
@@ -320,10 +322,10 @@ static int encode(const struct service *s, char *const *argv, char *const *envp,
 	struct plan_limit limits[SPEC_LIMIT_MAX];
 	struct plan plan = {
 		.flags = pipes,
-		.uid = spec->identity.uid,
-		.gid = spec->identity.gid,
-		.groups = spec->identity.groups,
-		.n_groups = (uint32_t)spec->identity.n_groups,
+		.uid = spec->identity->uid,
+		.gid = spec->identity->gid,
+		.groups = spec->identity->groups,
+		.n_groups = (uint32_t)spec->identity->n_groups,
 		.umask = spec->umask,
 		.nice = spec->nice,
 		.oom_score_adj = spec->oom_score_adj,
@@ -346,7 +348,7 @@ static int encode(const struct service *s, char *const *argv, char *const *envp,
 		return -ENOMEM;
 	/* Who is not root can only be told to be who they are; setting that would need privilege.
 	 */
-	if (spec->identity.set && geteuid() == 0)
+	if (spec->identity->set && geteuid() == 0)
 		plan.flags |= PLAN_SET_IDS;
 	if (spec->has_nice && privilege_allows_nice(spec->nice))
 		plan.flags |= PLAN_SET_NICE;
@@ -412,7 +414,7 @@ static unsigned pipes_of(const struct spec_service *spec)
 		[SPEC_STDIN_SERVICE] = PLAN_STDIN_KEPT};
 	unsigned flags = inputs[spec->stdin_kind];
 
-	if (spec->policy.ready == SPEC_READY_FD)
+	if (spec->policy->ready == SPEC_READY_FD)
 		flags |= PLAN_READY_FD;
 	if (spec->split_stderr)
 		return flags | PLAN_SPLIT_STDERR;

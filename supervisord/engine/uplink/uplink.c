@@ -113,13 +113,9 @@ int uplink_adopt(struct service *s, pid_t pid, int pidfd)
 
 /* --- sending by marks --- */
 
-static int send_simple(struct service *s, enum link_type type, uint64_t generation, uint64_t serial)
+static int send_simple(struct service *s, enum link_type type, uint64_t generation)
 {
-	struct link_message m = {.version = LINK_VERSION,
-		.type = (uint16_t)type,
-		.id = s->id,
-		.generation = generation,
-		.serial = serial};
+	struct link_message m = {.type = (uint16_t)type, .id = s->id, .generation = generation};
 
 	return uplink_post(&m, NULL, 0);
 }
@@ -141,7 +137,7 @@ static int send_kill(struct service *s, enum link_scope scope)
 bool uplink_remove(struct service *s)
 {
 	flush_late(s->engine);
-	return send_simple(s, LINK_REMOVE, 0, 0) == 0;
+	return send_simple(s, LINK_REMOVE, 0) == 0;
 }
 
 static int send_signal(struct service *s)
@@ -159,16 +155,33 @@ static int send_signal(struct service *s)
 	return 0;
 }
 
+/* Mostly both are due, which is one message. */
+static int send_ack(struct service *s)
+{
+	const struct uplink_outbox *o = &s->outbox;
+	bool release = (o->marks & UPLINK_RELEASE) && o->release_generation == o->ack_generation;
+	struct link_message m = {.type = LINK_ACK,
+		.id = s->id,
+		.generation = o->ack_generation,
+		.serial = o->ack_serial,
+		.value = release};
+	int r = uplink_post(&m, NULL, 0);
+
+	if (r == 0 && release)
+		s->outbox.marks &= ~(unsigned)UPLINK_RELEASE;
+	return r;
+}
+
 static int send_mark(struct service *s, enum uplink_mark mark)
 {
 	switch (mark) {
 	case UPLINK_ACK:
-		return send_simple(s, LINK_ACK, s->outbox.ack_generation, s->outbox.ack_serial);
+		return send_ack(s);
 	case UPLINK_RELEASE:
-		return send_simple(s, LINK_RELEASE, s->outbox.release_generation, 0);
+		return send_simple(s, LINK_RELEASE, s->outbox.release_generation);
 	case UPLINK_REFETCH:
 		return send_simple(
-			s, LINK_REFETCH, core_record(s->engine->core, s->id)->generation, 0);
+			s, LINK_REFETCH, core_record(s->engine->core, s->id)->generation);
 	case UPLINK_SPAWN:
 		return spawn_send(s);
 	case UPLINK_SIGNAL:
