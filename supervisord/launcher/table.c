@@ -54,7 +54,6 @@ void table_init(struct table *t)
 {
 	bool spare = false;
 
-	memset(t, 0, sizeof(*t));
 	t->entries.item_size = sizeof(struct entry);
 	t->services.item_size = sizeof(struct service);
 	list_init(&t->inputs);

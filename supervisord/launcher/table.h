@@ -102,6 +102,7 @@ struct table {
 	struct notebook notebook; /* of all entries, for whoever outlives us */
 };
 
+/* Of zeros: most of the tables' pages are never written to, and take no memory until then. */
 void table_init(struct table *t);
 
 struct service *table_find_service(struct table *t, uint32_t id);
