@@ -115,7 +115,8 @@ static void do_list(void *userdata, struct server_call *call)
 
 static json_t *name_and_logs(const struct service *s)
 {
-	return json_pack("{s:s,s:o}", "name", s->name, "logs", status_logs(s));
+	return json_pack("{s:s,s:o,s:b}", "name", s->name, "logs", status_logs(s), "pending",
+		s->next != NULL);
 }
 
 static void do_logs(void *userdata, struct server_call *call)
