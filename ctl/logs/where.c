@@ -81,7 +81,7 @@ static json_t *pack_service(
 static bool matches(const struct spec_service *s, const char *instance, const char *pattern)
 {
 	if (pattern[0] == '@') {
-		for (char **g = s->groups; g && *g; g++) {
+		for (char **g = s->links->groups; g && *g; g++) {
 			if (strcmp(*g, pattern + 1) == 0)
 				return true;
 		}
@@ -191,8 +191,7 @@ static int load_saved(const char *directory, const struct conf_context *context,
 	return read_saved(newest, best.st_size, context, ret);
 }
 
-/* The directory that the socket is in. */
-static char *runtime_dir_of(const struct ctl *ctl)
+char *where_directory(const struct ctl *ctl)
 {
 	const char *slash = strrchr(ctl->client.path, '/');
 
@@ -271,7 +270,7 @@ static int load_default(struct ctl *ctl, const char *directory, struct spec **re
 static int load(struct ctl *ctl, struct spec **ret_spec)
 {
 	_cleanup_free_
-	char *directory = runtime_dir_of(ctl);
+	char *directory = where_directory(ctl);
 	struct conf_context context;
 
 	if (!directory)

@@ -115,7 +115,8 @@ static void do_list(void *userdata, struct server_call *call)
 
 static json_t *name_and_logs(const struct service *s)
 {
-	return json_pack("{s:s,s:o}", "name", s->name, "logs", status_logs(s));
+	return json_pack("{s:s,s:o,s:b}", "name", s->name, "logs", status_logs(s), "pending",
+		s->next != NULL);
 }
 
 static void do_logs(void *userdata, struct server_call *call)
@@ -307,13 +308,13 @@ static json_t *reload_one(struct service *s, uint64_t op, struct request_wishes 
 {
 	const char *problem;
 
-	if (s->spec->reload_command && s->spec->reload_command[0]) {
+	if (s->spec->contact->reload_command && s->spec->contact->reload_command[0]) {
 		if (core_record(s->engine->core, s->id)->pid == 0)
 			return request_result(s, false, "not running");
 		problem = run_reload_command(s, op, wishes);
 		return problem ? request_result(s, *problem == '\0', problem) : NULL;
 	}
-	return signal_one(s, s->spec->reload_signal, op);
+	return signal_one(s, s->spec->contact->reload_signal, op);
 }
 
 static void do_reload(void *userdata, struct server_call *call)

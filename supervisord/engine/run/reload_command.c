@@ -19,6 +19,14 @@
 #include "engine/run/command.h"
 #include "engine/service.h"
 
+static void set_due(struct service *s, bool due)
+{
+	if (s->reload_due == due)
+		return;
+	s->reload_due = due;
+	service_commit(s, false, 0, 0);
+}
+
 static void on_done(
 	struct service *s, enum command_kind kind _unused_, const struct command_result *r)
 {
@@ -26,10 +34,7 @@ static void on_done(
 
 	if (!o) /* few services ever have one */
 		o = s->reload_outcome = malloc(sizeof(*o));
-	if (s->reload_due) {
-		s->reload_due = false;
-		service_commit(s, false, 0, 0);
-	}
+	set_due(s, false);
 	if (!r->ok)
 		log_warning("service '%s': reload command %s", s->name, r->text);
 	if (o) {
@@ -45,18 +50,18 @@ void reload_command_init(struct engine *e)
 	command_set_handler(e, COMMAND_RELOAD, &(struct command_handler){.done = on_done});
 }
 
-/* The service's next record says so. */
+/* What is due; where it can't be begun, it is not any more. */
 static int begin(struct service *s, uint64_t *ret_serial)
 {
 	struct command_request q = {.kind = COMMAND_RELOAD,
-		.argv = s->spec->reload_command,
+		.argv = s->spec->contact->reload_command,
 		.timeout_usec = COMMAND_RELOAD_TIMEOUT_USEC};
 	int r = command_start(s, &q);
 
-	if (r == 0)
-		*ret_serial = command_serial(s, COMMAND_RELOAD);
+	if (r < 0)
+		set_due(s, false);
 	else
-		s->reload_due = false;
+		*ret_serial = command_serial(s, COMMAND_RELOAD);
 	return r;
 }
 
@@ -66,24 +71,25 @@ int reload_command_start(struct service *s, uint64_t op, uint64_t *ret_serial)
 
 	if (command_is_running(s, COMMAND_RELOAD))
 		return -EBUSY;
-	s->reload_due = true;
+	s->reload_due = true; /* committed with what follows */
 	engine_event(s->engine, &event);
 	return begin(s, ret_serial);
 }
 
 void reload_command_resume(struct service *s)
 {
-	char *const *argv = s->spec->reload_command;
+	char *const *argv = s->spec->contact->reload_command;
 	uint64_t serial;
 	int r;
 
 	if (!s->reload_due || command_is_running(s, COMMAND_RELOAD))
 		return;
-	s->reload_due = argv && argv[0] && core_record(s->engine->core, s->id)->pid > 0;
-	r = s->reload_due ? begin(s, &serial) : 0;
+	if (!argv || !argv[0] || core_record(s->engine->core, s->id)->pid == 0) {
+		set_due(s, false);
+		return;
+	}
+	r = begin(s, &serial);
 	if (r < 0)
 		log_warning(
 			"service '%s': cannot run its reload command: %s", s->name, strerror(-r));
-	if (!s->reload_due)
-		service_commit(s, false, 0, 0);
 }
