@@ -359,6 +359,8 @@ class Supervisor:
 
     user: run as that uid, with its own copies of the programs.
     own_dirs: False leaves runtime-dir, state-dir and log-dir out of the configuration.
+    key: of the queue; one that nobody has, unless the configuration says something of the queue.
+        0: as supervisord makes it of its directory. Two directories may have the same one.
     """
 
     def __init__(self, config, *, env=None, user=None, own_dirs=True, log_dir=None, prepare=None,
@@ -375,14 +377,15 @@ class Supervisor:
         self.state_dir = f"{self.dir}/state"
         self.log_dir = log_dir or f"{self.dir}/log"
         self.config_path = f"{self.dir}/supervisord.conf"
-        self.key = key
+        if key is None and own_dirs and "queue {" not in config:
+            key = private_key()
+        self.key = key = key or None
         self.head = ""
         if own_dirs:
             self.head = (f"runtime-dir = {quote(self.runtime_dir)}\n"
                          f"state-dir = {quote(self.state_dir)}\n"
-                         f"log-dir = {quote(self.log_dir)}\n")
-        if key is not None:
-            self.head += f"queue {{ key = {key} }}\n"
+                         f"log-dir = {quote(self.log_dir)}"
+                         + (f"  queue {{ key = {key} }}\n" if key else "\n"))
         self.write_config(config)
         self.mark = secrets.token_hex(16)
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("SUPERVISOR")}

@@ -175,8 +175,14 @@ class Hostile(harness.SystemTest):
         self.assertEqual(self.engine, self.s.engine_pid())
         for child in self.children:
             child.stop()
-        wait_until(lambda: self.descriptors() <= self.n_descriptors,
-                   f"descriptors are back to {self.n_descriptors}", deadline=30 * SLOW)
+        try:
+            # What was sent is answered first, though nobody is there any more.
+            wait_until(lambda: self.descriptors() <= self.n_descriptors,
+                       f"descriptors are back to {self.n_descriptors}", deadline=120 * SLOW)
+        except harness.Timeout as error:
+            path = f"/proc/{self.engine}/fd"
+            links = [os.readlink(f"{path}/{fd}") for fd in os.listdir(path)]
+            raise harness.Timeout(f"{error}: {sorted(links)}") from None
         self.assertEqual(self.before, self.picture())
 
     # --- connections

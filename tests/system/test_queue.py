@@ -107,7 +107,7 @@ class Queue(harness.SystemTest):
         self.assertEqual(0o600, int(queue_with_key(key)["perms"], 8))
 
     def test_without_a_key_it_is_made_from_the_runtime_directory(self):
-        s = self.supervisor(service("web", SLEEP))
+        s = self.supervisor(service("web", SLEEP), key=0)
         key = sysv_ipc.ftok(s.runtime_dir, ord("S"), True)
         row = queue_with_key(key)
         self.assertIsNotNone(row)
