@@ -159,7 +159,9 @@ static int claim_target(const struct build *b, struct files *files, size_t servi
 static int claim_all(const struct build *b, struct files *files, size_t service)
 {
 	const struct spec_service *s = &b->spec->services[service];
-	int r = s->pid_file ? claim_path(b, files, service, "pid-file", s->pid_file) : 0;
+	int r = s->contact->pid_file
+			? claim_path(b, files, service, "pid-file", s->contact->pid_file)
+			: 0;
 
 	if (r == 0)
 		r = claim_target(b, files, service, "log.file", &s->log->file);

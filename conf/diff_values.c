@@ -13,9 +13,7 @@
 /* What has the value. */
 static const char *holder(const struct diff_rule *r, const void *owner)
 {
-	const char *o = owner;
-
-	return r->through ? *(char *const *)(o + r->through) : o;
+	return r->part ? r->part(owner) : owner;
 }
 
 const void *diff_member(const struct diff_rule *r, const void *owner)

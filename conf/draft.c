@@ -20,12 +20,15 @@ void draft_init(struct draft *d)
 {
 	*d = (struct draft){0};
 	d->service.policy = &d->policy;
-	d->service.ready_check = &d->ready_check;
-	d->service.health = &d->health;
-	d->service.schedule = &d->schedule;
-	d->service.identity = &d->identity;
+	d->service.links = &d->links;
+	d->service.contact = &d->contact;
+	d->service.process = &d->process;
 	d->service.log = &d->log;
-	d->service.hooks = d->hooks;
+	d->contact.ready_check = &d->ready_check;
+	d->contact.health = &d->health;
+	d->contact.schedule = &d->schedule;
+	d->contact.hooks = d->hooks;
+	d->process.identity = &d->identity;
 }
 
 static void log_fini(struct spec_log *l)
@@ -55,35 +58,50 @@ static void check_fini(struct spec_check *c)
 	free(c->address);
 }
 
+static void links_fini(struct spec_links *l)
+{
+	strv_free(l->requires);
+	strv_free(l->wants);
+	strv_free(l->after);
+	strv_free(l->before);
+	strv_free(l->conflicts);
+	strv_free(l->groups);
+	free(l->pool);
+}
+
+static void contact_fini(struct spec_contact *c)
+{
+	strv_free(c->reload_command);
+	free(c->pid_file);
+	free(c->ready_regex);
+	check_fini(c->ready_check);
+	check_fini(c->health);
+	free(c->schedule->cron_text);
+	for (size_t i = 0; i < SPEC_HOOK_MAX; i++)
+		strv_free(c->hooks[i]);
+}
+
+static void process_fini(struct spec_process *p)
+{
+	free(p->directory);
+	identity_fini(p->identity);
+	free(p->limits);
+	strv_free(p->file_environment);
+}
+
 void draft_fini(struct draft *d)
 {
 	struct spec_service *s = &d->service;
 
 	free(s->name);
 	free(s->origins);
-	strv_free(s->reload_command);
-	strv_free(s->requires);
-	strv_free(s->wants);
-	strv_free(s->after);
-	strv_free(s->before);
-	strv_free(s->conflicts);
-	free(s->pool);
-	free(s->pid_file);
-	free(s->ready_regex);
-	check_fini(&d->ready_check);
-	check_fini(&d->health);
-	free(d->schedule.cron_text);
-	free(s->limits);
-	for (size_t i = 0; i < SPEC_HOOK_MAX; i++)
-		strv_free(d->hooks[i]);
 	strv_free(s->command);
-	free(s->directory);
-	identity_fini(&d->identity);
-	strv_free(s->file_environment);
 	strv_free(s->environment);
-	strv_free(s->groups);
-	log_fini(&d->log);
 	free(s->stdin_name);
+	links_fini(&d->links);
+	contact_fini(&d->contact);
+	process_fini(&d->process);
+	log_fini(&d->log);
 }
 
 /*
@@ -130,55 +148,53 @@ static bool keep_list(struct share *share, char ***list)
 	return *list;
 }
 
-static bool keep_lists(struct share *share, char **const lists[], size_t n, char ****ret)
+static bool keep_hooks(struct share *share, char ****hooks)
 {
 	char **kept[SPEC_HOOK_MAX];
 
-	memcpy(kept, lists, n * sizeof(*kept));
-	for (size_t i = 0; i < n; i++) {
+	memcpy(kept, *hooks, sizeof(kept));
+	for (size_t i = 0; i < ELEMENTSOF(kept); i++) {
 		if (!keep_list(share, &kept[i]))
 			return false;
 	}
-	*ret = share_bytes(share, kept, n * sizeof(*kept), alignof(char **));
-	return *ret;
+	*hooks = share_bytes(share, kept, sizeof(kept), alignof(char **));
+	return *hooks;
 }
 
-static bool keep_check(struct share *share, const struct spec_check *check, struct spec_check **ret)
+static bool keep_check(struct share *share, struct spec_check **check)
 {
 	struct spec_check c;
 
-	memcpy(&c, check, sizeof(c));
-	*ret = keep_list(share, &c.command) && keep_text(share, &c.address)
-		       ? share_bytes(share, &c, sizeof(c), alignof(struct spec_check))
-		       : NULL;
-	return *ret;
+	memcpy(&c, *check, sizeof(c));
+	*check = keep_list(share, &c.command) && keep_text(share, &c.address)
+			 ? share_bytes(share, &c, sizeof(c), alignof(struct spec_check))
+			 : NULL;
+	return *check;
 }
 
-static bool keep_schedule(
-	struct share *share, const struct spec_schedule *schedule, struct spec_schedule **ret)
+static bool keep_schedule(struct share *share, struct spec_schedule **schedule)
 {
 	struct spec_schedule s;
 
-	memcpy(&s, schedule, sizeof(s));
-	*ret = keep_text(share, &s.cron_text)
-		       ? share_bytes(share, &s, sizeof(s), alignof(struct spec_schedule))
-		       : NULL;
-	return *ret;
+	memcpy(&s, *schedule, sizeof(s));
+	*schedule = keep_text(share, &s.cron_text)
+			    ? share_bytes(share, &s, sizeof(s), alignof(struct spec_schedule))
+			    : NULL;
+	return *schedule;
 }
 
-static bool keep_identity(
-	struct share *share, const struct spec_identity *identity, struct spec_identity **ret)
+static bool keep_identity(struct share *share, struct spec_identity **identity)
 {
 	struct spec_identity i;
 
-	memcpy(&i, identity, sizeof(i));
-	*ret = keep_text(share, &i.user) && keep_text(share, &i.group) &&
-			       KEEP_ARRAY(share, &i.groups, i.n_groups) &&
-			       keep_text(share, &i.user_name) && keep_text(share, &i.home) &&
-			       keep_text(share, &i.shell)
-		       ? share_bytes(share, &i, sizeof(i), alignof(struct spec_identity))
-		       : NULL;
-	return *ret;
+	memcpy(&i, *identity, sizeof(i));
+	*identity = keep_text(share, &i.user) && keep_text(share, &i.group) &&
+				    KEEP_ARRAY(share, &i.groups, i.n_groups) &&
+				    keep_text(share, &i.user_name) && keep_text(share, &i.home) &&
+				    keep_text(share, &i.shell)
+			    ? share_bytes(share, &i, sizeof(i), alignof(struct spec_identity))
+			    : NULL;
+	return *identity;
 }
 
 static bool keep_targets(struct share *share, struct spec_target **targets, size_t n)
@@ -202,50 +218,72 @@ static bool keep_targets(struct share *share, struct spec_target **targets, size
 	return *targets;
 }
 
-static bool keep_log(struct share *share, const struct spec_log *log, struct spec_log **ret)
+static bool keep_log(struct share *share, struct spec_log **log)
 {
 	struct spec_log l;
 
-	memcpy(&l, log, sizeof(l));
-	*ret = keep_text(share, &l.file.address) && keep_text(share, &l.error.address) &&
+	memcpy(&l, *log, sizeof(l));
+	*log = keep_text(share, &l.file.address) && keep_text(share, &l.error.address) &&
 			       keep_targets(share, &l.also, l.n_also) &&
 			       keep_list(share, &l.rotation.compress) &&
 			       keep_text(share, &l.rotation.suffix)
 		       ? share_bytes(share, &l, sizeof(l), alignof(struct spec_log))
 		       : NULL;
-	return *ret;
+	return *log;
 }
 
-static bool keep_structs(struct share *share, const struct draft *d, struct spec_service *s)
+static bool keep_links(struct share *share, struct spec_links **links)
 {
-	return KEEP_ARRAY(share, &s->policy, 1) &&
-	       keep_check(share, &d->ready_check, &s->ready_check) &&
-	       keep_check(share, &d->health, &s->health) &&
-	       keep_schedule(share, &d->schedule, &s->schedule) &&
-	       keep_identity(share, &d->identity, &s->identity) &&
-	       keep_log(share, &d->log, &s->log) &&
-	       keep_lists(share, d->hooks, ELEMENTSOF(d->hooks), &s->hooks) &&
-	       KEEP_ARRAY(share, &s->limits, SPEC_LIMIT_MAX) &&
-	       KEEP_ARRAY(share, &s->origins, s->n_origins);
+	struct spec_links l;
+
+	memcpy(&l, *links, sizeof(l));
+	*links = keep_list(share, &l.requires) && keep_list(share, &l.wants) &&
+				 keep_list(share, &l.after) && keep_list(share, &l.before) &&
+				 keep_list(share, &l.conflicts) && keep_list(share, &l.groups) &&
+				 keep_text(share, &l.pool)
+			 ? share_bytes(share, &l, sizeof(l), alignof(struct spec_links))
+			 : NULL;
+	return *links;
+}
+
+static bool keep_contact(struct share *share, struct spec_contact **contact)
+{
+	struct spec_contact c;
+
+	memcpy(&c, *contact, sizeof(c));
+	*contact = keep_list(share, &c.reload_command) && keep_text(share, &c.pid_file) &&
+				   keep_text(share, &c.ready_regex) &&
+				   keep_check(share, &c.ready_check) &&
+				   keep_check(share, &c.health) &&
+				   keep_schedule(share, &c.schedule) && keep_hooks(share, &c.hooks)
+			   ? share_bytes(share, &c, sizeof(c), alignof(struct spec_contact))
+			   : NULL;
+	return *contact;
+}
+
+static bool keep_process(struct share *share, struct spec_process **process)
+{
+	struct spec_process p;
+
+	memcpy(&p, *process, sizeof(p));
+	*process = keep_text(share, &p.directory) && keep_identity(share, &p.identity) &&
+				   KEEP_ARRAY(share, &p.limits, SPEC_LIMIT_MAX) &&
+				   keep_list(share, &p.file_environment)
+			   ? share_bytes(share, &p, sizeof(p), alignof(struct spec_process))
+			   : NULL;
+	return *process;
 }
 
 int draft_keep(const struct draft *d, struct share *share, struct spec_service *ret_service)
 {
 	struct spec_service s = d->service;
-	char ***lists[] = {&s.reload_command, &s.requires, &s.wants, &s.after, &s.before,
-		&s.conflicts, &s.command, &s.file_environment, &s.environment, &s.groups};
-	char **texts[] = {
-		&s.name, &s.pool, &s.pid_file, &s.ready_regex, &s.directory, &s.stdin_name};
+	bool kept = keep_text(share, &s.name) && KEEP_ARRAY(share, &s.origins, s.n_origins) &&
+		    KEEP_ARRAY(share, &s.policy, 1) && keep_links(share, &s.links) &&
+		    keep_contact(share, &s.contact) && keep_process(share, &s.process) &&
+		    keep_log(share, &s.log) && keep_list(share, &s.command) &&
+		    keep_list(share, &s.environment) && keep_text(share, &s.stdin_name);
 
-	for (size_t i = 0; i < ELEMENTSOF(lists); i++) {
-		if (!keep_list(share, lists[i]))
-			return -ENOMEM;
-	}
-	for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
-		if (!keep_text(share, texts[i]))
-			return -ENOMEM;
-	}
-	if (!keep_structs(share, d, &s))
+	if (!kept)
 		return -ENOMEM;
 	*ret_service = s;
 	return 0;

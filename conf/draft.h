@@ -8,10 +8,14 @@ struct draft {
 	struct spec_service service;
 	/* what the definition's members of these names point to */
 	struct spec_policy policy;
+	struct spec_links links;
+	struct spec_contact contact;
+	struct spec_process process;
+	struct spec_log log;
+	/* and those of these */
 	struct spec_check ready_check, health;
 	struct spec_schedule schedule;
 	struct spec_identity identity;
-	struct spec_log log;
 	char **hooks[SPEC_HOOK_MAX];
 };
 

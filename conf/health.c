@@ -67,7 +67,7 @@ static const char *check_http(const char *text)
 
 static int set_address(struct making *m, const struct value *v, enum spec_probe kind)
 {
-	struct spec_check *h = m->s->health;
+	struct spec_check *h = m->s->contact->health;
 	int r = service_check_text(m, v, v->strings[0],
 		kind == SPEC_PROBE_TCP	  ? check_tcp
 		: kind == SPEC_PROBE_UNIX ? address_check_unix
@@ -81,7 +81,7 @@ static int set_address(struct making *m, const struct value *v, enum spec_probe 
 
 static int set_probe(struct making *m, const struct value *v)
 {
-	struct spec_check *h = m->s->health;
+	struct spec_check *h = m->s->contact->health;
 	enum spec_probe kind = kind_of(v);
 	size_t n;
 
@@ -120,7 +120,7 @@ static void set_watchdog(struct making *m, const struct value *v)
 
 int health_set(struct making *m, const struct value *v)
 {
-	struct spec_check *h = m->s->health;
+	struct spec_check *h = m->s->contact->health;
 
 	switch (v->key->id) {
 	case SERVICE_HEALTH_INTERVAL:
@@ -167,7 +167,7 @@ static void check_unused(const struct making *m)
 static const struct value *find_choice(const struct making *m)
 {
 	for (size_t i = 0; i < ELEMENTSOF(probes); i++) {
-		if (probes[i].kind == m->s->health->kind)
+		if (probes[i].kind == m->s->contact->health->kind)
 			return service_find(m, probes[i].key);
 	}
 	return NULL;
@@ -177,7 +177,7 @@ static const struct value *find_choice(const struct making *m)
 static void check_oneshot(struct making *m)
 {
 	const struct value *choice = find_choice(m), *watchdog = service_find(m, SERVICE_WATCHDOG);
-	struct spec_check *h = m->s->health;
+	struct spec_check *h = m->s->contact->health;
 
 	if (choice && service_is_own(m, choice))
 		service_tell(m, choice->key->path,
@@ -195,10 +195,10 @@ static void check_oneshot(struct making *m)
 
 void health_check(struct making *m)
 {
-	if (m->s->health->kind == SPEC_PROBE_NONE)
+	if (m->s->contact->health->kind == SPEC_PROBE_NONE)
 		check_unused(m);
 	if (m->s->policy->type == SPEC_TYPE_ONESHOT)
 		check_oneshot(m);
-	if (m->s->health->kind == SPEC_PROBE_NONE)
+	if (m->s->contact->health->kind == SPEC_PROBE_NONE)
 		m->s->policy->health_failures = 0;
 }

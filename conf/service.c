@@ -69,8 +69,8 @@ static int init_service(struct draft *d)
 
 	draft_init(d);
 	s->n_instances = s->n_configured = 1;
-	s->umask = 022;
-	s->reload_signal = SIGHUP;
+	s->process->umask = 022;
+	s->contact->reload_signal = SIGHUP;
 	d->policy = (struct spec_policy){
 		.type = SPEC_TYPE_SIMPLE,
 		.restart = SPEC_RESTART_ON_FAILURE,
@@ -100,8 +100,8 @@ static int init_service(struct draft *d)
 		.rotation = {.max_size_bytes = 50 << 20, .keep = 10},
 		.rate.burst_usec = USEC_PER_SEC,
 	};
-	s->directory = strdup("/");
-	return d->log.file.address && s->directory ? 0 : -ENOMEM;
+	s->process->directory = strdup("/");
+	return d->log.file.address && s->process->directory ? 0 : -ENOMEM;
 }
 
 /*
@@ -149,12 +149,12 @@ static int set_identity(struct making *m)
 	if (r == 0 && is_given(group_value))
 		r = load_time_text(m, group_value, &group);
 	if (r == 0)
-		r = keep_text(user_value, &m->s->identity->user);
+		r = keep_text(user_value, &m->s->process->identity->user);
 	if (r == 0)
-		r = keep_text(group_value, &m->s->identity->group);
+		r = keep_text(group_value, &m->s->process->identity->group);
 	if (r < 0)
 		return r;
-	return identity_fill(m->b, user_value, user, group_value, group, m->s->identity);
+	return identity_fill(m->b, user_value, user, group_value, group, m->s->process->identity);
 }
 
 /* The variables of one section's `environment`; one given twice in it is a mistake. */
@@ -227,14 +227,14 @@ static int set_environment(struct making *m)
 
 	/* env-file = "" in a service: none, that of defaults neither */
 	if (!own_file || own_file->strings[0][0] != '\0')
-		r = add_env_file(m, m->defaults, &m->s->file_environment, &n_file);
+		r = add_env_file(m, m->defaults, &m->s->process->file_environment, &n_file);
 	if (r == 0)
-		r = add_env_file(m, m->own, &m->s->file_environment, &n_file);
+		r = add_env_file(m, m->own, &m->s->process->file_environment, &n_file);
 	if (r == 0)
 		r = add_environment(m, m->defaults, &m->s->environment, &n);
 	if (r == 0)
 		r = add_environment(m, m->own, &m->s->environment, &n);
-	drop_overridden(m->s->file_environment, m->s->environment);
+	drop_overridden(m->s->process->file_environment, m->s->environment);
 	return r;
 }
 
@@ -295,16 +295,17 @@ static void check_pid_file(const struct making *m)
 		if (!v || v->strings[0][0] == '\0')
 			service_tell(m, "type",
 				"forking needs 'pid-file', which tells the main process");
-		else if (s->pid_file && s->n_instances > 1 && !text_has_placeholder(s->pid_file))
+		else if (s->contact->pid_file && s->n_instances > 1 &&
+			 !text_has_placeholder(s->contact->pid_file))
 			service_tell(m, "pid-file",
 				"several instances would write one file; "
 				"it must contain %%{name} or %%{instance}");
 		return;
 	}
-	if (s->pid_file && service_is_own(m, v))
+	if (s->contact->pid_file && service_is_own(m, v))
 		service_tell(m, "pid-file", "is of use only with type = forking");
-	free(s->pid_file);
-	s->pid_file = NULL;
+	free(s->contact->pid_file);
+	s->contact->pid_file = NULL;
 }
 
 /* What can be seen within one service, when all its keys are in. */
@@ -345,10 +346,10 @@ static int make(struct making *m)
 	if (r == 0)
 		check_service(m);
 	strv_ensure(&s->command);
-	strv_ensure(&s->reload_command);
-	strv_ensure(&s->groups);
+	strv_ensure(&s->contact->reload_command);
+	strv_ensure(&s->links->groups);
 	strv_ensure(&s->environment);
-	strv_ensure(&s->file_environment);
+	strv_ensure(&s->process->file_environment);
 	return r;
 }
 

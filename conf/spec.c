@@ -19,7 +19,7 @@ const struct spec_limit *spec_limit(const struct spec_service *s, enum spec_limi
 {
 	static const struct spec_limit unset;
 
-	return s->limits ? &s->limits[kind] : &unset;
+	return s->process->limits ? &s->process->limits[kind] : &unset;
 }
 
 static void role_fini(struct spec_role *r)

@@ -39,7 +39,7 @@ int turns_set_hook(struct making *m, const struct value *v)
 {
 	enum spec_hook hook = hook_of(v);
 	size_t n;
-	int r = service_words(m, v, &m->s->hooks[hook], &n);
+	int r = service_words(m, v, &m->s->contact->hooks[hook], &n);
 
 	if (r == 0 && n > 0)
 		m->s->policy->hooks |= 1U << hook;
@@ -75,7 +75,7 @@ static bool is_chosen(const struct making *m, const struct value *v)
 
 static void set_every(struct making *m, const struct value *v)
 {
-	struct spec_schedule *s = m->s->schedule;
+	struct spec_schedule *s = m->s->contact->schedule;
 
 	if (is_chosen(m, v) && convert_span(m->b->errors, v, MIN_EVERY, &s->every_usec))
 		m->s->policy->scheduled = true;
@@ -83,7 +83,7 @@ static void set_every(struct making *m, const struct value *v)
 
 static int set_cron(struct making *m, const struct value *v)
 {
-	struct spec_schedule *s = m->s->schedule;
+	struct spec_schedule *s = m->s->contact->schedule;
 	char what[CRON_WHAT_SIZE];
 
 	if (!is_chosen(m, v))
@@ -125,7 +125,7 @@ int turns_set_schedule(struct making *m, const struct value *v)
 		set_overlap(m, v);
 		return 0;
 	default: /* SERVICE_SCHEDULE_JITTER */
-		convert_duration(m->b->errors, v, &m->s->schedule->jitter_usec);
+		convert_duration(m->b->errors, v, &m->s->contact->schedule->jitter_usec);
 		return 0;
 	}
 }
@@ -153,7 +153,7 @@ static void check_unused(const struct making *m)
 
 void turns_check(struct making *m)
 {
-	const struct spec_schedule *s = m->s->schedule;
+	const struct spec_schedule *s = m->s->contact->schedule;
 	const char *key = s->cron_text ? "schedule.cron" : "schedule.every";
 
 	if (!m->s->policy->scheduled) {

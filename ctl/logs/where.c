@@ -81,7 +81,7 @@ static json_t *pack_service(
 static bool matches(const struct spec_service *s, const char *instance, const char *pattern)
 {
 	if (pattern[0] == '@') {
-		for (char **g = s->groups; g && *g; g++) {
+		for (char **g = s->links->groups; g && *g; g++) {
 			if (strcmp(*g, pattern + 1) == 0)
 				return true;
 		}

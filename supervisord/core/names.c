@@ -222,7 +222,7 @@ static void put_after(const struct telling *t, const char *signal)
 static void put_signal(const struct telling *t)
 {
 	const struct core_record *r = &t->slot->record;
-	char name[SIGNAL_NAME_SIZE], sent[SIGNAL_NAME_SIZE + 8];
+	char name[SIGNAL_NAME_SIZE], sent[CORE_REASON_SIZE] = "";
 
 	if (r->killed && r->main_ended) {
 		put(t->text, "; KILL sent to the rest of its processes");
@@ -233,7 +233,7 @@ static void put_signal(const struct telling *t)
 	} else if (r->signo == 0) {
 		put_after(t, "its stop command has ended");
 	} else {
-		stpcpy(stpcpy(sent, signal_name(r->signo, name)), " sent");
+		put(sent, signal_name(r->signo, name), " sent");
 		put_after(t, sent);
 	}
 }

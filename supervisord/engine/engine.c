@@ -261,6 +261,7 @@ static void leave(struct engine *e)
 	reload_fini(e);
 	rollings_fini(e);
 	services_fini(e);
+	mains_fini(&e->tree.mains);
 	schedules_fini(e);
 	sink_set_fini(&e->sinks);
 	pages_fini(e);

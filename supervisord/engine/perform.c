@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -249,6 +250,12 @@ static void note_exit(struct service *s, const struct core_event *event, const s
 	if (r->phase == CORE_PHASE_FORKED && event->survivors && event->end == CORE_END_EXITED &&
 		spec_is_success(s->spec->policy, event->status))
 		return;
+	if (!s->exits)
+		s->exits = calloc(SERVICE_EXITS, sizeof(*s->exits));
+	if (!s->exits) {
+		log_error("service '%s': no memory to remember how it has ended", s->name);
+		return;
+	}
 	memmove(s->exits + 1, s->exits, (SERVICE_EXITS - 1) * sizeof(s->exits[0]));
 	s->exits[0] = (struct service_exit){
 		.realtime_msec = (x->realtime_usec ? x->realtime_usec : usec_now(CLOCK_REALTIME)) /

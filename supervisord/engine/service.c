@@ -92,11 +92,13 @@ int service_new(struct engine *e, uint32_t id, const struct spec_service *spec, 
 	uint8_t config, struct service **ret_service)
 {
 	char name[SPEC_INSTANCE_NAME_MAX];
-	struct service *s = calloc(1, sizeof(*s));
+	size_t name_size = strlen(spec_instance_name(spec, instance, name)) + 1;
+	struct service *s = calloc(1, sizeof(*s) + name_size);
 	int r;
 
 	if (!s)
 		return -ENOMEM;
+	s->name = memcpy(s + 1, name, name_size);
 	s->engine = e;
 	s->id = id;
 	s->spec = spec;
@@ -110,10 +112,8 @@ int service_new(struct engine *e, uint32_t id, const struct spec_service *spec, 
 	list_init(&s->predecessor);
 	list_init(&s->commands);
 	s->since_realtime_usec = usec_now(CLOCK_REALTIME);
-	s->name = strdup(spec_instance_name(spec, instance, name));
-	r = s->name ? loop_timer_add(&e->loop, &s->timer) : -ENOMEM;
+	r = loop_timer_add(&e->loop, &s->timer);
 	if (r < 0) {
-		free(s->name);
 		free(s);
 		return r;
 	}
@@ -141,6 +141,7 @@ void service_free(struct service *s)
 	command_free_all(s);
 	free(s->hook_outcomes);
 	free(s->reload_outcome);
+	free(s->exits);
 	input_free(s);
 	streams_free(s);
 	list_remove(&s->outbox.node);
@@ -150,7 +151,6 @@ void service_free(struct service *s)
 	if (s->next)
 		config_unref(e, s->next_config);
 	config_unref(e, s->config);
-	free(s->name);
 	free(s);
 }
 
@@ -211,7 +211,7 @@ static const char *pool_of(const void *userdata, uint32_t id)
 	const struct service *s = services_by_id(userdata, id);
 	const struct spec_service *spec = s ? service_definition(s) : NULL;
 
-	return spec && spec->pool ? spec->pool : "";
+	return spec && spec->links->pool ? spec->links->pool : "";
 }
 
 const char *service_reason(const struct service *s, char ret_text[static CORE_REASON_SIZE])

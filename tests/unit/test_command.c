@@ -35,6 +35,8 @@ struct fixture {
 	struct spec spec;
 	struct spec_service definition;
 	struct spec_policy policy;
+	struct spec_contact contact;
+	struct spec_process process;
 	struct spec_check check;
 	struct spec_identity identity;
 	struct spec_log log;
@@ -102,13 +104,13 @@ static int set_up(void **state _unused_)
 	f->definition = (struct spec_service){.name = (char *)"s",
 		.n_instances = 1,
 		.command = words,
-		.directory = (char *)"/",
 		.policy = &f->policy,
-		.ready_check = &f->check,
-		.health = &f->check,
-		.identity = &f->identity,
-		.log = &f->log,
-		.hooks = f->hooks};
+		.contact = &f->contact,
+		.process = &f->process,
+		.log = &f->log};
+	f->contact = (struct spec_contact){
+		.ready_check = &f->check, .health = &f->check, .hooks = f->hooks};
+	f->process = (struct spec_process){.directory = (char *)"/", .identity = &f->identity};
 	f->policy.hook_timeout_usec = 5 * USEC_PER_SEC;
 	f->spec.runtime_dir = (char *)"/nonexistent";
 	e->spec = &f->spec;
@@ -597,7 +599,7 @@ static void a_failure_is_told_once_however_often_it_is_found(void **state _unuse
 
 	f->definition.policy->restart = SPEC_RESTART_NEVER;
 	f->definition.policy->ready_timeout_usec = USEC_INFINITY;
-	f->definition.hooks[SPEC_HOOK_ON_FAILED] = (char **)words;
+	f->definition.contact->hooks[SPEC_HOOK_ON_FAILED] = (char **)words;
 	assert_int_equal(hooks_init(&f->engine), 0);
 	happen(CORE_EVENT_START, CORE_END_NONE);
 	happen(CORE_EVENT_STARTED, CORE_END_NONE);

@@ -49,16 +49,16 @@ static void a_service_of_one_key_has_the_defaults_of_the_manual(void **state)
 	assert_int_equal(s->policy->stop_signal, SIGTERM);
 	assert_int_equal(s->policy->stop_timeout_usec, 10 * USEC_PER_SEC);
 	assert_int_equal(s->policy->stop_kill, SPEC_KILL_TREE);
-	assert_int_equal(s->reload_signal, SIGHUP);
-	ASSERT_LIST(s->reload_command);
+	assert_int_equal(s->contact->reload_signal, SIGHUP);
+	ASSERT_LIST(s->contact->reload_command);
 	assert_true(s->policy->autostart);
 	assert_false(s->policy->essential);
-	assert_string_equal(s->directory, "/");
-	assert_int_equal(s->umask, 022);
-	assert_false(s->identity->set);
-	assert_false(s->has_nice);
-	assert_false(s->has_oom_score_adj);
-	assert_false(s->clear_environment);
+	assert_string_equal(s->process->directory, "/");
+	assert_int_equal(s->process->umask, 022);
+	assert_false(s->process->identity->set);
+	assert_false(s->process->has_nice);
+	assert_false(s->process->has_oom_score_adj);
+	assert_false(s->process->clear_environment);
 	assert_false(s->split_stderr);
 	assert_int_equal(s->log->file.sink, SPEC_SINK_FILE);
 	assert_string_equal(s->log->file.address, "%{name}.log");
@@ -67,8 +67,8 @@ static void a_service_of_one_key_has_the_defaults_of_the_manual(void **state)
 	assert_int_equal(s->log->timestamps, SPEC_TIMESTAMPS_NONE);
 	ASSERT_LIST(s->command, "/bin/x");
 	ASSERT_LIST(s->environment);
-	ASSERT_LIST(s->file_environment);
-	ASSERT_LIST(s->groups);
+	ASSERT_LIST(s->process->file_environment);
+	ASSERT_LIST(s->links->groups);
 }
 
 static void every_key_of_a_service_is_taken_over(void **state)
@@ -96,15 +96,15 @@ static void every_key_of_a_service_is_taken_over(void **state)
 	assert_true(s->policy->essential);
 	assert_true(s->has_instances);
 	assert_int_equal(s->n_instances, 2);
-	assert_string_equal(s->directory, "/srv");
-	assert_int_equal(s->umask, 077);
-	assert_true(s->has_nice);
-	assert_int_equal(s->nice, -5);
-	assert_true(s->has_oom_score_adj);
-	assert_int_equal(s->oom_score_adj, 300);
+	assert_string_equal(s->process->directory, "/srv");
+	assert_int_equal(s->process->umask, 077);
+	assert_true(s->process->has_nice);
+	assert_int_equal(s->process->nice, -5);
+	assert_true(s->process->has_oom_score_adj);
+	assert_int_equal(s->process->oom_score_adj, 300);
 	ASSERT_LIST(s->environment, "A=1", "B=x=%{instance}");
-	assert_true(s->clear_environment);
-	ASSERT_LIST(s->groups, "front", "b.c");
+	assert_true(s->process->clear_environment);
+	ASSERT_LIST(s->links->groups, "front", "b.c");
 	assert_int_equal(s->policy->restart, SPEC_RESTART_ON_ABNORMAL);
 	assert_true(spec_is_success(s->policy, 3));
 	assert_true(spec_is_success(s->policy, 255));
@@ -118,8 +118,8 @@ static void every_key_of_a_service_is_taken_over(void **state)
 	assert_int_equal(s->policy->stop_signal, SIGINT);
 	assert_int_equal(s->policy->stop_timeout_usec, 500 * USEC_PER_MSEC);
 	assert_int_equal(s->policy->stop_kill, SPEC_KILL_PROCESS);
-	assert_int_equal(s->reload_signal, SIGUSR1);
-	ASSERT_LIST(s->reload_command, "/bin/r", "a b");
+	assert_int_equal(s->contact->reload_signal, SIGUSR1);
+	ASSERT_LIST(s->contact->reload_command, "/bin/r", "a b");
 	assert_string_equal(s->log->file.address, "/x/%{name}");
 	assert_true(s->split_stderr);
 	assert_int_equal(s->log->error.sink, SPEC_SINK_NONE);
@@ -135,10 +135,10 @@ static void reload_of_a_service_replaces_that_of_defaults_key_by_key(void **stat
 	good(f, "defaults { reload { signal = USR1 command = {\"/bin/r\", \"a b\"} } }\n"
 		"service a { command = \"/bin/x\" reload { signal = 12 } }\n"
 		"service b { command = \"/bin/x\" reload { command = {} } }\n");
-	assert_int_equal(service(f, 0)->reload_signal, SIGUSR2);
-	ASSERT_LIST(service(f, 0)->reload_command, "/bin/r", "a b");
-	assert_int_equal(service(f, 1)->reload_signal, SIGUSR1);
-	ASSERT_LIST(service(f, 1)->reload_command);
+	assert_int_equal(service(f, 0)->contact->reload_signal, SIGUSR2);
+	ASSERT_LIST(service(f, 0)->contact->reload_command, "/bin/r", "a b");
+	assert_int_equal(service(f, 1)->contact->reload_signal, SIGUSR1);
+	ASSERT_LIST(service(f, 1)->contact->reload_command);
 	bad_key(f, "reload { signal = NOSUCH }", 2, "'reload.signal' in service 'web': unknown");
 	bad_key(f, "reload { command = {\"\", \"a\"} }", 2, "is empty");
 	bad_key(f, "reload { command = \"/bin/r 'a\" }", 2, "a ' is not closed");
@@ -242,10 +242,10 @@ static void defaults_fill_in_wherever_they_stand(void **state)
 		"service b { command = y nice = 1 }\n"
 		"defaults {\n nice = 5 groups = {two, three}\n"
 		" log { file = \"d/%{name}\" keep = 7 } }\n");
-	ASSERT_LIST(service(f, 0)->groups, "one");
-	ASSERT_LIST(service(f, 1)->groups, "two", "three");
-	assert_int_equal(service(f, 0)->nice, 5);
-	assert_int_equal(service(f, 1)->nice, 1);
+	ASSERT_LIST(service(f, 0)->links->groups, "one");
+	ASSERT_LIST(service(f, 1)->links->groups, "two", "three");
+	assert_int_equal(service(f, 0)->process->nice, 5);
+	assert_int_equal(service(f, 1)->process->nice, 1);
 	assert_int_equal(service(f, 0)->log->rotation.keep, 3);
 	assert_int_equal(service(f, 1)->log->rotation.keep, 7);
 	assert_string_equal(service(f, 0)->log->file.address, "d/%{name}");
@@ -267,11 +267,11 @@ static void what_services_have_in_common_is_there_once(void **state)
 	s = f->spec->services;
 	assert_ptr_equal(s[0].policy, s[1].policy);
 	assert_ptr_equal(s[0].log, s[1].log);
-	assert_ptr_equal(s[0].hooks, s[1].hooks);
-	assert_ptr_equal(s[0].identity, s[2].identity);
-	assert_ptr_equal(s[0].health, s[2].health);
+	assert_ptr_equal(s[0].contact->hooks, s[1].contact->hooks);
+	assert_ptr_equal(s[0].process->identity, s[2].process->identity);
+	assert_ptr_equal(s[0].contact->health, s[2].contact->health);
 	assert_ptr_equal(s[0].environment, s[2].environment);
-	assert_ptr_equal(s[0].command[0], s[0].hooks[SPEC_HOOK_PRE_START][0]);
+	assert_ptr_equal(s[0].command[0], s[0].contact->hooks[SPEC_HOOK_PRE_START][0]);
 	assert_ptr_equal(s[1].command, s[2].command);
 	assert_ptr_not_equal(s[0].command, s[1].command);
 	assert_ptr_not_equal(s[0].log, s[2].log);
@@ -288,7 +288,7 @@ static void an_empty_list_replaces_that_of_defaults(void **state)
 
 	good(f, "defaults { groups = {a} success-codes = {0, 1} }\n"
 		"service b { command = y groups = {} success-codes = {} }\n");
-	ASSERT_LIST(service(f, 0)->groups);
+	ASSERT_LIST(service(f, 0)->links->groups);
 	assert_false(spec_is_success(service(f, 0)->policy, 0));
 }
 
@@ -302,12 +302,12 @@ static void environment_merges_by_name_and_wins_over_files(void **state)
 		"service a { command = x env-file = \"s.env\" environment = {\"G=s\", \"H=s\"} }\n"
 		"service b { command = x }\n"
 		"service c { command = x env-file = \"\" environment = {} }\n");
-	ASSERT_LIST(
-		service(f, 0)->file_environment, "A=file-d", "B=file-s", "D=file-d", "E=file-s");
+	ASSERT_LIST(service(f, 0)->process->file_environment, "A=file-d", "B=file-s", "D=file-d",
+		"E=file-s");
 	ASSERT_LIST(service(f, 0)->environment, "C=d", "F=d", "G=s", "H=s");
-	ASSERT_LIST(service(f, 1)->file_environment, "A=file-d", "B=file-d", "D=file-d");
+	ASSERT_LIST(service(f, 1)->process->file_environment, "A=file-d", "B=file-d", "D=file-d");
 	ASSERT_LIST(service(f, 1)->environment, "C=d", "F=d", "G=d");
-	ASSERT_LIST(service(f, 2)->file_environment);
+	ASSERT_LIST(service(f, 2)->process->file_environment);
 	ASSERT_LIST(service(f, 2)->environment, "C=d", "F=d", "G=d");
 	assert_string_equal(f->spec->files[0], f->main_path);
 	assert_non_null(strstr(f->spec->files[1], "/d.env"));
@@ -324,8 +324,8 @@ static void an_env_file_is_read_as_such_files_are(void **state)
 		"\\n\"\nD=\nA2=#no\n"
 		"D=last\nE='' \nF=a\"b");
 	good(f, "service web { command = x env-file = \"%{name}.env\" }\n");
-	ASSERT_LIST(service(f, 0)->file_environment, "A=b c", "B=x $y \"", "C=a \"b\" \\ $d \\n",
-		"D=last", "A2=#no", "E=", "F=a\"b");
+	ASSERT_LIST(service(f, 0)->process->file_environment, "A=b c", "B=x $y \"",
+		"C=a \"b\" \\ $d \\n", "D=last", "A2=#no", "E=", "F=a\"b");
 }
 
 static void a_bad_env_file_is_told_by_its_own_lines(void **state)
@@ -352,7 +352,7 @@ static void only_a_dash_lets_an_env_file_be_missing(void **state)
 
 	bad_key(f, "env-file = \"missing\"", 2, "missing': No such file or directory");
 	good(f, "service web { command = x env-file = \"-missing\" }\n");
-	ASSERT_LIST(service(f, 0)->file_environment);
+	ASSERT_LIST(service(f, 0)->process->file_environment);
 	make_directory(f, "d");
 	bad_key(f, "env-file = \"-d\"", 2, "Is a directory");
 }
@@ -506,8 +506,8 @@ static void sources_come_back_from_their_bytes(void **state)
 	assert_int_equal(conf_parse(again, &f->context, &spec, &errors), 0);
 	assert_int_equal(spec->n_services, 3);
 	assert_string_equal(spec->services[1].name, "c");
-	assert_string_equal(spec->services[0].file_environment[0], "X=1");
-	assert_int_equal(spec->services[2].identity->set, geteuid() == 0);
+	assert_string_equal(spec->services[0].process->file_environment[0], "X=1");
+	assert_int_equal(spec->services[2].process->identity->set, geteuid() == 0);
 	assert_int_equal(spec->observers.n_uids, 1);
 	assert_int_equal(spec->observers.n_gids, 1);
 	for (size_t i = 0; f->spec->files[i]; i++)

@@ -316,6 +316,7 @@ struct fixture {
 	struct service *list[N_SERVICES];
 	struct spec_service specs[N_SERVICES];
 	struct spec_policy policies[N_SERVICES];
+	struct spec_contact contacts[N_SERVICES];
 	struct spec_schedule schedules[N_SERVICES];
 	struct loop_timer tick; /* always due, so that no round waits */
 	unsigned n_planned;
@@ -383,7 +384,8 @@ static struct fixture *fixture_new(const struct core_record *records)
 
 		f->list[i] = s;
 		f->specs[i].policy = &f->policies[i];
-		f->specs[i].schedule = &f->schedules[i];
+		f->specs[i].contact = &f->contacts[i];
+		f->contacts[i].schedule = &f->schedules[i];
 		f->policies[i] = (struct spec_policy){.type = SPEC_TYPE_ONESHOT,
 			.restart = SPEC_RESTART_NEVER,
 			.scheduled = i < 2,
@@ -649,7 +651,8 @@ static void a_service_may_go_while_its_schedule_is_to_be_planned(void **state _u
 /* It has gone by another schedule until now. */
 static void adopt(struct fixture *f, unsigned i, struct spec_schedule *old)
 {
-	const struct spec_service before = {.schedule = old};
+	struct spec_contact contact = {.schedule = old};
+	const struct spec_service before = {.contact = &contact};
 
 	schedule_adopt(&f->services[i], &before);
 }

@@ -308,13 +308,13 @@ static json_t *reload_one(struct service *s, uint64_t op, struct request_wishes 
 {
 	const char *problem;
 
-	if (s->spec->reload_command && s->spec->reload_command[0]) {
+	if (s->spec->contact->reload_command && s->spec->contact->reload_command[0]) {
 		if (core_record(s->engine->core, s->id)->pid == 0)
 			return request_result(s, false, "not running");
 		problem = run_reload_command(s, op, wishes);
 		return problem ? request_result(s, *problem == '\0', problem) : NULL;
 	}
-	return signal_one(s, s->spec->reload_signal, op);
+	return signal_one(s, s->spec->contact->reload_signal, op);
 }
 
 static void do_reload(void *userdata, struct server_call *call)

@@ -64,7 +64,7 @@ static uint32_t slots_of(const struct spec *spec, const char *pool)
 json_t *why_pool(const struct service *s)
 {
 	const struct engine *e = s->engine;
-	const char *pool = service_definition(s)->pool;
+	const char *pool = service_definition(s)->links->pool;
 	struct line l = {.place = waits(s, CORE_WHY_POOL)};
 
 	if (!pool)
@@ -72,7 +72,7 @@ json_t *why_pool(const struct service *s)
 	l.holders = json_array();
 	for (uint32_t i = 0; i < e->n_services; i++) {
 		const struct service *other = e->services[i];
-		const char *its = service_definition(other)->pool;
+		const char *its = service_definition(other)->links->pool;
 
 		if (!its || strcmp(its, pool) != 0)
 			continue;

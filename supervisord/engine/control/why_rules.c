@@ -76,7 +76,7 @@ json_t *why_ready(const struct service *s)
 
 json_t *why_health(const struct service *s)
 {
-	const struct spec_check *c = s->spec->health;
+	const struct spec_check *c = s->spec->contact->health;
 	const struct spec_policy *p = s->spec->policy;
 
 	if (c->kind == SPEC_PROBE_NONE)

@@ -4,6 +4,7 @@
  * structs here may change.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/service.h"
@@ -58,7 +59,7 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 	memcpy(record.ops, past->ops, sizeof(record.ops));
 	memcpy(record.op_generations, past->op_generations, sizeof(record.op_generations));
 	memcpy(record.starts_msec, past->starts_msec, sizeof(past->starts_msec));
-	for (unsigned i = 0; i < SERVICE_EXITS; i++) {
+	for (unsigned i = 0; s->exits && i < SERVICE_EXITS; i++) {
 		const struct service_exit *x = &s->exits[i];
 
 		record.exits[i] = (struct recovery_exit){
@@ -105,7 +106,10 @@ void service_commit_counters(struct service *s)
 /* Where the record says nonsense, what it tells of the past counts for nothing. */
 static void restore_exits(struct service *s, const struct recovery_record *r)
 {
-	for (unsigned i = 0; i < SERVICE_EXITS; i++) {
+	if (r->exits[0].realtime_msec == 0)
+		return;
+	s->exits = calloc(SERVICE_EXITS, sizeof(*s->exits));
+	for (unsigned i = 0; s->exits && i < SERVICE_EXITS; i++) {
 		const struct recovery_exit *x = &r->exits[i];
 
 		if (x->end >= CORE_END_MAX)

@@ -95,7 +95,7 @@ bool notify_is_for(const struct service *s)
 
 static bool may_speak(const struct service *s, uid_t uid, enum tree_evidence evidence)
 {
-	const struct spec_identity *i = s->spec->identity;
+	const struct spec_identity *i = s->spec->process->identity;
 
 	return evidence == TREE_EVIDENCE_MAIN || uid == 0 || uid == geteuid() ||
 	       (i->set && uid == i->uid);

@@ -211,11 +211,11 @@ char *ready_describe(const struct service *s)
 	int n;
 
 	if (spec->policy->ready == SPEC_READY_FD)
-		return asprintf(&all, "%s:%d", word, spec->ready_fd) < 0 ? NULL : all;
+		return asprintf(&all, "%s:%d", word, spec->contact->ready_fd) < 0 ? NULL : all;
 	if (spec->policy->ready == SPEC_READY_LOG)
-		rest = spec->ready_regex;
+		rest = spec->contact->ready_regex;
 	else if (spec->policy->ready == SPEC_READY_TCP || spec->policy->ready == SPEC_READY_UNIX)
-		rest = spec->ready_check->address;
+		rest = spec->contact->ready_check->address;
 	if (!rest)
 		return strdup(word);
 	text = spec_expand(rest, spec, s->instance);

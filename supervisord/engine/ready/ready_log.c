@@ -63,7 +63,7 @@ static int compile(struct readiness *r)
 {
 	const struct service *s = r->service;
 	_cleanup_free_
-	char *regex = spec_expand(s->spec->ready_regex, s->spec, s->instance);
+	char *regex = spec_expand(s->spec->contact->ready_regex, s->spec, s->instance);
 	int k;
 
 	if (!regex)

@@ -17,9 +17,9 @@ static usec_t usual_timeout(const struct service *s, enum command_kind kind)
 	case COMMAND_HOOK_ON_FAILED:
 		return s->spec->policy->hook_timeout_usec;
 	case COMMAND_READY:
-		return s->spec->ready_check->timeout_usec;
+		return s->spec->contact->ready_check->timeout_usec;
 	case COMMAND_HEALTH:
-		return s->spec->health->timeout_usec;
+		return s->spec->contact->health->timeout_usec;
 	case COMMAND_HOOK_PRE_START: /* the core cancels these */
 	case COMMAND_HOOK_PRE_STOP:
 	case COMMAND_HOOK_STOP:

@@ -54,7 +54,7 @@ void reload_command_init(struct engine *e)
 static int begin(struct service *s, uint64_t *ret_serial)
 {
 	struct command_request q = {.kind = COMMAND_RELOAD,
-		.argv = s->spec->reload_command,
+		.argv = s->spec->contact->reload_command,
 		.timeout_usec = COMMAND_RELOAD_TIMEOUT_USEC};
 	int r = command_start(s, &q);
 
@@ -78,7 +78,7 @@ int reload_command_start(struct service *s, uint64_t op, uint64_t *ret_serial)
 
 void reload_command_resume(struct service *s)
 {
-	char *const *argv = s->spec->reload_command;
+	char *const *argv = s->spec->contact->reload_command;
 	uint64_t serial;
 	int r;
 

@@ -14,34 +14,19 @@
 #include "engine/service.h"
 #include "engine/services.h"
 #include "engine/tree/cgroup.h"
+#include "engine/tree/mains.h"
 
 #define MAX_ANCESTORS 256 /* as deep as tree.c goes */
 
-static bool is_main(const struct service *s, pid_t pid)
-{
-	const struct core_record *r = core_record(s->engine->core, s->id);
-
-	return s->main_pid == pid || (r->pid == pid && !r->main_ended);
-}
-
-static struct service *find_main(const struct engine *e, pid_t pid)
-{
-	for (uint32_t i = 0; i < e->n_services; i++) {
-		if (is_main(e->services[i], pid))
-			return e->services[i];
-	}
-	return NULL;
-}
-
 /* By the pid alone: a proof while nobody else has it, or one that leads a session as ours do. */
-static struct service *find_by_pid(const struct engine *e, pid_t pid)
+static struct service *find_by_pid(struct engine *e, pid_t pid)
 {
 	struct proc_stat p;
 
 	if (!e->tree.blind && proc_stat_get(pid, &p) == 0 && p.session != pid &&
 		p.parent != getppid())
 		return NULL;
-	return find_main(e, pid);
+	return mains_find(e, pid);
 }
 
 static struct service *find_by_invocation(const struct engine *e, pid_t pid)
@@ -62,15 +47,15 @@ static struct service *find_by_invocation(const struct engine *e, pid_t pid)
 
 /* One step of the walk. */
 static struct service *find_here(
-	const struct engine *e, const struct proc_stat *p, enum tree_evidence *ret_evidence)
+	struct engine *e, const struct proc_stat *p, enum tree_evidence *ret_evidence)
 {
 	bool orphan = p->parent == getppid() && p->pid != getpid();
 	bool foster = tree_heir(e) > 0 && p->pid != getpid();
-	struct service *s = orphan || p->session == p->pid ? find_main(e, p->pid) : NULL;
+	struct service *s = orphan || p->session == p->pid ? mains_find(e, p->pid) : NULL;
 
 	*ret_evidence = TREE_EVIDENCE_KERNEL;
 	if (!s)
-		s = find_main(e, p->session);
+		s = mains_find(e, p->session);
 	if (s || (!orphan && !foster))
 		return s;
 	*ret_evidence = TREE_EVIDENCE_ENVIRONMENT;
@@ -78,7 +63,7 @@ static struct service *find_here(
 }
 
 static struct service *find_by_descent(
-	const struct engine *e, pid_t pid, enum tree_evidence *ret_evidence)
+	struct engine *e, pid_t pid, enum tree_evidence *ret_evidence)
 {
 	struct proc_stat p;
 
@@ -127,7 +112,7 @@ struct service *tree_owner(struct engine *e, pid_t pid, enum tree_evidence *ret_
 		s = find_by_pid(e, pid);
 	if (!s)
 		*ret_evidence = TREE_EVIDENCE_NONE;
-	else if (is_main(s, pid))
+	else if (mains_find(e, pid) == s)
 		*ret_evidence = TREE_EVIDENCE_MAIN;
 	return s;
 }

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "engine/loop.h"
+#include "engine/tree/mains.h"
 #include "engine/tree/proc.h"
 
 struct engine;
@@ -33,6 +34,7 @@ struct tree {
 	size_t n_seen;
 	bool unsettled; /* some were gone before it was known whose they were */
 	unsigned held; /* how many want the look to be kept */
+	struct mains mains;
 	bool verified; /* a service was seen in its cgroup */
 	usec_t looked_usec; /* when it was asked for what follows; 0: never */
 	bool has_memory; /* services' cgroups count memory */

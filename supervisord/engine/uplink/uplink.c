@@ -107,7 +107,7 @@ int uplink_adopt(struct service *s, pid_t pid, int pidfd)
 	bool ended = s->adoption.generation == m.generation && s->adoption.ended;
 
 	if (r == 0)
-		s->adoption = (struct uplink_adoption){pid, m.generation, ended};
+		s->adoption = (struct uplink_adoption){m.generation, pid, ended};
 	return r;
 }
 
@@ -368,6 +368,7 @@ static void on_started(
 		s->adoption = (struct uplink_adoption){0};
 	s->pidfd_inode = m->started.pidfd_inode;
 	s->main_pid = m->pid;
+	mains_changed(s);
 	pidfd_take(&s->pidfd, m->pid, m->started.pidfd_inode);
 	s->started_realtime_usec = m->started.realtime_usec;
 	s->told_generation = m->generation;

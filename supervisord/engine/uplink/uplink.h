@@ -38,8 +38,8 @@ struct uplink_outbox {
 
 /* Until it is answered, an end is not judged: it may be that of the process before. */
 struct uplink_adoption {
-	pid_t pid; /* 0: none is under way */
 	uint64_t generation;
+	pid_t pid; /* 0: none is under way */
 	bool ended; /* EXITED has come meanwhile */
 };
 
