@@ -23,7 +23,7 @@ def note(what):
 for name in ("HUP", "USR1"):
     signal.signal(getattr(signal, "SIG" + name), lambda *a, name=name: note(name))
 def end(*a):
-    time.sleep(float(os.environ.get("SLOW", "0")))
+    while not os.path.exists(os.environ.get("GATE", "/")): time.sleep(0.01)
     note("end")
     sys.exit(0)
 signal.signal(signal.SIGTERM, end)
@@ -37,7 +37,7 @@ class Bridge(harness.SystemTest):
     def counting(self, *names, **variables):
         environment = ", ".join(harness.quote(f"{k}={v}") for k, v in variables.items())
         config = "".join(service(n, COUNTING, f"environment = {{{environment}}}",
-                                 'groups = {"all"}') for n in names)
+                                 'groups = {"all"}', "stop { timeout = 1min }") for n in names)
         s = self.supervisor(config)
         for n in names:
             s.wait_log(n, "start\n")
@@ -112,11 +112,11 @@ class Bridge(harness.SystemTest):
         self.assertEqual(s.show("a")["generation"], 2)
 
     def test_a_restart_under_way_is_joined_however_often_the_engine_dies(self):
-        s = self.counting("a", "b", SLOW="0.5")
+        s = self.counting("a", "b", GATE="@DIR@/go")
         p = s.ctl_start("restart", "a", "b")
         for _ in range(4):
-            self.kill_when(s, lambda: s.services()["a"]["state"] in ("stopping", "running"),
-                           "it is on its way")
+            self.kill_when(s, lambda: s.services()["a"]["state"] == "stopping", "it is on its way")
+        s.flag("go")
         code, out, err = self.result(p)
         self.assertEqual((code, err), (0, ""))
         self.assertEqual(sorted(line.split(":")[0] for line in out.splitlines()), ["a", "b"])
@@ -126,26 +126,29 @@ class Bridge(harness.SystemTest):
             self.assertEqual((s.show(name)["generation"], s.show(name)["restarts"]), (2, 0))
 
     def test_a_stop_under_way_is_joined(self):
-        s = self.counting("a", SLOW="0.5")
+        s = self.counting("a", GATE="@DIR@/go")
         p = s.ctl_start("stop", "a")
         self.kill_when(s, lambda: s.services()["a"]["state"] == "stopping", "it is being stopped")
+        s.flag("go")
         self.assertEqual(self.result(p), (0, "a: stopped\n", ""))
         self.assertEqual(self.notes(s, "a"), ["start", "end"])
 
     def test_a_start_under_way_is_joined(self):
-        s = self.supervisor(service("job", sh("echo start; sleep 0.5"), 'type = "oneshot"',
-                                    "autostart = false"))
+        s = self.supervisor(service("job", sh("echo start; until [ -e @DIR@/go ]; do sleep 0.01; done"),
+                                    'type = "oneshot"', "autostart = false"))
         p = s.ctl_start("start", "job")
         self.kill_when(s, lambda: s.services()["job"]["state"] == "starting", "it is starting")
+        s.flag("go")
         self.assertEqual(self.result(p), (0, "job: exited\n", ""))
         self.assertEqual(s.read_log("job"), "start\n")
 
     def test_a_reload_command_under_way_is_joined(self):
         s = self.supervisor(service(
-            "a", SLEEP, 'reload { command = {"/bin/sh", "-c", "echo run >>@DIR@/runs; sleep 0.7; '
-            'echo done >>@DIR@/runs"} }'))
+            "a", SLEEP, 'reload { command = {"/bin/sh", "-c", "echo run >>@DIR@/runs; '
+            'until [ -e @DIR@/go ]; do sleep 0.01; done; echo done >>@DIR@/runs"} }'))
         p = s.ctl_start("reload", "a")
         self.kill_when(s, lambda: os.path.exists(f"{s.dir}/runs"), "the command runs")
+        s.flag("go")
         code, out, err = self.result(p)
         self.assertEqual((code, out), (0, f"a: running (pid {s.status('a')['pid']})\n"), err)
         self.assertEqual(s.read(f"{s.dir}/runs"), "run\ndone\n")
@@ -168,10 +171,12 @@ class Bridge(harness.SystemTest):
         self.assertGreater(s.stderr().count("was killed by signal KILL"), 10)
 
     def test_an_apply_under_way_is_joined(self):
-        s = self.counting("a", "gone", SLOW="0.5")
-        s.write_config(service("a", COUNTING, 'environment = {"SLOW=0.1"}') + service("new", SLEEP))
+        s = self.counting("a", "gone", GATE="@DIR@/go")
+        s.write_config(service("a", COUNTING, 'environment = {"X=y"}') + service("new", SLEEP))
         p = s.ctl_start("apply")
         self.kill_when(s, lambda: s.services()["a"]["state"] == "stopping", "it is under way")
+        wait_until(lambda: s.stderr().count(": Apply\n") >= 2, "the next engine is asked")
+        s.flag("go")
         code, out, err = self.result(p)
         self.assertEqual((code, err), (0, ""))
         for line in ("~ a     restart", "new: running", "gone: stopped", "a: running"):
@@ -226,9 +231,10 @@ class Bridge(harness.SystemTest):
         self.assertEqual(self.notes(s, "a"), ["start", "end"])
 
     def test_a_shutdown_under_way_goes_on(self):
-        s = self.counting("a", SLOW="0.5")
+        s = self.counting("a", GATE="@DIR@/go")
         p = s.ctl_start("shutdown")
         self.kill_when(s, lambda: s.services()["a"]["state"] == "stopping", "it is shutting down")
+        s.flag("go")
         self.assertEqual(self.result(p)[0], 0)
         self.assertEqual(s.wait_exit(), 0)
         self.assertEqual(self.notes(s, "a"), ["start", "end"])

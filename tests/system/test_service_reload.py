@@ -46,7 +46,7 @@ class ServiceReload(harness.SystemTest):
     def test_a_command_that_fails_is_told_with_its_last_line(self):
         s = self.supervisor(service("a", SLEEP, reload_by("echo first; echo second >&2; exit 7"))
                             + service("b", SLEEP, 'reload { command = "/nonexistent/program" }'))
-        s.wait_state("b", "running")
+        s.wait_all_running()
         code, out, err = s.ctl("reload", "a", "b")
         self.assertEqual((code, out), (1, ""))
         self.assertIn("a: reload command exited with code 7: second", err)
@@ -86,7 +86,7 @@ class ServiceReload(harness.SystemTest):
     def test_removed_while_its_command_runs(self):
         s = self.supervisor(service("a", SLEEP, reload_by("echo $$ >@DIR@/pid; exec sleep 100000"))
                             + service("b", SLEEP))
-        s.wait_state("b", "running")
+        s.wait_all_running()
         p = s.ctl_start("reload", "a")
         pid = int(wait_until(lambda: s.read(f"{s.dir}/pid").strip(), "the command runs"))
         s.write_config(service("b", SLEEP))
