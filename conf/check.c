@@ -159,14 +159,16 @@ static int claim_target(const struct build *b, struct files *files, size_t servi
 static int claim_all(const struct build *b, struct files *files, size_t service)
 {
 	const struct spec_service *s = &b->spec->services[service];
-	int r = s->pid_file ? claim_path(b, files, service, "pid-file", s->pid_file) : 0;
+	int r = s->contact->pid_file
+			? claim_path(b, files, service, "pid-file", s->contact->pid_file)
+			: 0;
 
 	if (r == 0)
-		r = claim_target(b, files, service, "log.file", &s->log.file);
+		r = claim_target(b, files, service, "log.file", &s->log->file);
 	if (r == 0 && s->split_stderr)
-		r = claim_target(b, files, service, "log.stderr", &s->log.error);
-	for (size_t i = 0; i < s->log.n_also && r == 0; i++)
-		r = claim_target(b, files, service, "log.also", &s->log.also[i]);
+		r = claim_target(b, files, service, "log.stderr", &s->log->error);
+	for (size_t i = 0; i < s->log->n_also && r == 0; i++)
+		r = claim_target(b, files, service, "log.also", &s->log->also[i]);
 	return r;
 }
 

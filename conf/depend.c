@@ -18,16 +18,16 @@ static char ***list_of(struct spec_service *s, const struct value *v)
 {
 	switch (v->key->id) {
 	case SERVICE_REQUIRES:
-		return &s->requires
+		return &s->links->requires
 		;
 	case SERVICE_WANTS:
-		return &s->wants;
+		return &s->links->wants;
 	case SERVICE_AFTER:
-		return &s->after;
+		return &s->links->after;
 	case SERVICE_BEFORE:
-		return &s->before;
+		return &s->links->before;
 	default:
-		return &s->conflicts;
+		return &s->links->conflicts;
 	}
 }
 
@@ -112,6 +112,6 @@ int depend_set_pool(struct making *m, const struct value *v)
 {
 	if (v->strings[0][0] == '\0')
 		return 0;
-	m->s->pool = strdup(v->strings[0]);
-	return m->s->pool ? 0 : -ENOMEM;
+	m->s->links->pool = strdup(v->strings[0]);
+	return m->s->links->pool ? 0 : -ENOMEM;
 }

@@ -201,7 +201,8 @@ enum diff_effect diff_service_effect(
 			effect = MAX_OF(effect, effect_of(&rules[i], before, after));
 	}
 	if (effect == DIFF_RESTART || !same_variables(before->environment, after->environment) ||
-		!same_variables(before->file_environment, after->file_environment))
+		!same_variables(
+			before->process->file_environment, after->process->file_environment))
 		return DIFF_RESTART;
 	return effect;
 }
@@ -224,8 +225,8 @@ int diff_service(
 		r = add_variables(&keys, "environment", before->environment, after->environment,
 			spec_place_of(after, "environment"));
 	if (r == 0)
-		r = add_variables(&keys, "env-file", before->file_environment,
-			after->file_environment, spec_place_of(after, "env-file"));
+		r = add_variables(&keys, "env-file", before->process->file_environment,
+			after->process->file_environment, spec_place_of(after, "env-file"));
 	if (r < 0)
 		return r;
 	*ret = keys;

@@ -27,20 +27,20 @@ static int write_target(const struct spec_target *t, bool quoted, struct buf *ou
 static bool differs_in_reader(const struct spec_service *a, const struct spec_service *b)
 {
 	return a->feeds != b->feeds && spec_has_output(a) != spec_has_output(b) &&
-	       a->log.file.sink == SPEC_SINK_NONE && b->log.file.sink == SPEC_SINK_NONE &&
-	       a->log.n_also == b->log.n_also;
+	       a->log->file.sink == SPEC_SINK_NONE && b->log->file.sink == SPEC_SINK_NONE &&
+	       a->log->n_also == b->log->n_also;
 }
 
 bool diff_same_log_file(const struct diff_rule *r _unused_, const void *a, const void *b)
 {
-	return target_is_same(&service(a)->log.file, &service(b)->log.file) &&
+	return target_is_same(&service(a)->log->file, &service(b)->log->file) &&
 	       !differs_in_reader(a, b);
 }
 
 int diff_write_log_file(
 	const struct diff_rule *r _unused_, const void *owner, const void *other, struct buf *out)
 {
-	const struct spec_target *t = &service(owner)->log.file;
+	const struct spec_target *t = &service(owner)->log->file;
 	int result = write_target(t, t->sink == SPEC_SINK_FILE, out);
 
 	if (result == 0 && service(owner)->feeds && differs_in_reader(owner, other))
@@ -52,20 +52,20 @@ bool diff_same_log_stderr(const struct diff_rule *r _unused_, const void *a, con
 {
 	return service(a)->split_stderr == service(b)->split_stderr &&
 	       (!service(a)->split_stderr ||
-		       target_is_same(&service(a)->log.error, &service(b)->log.error));
+		       target_is_same(&service(a)->log->error, &service(b)->log->error));
 }
 
 int diff_write_log_stderr(const struct diff_rule *r _unused_, const void *owner,
 	const void *other _unused_, struct buf *out)
 {
-	const struct spec_target *t = &service(owner)->log.error;
+	const struct spec_target *t = &service(owner)->log->error;
 
 	return service(owner)->split_stderr ? write_target(t, t->sink == SPEC_SINK_FILE, out) : 0;
 }
 
 bool diff_same_also(const struct diff_rule *r _unused_, const void *a, const void *b)
 {
-	const struct spec_log *x = &service(a)->log, *y = &service(b)->log;
+	const struct spec_log *x = service(a)->log, *y = service(b)->log;
 
 	if (x->n_also != y->n_also)
 		return false;
@@ -79,7 +79,7 @@ bool diff_same_also(const struct diff_rule *r _unused_, const void *a, const voi
 int diff_write_also(const struct diff_rule *r _unused_, const void *owner,
 	const void *other _unused_, struct buf *out)
 {
-	const struct spec_log *l = &service(owner)->log;
+	const struct spec_log *l = service(owner)->log;
 	int result = buf_printf(out, "{");
 
 	for (size_t i = 0; i < l->n_also && result == 0; i++) {

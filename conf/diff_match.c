@@ -77,7 +77,7 @@ static int write_definition(const struct spec_service *s, char **ret_text)
 	if (r == 0)
 		r = write_list(&text, s->environment);
 	if (r == 0)
-		r = write_list(&text, s->file_environment);
+		r = write_list(&text, s->process->file_environment);
 	if (r == 0)
 		r = buf_append(&text, SIZE_MAX, "", 1);
 	if (r == 0)

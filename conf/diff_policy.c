@@ -10,29 +10,31 @@
 
 static const struct spec_policy *policy(const void *owner)
 {
-	return &((const struct spec_service *)owner)->policy;
+	return ((const struct spec_service *)owner)->policy;
 }
 
 bool diff_same_ready(const struct diff_rule *r _unused_, const void *a, const void *b)
 {
 	const struct spec_service *x = a, *y = b;
 
-	return x->policy.ready == y->policy.ready && x->ready_fd == y->ready_fd &&
-	       diff_same_text(x->ready_regex, y->ready_regex) &&
-	       diff_same_text(x->ready_check.address, y->ready_check.address);
+	return x->policy->ready == y->policy->ready &&
+	       x->contact->ready_fd == y->contact->ready_fd &&
+	       diff_same_text(x->contact->ready_regex, y->contact->ready_regex) &&
+	       diff_same_text(x->contact->ready_check->address, y->contact->ready_check->address);
 }
 
 int diff_write_ready(const struct diff_rule *r _unused_, const void *owner,
 	const void *other _unused_, struct buf *out)
 {
 	const struct spec_service *s = owner;
-	const char *word = spec_ready_to_string(s->policy.ready);
-	const char *rest = s->ready_regex ? s->ready_regex : s->ready_check.address;
+	const char *word = spec_ready_to_string(s->policy->ready);
+	const char *rest = s->contact->ready_regex ? s->contact->ready_regex
+						   : s->contact->ready_check->address;
 	_cleanup_buf_ struct buf text = {0};
 	int result;
 
-	if (s->policy.ready == SPEC_READY_FD)
-		result = buf_printf(&text, "%s:%d", word, s->ready_fd);
+	if (s->policy->ready == SPEC_READY_FD)
+		result = buf_printf(&text, "%s:%d", word, s->contact->ready_fd);
 	else
 		result = buf_printf(&text, "%s%s%s", word, rest ? ":" : "", rest ? rest : "");
 	if (result == 0)
@@ -88,7 +90,7 @@ int diff_write_ready_timeout(const struct diff_rule *r _unused_, const void *own
 /* The rule's key ends with the word for one kind: "health.tcp". */
 static const struct spec_check *health_by(const struct diff_rule *r, const void *owner)
 {
-	const struct spec_check *c = &((const struct spec_service *)owner)->health;
+	const struct spec_check *c = ((const struct spec_service *)owner)->contact->health;
 	const char *dot = strchr(r->key, '.');
 
 	return dot && strcmp(dot + 1, spec_probe_to_string(c->kind)) == 0 ? c : NULL;
@@ -135,7 +137,7 @@ int diff_write_failures(const struct diff_rule *r _unused_, const void *owner,
 int diff_write_every(const struct diff_rule *r _unused_, const void *owner,
 	const void *other _unused_, struct buf *out)
 {
-	usec_t every = ((const struct spec_service *)owner)->schedule.every_usec;
+	usec_t every = ((const struct spec_service *)owner)->contact->schedule->every_usec;
 
 	return every > 0 ? write_duration(out, every) : 0;
 }

@@ -40,7 +40,7 @@ static int write_codes(
 	(void)r;
 	(void)other;
 	for (int code = 0; code <= UINT8_MAX && result == 0; code++) {
-		if (!spec_is_success(&s->policy, code))
+		if (!spec_is_success(s->policy, code))
 			continue;
 		result = buf_printf(out, "%s%d", comma, code);
 		comma = ", ";
@@ -119,6 +119,52 @@ static const char *level_name(unsigned value)
 	return log_level_to_string((enum log_level)value);
 }
 
+/* What has the value. */
+static const void *policy_of(const struct spec_service *s)
+{
+	return s->policy;
+}
+
+static const void *links_of(const struct spec_service *s)
+{
+	return s->links;
+}
+
+static const void *contact_of(const struct spec_service *s)
+{
+	return s->contact;
+}
+
+static const void *process_of(const struct spec_service *s)
+{
+	return s->process;
+}
+
+static const void *log_of(const struct spec_service *s)
+{
+	return s->log;
+}
+
+static const void *ready_of(const struct spec_service *s)
+{
+	return s->contact->ready_check;
+}
+
+static const void *health_of(const struct spec_service *s)
+{
+	return s->contact->health;
+}
+
+static const void *schedule_of(const struct spec_service *s)
+{
+	return s->contact->schedule;
+}
+
+static const void *hooks_of(const struct spec_service *s)
+{
+	return s->contact->hooks;
+}
+
 /* How to compare and write a member of a type. */
 #define BOOL	 .same = diff_same_bool, .write = diff_write_bool
 #define INT	 .same = diff_same_int, .write = diff_write_int
@@ -134,10 +180,20 @@ static const char *level_name(unsigned value)
 #define COMMAND	 .same = diff_same_list, .write = diff_write_words
 
 #define IN_SERVICE(member)    .offset = offsetof(struct spec_service, member)
-#define IN_POLICY(member)     IN_SERVICE(policy.member)
+#define IN_POLICY(member)     .part = policy_of, .offset = offsetof(struct spec_policy, member)
+#define IN_LINKS(member)      .part = links_of, .offset = offsetof(struct spec_links, member)
+#define IN_CONTACT(member)    .part = contact_of, .offset = offsetof(struct spec_contact, member)
+#define IN_PROCESS(member)    .part = process_of, .offset = offsetof(struct spec_process, member)
+#define IN_LOG(member)	      .part = log_of, .offset = offsetof(struct spec_log, member)
+#define IN_READY(member)      .part = ready_of, .offset = offsetof(struct spec_check, member)
+#define IN_HEALTH(member)     .part = health_of, .offset = offsetof(struct spec_check, member)
+#define IN_SCHEDULE(member)   .part = schedule_of, .offset = offsetof(struct spec_schedule, member)
+#define IN_HOOKS(KIND)	      .part = hooks_of, .offset = SPEC_HOOK_##KIND * sizeof(char **)
 #define IN_LIMITS(KIND)	      .offset = SPEC_LIMIT_##KIND /* in what spec_limit() says */
 #define IN_SPEC(member)	      .offset = offsetof(struct spec, member)
 #define SERVICE_GIVEN(member) .given = offsetof(struct spec_service, member)
+#define PROCESS_GIVEN(member) .given = offsetof(struct spec_process, member)
+#define LOG_GIVEN(member)     .given = offsetof(struct spec_log, member)
 #define SPEC_GIVEN(member)    .given = offsetof(struct spec, member)
 #define LIVE		      .effect = DIFF_LIVE
 #define RESTART		      .effect = DIFF_RESTART
@@ -152,26 +208,26 @@ _Static_assert(sizeof(uid_t) == sizeof(unsigned) && sizeof(gid_t) == sizeof(unsi
 static const struct diff_rule service_rules[] = {
 	{"command", RESTART, COMMAND, IN_SERVICE(command)},
 	{"type", RESTART, ENUM(type_name), IN_POLICY(type)},
-	{"pid-file", RESTART, STRING, IN_SERVICE(pid_file)},
+	{"pid-file", RESTART, STRING, IN_CONTACT(pid_file)},
 	{"autostart", LIVE, BOOL, IN_POLICY(autostart)},
 	{"essential", LIVE, BOOL, IN_POLICY(essential)},
 	{"instances", LIVE, .same = diff_same_int, .write = write_instances,
 		IN_SERVICE(n_instances), SERVICE_GIVEN(has_instances), .is_count = true},
-	{"directory", RESTART, STRING, IN_SERVICE(directory)},
-	{"umask", RESTART, MODE, IN_SERVICE(umask)},
+	{"directory", RESTART, STRING, IN_PROCESS(directory)},
+	{"umask", RESTART, MODE, IN_PROCESS(umask)},
 	{"user", RESTART, .same = diff_same_user, .write = diff_write_user},
 	{"group", RESTART, .same = diff_same_group, .write = diff_write_group},
-	{"nice", RESTART, INT, IN_SERVICE(nice), SERVICE_GIVEN(has_nice)},
-	{"oom-score-adj", RESTART, INT, IN_SERVICE(oom_score_adj),
-		SERVICE_GIVEN(has_oom_score_adj)},
-	{"clear-environment", RESTART, BOOL, IN_SERVICE(clear_environment)},
-	{"requires", LIVE, LIST, IN_SERVICE(requires)},
-	{"wants", LIVE, LIST, IN_SERVICE(wants)},
-	{"after", LIVE, LIST, IN_SERVICE(after)},
-	{"before", LIVE, LIST, IN_SERVICE(before)},
-	{"conflicts", LIVE, LIST, IN_SERVICE(conflicts)},
-	{"groups", LIVE, LIST, IN_SERVICE(groups)},
-	{"pool", LIVE, STRING, IN_SERVICE(pool)},
+	{"nice", RESTART, INT, IN_PROCESS(nice), PROCESS_GIVEN(has_nice)},
+	{"oom-score-adj", RESTART, INT, IN_PROCESS(oom_score_adj),
+		PROCESS_GIVEN(has_oom_score_adj)},
+	{"clear-environment", RESTART, BOOL, IN_PROCESS(clear_environment)},
+	{"requires", LIVE, LIST, IN_LINKS(requires)},
+	{"wants", LIVE, LIST, IN_LINKS(wants)},
+	{"after", LIVE, LIST, IN_LINKS(after)},
+	{"before", LIVE, LIST, IN_LINKS(before)},
+	{"conflicts", LIVE, LIST, IN_LINKS(conflicts)},
+	{"groups", LIVE, LIST, IN_LINKS(groups)},
+	{"pool", LIVE, STRING, IN_LINKS(pool)},
 	{"restart", LIVE, ENUM(restart_name), IN_POLICY(restart)},
 	{"success-codes", LIVE, .same = same_codes, .write = write_codes,
 		IN_POLICY(success_codes)},
@@ -185,29 +241,29 @@ static const struct diff_rule service_rules[] = {
 		.write = diff_write_ready},
 	{"ready.timeout", LIVE, .same = diff_same_ready_timeout,
 		.write = diff_write_ready_timeout},
-	{"ready.command", LIVE, COMMAND, IN_SERVICE(ready_check.command)},
-	{"ready.interval", LIVE, DURATION, IN_SERVICE(ready_check.interval_usec)},
+	{"ready.command", LIVE, COMMAND, IN_READY(command)},
+	{"ready.interval", LIVE, DURATION, IN_READY(interval_usec)},
 	{"health.command", LIVE, PROBE},
 	{"health.tcp", LIVE, PROBE},
 	{"health.unix", LIVE, PROBE},
 	{"health.http", LIVE, PROBE},
-	{"health.interval", LIVE, DURATION, IN_SERVICE(health.interval_usec)},
-	{"health.timeout", LIVE, DURATION, IN_SERVICE(health.timeout_usec)},
+	{"health.interval", LIVE, DURATION, IN_HEALTH(interval_usec)},
+	{"health.timeout", LIVE, DURATION, IN_HEALTH(timeout_usec)},
 	{"health.failures", LIVE, .same = diff_same_failures, .write = diff_write_failures},
-	{"health.grace", LIVE, DURATION, IN_SERVICE(health.grace_usec)},
+	{"health.grace", LIVE, DURATION, IN_HEALTH(grace_usec)},
 	{"health.action", LIVE, ENUM(action_name), IN_POLICY(health_action)},
 	{"watchdog", .effect_of = diff_watchdog_effect, DURATION, IN_POLICY(watchdog_usec)},
 	{"stop.signal", LIVE, SIGNAL, IN_POLICY(stop_signal)},
 	{"stop.timeout", LIVE, DURATION, IN_POLICY(stop_timeout_usec)},
-	{"stop.command", LIVE, COMMAND, IN_SERVICE(hooks[SPEC_HOOK_STOP])},
+	{"stop.command", LIVE, COMMAND, IN_HOOKS(STOP)},
 	{"stop.kill", LIVE, ENUM(kill_name), IN_POLICY(stop_kill)},
-	{"reload.signal", LIVE, SIGNAL, IN_SERVICE(reload_signal)},
-	{"reload.command", LIVE, COMMAND, IN_SERVICE(reload_command)},
-	{"hooks.pre-start", LIVE, COMMAND, IN_SERVICE(hooks[SPEC_HOOK_PRE_START])},
-	{"hooks.post-start", LIVE, COMMAND, IN_SERVICE(hooks[SPEC_HOOK_POST_START])},
-	{"hooks.pre-stop", LIVE, COMMAND, IN_SERVICE(hooks[SPEC_HOOK_PRE_STOP])},
-	{"hooks.post-stop", LIVE, COMMAND, IN_SERVICE(hooks[SPEC_HOOK_POST_STOP])},
-	{"hooks.on-failed", LIVE, COMMAND, IN_SERVICE(hooks[SPEC_HOOK_ON_FAILED])},
+	{"reload.signal", LIVE, SIGNAL, IN_CONTACT(reload_signal)},
+	{"reload.command", LIVE, COMMAND, IN_CONTACT(reload_command)},
+	{"hooks.pre-start", LIVE, COMMAND, IN_HOOKS(PRE_START)},
+	{"hooks.post-start", LIVE, COMMAND, IN_HOOKS(POST_START)},
+	{"hooks.pre-stop", LIVE, COMMAND, IN_HOOKS(PRE_STOP)},
+	{"hooks.post-stop", LIVE, COMMAND, IN_HOOKS(POST_STOP)},
+	{"hooks.on-failed", LIVE, COMMAND, IN_HOOKS(ON_FAILED)},
 	{"hooks.timeout", LIVE, DURATION, IN_POLICY(hook_timeout_usec)},
 	{"stdin", RESTART, .same = diff_same_input, .write = diff_write_input},
 	{"log.file", .effect_of = diff_output_effect, .same = diff_same_log_file,
@@ -216,26 +272,26 @@ static const struct diff_rule service_rules[] = {
 		.write = diff_write_log_stderr},
 	{"log.also", .effect_of = diff_output_effect, .same = diff_same_also,
 		.write = diff_write_also},
-	{"log.format", LIVE, ENUM(format_name), IN_SERVICE(log.format)},
-	{"log.timestamps", LIVE, ENUM(timestamps_name), IN_SERVICE(log.timestamps)},
-	{"log.max-size", LIVE, SIZE, IN_SERVICE(log.rotation.max_size_bytes)},
-	{"log.rotate", LIVE, ENUM(every_name), IN_SERVICE(log.rotation.every)},
-	{"log.keep", LIVE, INT, IN_SERVICE(log.rotation.keep)},
-	{"log.keep-age", LIVE, DURATION, IN_SERVICE(log.rotation.keep_age_usec)},
-	{"log.keep-size", LIVE, SIZE, IN_SERVICE(log.rotation.keep_size_bytes)},
+	{"log.format", LIVE, ENUM(format_name), IN_LOG(format)},
+	{"log.timestamps", LIVE, ENUM(timestamps_name), IN_LOG(timestamps)},
+	{"log.max-size", LIVE, SIZE, IN_LOG(rotation.max_size_bytes)},
+	{"log.rotate", LIVE, ENUM(every_name), IN_LOG(rotation.every)},
+	{"log.keep", LIVE, INT, IN_LOG(rotation.keep)},
+	{"log.keep-age", LIVE, DURATION, IN_LOG(rotation.keep_age_usec)},
+	{"log.keep-size", LIVE, SIZE, IN_LOG(rotation.keep_size_bytes)},
 	{"log.compress", LIVE, .same = diff_same_list, .write = diff_write_compress,
-		IN_SERVICE(log.rotation.compress)},
-	{"log.overflow", LIVE, ENUM(overflow_name), IN_SERVICE(log.overflow),
-		SERVICE_GIVEN(log.has_overflow)},
+		IN_LOG(rotation.compress)},
+	{"log.overflow", LIVE, ENUM(overflow_name), IN_LOG(overflow),
+		LOG_GIVEN(has_overflow)},
 	{"log.rate-lines", LIVE, .same = diff_same_64, .write = diff_write_count,
-		IN_SERVICE(log.rate.lines)},
-	{"log.rate-bytes", LIVE, SIZE, IN_SERVICE(log.rate.bytes)},
-	{"log.rate-burst", LIVE, DURATION, IN_SERVICE(log.rate.burst_usec)},
+		IN_LOG(rate.lines)},
+	{"log.rate-bytes", LIVE, SIZE, IN_LOG(rate.bytes)},
+	{"log.rate-burst", LIVE, DURATION, IN_LOG(rate.burst_usec)},
 	{"schedule.every", LIVE, .same = diff_same_64, .write = diff_write_every,
-		IN_SERVICE(schedule.every_usec)},
-	{"schedule.cron", LIVE, STRING, IN_SERVICE(schedule.cron_text)},
+		IN_SCHEDULE(every_usec)},
+	{"schedule.cron", LIVE, STRING, IN_SCHEDULE(cron_text)},
 	{"schedule.overlap", LIVE, ENUM(overlap_name), IN_POLICY(overlap)},
-	{"schedule.jitter", LIVE, DURATION, IN_SERVICE(schedule.jitter_usec)},
+	{"schedule.jitter", LIVE, DURATION, IN_SCHEDULE(jitter_usec)},
 	{"limits.nofile", LIMIT, IN_LIMITS(NOFILE)},
 	{"limits.core", LIMIT, IN_LIMITS(CORE)},
 	{"limits.as", LIMIT, IN_LIMITS(AS)},

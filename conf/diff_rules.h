@@ -19,8 +19,9 @@ struct diff_rule {
 	int (*write)(
 		const struct diff_rule *r, const void *owner, const void *other, struct buf *out);
 	const char *(*name)(unsigned value); /* of an enum */
+	const void *(*part)(const struct spec_service *); /* that has the value; NULL: the owner */
 	size_t offset; /* of the member that holds the value */
-	size_t given; /* of a bool which tells that it is given; 0: it always is */
+	size_t given; /* of a bool beside it which tells that it is given; 0: it always is */
 	bool is_count; /* `instances`: says nothing about a single one of them */
 };
 

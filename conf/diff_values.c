@@ -1,6 +1,6 @@
 /*
- * Plain members of the data by their type: an offset is all that a rule has to give. Strings and
- * lists are compared by what they hold; everything else by its bytes.
+ * Plain members of the data by their type: where they are is all that a rule has to give. Strings
+ * and lists are compared by what they hold; everything else by its bytes.
  */
 #include "conf/diff_values.h"
 
@@ -10,15 +10,21 @@
 #include "base/parse.h"
 #include "conf/write.h"
 
+/* What has the value. */
+static const char *holder(const struct diff_rule *r, const void *owner)
+{
+	return r->part ? r->part(owner) : owner;
+}
+
 const void *diff_member(const struct diff_rule *r, const void *owner)
 {
-	return (const char *)owner + r->offset;
+	return holder(r, owner) + r->offset;
 }
 
 /* A value that is not given says nothing, whatever the member holds. */
 static bool is_given(const struct diff_rule *r, const void *owner)
 {
-	return r->given == 0 || *(const bool *)((const char *)owner + r->given);
+	return r->given == 0 || *(const bool *)(holder(r, owner) + r->given);
 }
 
 bool diff_same_text(const char *a, const char *b)

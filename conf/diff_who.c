@@ -23,7 +23,7 @@ static int write_ids(struct buf *out, const unsigned *ids, size_t n)
 
 static const struct spec_identity *identity_of(const void *owner)
 {
-	return &((const struct spec_service *)owner)->identity;
+	return ((const struct spec_service *)owner)->process->identity;
 }
 
 /* Do both run as the same one? Without ids to set, both stay who supervisord is. */

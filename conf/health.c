@@ -67,7 +67,7 @@ static const char *check_http(const char *text)
 
 static int set_address(struct making *m, const struct value *v, enum spec_probe kind)
 {
-	struct spec_check *h = &m->s->health;
+	struct spec_check *h = m->s->contact->health;
 	int r = service_check_text(m, v, v->strings[0],
 		kind == SPEC_PROBE_TCP	  ? check_tcp
 		: kind == SPEC_PROBE_UNIX ? address_check_unix
@@ -81,7 +81,7 @@ static int set_address(struct making *m, const struct value *v, enum spec_probe 
 
 static int set_probe(struct making *m, const struct value *v)
 {
-	struct spec_check *h = &m->s->health;
+	struct spec_check *h = m->s->contact->health;
 	enum spec_probe kind = kind_of(v);
 	size_t n;
 
@@ -107,20 +107,20 @@ static void set_action(struct making *m, const struct value *v)
 	for (int i = 0; i < SPEC_ACTION_MAX; i++)
 		names[i] = spec_action_to_string((enum spec_action)i);
 	if (convert_choice(m->b->errors, v, names, SPEC_ACTION_MAX, &choice))
-		m->s->policy.health_action = (enum spec_action)choice;
+		m->s->policy->health_action = (enum spec_action)choice;
 }
 
 static void set_watchdog(struct making *m, const struct value *v)
 {
 	if (strcmp(v->strings[0], "0") == 0)
-		m->s->policy.watchdog_usec = 0;
+		m->s->policy->watchdog_usec = 0;
 	else
-		convert_span(m->b->errors, v, MIN_INTERVAL, &m->s->policy.watchdog_usec);
+		convert_span(m->b->errors, v, MIN_INTERVAL, &m->s->policy->watchdog_usec);
 }
 
 int health_set(struct making *m, const struct value *v)
 {
-	struct spec_check *h = &m->s->health;
+	struct spec_check *h = m->s->contact->health;
 
 	switch (v->key->id) {
 	case SERVICE_HEALTH_INTERVAL:
@@ -131,7 +131,7 @@ int health_set(struct making *m, const struct value *v)
 		return 0;
 	case SERVICE_HEALTH_FAILURES:
 		convert_unsigned(
-			m->b->errors, v, 1, SPEC_MAX_FAILURES, &m->s->policy.health_failures);
+			m->b->errors, v, 1, SPEC_MAX_FAILURES, &m->s->policy->health_failures);
 		return 0;
 	case SERVICE_HEALTH_GRACE:
 		convert_duration(m->b->errors, v, &h->grace_usec);
@@ -167,7 +167,7 @@ static void check_unused(const struct making *m)
 static const struct value *find_choice(const struct making *m)
 {
 	for (size_t i = 0; i < ELEMENTSOF(probes); i++) {
-		if (probes[i].kind == m->s->health.kind)
+		if (probes[i].kind == m->s->contact->health->kind)
 			return service_find(m, probes[i].key);
 	}
 	return NULL;
@@ -177,15 +177,15 @@ static const struct value *find_choice(const struct making *m)
 static void check_oneshot(struct making *m)
 {
 	const struct value *choice = find_choice(m), *watchdog = service_find(m, SERVICE_WATCHDOG);
-	struct spec_check *h = &m->s->health;
+	struct spec_check *h = m->s->contact->health;
 
 	if (choice && service_is_own(m, choice))
 		service_tell(m, choice->key->path,
 			"a oneshot is never running, so it isn't asked; allowed: no health");
-	if (m->s->policy.watchdog_usec > 0 && service_is_own(m, watchdog))
+	if (m->s->policy->watchdog_usec > 0 && service_is_own(m, watchdog))
 		service_tell(m, "watchdog",
 			"a oneshot is never running, so nothing watches it; allowed: 0");
-	m->s->policy.watchdog_usec = 0;
+	m->s->policy->watchdog_usec = 0;
 	h->kind = SPEC_PROBE_NONE;
 	strv_free(h->command);
 	h->command = NULL;
@@ -195,10 +195,10 @@ static void check_oneshot(struct making *m)
 
 void health_check(struct making *m)
 {
-	if (m->s->health.kind == SPEC_PROBE_NONE)
+	if (m->s->contact->health->kind == SPEC_PROBE_NONE)
 		check_unused(m);
-	if (m->s->policy.type == SPEC_TYPE_ONESHOT)
+	if (m->s->policy->type == SPEC_TYPE_ONESHOT)
 		check_oneshot(m);
-	if (m->s->health.kind == SPEC_PROBE_NONE)
-		m->s->policy.health_failures = 0;
+	if (m->s->contact->health->kind == SPEC_PROBE_NONE)
+		m->s->policy->health_failures = 0;
 }

@@ -64,7 +64,6 @@ int input_set(struct making *m, const struct value *v)
 /* A service that takes the value from defaults does not mean itself. */
 static void forget(struct spec_service *s)
 {
-	free(s->stdin_name);
 	s->stdin_name = NULL;
 	s->stdin_kind = SPEC_STDIN_NULL;
 }

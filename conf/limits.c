@@ -90,11 +90,11 @@ static bool parse_one(const struct kind *k, const char *text, uint64_t *ret)
 
 static int keep(struct spec_service *s, enum spec_limit_kind kind, const struct spec_limit *limit)
 {
-	if (!s->limits)
-		s->limits = calloc(SPEC_LIMIT_MAX, sizeof(*s->limits));
-	if (!s->limits)
+	if (!s->process->limits)
+		s->process->limits = calloc(SPEC_LIMIT_MAX, sizeof(*s->process->limits));
+	if (!s->process->limits)
 		return -ENOMEM;
-	s->limits[kind] = *limit;
+	s->process->limits[kind] = *limit;
 	return 0;
 }
 

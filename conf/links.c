@@ -20,11 +20,11 @@ static const struct {
 	enum service_key key;
 	size_t offset; /* of the list */
 } lists[LINK_KIND_MAX] = {
-	[LINK_REQUIRES] = {SERVICE_REQUIRES, offsetof(struct spec_service, requires)},
-	[LINK_WANTS] = {SERVICE_WANTS, offsetof(struct spec_service, wants)},
-	[LINK_AFTER] = {SERVICE_AFTER, offsetof(struct spec_service, after)},
-	[LINK_BEFORE] = {SERVICE_BEFORE, offsetof(struct spec_service, before)},
-	[LINK_CONFLICTS] = {SERVICE_CONFLICTS, offsetof(struct spec_service, conflicts)},
+	[LINK_REQUIRES] = {SERVICE_REQUIRES, offsetof(struct spec_links, requires)},
+	[LINK_WANTS] = {SERVICE_WANTS, offsetof(struct spec_links, wants)},
+	[LINK_AFTER] = {SERVICE_AFTER, offsetof(struct spec_links, after)},
+	[LINK_BEFORE] = {SERVICE_BEFORE, offsetof(struct spec_links, before)},
+	[LINK_CONFLICTS] = {SERVICE_CONFLICTS, offsetof(struct spec_links, conflicts)},
 };
 
 static const struct spec_service *service(const struct links *l, size_t i)
@@ -210,7 +210,7 @@ static void check_required(const struct links *l, const struct value *v, const s
 {
 	char name[SPEC_INSTANCE_NAME_MAX];
 
-	if (s->kind == LINK_REQUIRES && service(l, l->service_of[s->to])->policy.scheduled)
+	if (s->kind == LINK_REQUIRES && service(l, l->service_of[s->to])->policy->scheduled)
 		value_error(l->b->errors, v,
 			"'%.80s' runs by a schedule, and is not there between its runs; allowed: "
 			"wants, after",
@@ -220,7 +220,8 @@ static void check_required(const struct links *l, const struct value *v, const s
 /* 1: what follows is not worth a look. */
 static int read_list(struct links *l, size_t i, enum link_kind kind)
 {
-	char *const *list = *(char **const *)((const char *)service(l, i) + lists[kind].offset);
+	char *const *list =
+		*(char **const *)((const char *)service(l, i)->links + lists[kind].offset);
 	bool own;
 	const struct value *v = find_value(l, i, kind, &own);
 

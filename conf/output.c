@@ -38,12 +38,12 @@ static int set_stderr(struct making *m, const struct value *v)
 	if (v->strings[0][0] == '\0')
 		return 0;
 	m->s->split_stderr = true;
-	return set_target(m, v, &m->s->log.error);
+	return set_target(m, v, &m->s->log->error);
 }
 
 static int set_also(struct making *m, const struct value *v)
 {
-	struct spec_log *l = &m->s->log;
+	struct spec_log *l = m->s->log;
 
 	if (v->n > SPEC_MAX_ALSO) {
 		value_error(m->b->errors, v, "more than %d targets", SPEC_MAX_ALSO);
@@ -109,7 +109,7 @@ static void give_format(struct spec_target *t, enum spec_format format)
 
 static void set_format(struct making *m, const struct value *v)
 {
-	struct spec_log *l = &m->s->log;
+	struct spec_log *l = m->s->log;
 	unsigned choice;
 
 	if (!choose(m, v, format_name, SPEC_FORMAT_MAX, &choice))
@@ -126,7 +126,7 @@ static void set_timestamps(struct making *m, const struct value *v)
 	unsigned choice;
 
 	if (choose(m, v, timestamps_name, SPEC_TIMESTAMPS_MAX, &choice))
-		m->s->log.timestamps = (enum spec_timestamps)choice;
+		m->s->log->timestamps = (enum spec_timestamps)choice;
 }
 
 static void set_rotate(struct making *m, const struct value *v)
@@ -134,12 +134,12 @@ static void set_rotate(struct making *m, const struct value *v)
 	unsigned choice;
 
 	if (choose(m, v, every_name, SPEC_EVERY_MAX, &choice))
-		m->s->log.rotation.every = (enum spec_every)choice;
+		m->s->log->rotation.every = (enum spec_every)choice;
 }
 
 static void set_overflow(struct making *m, const struct value *v)
 {
-	struct spec_log *l = &m->s->log;
+	struct spec_log *l = m->s->log;
 	unsigned choice;
 
 	if (!choose(m, v, overflow_name, SPEC_OVERFLOW_MAX, &choice))
@@ -203,7 +203,7 @@ static int complete_compress(char ***words, size_t *n)
 
 static int set_compress(struct making *m, const struct value *v)
 {
-	struct spec_rotation *rotation = &m->s->log.rotation;
+	struct spec_rotation *rotation = &m->s->log->rotation;
 	char **words = NULL;
 	char suffix[MAX_SUFFIX + 1];
 	size_t n;
@@ -239,7 +239,7 @@ static void set_rate_lines(struct making *m, const struct value *v)
 	int64_t number;
 
 	if (convert_number(m->b->errors, v, v->strings[0], 0, MAX_RATE_LINES, &number))
-		m->s->log.rate.lines = (uint64_t)number;
+		m->s->log->rate.lines = (uint64_t)number;
 }
 
 static void set_rate_bytes(struct making *m, const struct value *v)
@@ -252,7 +252,7 @@ static void set_rate_bytes(struct making *m, const struct value *v)
 		value_error(m->b->errors, v, "'%.80s' is not allowed; allowed: 0 to %" PRIu64 "G",
 			v->strings[0], MAX_RATE_BYTES >> 30);
 	else
-		m->s->log.rate.bytes = bytes;
+		m->s->log->rate.bytes = bytes;
 }
 
 static void set_rate_burst(struct making *m, const struct value *v)
@@ -265,13 +265,13 @@ static void set_rate_burst(struct making *m, const struct value *v)
 		value_error(m->b->errors, v, "'%.80s' is not allowed; allowed: 10ms to 1h",
 			v->strings[0]);
 	else
-		m->s->log.rate.burst_usec = burst;
+		m->s->log->rate.burst_usec = burst;
 }
 
 int output_set(struct making *m, const struct value *v)
 {
 	struct conf_errors *errors = m->b->errors;
-	struct spec_log *l = &m->s->log;
+	struct spec_log *l = m->s->log;
 
 	switch (v->key->id) {
 	case SERVICE_LOG_FILE:
@@ -344,7 +344,7 @@ static void check_twice(const struct making *m, const struct spec_target *t, con
 
 void output_check(struct making *m)
 {
-	const struct spec_log *l = &m->s->log;
+	const struct spec_log *l = m->s->log;
 
 	check_name(m, "log.file", &l->file);
 	check_name(m, "log.stderr", &l->error);

@@ -84,17 +84,17 @@ static const char *suggestion(const struct spec *spec, const char *name)
 
 static void tell_unknown(const struct build *b, const struct spec_service *s)
 {
-	const char *near = suggestion(b->spec, s->pool);
+	const char *near = suggestion(b->spec, s->links->pool);
 
 	if (near)
 		conf_errors_add(b->errors, spec_place_of(s, "pool"),
 			"'pool' in service '%.80s': there is no pool '%.80s'; did you mean '%s'?",
-			s->name, s->pool, near);
+			s->name, s->links->pool, near);
 	else
 		conf_errors_add(b->errors, spec_place_of(s, "pool"),
 			"'pool' in service '%.80s': there is no pool '%.80s'; allowed: the name of "
 			"a section 'pool'",
-			s->name, s->pool);
+			s->name, s->links->pool);
 }
 
 int pools_check(struct build *b)
@@ -109,7 +109,7 @@ int pools_check(struct build *b)
 		const struct spec_service *s = &spec->services[i];
 		size_t pool;
 
-		if (s->pool && !map_get(&names, s->pool, &pool))
+		if (s->links->pool && !map_get(&names, s->links->pool, &pool))
 			tell_unknown(b, s);
 	}
 	map_fini(&names);

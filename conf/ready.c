@@ -41,10 +41,10 @@ static int set_address(struct making *m, const struct value *v, enum spec_ready 
 
 	if (r < 0)
 		return r == -EINVAL ? 0 : r;
-	m->s->ready_check.address = strdup(text);
-	m->s->ready_check.kind = kind;
-	m->s->policy.ready = ready;
-	return m->s->ready_check.address ? 0 : -ENOMEM;
+	m->s->contact->ready_check->address = strdup(text);
+	m->s->contact->ready_check->kind = kind;
+	m->s->policy->ready = ready;
+	return m->s->contact->ready_check->address ? 0 : -ENOMEM;
 }
 
 static int set_fd(struct making *m, const struct value *v, const char *text)
@@ -56,8 +56,8 @@ static int set_fd(struct making *m, const struct value *v, const char *text)
 			v->strings[0], SPEC_MIN_READY_FD, SPEC_MAX_READY_FD);
 		return 0;
 	}
-	m->s->policy.ready = SPEC_READY_FD;
-	m->s->ready_fd = (int)fd;
+	m->s->policy->ready = SPEC_READY_FD;
+	m->s->contact->ready_fd = (int)fd;
 	return 0;
 }
 
@@ -86,9 +86,9 @@ static int set_log(struct making *m, const struct value *v, const char *text)
 	if (r < 0)
 		return r;
 	regex_free(code);
-	m->s->policy.ready = SPEC_READY_LOG;
-	m->s->ready_regex = strdup(text);
-	return m->s->ready_regex ? 0 : -ENOMEM;
+	m->s->policy->ready = SPEC_READY_LOG;
+	m->s->contact->ready_regex = strdup(text);
+	return m->s->contact->ready_regex ? 0 : -ENOMEM;
 }
 
 static int set_on(struct making *m, const struct value *v)
@@ -99,7 +99,7 @@ static int set_on(struct making *m, const struct value *v)
 
 	for (size_t i = 0; i < ELEMENTSOF(words); i++) {
 		if (strcmp(text, spec_ready_to_string(words[i])) == 0) {
-			m->s->policy.ready = words[i];
+			m->s->policy->ready = words[i];
 			return 0;
 		}
 	}
@@ -121,7 +121,7 @@ static int set_on(struct making *m, const struct value *v)
 
 static void set_timeout(struct making *m, const struct value *v)
 {
-	usec_t *timeout = &m->s->policy.ready_timeout_usec;
+	usec_t *timeout = &m->s->policy->ready_timeout_usec;
 
 	if (convert_duration(m->b->errors, v, timeout) && *timeout == 0)
 		*timeout = USEC_INFINITY;
@@ -138,9 +138,10 @@ int ready_set(struct making *m, const struct value *v)
 		set_timeout(m, v);
 		return 0;
 	case SERVICE_READY_COMMAND:
-		return service_words(m, v, &m->s->ready_check.command, &n);
+		return service_words(m, v, &m->s->contact->ready_check->command, &n);
 	default: /* SERVICE_READY_INTERVAL */
-		convert_span(m->b->errors, v, MIN_INTERVAL, &m->s->ready_check.interval_usec);
+		convert_span(
+			m->b->errors, v, MIN_INTERVAL, &m->s->contact->ready_check->interval_usec);
 		return 0;
 	}
 }
@@ -152,10 +153,10 @@ static bool is_own(const struct making *m, enum service_key key)
 
 static void check_command(struct making *m)
 {
-	struct spec_check *c = &m->s->ready_check;
+	struct spec_check *c = m->s->contact->ready_check;
 	bool given = c->command && c->command[0];
 
-	if (m->s->policy.ready == SPEC_READY_COMMAND) {
+	if (m->s->policy->ready == SPEC_READY_COMMAND) {
 		c->kind = SPEC_PROBE_COMMAND;
 		if (!given)
 			service_tell(m, "ready.on", "command needs 'ready.command'");
@@ -171,19 +172,19 @@ static void check_command(struct making *m)
 static void check_oneshot(struct making *m)
 {
 	struct spec_service *s = m->s;
-	struct spec_check *c = &s->ready_check;
+	struct spec_check *c = s->contact->ready_check;
 
 	if (!is_own(m, SERVICE_READY_TIMEOUT))
-		s->policy.ready_timeout_usec = USEC_INFINITY;
-	if (s->policy.ready == SPEC_READY_EXEC)
+		s->policy->ready_timeout_usec = USEC_INFINITY;
+	if (s->policy->ready == SPEC_READY_EXEC)
 		return;
 	if (is_own(m, SERVICE_READY_ON))
 		service_tell(
 			m, "ready.on", "a oneshot is ready when it has ended well; allowed: exec");
-	s->policy.ready = SPEC_READY_EXEC;
-	s->ready_fd = 0;
-	free(s->ready_regex);
-	s->ready_regex = NULL;
+	s->policy->ready = SPEC_READY_EXEC;
+	s->contact->ready_fd = 0;
+	free(s->contact->ready_regex);
+	s->contact->ready_regex = NULL;
 	free(c->address);
 	strv_free(c->command);
 	*c = (struct spec_check){.interval_usec = c->interval_usec};
@@ -191,13 +192,13 @@ static void check_oneshot(struct making *m)
 
 void ready_check(struct making *m)
 {
-	struct spec_check *c = &m->s->ready_check;
+	struct spec_check *c = m->s->contact->ready_check;
 
 	check_command(m);
 	if (c->kind == SPEC_PROBE_NONE && is_own(m, SERVICE_READY_INTERVAL))
 		service_tell(m, "ready.interval",
 			"is of use only with ready.on = tcp:…, unix:… or command");
-	if (m->s->policy.type == SPEC_TYPE_ONESHOT)
+	if (m->s->policy->type == SPEC_TYPE_ONESHOT)
 		check_oneshot(m);
 	/* a command may wait by itself, others are tried again */
 	c->timeout_usec = c->kind == SPEC_PROBE_COMMAND ? USEC_INFINITY : CONNECT_TIMEOUT;

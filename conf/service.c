@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "conf/draft.h"
 #include "conf/errors.h"
 #include "conf/service.h"
 #include "conf/strv.h"
@@ -62,12 +63,15 @@ int service_check_text(struct making *m, const struct value *v, const char *text
 	return 0;
 }
 
-static int init_service(struct spec_service *s)
+static int init_service(struct draft *d)
 {
+	struct spec_service *s = &d->service;
+
+	draft_init(d);
 	s->n_instances = s->n_configured = 1;
-	s->umask = 022;
-	s->reload_signal = SIGHUP;
-	s->policy = (struct spec_policy){
+	s->process->umask = 022;
+	s->contact->reload_signal = SIGHUP;
+	d->policy = (struct spec_policy){
 		.type = SPEC_TYPE_SIMPLE,
 		.restart = SPEC_RESTART_ON_FAILURE,
 		.success_codes = {1},
@@ -88,16 +92,16 @@ static int init_service(struct spec_service *s)
 		.overlap = SPEC_OVERLAP_SKIP,
 		.hook_timeout_usec = 30 * USEC_PER_SEC,
 	};
-	s->ready_check.interval_usec = 500 * USEC_PER_MSEC;
-	s->health.interval_usec = 10 * USEC_PER_SEC;
-	s->health.timeout_usec = 2 * USEC_PER_SEC;
-	s->log = (struct spec_log){
+	d->ready_check.interval_usec = 500 * USEC_PER_MSEC;
+	d->health.interval_usec = 10 * USEC_PER_SEC;
+	d->health.timeout_usec = 2 * USEC_PER_SEC;
+	d->log = (struct spec_log){
 		.file = {.sink = SPEC_SINK_FILE, .address = strdup("%{name}.log")},
 		.rotation = {.max_size_bytes = 50 << 20, .keep = 10},
 		.rate.burst_usec = USEC_PER_SEC,
 	};
-	s->directory = strdup("/");
-	return s->log.file.address && s->directory ? 0 : -ENOMEM;
+	s->process->directory = strdup("/");
+	return d->log.file.address && s->process->directory ? 0 : -ENOMEM;
 }
 
 /*
@@ -145,12 +149,12 @@ static int set_identity(struct making *m)
 	if (r == 0 && is_given(group_value))
 		r = load_time_text(m, group_value, &group);
 	if (r == 0)
-		r = keep_text(user_value, &m->s->identity.user);
+		r = keep_text(user_value, &m->s->process->identity->user);
 	if (r == 0)
-		r = keep_text(group_value, &m->s->identity.group);
+		r = keep_text(group_value, &m->s->process->identity->group);
 	if (r < 0)
 		return r;
-	return identity_fill(m->b, user_value, user, group_value, group, &m->s->identity);
+	return identity_fill(m->b, user_value, user, group_value, group, m->s->process->identity);
 }
 
 /* The variables of one section's `environment`; one given twice in it is a mistake. */
@@ -223,14 +227,14 @@ static int set_environment(struct making *m)
 
 	/* env-file = "" in a service: none, that of defaults neither */
 	if (!own_file || own_file->strings[0][0] != '\0')
-		r = add_env_file(m, m->defaults, &m->s->file_environment, &n_file);
+		r = add_env_file(m, m->defaults, &m->s->process->file_environment, &n_file);
 	if (r == 0)
-		r = add_env_file(m, m->own, &m->s->file_environment, &n_file);
+		r = add_env_file(m, m->own, &m->s->process->file_environment, &n_file);
 	if (r == 0)
 		r = add_environment(m, m->defaults, &m->s->environment, &n);
 	if (r == 0)
 		r = add_environment(m, m->own, &m->s->environment, &n);
-	drop_overridden(m->s->file_environment, m->s->environment);
+	drop_overridden(m->s->process->file_environment, m->s->environment);
 	return r;
 }
 
@@ -260,7 +264,7 @@ static int set_origins(struct making *m)
 
 static void check_restart(const struct making *m)
 {
-	const struct spec_policy *p = &m->s->policy;
+	const struct spec_policy *p = m->s->policy;
 
 	if (p->type == SPEC_TYPE_ONESHOT && p->restart == SPEC_RESTART_ALWAYS)
 		service_tell(m, "restart",
@@ -287,20 +291,21 @@ static void check_pid_file(const struct making *m)
 	const struct value *v = service_find(m, SERVICE_PID_FILE);
 	struct spec_service *s = m->s;
 
-	if (s->policy.type == SPEC_TYPE_FORKING) {
+	if (s->policy->type == SPEC_TYPE_FORKING) {
 		if (!v || v->strings[0][0] == '\0')
 			service_tell(m, "type",
 				"forking needs 'pid-file', which tells the main process");
-		else if (s->pid_file && s->n_instances > 1 && !text_has_placeholder(s->pid_file))
+		else if (s->contact->pid_file && s->n_instances > 1 &&
+			 !text_has_placeholder(s->contact->pid_file))
 			service_tell(m, "pid-file",
 				"several instances would write one file; "
 				"it must contain %%{name} or %%{instance}");
 		return;
 	}
-	if (s->pid_file && service_is_own(m, v))
+	if (s->contact->pid_file && service_is_own(m, v))
 		service_tell(m, "pid-file", "is of use only with type = forking");
-	free(s->pid_file);
-	s->pid_file = NULL;
+	free(s->contact->pid_file);
+	s->contact->pid_file = NULL;
 }
 
 /* What can be seen within one service, when all its keys are in. */
@@ -330,10 +335,8 @@ static int apply_setters(struct making *m)
 static int make(struct making *m)
 {
 	struct spec_service *s = m->s;
-	int r = init_service(s);
+	int r = set_origins(m);
 
-	if (r == 0)
-		r = set_origins(m);
 	if (r == 0)
 		r = apply_setters(m);
 	if (r == 0)
@@ -343,21 +346,23 @@ static int make(struct making *m)
 	if (r == 0)
 		check_service(m);
 	strv_ensure(&s->command);
-	strv_ensure(&s->reload_command);
-	strv_ensure(&s->groups);
+	strv_ensure(&s->contact->reload_command);
+	strv_ensure(&s->links->groups);
 	strv_ensure(&s->environment);
-	strv_ensure(&s->file_environment);
+	strv_ensure(&s->process->file_environment);
 	return r;
 }
 
-static int make_service(struct build *b, const struct section *own, struct spec_service *s)
+static int draft_service(struct build *b, const struct section *own, struct draft *d)
 {
-	struct making m = {
-		.b = b, .s = s, .own = own, .defaults = b->defaults.key ? &b->defaults : NULL};
+	struct making m = {.b = b,
+		.s = &d->service,
+		.own = own,
+		.defaults = b->defaults.key ? &b->defaults : NULL};
 
-	s->place = own->place;
-	s->name = strdup(own->title);
-	if (!s->name)
+	d->service.place = own->place;
+	d->service.name = strdup(own->title);
+	if (!d->service.name)
 		return -ENOMEM;
 	if (!text_is_name(own->title))
 		conf_errors_add(b->errors, own->place,
@@ -371,27 +376,32 @@ static int make_service(struct build *b, const struct section *own, struct spec_
 	return make(&m);
 }
 
+static int make_service(struct build *b, const struct section *own, struct spec_service *ret)
+{
+	struct draft d;
+	int r = init_service(&d);
+
+	if (r == 0)
+		r = draft_service(b, own, &d);
+	if (r == 0)
+		r = draft_keep(&d, b->spec->share, ret);
+	draft_fini(&d);
+	return r;
+}
+
 /*
  * So that a mistake in defaults shows also where no service takes the value. What spans
  * several keys is not looked at: services may set the other one.
  */
 static int try_defaults(struct build *b)
 {
-	struct spec *scratch = calloc(1, sizeof(*scratch));
-	struct making m = {.b = b, .defaults = &b->defaults};
-	int r = -ENOMEM;
+	struct draft d;
+	struct making m = {.b = b, .s = &d.service, .defaults = &b->defaults};
+	int r = init_service(&d);
 
-	if (!scratch)
-		return -ENOMEM;
-	scratch->services = calloc(1, sizeof(*scratch->services));
-	if (scratch->services) {
-		scratch->n_services = 1;
-		m.s = scratch->services;
-		r = init_service(m.s);
-		if (r == 0)
-			r = apply_setters(&m);
-	}
-	spec_free(scratch);
+	if (r == 0)
+		r = apply_setters(&m);
+	draft_fini(&d);
 	return r;
 }
 
@@ -408,16 +418,17 @@ int service_build_all(struct build *b)
 		if (r < 0)
 			return r;
 	}
+	spec->share = share_new();
 	spec->services = calloc(b->n_services + 1, sizeof(*spec->services));
-	if (!spec->services)
+	if (!spec->share || !spec->services)
 		return -ENOMEM;
 	for (size_t i = 0; i < b->n_services; i++) {
-		int r;
+		int r = make_service(b, &b->services[i], &spec->services[i]);
 
-		spec->n_services++;
-		r = make_service(b, &b->services[i], &spec->services[i]);
 		if (r < 0)
 			return r;
+		spec->n_services++;
 	}
+	share_seal(spec->share);
 	return 0;
 }

@@ -55,7 +55,7 @@ static int set_type(struct making *m, const struct value *v)
 	for (int i = 0; i < SPEC_TYPE_MAX; i++)
 		names[i] = spec_type_to_string((enum spec_type)i);
 	if (convert_choice(m->b->errors, v, names, SPEC_TYPE_MAX, &choice))
-		m->s->policy.type = (enum spec_type)choice;
+		m->s->policy->type = (enum spec_type)choice;
 	return 0;
 }
 
@@ -64,19 +64,19 @@ static int set_pid_file(struct making *m, const struct value *v)
 {
 	if (v->strings[0][0] == '\0' || !convert_path(m->b->errors, v))
 		return 0;
-	m->s->pid_file = strdup(v->strings[0]);
-	return m->s->pid_file ? 0 : -ENOMEM;
+	m->s->contact->pid_file = strdup(v->strings[0]);
+	return m->s->contact->pid_file ? 0 : -ENOMEM;
 }
 
 static int set_autostart(struct making *m, const struct value *v)
 {
-	convert_bool(m->b->errors, v, &m->s->policy.autostart);
+	convert_bool(m->b->errors, v, &m->s->policy->autostart);
 	return 0;
 }
 
 static int set_essential(struct making *m, const struct value *v)
 {
-	convert_bool(m->b->errors, v, &m->s->policy.essential);
+	convert_bool(m->b->errors, v, &m->s->policy->essential);
 	return 0;
 }
 
@@ -98,14 +98,14 @@ static int set_directory(struct making *m, const struct value *v)
 {
 	if (!convert_path(m->b->errors, v))
 		return 0;
-	free(m->s->directory);
-	m->s->directory = strdup(v->strings[0]);
-	return m->s->directory ? 0 : -ENOMEM;
+	free(m->s->process->directory);
+	m->s->process->directory = strdup(v->strings[0]);
+	return m->s->process->directory ? 0 : -ENOMEM;
 }
 
 static int set_umask(struct making *m, const struct value *v)
 {
-	convert_mode(m->b->errors, v, 0777, &m->s->umask);
+	convert_mode(m->b->errors, v, 0777, &m->s->process->umask);
 	return 0;
 }
 
@@ -114,8 +114,8 @@ static int set_nice(struct making *m, const struct value *v)
 	int64_t number;
 
 	if (convert_number(m->b->errors, v, v->strings[0], -20, 19, &number)) {
-		m->s->nice = (int)number;
-		m->s->has_nice = true;
+		m->s->process->nice = (int)number;
+		m->s->process->has_nice = true;
 	}
 	return 0;
 }
@@ -125,15 +125,15 @@ static int set_oom_score_adj(struct making *m, const struct value *v)
 	int64_t number;
 
 	if (convert_number(m->b->errors, v, v->strings[0], -1000, 1000, &number)) {
-		m->s->oom_score_adj = (int)number;
-		m->s->has_oom_score_adj = true;
+		m->s->process->oom_score_adj = (int)number;
+		m->s->process->has_oom_score_adj = true;
 	}
 	return 0;
 }
 
 static int set_clear_environment(struct making *m, const struct value *v)
 {
-	convert_bool(m->b->errors, v, &m->s->clear_environment);
+	convert_bool(m->b->errors, v, &m->s->process->clear_environment);
 	return 0;
 }
 
@@ -165,11 +165,11 @@ static int set_groups(struct making *m, const struct value *v)
 				name, SPEC_NAME_MAX);
 			continue;
 		}
-		if (contains(m->s->groups, name)) {
+		if (contains(m->s->links->groups, name)) {
 			value_error(m->b->errors, v, "'%.80s' is given twice", name);
 			continue;
 		}
-		r = strv_take(&m->s->groups, &n, strdup(name));
+		r = strv_take(&m->s->links->groups, &n, strdup(name));
 		if (r < 0)
 			return r;
 	}
@@ -184,15 +184,15 @@ static int set_restart(struct making *m, const struct value *v)
 	for (int i = 0; i < SPEC_RESTART_MAX; i++)
 		names[i] = spec_restart_to_string((enum spec_restart)i);
 	if (convert_choice(m->b->errors, v, names, SPEC_RESTART_MAX, &choice))
-		m->s->policy.restart = (enum spec_restart)choice;
+		m->s->policy->restart = (enum spec_restart)choice;
 	return 0;
 }
 
 static int set_success_codes(struct making *m, const struct value *v)
 {
-	uint64_t *words = m->s->policy.success_codes;
+	uint64_t *words = m->s->policy->success_codes;
 
-	memset(words, 0, sizeof(m->s->policy.success_codes));
+	memset(words, 0, sizeof(m->s->policy->success_codes));
 	for (size_t i = 0; i < v->n; i++) {
 		int64_t code;
 
@@ -204,49 +204,49 @@ static int set_success_codes(struct making *m, const struct value *v)
 
 static int set_restart_delay(struct making *m, const struct value *v)
 {
-	convert_duration(m->b->errors, v, &m->s->policy.restart_delay_usec);
+	convert_duration(m->b->errors, v, &m->s->policy->restart_delay_usec);
 	return 0;
 }
 
 static int set_restart_max_delay(struct making *m, const struct value *v)
 {
-	convert_duration(m->b->errors, v, &m->s->policy.restart_max_delay_usec);
+	convert_duration(m->b->errors, v, &m->s->policy->restart_max_delay_usec);
 	return 0;
 }
 
 static int set_restart_jitter(struct making *m, const struct value *v)
 {
-	convert_unsigned(m->b->errors, v, 0, 100, &m->s->policy.restart_jitter_percent);
+	convert_unsigned(m->b->errors, v, 0, 100, &m->s->policy->restart_jitter_percent);
 	return 0;
 }
 
 static int set_restart_limit(struct making *m, const struct value *v)
 {
-	convert_unsigned(m->b->errors, v, 0, SPEC_MAX_RESTART_LIMIT, &m->s->policy.restart_limit);
+	convert_unsigned(m->b->errors, v, 0, SPEC_MAX_RESTART_LIMIT, &m->s->policy->restart_limit);
 	return 0;
 }
 
 static int set_restart_window(struct making *m, const struct value *v)
 {
-	convert_duration(m->b->errors, v, &m->s->policy.restart_window_usec);
+	convert_duration(m->b->errors, v, &m->s->policy->restart_window_usec);
 	return 0;
 }
 
 static int set_stable_after(struct making *m, const struct value *v)
 {
-	convert_duration(m->b->errors, v, &m->s->policy.stable_after_usec);
+	convert_duration(m->b->errors, v, &m->s->policy->stable_after_usec);
 	return 0;
 }
 
 static int set_stop_signal(struct making *m, const struct value *v)
 {
-	convert_signal(m->b->errors, v, &m->s->policy.stop_signal);
+	convert_signal(m->b->errors, v, &m->s->policy->stop_signal);
 	return 0;
 }
 
 static int set_stop_timeout(struct making *m, const struct value *v)
 {
-	convert_duration(m->b->errors, v, &m->s->policy.stop_timeout_usec);
+	convert_duration(m->b->errors, v, &m->s->policy->stop_timeout_usec);
 	return 0;
 }
 
@@ -258,13 +258,13 @@ static int set_stop_kill(struct making *m, const struct value *v)
 	for (int i = 0; i < SPEC_KILL_MAX; i++)
 		names[i] = spec_kill_to_string((enum spec_kill)i);
 	if (convert_choice(m->b->errors, v, names, SPEC_KILL_MAX, &choice))
-		m->s->policy.stop_kill = (enum spec_kill)choice;
+		m->s->policy->stop_kill = (enum spec_kill)choice;
 	return 0;
 }
 
 static int set_reload_signal(struct making *m, const struct value *v)
 {
-	convert_signal(m->b->errors, v, &m->s->reload_signal);
+	convert_signal(m->b->errors, v, &m->s->contact->reload_signal);
 	return 0;
 }
 
@@ -273,7 +273,7 @@ static int set_reload_command(struct making *m, const struct value *v)
 {
 	size_t n;
 
-	return service_words(m, v, &m->s->reload_command, &n);
+	return service_words(m, v, &m->s->contact->reload_command, &n);
 }
 
 /* Keys without a function are sections, or need more than themselves: see service.c. */

@@ -10,71 +10,16 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "conf/share.h"
 #include "conf/strv.h"
 
 #define NUMBER_SIZE 16
-
-static void log_fini(struct spec_log *l)
-{
-	free(l->file.address);
-	free(l->error.address);
-	for (size_t i = 0; i < l->n_also; i++)
-		free(l->also[i].address);
-	free(l->also);
-	strv_free(l->rotation.compress);
-	free(l->rotation.suffix);
-}
-
-static void identity_fini(struct spec_identity *i)
-{
-	free(i->user);
-	free(i->group);
-	free(i->groups);
-	free(i->user_name);
-	free(i->home);
-	free(i->shell);
-}
-
-static void check_fini(struct spec_check *c)
-{
-	strv_free(c->command);
-	free(c->address);
-}
-
-static void service_fini(struct spec_service *s)
-{
-	free(s->name);
-	free(s->origins);
-	strv_free(s->reload_command);
-	strv_free(s->requires);
-	strv_free(s->wants);
-	strv_free(s->after);
-	strv_free(s->before);
-	strv_free(s->conflicts);
-	free(s->pool);
-	free(s->pid_file);
-	free(s->ready_regex);
-	check_fini(&s->ready_check);
-	check_fini(&s->health);
-	free(s->schedule.cron_text);
-	free(s->limits);
-	for (size_t i = 0; i < SPEC_HOOK_MAX; i++)
-		strv_free(s->hooks[i]);
-	strv_free(s->command);
-	free(s->directory);
-	identity_fini(&s->identity);
-	strv_free(s->file_environment);
-	strv_free(s->environment);
-	strv_free(s->groups);
-	log_fini(&s->log);
-	free(s->stdin_name);
-}
 
 const struct spec_limit *spec_limit(const struct spec_service *s, enum spec_limit_kind kind)
 {
 	static const struct spec_limit unset;
 
-	return s->limits ? &s->limits[kind] : &unset;
+	return s->process->limits ? &s->process->limits[kind] : &unset;
 }
 
 static void role_fini(struct spec_role *r)
@@ -88,9 +33,8 @@ void spec_free(struct spec *s)
 {
 	if (!s)
 		return;
-	for (size_t i = 0; i < s->n_services; i++)
-		service_fini(&s->services[i]);
 	free(s->services);
+	share_free(s->share);
 	for (size_t i = 0; i < s->n_pools; i++)
 		free(s->pools[i].name);
 	free(s->pools);

@@ -281,6 +281,49 @@ struct spec_origins {
 	size_t n;
 };
 
+/* What a service has to do with others. */
+struct spec_links {
+	/*
+	 * Names of other services, as given: "db", which with instances means all of them, or
+	 * "db@2". All exist. before is turned around into the after of the other one by those who
+	 * use it. NULL: not given.
+	 */
+	char **requires, **wants, **after, **before, **conflicts;
+	char **groups; /* without the @ */
+	char *pool; /* NULL: none */
+};
+
+/* How it is asked and told things. */
+struct spec_contact {
+	int reload_signal;
+	int ready_fd; /* SPEC_READY_FD */
+	char **reload_command; /* in place of the signal; no element: none */
+	char *pid_file; /* forking: an absolute path, may hold %{}; else NULL */
+	char *ready_regex; /* SPEC_READY_LOG */
+	struct spec_check *ready_check; /* SPEC_READY_TCP, _UNIX, _COMMAND; else kind NONE */
+	struct spec_check *health; /* kind NONE: not asked for */
+	char ***hooks; /* SPEC_HOOK_MAX of them: split commands; NULL or no element: none */
+	struct spec_schedule *schedule; /* with policy.scheduled */
+};
+
+/* What its process begins with, but for its command and environment. */
+struct spec_process {
+	char *directory;
+	struct spec_identity *identity;
+	struct spec_limit *limits; /* SPEC_LIMIT_MAX of them; NULL: none is set, see spec_limit() */
+	char **file_environment; /* "K=V" of env-file, as loaded: no %{} in it */
+	mode_t umask;
+	int nice;
+	int oom_score_adj;
+	bool has_nice;
+	bool has_oom_score_adj;
+	bool clear_environment;
+};
+
+/*
+ * All that it points to is the spec's, and shared with services that have the same: only who makes
+ * one may change it.
+ */
 struct spec_service {
 	char *name;
 	struct spec_place place;
@@ -288,52 +331,26 @@ struct spec_service {
 	const struct spec_origins *defaults; /* of the others; of the spec. NULL: there are none */
 	uint32_t n_origins;
 
-	bool has_instances;
 	unsigned n_instances; /* 1 without instances; 0 is allowed with them */
 	unsigned n_configured; /* the same, as the files say: an operator may have scaled it */
+	bool has_instances;
+	bool split_stderr;
+	bool feeds; /* its stdout is the stdin of another service */
 
-	struct spec_policy policy;
-
-	int reload_signal;
-	char **reload_command; /* in place of the signal; no element: none */
-
-	/*
-	 * Names of other services, as given: "db", which with instances means all of them, or
-	 * "db@2". All exist. before is turned around into the after of the other one by those who
-	 * use it. NULL: not given.
-	 */
-	char **requires, **wants, **after, **before, **conflicts;
-	char *pool; /* NULL: none */
-	char *pid_file; /* forking: an absolute path, may hold %{}; else NULL */
-	int ready_fd; /* SPEC_READY_FD */
-	char *ready_regex; /* SPEC_READY_LOG */
-	struct spec_check ready_check; /* SPEC_READY_TCP, _UNIX, _COMMAND; else kind NONE */
-	struct spec_check health; /* kind NONE: not asked for */
-	struct spec_schedule schedule; /* with policy.scheduled */
-	char **hooks[SPEC_HOOK_MAX]; /* split commands; NULL or no element: none */
-	struct spec_limit *limits; /* SPEC_LIMIT_MAX of them; NULL: none is set, see spec_limit() */
+	struct spec_policy *policy;
+	struct spec_links *links;
+	struct spec_contact *contact;
+	struct spec_process *process;
+	struct spec_log *log;
 
 	char **command; /* at least one element, already split */
-	char *directory;
-	mode_t umask;
-	struct spec_identity identity;
-	int nice;
-	bool has_nice;
-	int oom_score_adj;
-	bool has_oom_score_adj;
-	bool clear_environment;
-	char **file_environment; /* "K=V" of env-file, as loaded: no %{} in it */
 	char **environment; /* "K=V", merged with that of defaults */
-	char **groups; /* without the @ */
-	struct spec_log log;
-	bool split_stderr;
-	enum spec_stdin stdin_kind;
 	/*
 	 * FIFO, FILE: an absolute path; SERVICE: a service or instance that exists, whose stdout it
-	 * is. May hold %{}. NULL: else NULL.
+	 * is. May hold %{}. Else NULL.
 	 */
 	char *stdin_name;
-	bool feeds; /* its stdout is the stdin of another service */
+	enum spec_stdin stdin_kind;
 };
 
 /* Who may use the control socket beside root and the owner. */
@@ -371,6 +388,7 @@ struct spec {
 	struct spec_pool *pools;
 	size_t n_pools;
 
+	struct share *share; /* owned: what services point to */
 	struct spec_service *services;
 	size_t n_services;
 
@@ -404,8 +422,8 @@ static inline bool spec_is_scaled(const struct spec_service *s)
 /* Does anybody take what it writes to stdout? Else it needs no pipe for that. */
 static inline bool spec_has_output(const struct spec_service *s)
 {
-	return s->split_stderr || s->log.file.sink != SPEC_SINK_NONE || s->log.n_also > 0 ||
-	       s->feeds || s->policy.ready == SPEC_READY_LOG;
+	return s->split_stderr || s->log->file.sink != SPEC_SINK_NONE || s->log->n_also > 0 ||
+	       s->feeds || s->policy->ready == SPEC_READY_LOG;
 }
 
 /* Whether it is set or not. */

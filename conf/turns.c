@@ -39,16 +39,16 @@ int turns_set_hook(struct making *m, const struct value *v)
 {
 	enum spec_hook hook = hook_of(v);
 	size_t n;
-	int r = service_words(m, v, &m->s->hooks[hook], &n);
+	int r = service_words(m, v, &m->s->contact->hooks[hook], &n);
 
 	if (r == 0 && n > 0)
-		m->s->policy.hooks |= 1U << hook;
+		m->s->policy->hooks |= 1U << hook;
 	return r;
 }
 
 int turns_set_hook_timeout(struct making *m, const struct value *v)
 {
-	convert_span(m->b->errors, v, MIN_HOOK_TIMEOUT, &m->s->policy.hook_timeout_usec);
+	convert_span(m->b->errors, v, MIN_HOOK_TIMEOUT, &m->s->policy->hook_timeout_usec);
 	return 0;
 }
 
@@ -75,15 +75,15 @@ static bool is_chosen(const struct making *m, const struct value *v)
 
 static void set_every(struct making *m, const struct value *v)
 {
-	struct spec_schedule *s = &m->s->schedule;
+	struct spec_schedule *s = m->s->contact->schedule;
 
 	if (is_chosen(m, v) && convert_span(m->b->errors, v, MIN_EVERY, &s->every_usec))
-		m->s->policy.scheduled = true;
+		m->s->policy->scheduled = true;
 }
 
 static int set_cron(struct making *m, const struct value *v)
 {
-	struct spec_schedule *s = &m->s->schedule;
+	struct spec_schedule *s = m->s->contact->schedule;
 	char what[CRON_WHAT_SIZE];
 
 	if (!is_chosen(m, v))
@@ -97,7 +97,7 @@ static int set_cron(struct making *m, const struct value *v)
 		value_error(m->b->errors, v, "'%.80s': %s", v->strings[0], what);
 		return 0;
 	}
-	m->s->policy.scheduled = true;
+	m->s->policy->scheduled = true;
 	s->cron_text = strdup(v->strings[0]);
 	return s->cron_text ? 0 : -ENOMEM;
 }
@@ -110,7 +110,7 @@ static void set_overlap(struct making *m, const struct value *v)
 	for (int i = 0; i < SPEC_OVERLAP_MAX; i++)
 		names[i] = spec_overlap_to_string((enum spec_overlap)i);
 	if (convert_choice(m->b->errors, v, names, SPEC_OVERLAP_MAX, &choice))
-		m->s->policy.overlap = (enum spec_overlap)choice;
+		m->s->policy->overlap = (enum spec_overlap)choice;
 }
 
 int turns_set_schedule(struct making *m, const struct value *v)
@@ -125,7 +125,7 @@ int turns_set_schedule(struct making *m, const struct value *v)
 		set_overlap(m, v);
 		return 0;
 	default: /* SERVICE_SCHEDULE_JITTER */
-		convert_duration(m->b->errors, v, &m->s->schedule.jitter_usec);
+		convert_duration(m->b->errors, v, &m->s->contact->schedule->jitter_usec);
 		return 0;
 	}
 }
@@ -153,14 +153,14 @@ static void check_unused(const struct making *m)
 
 void turns_check(struct making *m)
 {
-	const struct spec_schedule *s = &m->s->schedule;
+	const struct spec_schedule *s = m->s->contact->schedule;
 	const char *key = s->cron_text ? "schedule.cron" : "schedule.every";
 
-	if (!m->s->policy.scheduled) {
+	if (!m->s->policy->scheduled) {
 		check_unused(m);
 		return;
 	}
-	if (m->s->policy.restart == SPEC_RESTART_ALWAYS)
+	if (m->s->policy->restart == SPEC_RESTART_ALWAYS)
 		service_tell(m, key,
 			"a schedule cannot go with restart = always, which would start it again "
 			"between two runs; allowed: on-failure, on-abnormal, never");

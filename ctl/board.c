@@ -51,12 +51,17 @@ static bool is_trusted(const struct stat *st, const char *socket_path)
 	       socket.st_uid == st->st_uid;
 }
 
+static unsigned hex(char c)
+{
+	return c <= '9' ? (unsigned)c - '0' : ((unsigned)c | 0x20) - 'a' + 10;
+}
+
 /* A board outlives its boot where the runtime directory does. */
 static bool is_of_this_boot(const struct supervisord_board_head *h)
 {
 	static const uint8_t unknown[sizeof(h->boot_id)];
-	char text[64] = "", id[2 * sizeof(h->boot_id) + 1];
-	size_t n = 0;
+	char text[64] = "";
+	size_t n = 0; /* digits */
 	_cleanup_close_
 	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 
@@ -64,14 +69,15 @@ static bool is_of_this_boot(const struct supervisord_board_head *h)
 		return true;
 	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
 		return true; /* who has no /proc can't tell */
-	for (char *c = text; *c && *c != '\n'; c++) {
-		if (*c != '-')
-			text[n++] = *c;
+	for (const char *c = text; *c && *c != '\n'; c++) {
+		if (*c == '-')
+			continue;
+		if (n / 2 == sizeof(h->boot_id) ||
+			(h->boot_id[n / 2] >> (n % 2 ? 0 : 4) & 0xf) != hex(*c))
+			return false;
+		n++;
 	}
-	text[n] = '\0';
-	for (size_t i = 0; i < sizeof(h->boot_id); i++)
-		snprintf(id + 2 * i, 3, "%02x", h->boot_id[i]);
-	return strcmp(id, text) == 0;
+	return n == 2 * sizeof(h->boot_id);
 }
 
 static int map(struct board *b, const struct stat *st)
@@ -241,6 +247,21 @@ static void look_fini(struct look *l)
 	free(l->order);
 }
 
+/* Its lines are on their way while another slot is told: waiting for them is what reading costs. */
+static void prefetch(const struct look *l, uint32_t i)
+{
+	const struct supervisord_board_slot *slot;
+
+	if (i >= l->capacity)
+		return;
+	slot = supervisord_board_at(&l->board->view, l->order ? l->order[i] : i);
+	for (size_t at = 0; at < offsetof(struct supervisord_board_slot, blocker); at += 64)
+		__builtin_prefetch((const char *)slot + at);
+	__builtin_prefetch(slot->blocker);
+	__builtin_prefetch(slot->reason);
+	__builtin_prefetch(slot->status_text);
+}
+
 /* Each slot as it was at some moment; -ESTALE: they aren't in that order. */
 static int visit_each(struct look *l)
 {
@@ -251,8 +272,10 @@ static int visit_each(struct look *l)
 	memset(l->marks, 0, l->patterns->n * sizeof(*l->marks));
 	for (uint32_t i = 0; i < l->capacity; i++) {
 		uint32_t id = l->order ? l->order[i] : i;
-		int r = read_slot(l->board, id, &slot);
+		int r;
 
+		prefetch(l, i + 2);
+		r = read_slot(l->board, id, &slot);
 		if (r == SUPERVISORD_BOARD_BUSY)
 			return -EBUSY;
 		if (r != SUPERVISORD_BOARD_OK)

@@ -37,7 +37,7 @@ int client_init(struct client *c, const char *path)
 	return c->path ? 0 : -ENOMEM;
 }
 
-static void disconnect(struct client *c)
+void client_hang_up(struct client *c)
 {
 	c->fd = close_fd(c->fd);
 	buf_fini(&c->in);
@@ -45,7 +45,7 @@ static void disconnect(struct client *c)
 
 void client_fini(struct client *c)
 {
-	disconnect(c);
+	client_hang_up(c);
 	free(c->path);
 	c->path = NULL;
 }
@@ -80,7 +80,7 @@ static int break_and_pause(struct client *c, struct call *call)
 {
 	usec_t now = usec_now(CLOCK_MONOTONIC);
 
-	disconnect(c);
+	client_hang_up(c);
 	if (call->sent && (call->flags & CLIENT_ONCE))
 		return -EINPROGRESS;
 	if (call->window_end == 0) {
@@ -262,7 +262,7 @@ int client_call(struct client *c, const char *method, json_t *parameters, unsign
 	buf_fini(&call.request);
 	/* What is left of a call that ended early must not answer the next one. */
 	if (r < 0)
-		disconnect(c);
+		client_hang_up(c);
 	return r;
 }
 
@@ -294,7 +294,7 @@ int client_wait_gone(struct client *c, json_int_t server_pid)
 		}
 		if (c->fd >= 0)
 			client_wait_end(c, c->reply_usec);
-		disconnect(c);
+		client_hang_up(c);
 		client_pause(PAUSE_MAX_USEC / 4);
 	}
 }
@@ -307,5 +307,5 @@ void client_wait_ended(struct client *c, int pidfd)
 		;
 	if (pidfd < 0 && c->fd >= 0)
 		client_wait_end(c, USEC_INFINITY);
-	disconnect(c);
+	client_hang_up(c);
 }

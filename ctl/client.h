@@ -43,6 +43,8 @@ struct client {
 /* Takes a copy of path; -ENOMEM. Connects at the first call. */
 int client_init(struct client *c, const char *path);
 void client_fini(struct client *c);
+/* Ends the connection; the next call makes another one. */
+void client_hang_up(struct client *c);
 
 /* parameters are borrowed. A negative value ends the call and is its result. */
 typedef int client_reply_fn(json_t *parameters, void *userdata);

@@ -2,7 +2,8 @@
  * Waiting with inotify. Each file is watched for growth (through its descriptor, so that it
  * is that very file), each directory for a new file under the log's name. Where a watch can't
  * be had, as the directory does not exist yet or a limit is reached, that reader looks once a
- * second; nothing else ever looks by the clock.
+ * second, and all do while a log may be about to go to another file; nothing else ever looks by
+ * the clock.
  */
 #include "ctl/logs/follow.h"
 
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "ctl/logs/sources.h"
 
 #define LOOK_MSEC 1000
 
@@ -113,7 +115,7 @@ static void take_event(const struct inotify_event *event, struct reader *readers
 	}
 }
 
-static void take_events(int inotify, struct reader *readers, size_t n_readers)
+static void take_events(int inotify, struct reader *readers, size_t n_readers, struct moved *m)
 {
 	char data[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
 	ssize_t n = read(inotify, data, sizeof(data));
@@ -122,6 +124,7 @@ static void take_events(int inotify, struct reader *readers, size_t n_readers)
 		const struct inotify_event *event = (const struct inotify_event *)(data + at);
 
 		take_event(event, readers, n_readers);
+		moved_event(m, event);
 		at += (ssize_t)(sizeof(*event) + event->len);
 	}
 }
@@ -132,8 +135,42 @@ static bool need_looking(const struct reader *r)
 	return r->watch_directory < 0 || (r->fd >= 0 && r->watch_file < 0) || r->error_told;
 }
 
-int follow(const struct lines *l, struct reader *readers, size_t n_readers)
+/* What is in its file goes out before it goes on in another one. */
+static void move(
+	int inotify, const struct lines *l, struct reader *r, const char *path, usec_t since_usec)
 {
+	char *copy = strdup(path);
+	int result;
+
+	if (!copy)
+		return; /* it is asked again */
+	do
+		result = serve(inotify, r, l);
+	while (result == -EAGAIN);
+	if (result == 0)
+		(void)lines_end(l, r->source);
+	if (r->watch_file >= 0)
+		inotify_rm_watch(inotify, r->watch_file);
+	reader_move(r, copy, since_usec);
+}
+
+static void look_where(int inotify, const struct lines *l, struct reader *readers, size_t n,
+	struct moved *m, usec_t since_usec)
+{
+	json_t *services = moved_ask(m);
+
+	for (size_t i = 0; services && i < n; i++) {
+		const char *path = sources_find(services, readers[i].source);
+
+		if (path && strcmp(path, readers[i].source->path) != 0)
+			move(inotify, l, &readers[i], path, since_usec);
+	}
+	json_decref(services);
+}
+
+int follow(const struct lines *l, struct reader *readers, size_t n_readers, struct moved *m)
+{
+	const usec_t since_usec = usec_now(CLOCK_REALTIME);
 	_cleanup_close_
 	int inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	struct pollfd fds[2] = {
@@ -144,9 +181,11 @@ int follow(const struct lines *l, struct reader *readers, size_t n_readers)
 
 	for (size_t i = 0; i < n_readers; i++)
 		readers[i].is_due = true;
+	moved_watch(m, inotify);
 	for (;;) {
 		int timeout = -1;
 
+		look_where(inotify, l, readers, n_readers, m, since_usec);
 		r = serve_all(inotify, l, readers, n_readers);
 		if (ctl_flush(l->ctl) < 0 || r == -EPIPE)
 			return CTL_DONE;
@@ -156,13 +195,15 @@ int follow(const struct lines *l, struct reader *readers, size_t n_readers)
 		}
 		for (size_t i = 0; i < n_readers; i++)
 			timeout = need_looking(&readers[i]) ? LOOK_MSEC : timeout;
+		if (moved_is_awaited(m))
+			timeout = LOOK_MSEC;
 		if (r == -EAGAIN)
 			timeout = 0;
 		r = poll(fds, 2, timeout);
 		if (r > 0 && (fds[1].revents & (POLLERR | POLLHUP)))
 			return CTL_DONE;
 		if (r > 0 && fds[0].revents)
-			take_events(inotify, readers, n_readers);
+			take_events(inotify, readers, n_readers, m);
 		for (size_t i = 0; r == 0 && timeout > 0 && i < n_readers; i++)
 			readers[i].is_due |= need_looking(&readers[i]);
 	}

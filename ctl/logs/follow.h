@@ -4,6 +4,7 @@
 #pragma once
 
 #include "ctl/logs/lines.h"
+#include "ctl/logs/moved.h"
 #include "ctl/logs/rotated.h"
 
 /* How a source is read. Zero it and set fd and the watches to -1 before use. */
@@ -21,6 +22,11 @@ struct reader {
 
 /* Opens the current file if there is one: 0, or -errno (-ENOENT is no error). */
 int reader_open(struct reader *r);
+/*
+ * Goes on in another file, whose path is taken over: from its beginning, if that is after `since`,
+ * else from its end.
+ */
+void reader_move(struct reader *r, char *path, usec_t since_realtime_usec);
 
 /*
  * Reads what there is, through rotations and truncations. 0 when all was read, -EAGAIN
@@ -28,5 +34,5 @@ int reader_open(struct reader *r);
  */
 int reader_read(struct reader *r, const struct lines *l);
 
-/* Goes on with each reader until the output is closed. Returns the exit status. */
-int follow(const struct lines *l, struct reader *readers, size_t n_readers);
+/* Goes on with each reader until the output is closed. m is borrowed. Returns the exit status. */
+int follow(const struct lines *l, struct reader *readers, size_t n_readers, struct moved *m);

@@ -348,7 +348,7 @@ static void tell_given_up(struct logs *l)
 	}
 }
 
-static int follow_all(struct logs *l)
+static int follow_all(struct logs *l, struct moved *m)
 {
 	_cleanup_free_
 	struct reader *readers = calloc(l->sources.n, sizeof(*readers));
@@ -365,7 +365,7 @@ static int follow_all(struct logs *l)
 	}
 	if (n == 0)
 		return l->status;
-	status = follow(&l->lines, readers, n);
+	status = follow(&l->lines, readers, n, m);
 	for (size_t i = 0; i < n; i++)
 		close_fd(readers[i].fd);
 	return status;
@@ -376,8 +376,12 @@ static int follow_all(struct logs *l)
 /* 0, an exit status, or -ENOMEM. */
 static int run(struct logs *l, json_t *names)
 {
+	_cleanup_(moved_fini) struct moved moved;
 	struct ctl *ctl = l->lines.ctl;
-	int r = 0;
+	int r = moved_init(&moved, ctl, l->where.journal ? NULL : names);
+
+	if (r < 0)
+		return r;
 
 	if (ctl->given & VERB_RUN)
 		r = load_runs(l, names);
@@ -396,7 +400,7 @@ static int run(struct logs *l, json_t *names)
 	tell_given_up(l);
 	if (ctl_flush(ctl) < 0 || !ctl->follow)
 		return l->status;
-	return follow_all(l);
+	return follow_all(l, &moved);
 }
 
 static int prepare(struct logs *l, json_t *names)

@@ -254,3 +254,31 @@ int reader_read(struct reader *r, const struct lines *l)
 	} while (result == 1);
 	return result;
 }
+
+/* On a file system that does not tell when a file was made, it is an old one. */
+static bool is_younger(int fd, usec_t realtime_usec)
+{
+	struct statx x;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &x) < 0 || !(x.stx_mask & STATX_BTIME) ||
+		x.stx_btime.tv_sec < 0)
+		return false;
+	return (usec_t)x.stx_btime.tv_sec * USEC_PER_SEC + x.stx_btime.tv_nsec / 1000 >=
+	       realtime_usec;
+}
+
+void reader_move(struct reader *r, char *path, usec_t since_realtime_usec)
+{
+	struct stat st;
+
+	free(r->source->path);
+	r->source->path = path;
+	r->fd = close_fd(r->fd);
+	r->offset = 0;
+	r->newest[0] = '\0';
+	r->watch_directory = r->watch_file = -1;
+	r->is_due = true;
+	if (reader_open(r) == 0 && !is_younger(r->fd, since_realtime_usec) &&
+		fstat(r->fd, &st) == 0)
+		r->offset = st.st_size;
+}

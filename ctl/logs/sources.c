@@ -196,3 +196,23 @@ int sources_add(struct sources *s, struct ctl *ctl, json_t *services)
 	}
 	return r;
 }
+
+const char *sources_find(json_t *services, const struct source *s)
+{
+	json_t *service, *log;
+	size_t i, k;
+
+	json_array_foreach(services, i, service)
+	{
+		if (strcmp(render_string(service, "name"), s->name) != 0)
+			continue;
+		json_array_foreach(json_object_get(service, "logs"), k, log)
+		{
+			json_t *sink = choose(log);
+
+			if (is_error_log(log) == s->is_error && is_file(sink))
+				return address_of(sink);
+		}
+	}
+	return NULL;
+}

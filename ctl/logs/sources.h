@@ -18,5 +18,8 @@ void sources_fini(struct sources *s);
  */
 int sources_add(struct sources *s, struct ctl *ctl, json_t *services);
 
+/* The file that a source is in by what that method says now, borrowed; NULL: none. */
+const char *sources_find(json_t *services, const struct source *s);
+
 /* Of the widest label. */
 size_t sources_width(const struct sources *s);

@@ -58,8 +58,8 @@ static json_t *pack_stream(const struct spec *spec, const struct spec_service *s
 	json_t *sinks = json_array();
 
 	json_array_append_new(sinks, pack_sink(spec, s, instance, target));
-	for (size_t i = 0; i < s->log.n_also; i++)
-		json_array_append_new(sinks, pack_sink(spec, s, instance, &s->log.also[i]));
+	for (size_t i = 0; i < s->log->n_also; i++)
+		json_array_append_new(sinks, pack_sink(spec, s, instance, &s->log->also[i]));
 	return json_pack("{s:s,s:o}", "stream", stream, "sinks", sinks);
 }
 
@@ -69,9 +69,10 @@ static json_t *pack_service(
 	char name[SPEC_INSTANCE_NAME_MAX];
 	json_t *logs = json_array();
 
-	json_array_append_new(logs, pack_stream(spec, s, instance, &s->log.file, "output"));
+	json_array_append_new(logs, pack_stream(spec, s, instance, &s->log->file, "output"));
 	if (s->split_stderr)
-		json_array_append_new(logs, pack_stream(spec, s, instance, &s->log.error, "error"));
+		json_array_append_new(
+			logs, pack_stream(spec, s, instance, &s->log->error, "error"));
 	return json_pack("{s:s,s:o}", "name", spec_instance_name(s, instance, name), "logs", logs);
 }
 
@@ -80,7 +81,7 @@ static json_t *pack_service(
 static bool matches(const struct spec_service *s, const char *instance, const char *pattern)
 {
 	if (pattern[0] == '@') {
-		for (char **g = s->groups; g && *g; g++) {
+		for (char **g = s->links->groups; g && *g; g++) {
 			if (strcmp(*g, pattern + 1) == 0)
 				return true;
 		}
@@ -190,8 +191,7 @@ static int load_saved(const char *directory, const struct conf_context *context,
 	return read_saved(newest, best.st_size, context, ret);
 }
 
-/* The directory that the socket is in. */
-static char *runtime_dir_of(const struct ctl *ctl)
+char *where_directory(const struct ctl *ctl)
 {
 	const char *slash = strrchr(ctl->client.path, '/');
 
@@ -270,7 +270,7 @@ static int load_default(struct ctl *ctl, const char *directory, struct spec **re
 static int load(struct ctl *ctl, struct spec **ret_spec)
 {
 	_cleanup_free_
-	char *directory = runtime_dir_of(ctl);
+	char *directory = where_directory(ctl);
 	struct conf_context context;
 
 	if (!directory)

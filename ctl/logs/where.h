@@ -14,6 +14,9 @@ struct where {
 
 void where_fini(struct where *w);
 
+/* The directory that the socket is in; owned by the caller. NULL for lack of memory. */
+char *where_directory(const struct ctl *ctl);
+
 /*
  * 0 or an exit status; what failed was told, and so was that no supervisord answers. names is
  * borrowed.

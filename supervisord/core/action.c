@@ -17,8 +17,9 @@ enum core_why stop_why(const struct step *s)
 
 static void note_op(struct step *s)
 {
-	uint64_t *ops = s->slot->record.ops;
-	uint8_t *generations = s->slot->record.op_generations;
+	struct core_past *past = past_of(s);
+	uint64_t *ops = past->ops;
+	uint8_t *generations = past->op_generations;
 
 	if (!s->event || s->event->op == 0 || ops[0] == s->event->op)
 		return;
@@ -45,7 +46,7 @@ void want(struct step *s, bool up)
 
 void forget_failures(struct step *s)
 {
-	restart_forget(&s->slot->record);
+	restart_forget(&s->slot->record, past_of(s));
 	s->slot->record.restarts = 0;
 	change(s, 0);
 }
@@ -83,11 +84,18 @@ bool reset(struct step *s)
 	return true;
 }
 
+/* What runs by a schedule goes on by it, and what is about to run does. */
 bool reset_failed(struct step *s)
 {
+	const struct core_record *r = &s->slot->record;
+	bool again = s->slot->policy->scheduled && r->desired_up && !s->core->ending;
+
 	forget_failures(s);
-	want(s, false);
-	enter(s, CORE_STOPPED, CORE_WHY_OPERATOR);
+	want(s, again);
+	if (!again)
+		enter(s, CORE_STOPPED, CORE_WHY_OPERATOR);
+	else if (!r->queued)
+		enter(s, CORE_WAITING, CORE_WHY_SCHEDULE);
 	return true;
 }
 

@@ -85,3 +85,4 @@ bool done_start(struct step *s);
 bool done_backoff(struct step *s);
 bool done_exited(struct step *s);
 bool done_failed(struct step *s);
+bool run_queued(struct step *s); /* CORE_FAILED with one that is queued */

@@ -65,6 +65,7 @@ void enter(struct step *s, enum core_state state, enum core_why why)
 	r->state = (uint8_t)state;
 	r->why = (uint8_t)why;
 	r->phase = CORE_PHASE_NONE;
+	r->queued = r->queued && core_is_live_state(state);
 	r->blocker = s->other;
 	r->ready = state == CORE_RUNNING;
 	if (r->ready)

@@ -18,8 +18,9 @@ struct core *core_new(uint32_t n_services, unsigned max_starting)
 	if (!c)
 		return NULL;
 	c->slots = calloc(n_services ? n_services : 1, sizeof(*c->slots));
-	if (!c->slots) {
-		free(c);
+	c->pasts = calloc(n_services ? n_services : 1, sizeof(*c->pasts));
+	if (!c->slots || !c->pasts) {
+		core_free(c);
 		return NULL;
 	}
 	c->n = n_services;
@@ -37,26 +38,46 @@ void core_free(struct core *c)
 		return;
 	core_graph_free(c->graph);
 	free(c->slots);
+	free(c->pasts);
 	free(c);
 }
 
 bool core_record_is_valid(const struct core_record *r)
 {
 	return r->state < CORE_STATE_MAX && r->why < CORE_WHY_MAX && r->then < CORE_THEN_MAX &&
-	       r->end < CORE_END_MAX && r->n_starts <= SPEC_MAX_RESTART_LIMIT &&
-	       r->phase < CORE_PHASE_MAX && r->cause < CORE_CAUSE_MAX &&
+	       r->end < CORE_END_MAX && r->phase < CORE_PHASE_MAX && r->cause < CORE_CAUSE_MAX &&
 	       r->health < CORE_HEALTH_MAX && r->last_cause < CORE_CAUSE_MAX;
+}
+
+bool core_past_is_valid(const struct core_past *p)
+{
+	return p->n_starts <= SPEC_MAX_RESTART_LIMIT;
+}
+
+/* Writes only what is another one. */
+static void set_past(struct core_past *past, const struct core_past *value)
+{
+	if (memcmp(past, value, sizeof(*past)) != 0)
+		*past = *value;
 }
 
 int core_grow(struct core *c, uint32_t n_services)
 {
 	struct core_slot *slots;
+	struct core_past *pasts;
 
 	if (n_services <= c->n)
 		return 0;
-	slots = reallocarray(c->slots, n_services, sizeof(*slots));
-	if (!slots)
+	pasts = calloc(n_services, sizeof(*pasts));
+	slots = pasts ? reallocarray(c->slots, n_services, sizeof(*slots)) : NULL;
+	if (!slots) {
+		free(pasts);
 		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < c->n; i++)
+		set_past(&pasts[i], &c->pasts[i]);
+	free(c->pasts);
+	c->pasts = pasts;
 	memset(slots + c->n, 0, (n_services - c->n) * sizeof(*slots));
 	c->slots = slots;
 	c->n = n_services;
@@ -76,7 +97,10 @@ void core_set_next_policy(struct core *c, uint32_t service, const struct spec_po
 
 void core_remove(struct core *c, uint32_t service)
 {
+	static const struct core_past none;
+
 	c->slots[service] = (struct core_slot){0};
+	set_past(&c->pasts[service], &none);
 }
 
 void core_set_max_starting(struct core *c, unsigned max_starting)
@@ -116,34 +140,45 @@ void core_add(struct core *c, uint32_t service, const struct spec_policy *policy
 		core_list_insert(c, list, service);
 }
 
+void core_recall(struct core *c, uint32_t service, const struct core_past *past)
+{
+	set_past(&c->pasts[service], past);
+}
+
+const struct core_past *core_past(const struct core *c, uint32_t service)
+{
+	return &c->pasts[service];
+}
+
 const struct core_record *core_record(const struct core *c, uint32_t service)
 {
 	return &c->slots[service].record;
 }
 
 /* Its place in ops; CORE_MAX_OPS: it is not there. */
-static unsigned find_op(const struct core_record *r, uint64_t op)
+static unsigned find_op(const struct core_past *p, uint64_t op)
 {
 	unsigned i = 0;
 
-	while (i < CORE_MAX_OPS && (op == 0 || r->ops[i] != op))
+	while (i < CORE_MAX_OPS && (op == 0 || p->ops[i] != op))
 		i++;
 	return i;
 }
 
 bool core_remembers(const struct core *c, uint32_t service, uint64_t op)
 {
-	return find_op(core_record(c, service), op) < CORE_MAX_OPS;
+	return find_op(core_past(c, service), op) < CORE_MAX_OPS;
 }
 
 uint64_t core_generation_at(const struct core *c, uint32_t service, uint64_t op)
 {
 	const struct core_record *r = core_record(c, service);
-	unsigned i = find_op(r, op);
+	const struct core_past *p = core_past(c, service);
+	unsigned i = find_op(p, op);
 
 	if (i == CORE_MAX_OPS)
 		return r->generation;
-	return r->generation - (uint8_t)(r->generation - r->op_generations[i]);
+	return r->generation - (uint8_t)(r->generation - p->op_generations[i]);
 }
 
 usec_t core_deadline(const struct core *c, uint32_t service)

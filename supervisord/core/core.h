@@ -177,7 +177,19 @@ enum core_then {
 /* Acting requests remembered per service: so many clients at once can join what they began. */
 #define CORE_MAX_OPS 16
 
-/* Everything about one service that must survive the engine. Plain data. */
+/*
+ * What is remembered of a service's history, nothing (all zero) for most: its memory is not even
+ * touched until there is something. Plain data that must survive the engine.
+ */
+struct core_past {
+	uint64_t ops[CORE_MAX_OPS]; /* ids of the last acting requests that took effect, newest
+				       first */
+	uint8_t op_generations[CORE_MAX_OPS]; /* the generation when each did, modulo 256 */
+	uint32_t starts_msec[SPEC_MAX_RESTART_LIMIT]; /* monotonic modulo 2^32, oldest first */
+	uint8_t n_starts; /* automatic starts remembered in starts_msec */
+};
+
+/* Everything else about one service that must survive the engine. Plain data. */
 struct core_record {
 	uint8_t state; /* enum core_state */
 	uint8_t why; /* enum core_why */
@@ -190,7 +202,6 @@ struct core_record {
 	uint8_t signo; /* the last signal that the core asked for in this generation */
 	uint8_t user_signo; /* the last signal of all was an operator's, and this one; else 0 */
 	uint8_t stage; /* of a spawn that failed */
-	uint8_t n_starts; /* automatic starts remembered in starts_msec */
 	int32_t pid; /* main process of the generation, 0 where there is none */
 	int32_t end_status; /* exit code, signal or errno, as end says */
 	uint32_t restarts; /* automatic starts since an operator's start or reset */
@@ -200,15 +211,11 @@ struct core_record {
 	uint64_t start_order; /* grows with every start: shutdown goes backwards; in
 				 CORE_WAITING: the place in line */
 	uint64_t ready_order; /* the newest start_order of all when it became ready */
-	uint64_t ops[CORE_MAX_OPS]; /* ids of the last acting requests that took effect, newest
-				       first */
-	uint8_t op_generations[CORE_MAX_OPS]; /* the generation when each did, modulo 256 */
 	usec_t since_usec; /* monotonic: when the state was entered */
 	usec_t started_usec; /* monotonic: start of this or the last generation */
 	usec_t ended_usec; /* monotonic: the last end */
 	usec_t deadline_usec; /* monotonic: CORE_BACKOFF: next start; CORE_STOPPING: KILL or look
 				 again */
-	uint32_t starts_msec[SPEC_MAX_RESTART_LIMIT]; /* monotonic modulo 2^32, oldest first */
 	uint8_t phase; /* enum core_phase */
 	uint8_t cause; /* enum core_cause, of this generation, or the last one where none lives */
 	uint8_t last_cause; /* of the one before */
@@ -253,12 +260,12 @@ enum core_do {
  */
 struct core_change {
 	uint32_t service;
-	unsigned todo; /* enum core_do */
-	int signo;
-	enum spec_kill scope;
-	enum spec_hook hook; /* with CORE_DO_HOOK */
-	enum spec_hook cancel; /* with CORE_DO_CANCEL_HOOK */
-	enum core_state previous;
+	unsigned todo : 16; /* enum core_do */
+	unsigned signo : 8;
+	enum spec_kill scope : 8;
+	enum spec_hook hook : 8; /* with CORE_DO_HOOK */
+	enum spec_hook cancel : 8; /* with CORE_DO_CANCEL_HOOK */
+	enum core_state previous : 8;
 };
 
 /* How services depend on each other. requires and wants imply after. */
@@ -316,8 +323,12 @@ void core_free(struct core *c);
 void core_add(struct core *c, uint32_t service, const struct spec_policy *policy,
 	const struct core_record *record, usec_t now);
 bool core_record_is_valid(const struct core_record *r);
+/* The rest of what was known of a service that was added just now; likewise. */
+void core_recall(struct core *c, uint32_t service, const struct core_past *past);
+bool core_past_is_valid(const struct core_past *p);
 
 const struct core_record *core_record(const struct core *c, uint32_t service);
+const struct core_past *core_past(const struct core *c, uint32_t service);
 
 /* Room for n services, if that is more than there is. 0 or -ENOMEM, and nothing has changed. */
 int core_grow(struct core *c, uint32_t n_services);

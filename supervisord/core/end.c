@@ -36,15 +36,12 @@ bool done_stopped(struct step *s)
 /* The run before has given back what it had, so that others in line have their turn. */
 static bool start_queued(struct step *s)
 {
-	s->slot->record.queued = false;
-	if (core_is_live(&s->slot->record))
-		enter(s, CORE_WAITING, CORE_WHY_SCHEDULE);
+	enter(s, CORE_WAITING, CORE_WHY_SCHEDULE);
 	return try_start(s, CORE_WHY_SCHEDULE, false);
 }
 
 bool done_start(struct step *s)
 {
-	s->slot->record.queued = false;
 	return try_start(s, CORE_WHY_OPERATOR, false);
 }
 
@@ -52,8 +49,8 @@ bool done_backoff(struct step *s)
 {
 	struct core_record *r = &s->slot->record;
 
-	enter(s, CORE_BACKOFF, CORE_WHY_ENDED);
-	r->queued = false; /* the next attempt is that run */
+	enter(s, CORE_BACKOFF,
+		CORE_WHY_ENDED); /* the next attempt is the run that is queued, too */
 	r->deadline_usec = usec_add(s->now, restart_pause(s->slot->policy, r, s->random));
 	return true;
 }
@@ -84,6 +81,7 @@ bool done_exited(struct step *s)
 	return true;
 }
 
+/* The run that was due meanwhile comes in a step of its own, so that this end is told. */
 bool done_failed(struct step *s)
 {
 	struct core_record *r = &s->slot->record;
@@ -94,6 +92,21 @@ bool done_failed(struct step *s)
 		note_final_end(s);
 	/* an end that policy would restart fails only because of the limit */
 	enter(s, CORE_FAILED, wanted ? CORE_WHY_GAVE_UP : CORE_WHY_ENDED);
+	r->queued = queued;
+	if (queued)
+		r->deadline_usec = s->now;
+	return true;
+}
+
+bool run_queued(struct step *s)
+{
+	struct core_record *r = &s->slot->record;
+
+	if (s->slot->policy->scheduled && !s->core->ending)
+		return start_queued(s);
+	note_final_end(s);
 	r->queued = false;
-	return queued ? start_queued(s) : true;
+	r->deadline_usec = USEC_INFINITY;
+	change(s, 0);
+	return true;
 }

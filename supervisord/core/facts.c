@@ -81,7 +81,7 @@ void core_restart_facts(
 	*ret_facts = (struct core_restart_facts){
 		.success = restart_is_success(s->policy, &s->record),
 		.wanted = restart_is_wanted(s->policy, &s->record),
-		.n_counted = restart_count_in_window(s->policy, &s->record, now),
+		.n_counted = restart_count_in_window(s->policy, &c->pasts[service], now),
 		.delay_usec = restart_pause(s->policy, &s->record, 0),
 	};
 }

@@ -64,13 +64,13 @@ static enum input ended(struct step *s)
 	r->stage = e->stage;
 	r->ended_usec = e->at_usec;
 	r->pid = 0;
-	restart_forget_old(p, r, ran, e->at_usec);
+	restart_forget_old(p, past_of(s), ran, e->at_usec);
 	if (r->phase == CORE_PHASE_FORKED && restart_is_success(p, r))
 		r->cause = CORE_CAUSE_NO_MAIN;
 	if (r->state != CORE_STOPPING) {
 		if (restart_is_stable(p, r->ready, ran))
-			restart_forget(r);
-		r->then = (uint8_t)restart_decide(p, r, e->at_usec);
+			restart_forget(r, past_of(s));
+		r->then = (uint8_t)restart_decide(p, r, past_of(s), e->at_usec);
 	}
 	return e->survivors || awaits_hook(r) ? IN_LEFTOVERS : gone(s);
 }
@@ -87,7 +87,7 @@ static enum input all_gone(struct step *s)
 		r->end = CORE_END_NONE;
 		r->end_status = 0;
 		r->ended_usec = s->now;
-		r->then = (uint8_t)restart_decide(s->slot->policy, r, s->now);
+		r->then = (uint8_t)restart_decide(s->slot->policy, r, past_of(s), s->now);
 	}
 	return gone(s);
 }
@@ -102,8 +102,8 @@ static enum input nothing_began(struct step *s)
 	r->ended_usec = s->now;
 	if (r->state != CORE_STOPPING) {
 		r->cause = CORE_CAUSE_PRE_START;
-		restart_forget_old(s->slot->policy, r, 0, s->now);
-		r->then = (uint8_t)restart_decide(s->slot->policy, r, s->now);
+		restart_forget_old(s->slot->policy, past_of(s), 0, s->now);
+		r->then = (uint8_t)restart_decide(s->slot->policy, r, past_of(s), s->now);
 	}
 	return gone(s);
 }
@@ -146,7 +146,10 @@ static enum input checked(const struct step *s)
 		return IN_MAX;
 	if (s->event->ok)
 		return IN_HEALTHY;
-	return r->n_unhealthy + 1u >= p->health_failures && r->health != CORE_HEALTH_BAD
+	/* one that is unhealthy already runs on by an action that may be another one now */
+	return r->n_unhealthy + 1u >= p->health_failures &&
+			       (r->health != CORE_HEALTH_BAD ||
+				       p->health_action != SPEC_ACTION_NONE)
 		       ? IN_UNHEALTHY
 		       : IN_FAILED_CHECK;
 }

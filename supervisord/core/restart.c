@@ -29,12 +29,12 @@ static uint32_t window_msec(const struct spec_policy *p)
 }
 
 unsigned restart_count_in_window(
-	const struct spec_policy *p, const struct core_record *r, usec_t now)
+	const struct spec_policy *p, const struct core_past *past, usec_t now)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < r->n_starts; i++) {
-		if (to_msec(now) - r->starts_msec[i] <= window_msec(p))
+	for (unsigned i = 0; i < past->n_starts; i++) {
+		if (to_msec(now) - past->starts_msec[i] <= window_msec(p))
 			n++;
 	}
 	return n;
@@ -90,11 +90,12 @@ bool restart_is_wanted(const struct spec_policy *p, const struct core_record *r)
 	return false;
 }
 
-enum core_then restart_decide(const struct spec_policy *p, const struct core_record *r, usec_t now)
+enum core_then restart_decide(const struct spec_policy *p, const struct core_record *r,
+	const struct core_past *past, usec_t now)
 {
 	if (!restart_is_wanted(p, r))
 		return restart_is_success(p, r) ? CORE_THEN_EXITED : CORE_THEN_FAILED;
-	if (p->restart_limit > 0 && restart_count_in_window(p, r, now) >= p->restart_limit)
+	if (p->restart_limit > 0 && restart_count_in_window(p, past, now) >= p->restart_limit)
 		return CORE_THEN_FAILED;
 	return CORE_THEN_BACKOFF;
 }
@@ -129,35 +130,38 @@ usec_t restart_pause(const struct spec_policy *p, const struct core_record *r, u
 }
 
 void restart_forget_old(
-	const struct spec_policy *p, struct core_record *r, usec_t ran_usec, usec_t now)
+	const struct spec_policy *p, struct core_past *past, usec_t ran_usec, usec_t now)
 {
-	unsigned kept = 0;
-
 	/* all of them are older than this run, however far their 32 bits have wrapped */
-	if (ran_usec / USEC_PER_MSEC > window_msec(p))
-		r->n_starts = 0;
-	for (unsigned i = 0; i < r->n_starts; i++) {
-		if (to_msec(now) - r->starts_msec[i] <= window_msec(p))
-			r->starts_msec[kept++] = r->starts_msec[i];
+	bool none = ran_usec / USEC_PER_MSEC > window_msec(p);
+	unsigned n = past->n_starts, kept = 0;
+
+	if (n == 0)
+		return;
+	for (unsigned i = 0; i < n && !none; i++) {
+		if (to_msec(now) - past->starts_msec[i] <= window_msec(p))
+			past->starts_msec[kept++] = past->starts_msec[i];
 	}
-	r->n_starts = (uint8_t)kept;
+	past->n_starts = (uint8_t)kept;
 }
 
-void restart_note_start(const struct spec_policy *p, struct core_record *r, usec_t now)
+void restart_note_start(
+	const struct spec_policy *p, struct core_record *r, struct core_past *past, usec_t now)
 {
-	restart_forget_old(p, r, 0, now);
-	if (r->n_starts == SPEC_MAX_RESTART_LIMIT) {
-		r->n_starts--;
-		memmove(r->starts_msec, r->starts_msec + 1,
-			r->n_starts * sizeof(r->starts_msec[0]));
+	restart_forget_old(p, past, 0, now);
+	if (past->n_starts == SPEC_MAX_RESTART_LIMIT) {
+		past->n_starts--;
+		memmove(past->starts_msec, past->starts_msec + 1,
+			past->n_starts * sizeof(past->starts_msec[0]));
 	}
-	r->starts_msec[r->n_starts++] = to_msec(now);
+	past->starts_msec[past->n_starts++] = to_msec(now);
 	r->restarts++;
 	r->streak++;
 }
 
-void restart_forget(struct core_record *r)
+void restart_forget(struct core_record *r, struct core_past *past)
 {
-	r->n_starts = 0;
+	if (past->n_starts > 0)
+		past->n_starts = 0;
 	r->streak = 0;
 }

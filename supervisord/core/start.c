@@ -1,8 +1,9 @@
 /*
  * The way up: what is in the way of a start is found in one place (settle.c) and waited for by
  * name; then come the pre-start hook, exec, and readiness by whatever the configuration says.
- * All of it, from the spawn on, has one deadline.
+ * All of it, from the spawn on, has one deadline, which counts from exec once that is known.
  */
+#include "base/macro.h"
 #include "core/actions.h"
 
 static void spawn(struct step *s)
@@ -36,7 +37,7 @@ static void begin(struct step *s, enum core_why why)
 	r->n_unhealthy = 0;
 	r->early = 0;
 	if (why == CORE_WHY_ENDED)
-		restart_note_start(p, r, s->now);
+		restart_note_start(p, r, past_of(s), s->now);
 	if (p->hooks & 1u << SPEC_HOOK_PRE_START) {
 		r->phase = CORE_PHASE_PRE_START;
 		r->deadline_usec = usec_add(s->now, p->hook_timeout_usec);
@@ -90,7 +91,7 @@ bool autostart(struct step *s)
 		enter(s, CORE_WAITING, CORE_WHY_PREDECESSOR);
 		return true;
 	}
-	if (s->slot->policy->scheduled) {
+	if (s->slot->policy->scheduled && !s->slot->record.queued) {
 		enter(s, CORE_WAITING, CORE_WHY_SCHEDULE);
 		return true;
 	}
@@ -187,8 +188,11 @@ bool started(struct step *s)
 {
 	struct core_record *r = &s->slot->record;
 
+	usec_t deadline = usec_add(s->event->at_usec, s->slot->policy->ready_timeout_usec);
+
 	r->pid = s->event->pid;
 	r->started_usec = s->event->at_usec;
+	r->deadline_usec = MAX_OF(r->deadline_usec, deadline);
 	change(s, 0);
 	if (s->slot->policy->type == SPEC_TYPE_FORKING)
 		r->phase = CORE_PHASE_FORKED;

@@ -45,6 +45,7 @@ struct core_list {
 
 struct core {
 	struct core_slot *slots;
+	struct core_past *pasts; /* of each; zeros that were never written to take no memory */
 	uint32_t n, n_starting;
 	unsigned max_starting;
 	bool ending; /* a shutdown is to come, or under way: nothing starts any more */
@@ -165,6 +166,11 @@ struct step {
 	uint64_t random;
 };
 
+static inline struct core_past *past_of(const struct step *s)
+{
+	return &s->core->pasts[s->index];
+}
+
 struct cell {
 	bool (*action)(struct step *s); /* NULL: nobody has thought of this cell: a bug */
 };
@@ -271,7 +277,8 @@ void shutdown_freed(struct core *c, uint32_t i);
 
 /* --- restart.c: what follows the end that the record tells of --- */
 
-enum core_then restart_decide(const struct spec_policy *p, const struct core_record *r, usec_t now);
+enum core_then restart_decide(const struct spec_policy *p, const struct core_record *r,
+	const struct core_past *past, usec_t now);
 /* Whether policy, the limit aside, wants a start after that end. */
 bool restart_is_wanted(const struct spec_policy *p, const struct core_record *r);
 /* A run that lasted long enough: failures before it count no more. */
@@ -283,10 +290,11 @@ usec_t restart_delay(const struct spec_policy *p, uint32_t streak, uint64_t rand
 #define RESTART_LACK_USEC USEC_PER_SEC
 usec_t restart_pause(const struct spec_policy *p, const struct core_record *r, uint64_t random);
 /* Remembers an automatic start. */
-void restart_note_start(const struct spec_policy *p, struct core_record *r, usec_t now);
+void restart_note_start(
+	const struct spec_policy *p, struct core_record *r, struct core_past *past, usec_t now);
 /* Forgets starts that the window has left behind, at the end of a run of that length. */
 void restart_forget_old(
-	const struct spec_policy *p, struct core_record *r, usec_t ran_usec, usec_t now);
-void restart_forget(struct core_record *r);
+	const struct spec_policy *p, struct core_past *past, usec_t ran_usec, usec_t now);
+void restart_forget(struct core_record *r, struct core_past *past);
 unsigned restart_count_in_window(
-	const struct spec_policy *p, const struct core_record *r, usec_t now);
+	const struct spec_policy *p, const struct core_past *past, usec_t now);

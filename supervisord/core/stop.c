@@ -78,7 +78,7 @@ static void forget_if_stable(struct step *s)
 	struct core_record *r = &s->slot->record;
 
 	if (restart_is_stable(s->slot->policy, r->ready, usec_sub(s->now, r->started_usec)))
-		restart_forget(r);
+		restart_forget(r, past_of(s));
 }
 
 /* True where there is a process; else only a hook that goes first. */
@@ -133,8 +133,8 @@ static enum core_then fail(struct step *s, enum core_cause cause)
 
 	forget_if_stable(s);
 	r->cause = (uint8_t)cause;
-	restart_forget_old(s->slot->policy, r, usec_sub(s->now, r->started_usec), s->now);
-	return restart_decide(s->slot->policy, r, s->now);
+	restart_forget_old(s->slot->policy, past_of(s), usec_sub(s->now, r->started_usec), s->now);
+	return restart_decide(s->slot->policy, r, past_of(s), s->now);
 }
 
 /* What follows the stop under way is another thing now; those that come after it go by that. */

@@ -209,7 +209,7 @@ const struct cell core_table[CORE_STATE_MAX][IN_MAX] = {
 		[IN_RESET] = {reset_failed},
 		[IN_KILL] = {stop_at_once},
 		[IN_GO] = {bug},
-		[IN_DEADLINE] = {bug},
+		[IN_DEADLINE] = {run_queued},
 		[IN_DUE] = {due},
 		[IN_SCHEDULED] = {scheduled},
 		NO_NEWS_OF_IT, /* no process exists, and its generation is over */

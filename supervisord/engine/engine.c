@@ -165,7 +165,7 @@ static void redo(struct engine *e, struct service *s)
 		bool tree = r->killed || r->main_ended;
 
 		s->outbox.signo = r->signo;
-		s->outbox.scope = (uint8_t)(tree ? SPEC_KILL_TREE : s->spec->policy.stop_kill);
+		s->outbox.scope = (uint8_t)(tree ? SPEC_KILL_TREE : s->spec->policy->stop_kill);
 		uplink_tell(s, UPLINK_SIGNAL);
 	}
 }
@@ -191,7 +191,7 @@ static void autostart(struct engine *e)
 		/* An engine that died in the middle of this has started some of them. */
 		if (core_record(e->core, s->id)->why != CORE_WHY_NEVER_STARTED)
 			continue;
-		if (s->spec->policy.autostart)
+		if (s->spec->policy->autostart)
 			engine_event(e, &event);
 		else
 			service_commit(s, false, 0, 0);
@@ -216,6 +216,7 @@ void engine_synced(struct engine *e)
 	schedules_recover(e);
 	for (uint32_t i = 0; i < e->n_services; i++) {
 		redo(e, e->services[i]);
+		reload_command_resume(e->services[i]);
 		ready_follow(e->services[i]);
 	}
 	if (head->flags & RECOVERY_SHUTTING_DOWN)

@@ -70,66 +70,73 @@ struct service_exit {
 };
 #define SERVICE_EXITS RECOVERY_EXITS
 
-/* One service or instance. Its id is that of core, link and recovery area. */
+/*
+ * One service or instance. Its id is that of core, link and recovery area. There are thousands of
+ * them, so what few of them have is kept apart, and small members stand together at the end.
+ */
 struct service {
 	struct engine *engine;
 	const struct spec_service *spec; /* what its generation goes by; of configs[config] */
 	const struct spec_service *next; /* what the next one will; NULL: the same */
-	uint8_t config, next_config;
-	bool undecided; /* next was found so: the last engine may not have come to act on it */
-	bool removed; /* not configured any more: it goes once its processes have gone */
-	bool forgotten; /* it has gone; only those who waited for that are still told */
 	struct list successors; /* services that wait for its end, by their node predecessor */
 	struct list predecessor;
-	char *name;
-	uint32_t id;
-	unsigned instance; /* counts from 1; 1 also without instances */
+	struct list waiters; /* items of requests that wait for it */
+	struct list commands; /* that are run for it, see run/command.h */
+
 	struct loop_timer timer; /* the core's deadline */
 	struct schedule schedule;
 	struct stream *streams; /* n_streams: 1, or 2 with a pipe for stderr */
-	uint8_t n_streams;
-	uint8_t invocation[16]; /* random, of the current generation */
+	struct input *input; /* owned by input.c: the pipe that is its stdin; NULL: it has none */
+	struct pipes pipes; /* of the generation that is being started, until that is told */
+	struct uplink_outbox outbox; /* what the launcher has yet to be told */
+	struct uplink_adoption adoption; /* what it was asked, and has yet to answer */
+	struct tree_watch *watch; /* while its tree is waited for */
+	struct mainpid_search *mainpid_search; /* while a pid-file is waited for */
+	struct readiness *readiness; /* owned by ready/ready.c; NULL: nothing is asked or known */
+	struct health *health; /* owned by ready/health.c; likewise */
+	struct service_exit *exits; /* SERVICE_EXITS, newest first; NULL: none has ended */
+	struct hook_outcome *hook_outcomes; /* of SPEC_HOOK_MAX hooks; NULL: none has ended */
+	struct reload_outcome *reload_outcome; /* of the last one; NULL: none has ended */
+
 	uint64_t last_serial; /* of the last exit counted */
 	uint64_t told_generation; /* the last one that the launcher has spoken of */
 	uint64_t left_generation; /* has gone; what waits in its pipes is not logged yet; 0: none */
 	uint64_t begun; /* the generation that invocation is of */
-	uint64_t pidfd_inode;
+	uint64_t foster_generation; /* whose process was given to the launcher; 0: none was */
+	uint64_t cgroup_generation; /* names its cgroup, see tree_cgroup_name() */
 	/* The real clock when the state was entered, and when the process was started. */
 	usec_t since_realtime_usec, started_realtime_usec;
-	uint64_t cgroup_generation; /* names its cgroup, see tree_cgroup_name() */
-	bool rlimits_due; /* they have changed while the process was being started */
-	bool lacks_pipes; /* they did not arrive for want of descriptors */
-	bool cgroup_spent; /* was killed as a whole: not to be used again */
-	pid_t main_pid; /* of this or the last generation: also the id of its session */
-	uint64_t foster_generation; /* whose process was given to the launcher; 0: none was */
+	uint64_t pidfd_inode;
 	uint64_t pipe_inodes[RECOVERY_STREAMS]; /* of this generation's output */
-	struct input *input; /* owned by input.c: the pipe that is its stdin; NULL: it has none */
-	uint64_t input_inode; /* of that, or of the one that the last engine had */
-	struct pipes pipes; /* of the generation that is being started, until that is told */
-	int pidfd; /* owned: of the main process that was told of last, until its end; -1 */
-	struct uplink_outbox outbox; /* what the launcher has yet to be told */
-	struct uplink_adoption adoption; /* what it was asked, and has yet to answer */
-	struct tree_watch *watch; /* while its tree is waited for */
-	struct list waiters; /* items of requests that wait for it */
-	struct service_exit exits[SERVICE_EXITS]; /* newest first */
-	struct list commands; /* that are run for it, see run/command.h */
-	struct hook_outcome *hook_outcomes; /* of SPEC_HOOK_MAX hooks; NULL: none has ended */
-	uint8_t hooks_unable,
-		hooks_absent; /* bits: whose end has yet to be told, see run/hooks.c */
-	struct reload_outcome *reload_outcome; /* of the last one; NULL: none has ended */
-	struct mainpid_search *mainpid_search; /* while a pid-file is waited for */
-	uint8_t mainpid_told; /* bits: what was told of that in this generation */
-	struct readiness *readiness; /* owned by ready/ready.c; NULL: nothing is asked or known */
-	struct health *health; /* owned by ready/health.c; likewise */
-	bool fresh; /* without a record: autostart has not been thought of */
-	uint32_t place; /* while services are put in order */
-	uint32_t board_place; /* in the order of the configuration: of answers, and on the board */
+	uint64_t input_inode; /* of its input, or of the one that the last engine had */
 	uint64_t event_seq; /* of the last change of its state */
 	uint64_t event_serial, event_generation; /* of the last end and start that were told */
 	struct event_asked asked; /* by the last request that was about it */
-	uint32_t oom_kills; /* in its cgroup, when its process was started */
 	uint64_t roll_op; /* a rolling restart that it has its turn in; 0: none */
+
 	uint32_t roll_place; /* its turn */
+	uint32_t place; /* while services are put in order */
+	uint32_t board_place; /* in the order of the configuration: of answers, and on the board */
+	uint32_t oom_kills; /* in its cgroup, when its process was started */
+	uint32_t id;
+	unsigned instance; /* counts from 1; 1 also without instances */
+	pid_t main_pid; /* of this or the last generation: also the id of its session */
+	int pidfd; /* owned: of the main process that was told of last, until its end; -1 */
+	uint8_t config, next_config;
+	uint8_t n_streams;
+	uint8_t hooks_unable,
+		hooks_absent; /* bits: whose end has yet to be told, see run/hooks.c */
+	uint8_t mainpid_told; /* bits: what was told of that in this generation */
+	bool undecided; /* next was found so: the last engine may not have come to act on it */
+	bool removed; /* not configured any more: it goes once its processes have gone */
+	bool forgotten; /* it has gone; only those who waited for that are still told */
+	bool fresh; /* without a record: autostart has not been thought of */
+	bool rlimits_due; /* they have changed while the process was being started */
+	bool lacks_pipes; /* they did not arrive for want of descriptors */
+	bool cgroup_spent; /* was killed as a whole: not to be used again */
+	bool reload_due; /* see run/reload_command.h */
+	uint8_t invocation[16]; /* random, of the current generation */
+	char *name; /* behind this */
 };
 
 /* Exits are judged in batches, so that one look at /proc serves them all. */
@@ -162,7 +169,7 @@ struct engine {
 
 	struct store store;
 	struct area_watch area;
-	struct pages pages; /* of area and board */
+	struct pages pages; /* of area, board and journal */
 	struct board board;
 	struct uplink uplink;
 	struct sink_set sinks;

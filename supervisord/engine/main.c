@@ -2,6 +2,7 @@
  * supervisord-engine: see engine.h. Started by the launcher, which waits for its word on
  * how to end.
  */
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -10,6 +11,13 @@
 #include "engine/takeover/gone.h"
 #include "engine/takeover/trial.h"
 
+/*
+ * Blocks from this size on are mapped by themselves: they go back to the kernel when they are
+ * freed, and what was never written to takes no memory. Unless it is set, malloc() raises it with
+ * each such block that is freed.
+ */
+#define LARGE_BLOCK (128 << 10)
+
 static struct engine engine;
 
 int main(int argc, char **argv)
@@ -17,6 +25,7 @@ int main(int argc, char **argv)
 	struct conf_context context;
 	int status;
 
+	mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
 	log_init("supervisord");
 	sys_faults_init("engine");
 	conf_context_init(&context);

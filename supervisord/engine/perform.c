@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -51,6 +52,7 @@ static void begin_generation(struct service *s)
 {
 	s->begun = core_record(s->engine->core, s->id)->generation;
 	memset(s->pipe_inodes, 0, sizeof(s->pipe_inodes));
+	streams_begin(s);
 	tree_renew_cgroup(s);
 	if (getrandom(s->invocation, sizeof(s->invocation), GRND_NONBLOCK) < 0) {
 		/* Only before the kernel has entropy, at boot: time and id must do then. */
@@ -246,8 +248,14 @@ static void note_exit(struct service *s, const struct core_event *event, const s
 		return;
 	/* A daemon's first process: it has forked, and nothing has ended. */
 	if (r->phase == CORE_PHASE_FORKED && event->survivors && event->end == CORE_END_EXITED &&
-		spec_is_success(&s->spec->policy, event->status))
+		spec_is_success(s->spec->policy, event->status))
 		return;
+	if (!s->exits)
+		s->exits = calloc(SERVICE_EXITS, sizeof(*s->exits));
+	if (!s->exits) {
+		log_error("service '%s': no memory to remember how it has ended", s->name);
+		return;
+	}
 	memmove(s->exits + 1, s->exits, (SERVICE_EXITS - 1) * sizeof(s->exits[0]));
 	s->exits[0] = (struct service_exit){
 		.realtime_msec = (x->realtime_usec ? x->realtime_usec : usec_now(CLOCK_REALTIME)) /

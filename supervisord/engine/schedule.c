@@ -28,7 +28,7 @@
 
 static bool is_of_calendar(const struct service *s)
 {
-	return s->spec->policy.scheduled && s->spec->schedule.every_usec == 0;
+	return s->spec->policy->scheduled && s->spec->contact->schedule->every_usec == 0;
 }
 
 /* The real clock first: a run may come late by what lies between, but never early. */
@@ -140,10 +140,10 @@ static void plan(struct service *s)
 {
 	struct engine *e = s->engine;
 	struct schedule *p = &s->schedule;
-	const struct spec_schedule *spec = &s->spec->schedule;
+	const struct spec_schedule *spec = s->spec->contact->schedule;
 	struct schedule_clock now;
 
-	if (!s->spec->policy.scheduled || !core_record(e->core, s->id)->desired_up)
+	if (!s->spec->policy->scheduled || !core_record(e->core, s->id)->desired_up)
 		return;
 	if (is_of_calendar(s))
 		watch_clock(e);
@@ -235,7 +235,7 @@ static bool is_same(const struct spec_schedule *a, const struct spec_schedule *b
 
 void schedule_adopt(struct service *s, const struct spec_service *old)
 {
-	const struct spec_schedule *from = &old->schedule, *to = &s->spec->schedule;
+	const struct spec_schedule *from = old->contact->schedule, *to = s->spec->contact->schedule;
 
 	if (is_same(from, to))
 		return;
@@ -251,9 +251,9 @@ usec_t schedule_next_realtime(const struct service *s)
 	struct schedule_clock now = read_clocks();
 	usec_t due;
 
-	if (!s->spec->policy.scheduled || p->due_usec == USEC_INFINITY)
+	if (!s->spec->policy->scheduled || p->due_usec == USEC_INFINITY)
 		return 0;
-	due = schedule_due_realtime(&s->spec->schedule, seed_of(s), &now, &p->runs);
+	due = schedule_due_realtime(s->spec->contact->schedule, seed_of(s), &now, &p->runs);
 	/* It is planned, but not by what the clocks are now: those are about to be seen to. */
 	if (due == USEC_INFINITY || due < now.realtime_usec)
 		return usec_add(now.realtime_usec, usec_sub(p->due_usec, now.monotonic_usec));
@@ -300,7 +300,7 @@ static void recover(struct service *s)
 		return;
 	watch_clock(e);
 	now = read_clocks();
-	due = schedule_due(&s->spec->schedule, seed_of(s), &now, &p->runs);
+	due = schedule_due(s->spec->contact->schedule, seed_of(s), &now, &p->runs);
 	/* What was due already counts as it is, unless it should not have been. */
 	if (due <= now.monotonic_usec && p->due_usec <= now.monotonic_usec)
 		return;

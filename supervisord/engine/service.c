@@ -18,11 +18,27 @@
 #include "engine/services.h"
 #include "engine/streams/streams.h"
 
+/* That the launcher is behind with what it was told to start can't be held against a service. */
+static void allow_for_launcher(struct service *s)
+{
+	const struct core_record *r = core_record(s->engine->core, s->id);
+	usec_t now = s->engine->loop.now_usec;
+	usec_t later = usec_add(uplink_behind_usec(s->engine), s->spec->policy->ready_timeout_usec);
+	struct core_event event = {.type = CORE_EVENT_EXTEND,
+		.service = s->id,
+		.generation = r->generation,
+		.span_usec = usec_sub(later, now)};
+
+	if (r->state == CORE_STARTING && r->phase == CORE_PHASE_EXEC && later > now)
+		engine_event(s->engine, &event);
+}
+
 static void on_deadline(struct loop_timer *t)
 {
 	struct service *s = CONTAINER_OF(t, struct service, timer);
 	struct core_event event = {.type = CORE_EVENT_DEADLINE, .service = s->id};
 
+	allow_for_launcher(s);
 	engine_event(s->engine, &event);
 }
 
@@ -36,7 +52,7 @@ void service_adopt(struct service *s, const struct spec_service *spec, uint8_t c
 	s->spec = spec;
 	s->config = config;
 	s->next = NULL;
-	core_set_policy(e->core, s->id, &spec->policy);
+	core_set_policy(e->core, s->id, spec->policy);
 	schedule_adopt(s, old_spec);
 	streams_configure(s);
 	if (services_by_id(e, s->id) == s)
@@ -57,7 +73,7 @@ void service_adopt_later(struct service *s, const struct spec_service *spec, uin
 	s->next_config = config;
 	s->undecided = false;
 	if (services_by_id(e, s->id) == s) /* else it is not known to the core yet */
-		core_set_next_policy(e->core, s->id, &spec->policy);
+		core_set_next_policy(e->core, s->id, spec->policy);
 }
 
 bool service_is_stale(const struct service *s)
@@ -76,11 +92,13 @@ int service_new(struct engine *e, uint32_t id, const struct spec_service *spec, 
 	uint8_t config, struct service **ret_service)
 {
 	char name[SPEC_INSTANCE_NAME_MAX];
-	struct service *s = calloc(1, sizeof(*s));
+	size_t name_size = strlen(spec_instance_name(spec, instance, name)) + 1;
+	struct service *s = calloc(1, sizeof(*s) + name_size);
 	int r;
 
 	if (!s)
 		return -ENOMEM;
+	s->name = memcpy(s + 1, name, name_size);
 	s->engine = e;
 	s->id = id;
 	s->spec = spec;
@@ -94,10 +112,8 @@ int service_new(struct engine *e, uint32_t id, const struct spec_service *spec, 
 	list_init(&s->predecessor);
 	list_init(&s->commands);
 	s->since_realtime_usec = usec_now(CLOCK_REALTIME);
-	s->name = strdup(spec_instance_name(spec, instance, name));
-	r = s->name ? loop_timer_add(&e->loop, &s->timer) : -ENOMEM;
+	r = loop_timer_add(&e->loop, &s->timer);
 	if (r < 0) {
-		free(s->name);
 		free(s);
 		return r;
 	}
@@ -125,6 +141,7 @@ void service_free(struct service *s)
 	command_free_all(s);
 	free(s->hook_outcomes);
 	free(s->reload_outcome);
+	free(s->exits);
 	input_free(s);
 	streams_free(s);
 	list_remove(&s->outbox.node);
@@ -134,7 +151,6 @@ void service_free(struct service *s)
 	if (s->next)
 		config_unref(e, s->next_config);
 	config_unref(e, s->config);
-	free(s->name);
 	free(s);
 }
 
@@ -195,7 +211,7 @@ static const char *pool_of(const void *userdata, uint32_t id)
 	const struct service *s = services_by_id(userdata, id);
 	const struct spec_service *spec = s ? service_definition(s) : NULL;
 
-	return spec && spec->pool ? spec->pool : "";
+	return spec && spec->links->pool ? spec->links->pool : "";
 }
 
 const char *service_reason(const struct service *s, char ret_text[static CORE_REASON_SIZE])

@@ -70,7 +70,7 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 /* Stores the counters of its logs there. */
 void service_commit_counters(struct service *s);
 /* What the recovery area has under its id. False: nothing that makes sense. */
-bool service_restore(struct service *s, struct core_record *ret_record);
+bool service_restore(struct service *s, struct core_record *ret_record, struct core_past *ret_past);
 /* The generation that a slot has come to, whoever has had it. */
 uint64_t service_last_generation(const struct engine *e, uint32_t id);
 /* The slot is nobody's from now on. */

@@ -163,9 +163,9 @@ static void enter(struct engine *e, struct service *s, const struct core_record 
 		s->fresh = true;
 		tree_avoid_cgroup(s);
 	}
-	core_add(e->core, s->id, &s->spec->policy, record ? record : &fresh, e->loop.now_usec);
+	core_add(e->core, s->id, s->spec->policy, record ? record : &fresh, e->loop.now_usec);
 	if (s->next)
-		core_set_next_policy(e->core, s->id, &s->next->policy);
+		core_set_next_policy(e->core, s->id, s->next->policy);
 	s->begun = core_record(e->core, s->id)->generation;
 	loop_timer_set(&e->loop, &s->timer, core_deadline(e->core, s->id));
 	e->by_id[s->id] = s;
@@ -216,6 +216,7 @@ static int restore(struct engine *e, uint32_t id, const struct roster rosters[RE
 	const struct recovery_record *record = recovery_record(&e->store.area, id);
 	const struct roster_entry *x = roster_find(&rosters[record->config], record->name), *next;
 	struct core_record core;
+	struct core_past past;
 	struct service *s;
 	int r;
 
@@ -237,13 +238,14 @@ static int restore(struct engine *e, uint32_t id, const struct roster rosters[RE
 		service_adopt_later(s, next->spec, e->config);
 		s->undecided = true;
 	}
-	if (service_restore(s, &core)) {
+	if (service_restore(s, &core, &past)) {
 		/* the last engine may not have come to take that back */
 		s->removed = record->config != e->config && core.why == CORE_WHY_REMOVED &&
 			     !core.desired_up && roster_find(&rosters[e->config], s->name);
 		/* whatever its process was sent off with */
 		s->rlimits_due = core.state == CORE_STARTING && core.phase == CORE_PHASE_EXEC;
 		enter(e, s, &core);
+		core_recall(e->core, id, &past);
 		return 0;
 	}
 	log_error("bug: what was kept of service '%s' makes no sense", s->name);

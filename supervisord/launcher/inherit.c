@@ -85,7 +85,7 @@ static void save_entry(struct service *s, struct entry *e, void *handover)
 		.spawn_stage = e->spawn.failure.stage,
 		.spawn_error = e->spawn.failure.error,
 		.start = e->start,
-		.exit = e->exit};
+		.exit = e->note->exit};
 	for (int i = 0; i < ENTRY_PIPES; i++)
 		to->pipes[i] = put_fd(e->read_fds[i]);
 }

@@ -96,8 +96,8 @@ static int send_exit(struct launcher *l, struct entry *e)
 		.id = e->service->id,
 		.generation = e->generation,
 		.serial = e->serial,
-		.pid = e->exit.error != 0 ? 0 : e->told_pid,
-		.exit = e->exit};
+		.pid = e->note->exit.error != 0 ? 0 : e->told_pid,
+		.exit = e->note->exit};
 	int r = link_send(l->engine.link, &m, NULL, 0);
 
 	if (r == 0)

@@ -427,11 +427,9 @@ static int start(struct spawner *s, struct table *t, struct entry *e, const stru
 	struct clone_args args = {.exit_signal = SIGCHLD};
 	long pid;
 
-	if (e->note) {
-		/* By the kernel: before the child runs, and whatever is done to us. */
-		args.flags |= CLONE_PARENT_SETTID;
-		args.parent_tid = (uint64_t)(uintptr_t)&e->note->pid;
-	}
+	/* By the kernel: before the child runs, and whatever is done to us. */
+	args.flags |= CLONE_PARENT_SETTID;
+	args.parent_tid = (uint64_t)(uintptr_t)&e->note->pid;
 	if (slot)
 		args.flags |= CLONE_FILES;
 	if (slot && slot->stack_top && !(c->plan.head->flags & (PLAN_SET_IDS | PLAN_SET_OOM))) {

@@ -14,7 +14,7 @@
 
 #include "base/cleanup.h"
 
-#define POOL_CHUNK   64
+#define POOL_CHUNK   32
 #define POOL_RESERVE 16
 
 struct pool_item {
@@ -54,9 +54,9 @@ void table_init(struct table *t)
 {
 	bool spare = false;
 
-	memset(t, 0, sizeof(*t));
 	t->entries.item_size = sizeof(struct entry);
 	t->services.item_size = sizeof(struct service);
+	t->notes.item_size = sizeof(struct notebook_slot);
 	list_init(&t->inputs);
 	list_init(&t->starts);
 	list_init(&t->refusals);
@@ -65,6 +65,7 @@ void table_init(struct table *t)
 	/* fill the reserves */
 	pool_put(&t->entries, pool_get(&t->entries, &spare));
 	pool_put(&t->services, pool_get(&t->services, &spare));
+	pool_put(&t->notes, pool_get(&t->notes, &spare));
 }
 
 static struct entry **pid_bucket(struct table *t, pid_t pid)
@@ -167,6 +168,25 @@ void table_keep_input(struct table *t, struct service *s, int fd)
 	drop_service_if_done(t, s);
 }
 
+static bool begin_note(
+	struct table *t, struct entry *e, uint32_t id, uint64_t generation, bool *spare)
+{
+	e->note = notebook_begin(&t->notebook, id, generation);
+	e->own_note = !e->note;
+	if (e->own_note)
+		e->note = pool_get(&t->notes, spare);
+	if (!e->note)
+		notebook_drop(&t->notebook, NULL);
+	return e->note;
+}
+
+static void drop_note(struct table *t, struct entry *e)
+{
+	notebook_drop(&t->notebook, e->own_note ? NULL : e->note);
+	if (e->own_note)
+		pool_put(&t->notes, e->note);
+}
+
 struct entry *table_add(struct table *t, uint32_t id, uint64_t generation, bool *ret_spare)
 {
 	struct service *s = table_find_service(t, id);
@@ -178,13 +198,14 @@ struct entry *table_add(struct table *t, uint32_t id, uint64_t generation, bool 
 	if (!s)
 		return NULL;
 	e = pool_get(&t->entries, &spare);
-	if (!e) {
+	if (!e || !begin_note(t, e, id, generation, &spare)) {
+		if (e)
+			pool_put(&t->entries, e);
 		drop_service_if_done(t, s);
 		return NULL;
 	}
 	e->service = s;
 	e->generation = generation;
-	e->note = notebook_begin(&t->notebook, id, generation);
 	s->newest = generation;
 	for (int i = 0; i < ENTRY_PIPES; i++)
 		e->read_fds[i] = -1;
@@ -239,7 +260,7 @@ static void drop_if_done(struct table *t, struct entry *e)
 	list_remove(&e->in_service);
 	list_remove(&e->starts);
 	list_remove(&e->refusals);
-	notebook_drop(&t->notebook, e->note);
+	drop_note(t, e);
 	pool_put(&t->entries, e);
 	drop_service_if_done(t, s);
 }
@@ -294,7 +315,6 @@ void table_ended(struct table *t, struct entry *e, const struct link_exit *end)
 {
 	table_clear_pid(t, e);
 	table_set_successor(e, 0, -1);
-	e->exit = *end;
 	e->ended = true;
 	e->serial = ++t->last_serial;
 	notebook_end(&t->notebook, e->note, end, e->serial);

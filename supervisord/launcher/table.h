@@ -20,11 +20,11 @@
 struct service {
 	struct service *next; /* in its bucket */
 	uint32_t id;
+	uid_t uid; /* that it was last started as; (uid_t)-1: the same as ours */
 	uint64_t newest; /* generation; older ones are refused */
 	char *cgroup; /* owned; name of the cgroup made for it, NULL for none */
-	uid_t uid; /* that it was last started as; (uid_t)-1: the same as ours */
-	bool told_no_kill; /* that it can't be signalled */
 	int input; /* owned: LINK_KEEP_INPUT; -1: there is none */
+	bool told_no_kill; /* that it can't be signalled */
 	struct list inputs; /* on table.inputs while that is to be told */
 	struct list entries;
 };
@@ -48,24 +48,11 @@ struct spawn {
 struct entry {
 	struct service *service;
 	uint64_t generation, serial;
-	pid_t pid; /* the main process; 0 once it is reaped, or where exec failed */
-	pid_t told_pid; /* the same, for telling, also after its end */
-	pid_t successor; /* the main process once this one has ended, see adopt.h */
-	int successor_fd; /* owned: its pidfd; -1: there is none */
-	int pidfd; /* owned: of a main process that is no child of ours, see foster.h; -1 */
-	int child_fd; /* owned: of one that is, see reap.h; -1 */
-	bool unwatched; /* it is a child of ours without one */
-	/* Owned, -1 where there is none: stdout, stderr, and the pipe for readiness. */
-	int read_fds[ENTRY_PIPES];
-	uint32_t last_op;
-	bool started; /* exec has happened, as far as anyone can know */
-	bool ended; /* exit and serial are valid */
-	bool acked, released;
-	struct spawn spawn;
-	struct notebook_slot *note; /* NULL: none */
-	struct link_started start;
-	struct link_exit exit;
 	struct entry *next; /* in its bucket by pid */
+	/* In the notebook, or where that has no room, our own; how it has ended stands only there.
+	 */
+	struct notebook_slot *note;
+	struct link_started start;
 	struct list in_service;
 	struct list starts; /* on table.starts while STARTED is to be told */
 	struct list refusals; /* on table.refusals while REFUSED is to be told: */
@@ -74,6 +61,21 @@ struct entry {
 	struct list exits; /* on table.exits from its end until ACK */
 	struct list dying; /* on launcher.dying while it would not tell how it has ended */
 	unsigned n_tries;
+	pid_t pid; /* the main process; 0 once it is reaped, or where exec failed */
+	pid_t told_pid; /* the same, for telling, also after its end */
+	pid_t successor; /* the main process once this one has ended, see adopt.h */
+	int successor_fd; /* owned: its pidfd; -1: there is none */
+	int pidfd; /* owned: of a main process that is no child of ours, see foster.h; -1 */
+	int child_fd; /* owned: of one that is, see reap.h; -1 */
+	/* Owned, -1 where there is none: stdout, stderr, and the pipe for readiness. */
+	int read_fds[ENTRY_PIPES];
+	struct spawn spawn;
+	uint32_t last_op;
+	bool own_note;
+	bool unwatched; /* it is a child of ours without pidfd */
+	bool started; /* exec has happened, as far as anyone can know */
+	bool ended; /* exit and serial are valid */
+	bool acked, released;
 };
 
 struct pool {
@@ -87,7 +89,7 @@ struct pool {
 struct table {
 	struct entry *by_pid[TABLE_BUCKETS];
 	struct service *by_id[TABLE_BUCKETS];
-	struct pool entries, services;
+	struct pool entries, services, notes;
 	struct list inputs; /* KEPT to tell */
 	struct list starts; /* STARTED to tell */
 	struct list refusals; /* REFUSED to tell */
@@ -102,6 +104,7 @@ struct table {
 	struct notebook notebook; /* of all entries, for whoever outlives us */
 };
 
+/* Of zeros: most of the tables' pages are never written to, and take no memory until then. */
 void table_init(struct table *t);
 
 struct service *table_find_service(struct table *t, uint32_t id);

@@ -242,18 +242,20 @@ static inline void supervisord_board_copy(
 	}
 }
 
-/* A text in n bytes, likewise; behind the words with its end there are zeros, and nothing is read.
- */
+/* A text in n bytes, likewise; what is behind the word with its end is not copied. */
 static inline void supervisord_board_copy_text(
 	const struct supervisord_board_slot *slot, size_t offset, size_t n, char *ret_copy)
 {
+	const uint64_t ones = UINT64_MAX / 255;
 	size_t done = 0;
+	uint64_t word;
 
 	do {
 		supervisord_board_copy(slot, offset + done, 8, ret_copy);
+		memcpy(&word, ret_copy + offset + done, 8);
 		done += 8;
-	} while (done < n && !memchr(ret_copy + offset + done - 8, '\0', 8));
-	memset(ret_copy + offset + done, 0, n - done);
+	} while (
+		done < n && ((word - ones) & ~word & ones << 7) == 0); /* no zero among its bytes */
 }
 
 /*

@@ -3,7 +3,8 @@
  * comes after a pump that was killed to write the same bytes to the same place. The bytes
  * themselves are in the holding pipe.
  *
- *     FETCH    up to `total` bytes of a stream are being moved to the holding pipe
+ *     FETCH    up to `total` bytes of a stream are being moved to the holding pipe; the last
+ *              `refused` of them are to be dropped
  *     WRITE    the first `batch` bytes there are being written: `done` of them are in files for
  *              good; what follows, with time stamps `length` bytes, goes to `offset` of a file
  *     ROTATE   the same, but the file is being renamed, and a new one is begun

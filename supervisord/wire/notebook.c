@@ -13,7 +13,7 @@
 #include "base/sys.h"
 
 #define SIZE	     (NOTEBOOK_HEAD_SIZE + NOTEBOOK_SLOTS * sizeof(struct notebook_slot))
-#define LET_GO_SLOTS 256 /* that were touched since then */
+#define LET_GO_SLOTS 64 /* that were touched since then */
 #define SIZE_SEALS   (F_SEAL_GROW | F_SEAL_SHRINK)
 
 _Static_assert(sizeof(struct notebook_head) <= NOTEBOOK_HEAD_SIZE, "the head has its room");
@@ -107,7 +107,8 @@ static void let_go(struct notebook *n)
 	if (++n->touched < LET_GO_SLOTS)
 		return;
 	n->touched = 0;
-	(void)sys_madvise(n->head, SIZE, MADV_DONTNEED);
+	/* The head stays: to read it would map a dozen pages around it that are there. */
+	(void)sys_madvise(n->slots, SIZE - NOTEBOOK_HEAD_SIZE, MADV_DONTNEED);
 }
 
 struct notebook_slot *notebook_begin(struct notebook *n, uint32_t id, uint64_t generation)

@@ -105,7 +105,9 @@ struct recovery_record {
 	int32_t asked_pid;
 	uint32_t oom_kills; /* in its cgroup, when its process was started */
 	uint8_t asked_verb;
-	uint8_t event_reserved[3]; /* zero */
+	uint8_t reload_due; /* its reload command has been asked for, and is not known to have ended
+			     */
+	uint8_t event_reserved[2]; /* zero */
 	uint64_t pipe_inodes[RECOVERY_STREAMS]; /* of stdout and stderr; 0: none, or not known */
 	uint64_t input_inode; /* of the pipe that is its stdin; 0: it is none */
 #ifdef RECOVERY_NEXT /* what a later version could add; for tests */
@@ -122,6 +124,9 @@ struct recovery_counters {
 	uint8_t through; /* enum intent_line: where further files are that have lost nothing */
 	uint8_t reserved; /* zero */
 	uint64_t lost_bytes, lost_lines; /* dropped, and no line in the log has told of it yet */
+	/* So many were written or dropped when what the present generation writes began; never
+	 * more than by now, unless some of what those before it wrote still waits. */
+	uint64_t begun_bytes;
 #ifdef RECOVERY_NEXT
 	uint64_t next_count;
 #endif

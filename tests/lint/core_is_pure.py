@@ -10,9 +10,9 @@ import sys
 
 import lint
 
-LIBC = re.compile(r"(mem\w+|str(?!error|signal|ftime|ptime|coll|xfrm)\w+|v?snprintf|qsort|bsearch"
+LIBC = re.compile(r"(mem\w+|stpcpy|str(?!error|signal|ftime|ptime|coll|xfrm)\w+|v?snprintf|qsort|bsearch"
                   r"|malloc|calloc|realloc|reallocarray|free"
-                  r"|__(mem\w+|str\w+|v?snprintf)_chk|__stack_chk_fail|__assert_fail)")
+                  r"|__(mem\w+|stpcpy|str\w+|v?snprintf)_chk|__stack_chk_fail|__assert_fail)")
 BUILD = re.compile(r"(_GLOBAL_OFFSET_TABLE_|__(asan|ubsan|tsan|sanitizer|gcov|llvm)_\w+)")
 OWN = re.compile(r"(heap|list|signal|spec|usec(?!_now))_\w+")
 

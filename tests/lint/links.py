@@ -1,4 +1,4 @@
-"""What the programs link. Arguments: supervisord and supctl."""
+"""What the programs link. Arguments: supervisord, supervisord-engine and supctl."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ def needed(program):
 
 
 def main():
-    supervisord, supctl = sys.argv[1:]
+    supervisord, engine, supctl = sys.argv[1:]
     libraries = needed(supervisord)
     problems = []
     if not libraries:
@@ -24,8 +24,8 @@ def main():
         libraries = {l for l in libraries if not runtimes.match(l)}
     extra = {l for l in libraries if not l.startswith(("libc.so", "libc.musl", "ld-"))}
     problems += [f"supervisord links {l}; only libc is allowed" for l in sorted(extra)]
-    if any("systemd" in l for l in needed(supctl)):
-        problems.append("supctl links libsystemd, which makes every start slower")
+    problems += [f"{program} links libsystemd, which costs it time and memory at every start"
+                 for program in (engine, supctl) if any("systemd" in l for l in needed(program))]
     lint.finish(problems)
 
 

@@ -219,4 +219,5 @@ void check_essential(struct world *w)
 	HOLDS(w, INV_ESSENTIAL, i, is_used(w, i) && policy_of(w, i)->essential);
 	HOLDS(w, INV_ESSENTIAL, i,
 		record_of(w, i)->state == CORE_EXITED || record_of(w, i)->state == CORE_FAILED);
+	HOLDS(w, INV_ESSENTIAL, i, !record_of(w, i)->queued);
 }

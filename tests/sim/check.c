@@ -42,12 +42,15 @@ static void check_record(struct world *w, uint32_t i)
 		  r->state == CORE_RUNNING || r->state == CORE_BACKOFF;
 
 	HOLDS(w, INV_RECORD, i, core_record_is_valid(r));
+	HOLDS(w, INV_RECORD, i, core_past_is_valid(past_of(w, i)));
 	HOLDS(w, INV_RECORD, i, is_valid_for_state(r));
 	HOLDS(w, INV_RECORD, i, r->pid == 0 || (is_live(r) && r->pid == p->pid));
 	HOLDS(w, INV_RECORD, i, r->state != CORE_RUNNING || r->pid != 0);
 	HOLDS(w, INV_RECORD, i, r->ready == (r->state == CORE_RUNNING));
-	HOLDS(w, INV_SCHEDULE, i, !r->queued || is_live(r) || w->shutting_down);
+	HOLDS(w, INV_SCHEDULE, i,
+		!r->queued || is_live(r) || r->state == CORE_FAILED || w->shutting_down);
 	HOLDS(w, INV_RECORD, i, !record_difference(r, &p->disk));
+	HOLDS(w, INV_RECORD, i, !past_difference(past_of(w, i), &p->disk_past));
 	HOLDS(w, INV_WANTED, i, r->desired_up || !up);
 	HOLDS(w, INV_WANTED, i, !r->desired_up || r->state != CORE_STOPPED);
 	HOLDS(w, INV_WANTED, i, !r->desired_up || p->may_run || w->shutting_down);
@@ -59,7 +62,7 @@ static void check_record(struct world *w, uint32_t i)
 	/* nothing outlives an essential service that has ended for good */
 	HOLDS(w, INV_ESSENTIAL, i,
 		!policy_of(w, i)->essential || w->shutting_down ||
-			(r->state != CORE_EXITED && r->state != CORE_FAILED));
+			(r->state != CORE_EXITED && (r->state != CORE_FAILED || r->queued)));
 }
 
 static void check_tree(struct world *w, uint32_t i)
@@ -122,6 +125,9 @@ static void check_deadline(struct world *w, uint32_t i)
 	case CORE_RUNNING:
 		if (w->places[i].steady)
 			HOLDS(w, INV_DEADLINE, i, has_deadline == (policy->watchdog_usec > 0));
+		break;
+	case CORE_FAILED:
+		HOLDS(w, INV_DEADLINE, i, has_deadline == r->queued);
 		break;
 	default:
 		HOLDS(w, INV_DEADLINE, i, !has_deadline);

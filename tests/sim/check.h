@@ -98,10 +98,12 @@ bool check_is_there(const struct world *w, uint32_t i);
 
 /* The name of the first field in which two records differ, or NULL. */
 const char *record_difference(const struct core_record *a, const struct core_record *b);
+const char *past_difference(const struct core_past *a, const struct core_past *b);
 /*
  * The same of a record before and after a look at everything. Of several things that are in the
  * way of what waits, one is named, and another look may name another one.
  */
 const char *record_look_difference(const struct core_record *a, const struct core_record *b);
 /* Of all that matters, with times as if the clock were `shift` earlier; without orders, or with. */
-uint64_t record_digest(const struct core_record *r, usec_t shift, bool orders, uint64_t seed);
+uint64_t record_digest(const struct core_record *r, const struct core_past *past, usec_t shift,
+	bool orders, uint64_t seed);

@@ -87,8 +87,12 @@ static void add_all(struct world *w, struct core *core, bool recovering)
 	for (EACH_PLACE(w, i)) {
 		struct place *p = &w->places[i];
 
-		HOLDS(w, INV_RECORD, i, !recovering || core_record_is_valid(&p->disk));
+		HOLDS(w, INV_RECORD, i,
+			!recovering || (core_record_is_valid(&p->disk) &&
+					       core_past_is_valid(&p->disk_past)));
 		core_add(core, i, policy_of(w, i), recovering ? &p->disk : NULL, w->now);
+		if (recovering)
+			core_recall(core, i, &p->disk_past);
 		if (p->has_next)
 			core_set_next_policy(core, i, &p->next);
 	}
@@ -169,6 +173,8 @@ void check_recovery(struct world *w)
 		const char *field =
 			record_look_difference(core_record(old, i), core_record(core, i));
 
+		if (!field)
+			field = past_difference(core_past(old, i), core_past(core, i));
 		if (field)
 			tell(w, "service %u: %s differs after the engine's death", i, field);
 		HOLDS(w, INV_RECOVERY, i, !field);

@@ -193,6 +193,7 @@ bool perform(struct world *w, const struct core_change *c)
 	if (c->todo & CORE_DO_SIGNAL)
 		check_signal(w, c);
 	p->disk = *record_of(w, i);
+	p->disk_past = *past_of(w, i);
 	w->committed |= 1U << i;
 	if (w->cut > 0 && ++w->n_performed == w->cut) {
 		tell(w, "the engine dies, when this is committed and not done");

@@ -3,6 +3,7 @@
  * from a clock's origin. One list of fields, so that a new one is either in it or found missing.
  */
 #include <stddef.h>
+#include <string.h>
 
 #include "base/macro.h"
 #include "check.h"
@@ -20,28 +21,20 @@ struct field {
 #define FIELD(field, kind) \
 	{#field, offsetof(struct core_record, field), \
 		sizeof(((struct core_record *)NULL)->field), kind}
-#define FOUR_OPS(i) \
-	FIELD(ops[i], PLAIN), FIELD(ops[i + 1], PLAIN), FIELD(ops[i + 2], PLAIN), \
-		FIELD(ops[i + 3], PLAIN), FIELD(op_generations[i], PLAIN), \
-		FIELD(op_generations[i + 1], PLAIN), FIELD(op_generations[i + 2], PLAIN), \
-		FIELD(op_generations[i + 3], PLAIN)
 static const struct field fields[] = {
 	FIELD(state, PLAIN), FIELD(why, PLAIN), FIELD(then, PLAIN), FIELD(end, PLAIN),
 	FIELD(desired_up, PLAIN), FIELD(ready, PLAIN), FIELD(killed, PLAIN),
 	FIELD(main_ended, PLAIN), FIELD(signo, PLAIN), FIELD(user_signo, PLAIN),
-	FIELD(stage, PLAIN), FIELD(n_starts, PLAIN), FIELD(pid, PLAIN),
+	FIELD(stage, PLAIN), FIELD(pid, PLAIN),
 	FIELD(end_status, PLAIN), FIELD(restarts, PLAIN), FIELD(streak, PLAIN),
 	FIELD(signal_op, PLAIN), FIELD(generation, PLAIN), FIELD(start_order, ORDER),
-	FIELD(ready_order, ORDER), FOUR_OPS(0), FOUR_OPS(4), FOUR_OPS(8),
-	FOUR_OPS(12), FIELD(since_usec, TIME),
+	FIELD(ready_order, ORDER), FIELD(since_usec, TIME),
 	FIELD(started_usec, TIME), FIELD(ended_usec, TIME), FIELD(deadline_usec, TIME),
 	FIELD(phase, PLAIN), FIELD(cause, PLAIN), FIELD(last_cause, PLAIN), FIELD(health, PLAIN), FIELD(early, PLAIN),
 	FIELD(queued, PLAIN), FIELD(automatic, PLAIN), FIELD(n_unhealthy, PLAIN),
 	FIELD(blocker, PLAIN), FIELD(due_usec, TIME),
 };
 /* clang-format on */
-
-_Static_assert(CORE_MAX_OPS == 16, "all of ops are in the list");
 
 static uint64_t get(const struct core_record *r, const struct field *f)
 {
@@ -65,6 +58,17 @@ const char *record_difference(const struct core_record *a, const struct core_rec
 		if (get(a, &fields[i]) != get(b, &fields[i]))
 			return fields[i].name;
 	}
+	return NULL;
+}
+
+const char *past_difference(const struct core_past *a, const struct core_past *b)
+{
+	if (memcmp(a->ops, b->ops, sizeof(a->ops)) != 0)
+		return "ops";
+	if (memcmp(a->op_generations, b->op_generations, sizeof(a->op_generations)) != 0)
+		return "op_generations";
+	if (a->n_starts != b->n_starts)
+		return "n_starts";
 	for (unsigned i = 0; i < a->n_starts; i++) {
 		if (a->starts_msec[i] != b->starts_msec[i])
 			return "starts_msec";
@@ -90,7 +94,8 @@ static void mix(uint64_t *digest, uint64_t value)
 	*digest ^= *digest >> 29;
 }
 
-uint64_t record_digest(const struct core_record *r, usec_t shift, bool orders, uint64_t seed)
+uint64_t record_digest(const struct core_record *r, const struct core_past *past, usec_t shift,
+	bool orders, uint64_t seed)
 {
 	uint64_t digest = seed;
 
@@ -103,7 +108,11 @@ uint64_t record_digest(const struct core_record *r, usec_t shift, bool orders, u
 			value -= shift;
 		mix(&digest, value);
 	}
-	for (unsigned i = 0; i < r->n_starts; i++)
-		mix(&digest, (uint32_t)(r->starts_msec[i] - (uint32_t)(shift / USEC_PER_MSEC)));
+	for (unsigned i = 0; i < CORE_MAX_OPS; i++) {
+		mix(&digest, past->ops[i]);
+		mix(&digest, past->op_generations[i]);
+	}
+	for (unsigned i = 0; i < past->n_starts; i++)
+		mix(&digest, (uint32_t)(past->starts_msec[i] - (uint32_t)(shift / USEC_PER_MSEC)));
 	return digest;
 }

@@ -290,6 +290,7 @@ static void add_service(struct world *w, uint32_t i)
 	HOLDS(w, INV_REFUSED, i, core_grow(w->core, w->room) == 0);
 	core_add(w->core, i, policy_of(w, i), &record, w->now);
 	p->seen = p->disk = *record_of(w, i);
+	p->disk_past = *past_of(w, i);
 	p->fresh = true;
 	find_predecessor(w, i);
 }

@@ -97,7 +97,7 @@ static void note_request(struct world *w, uint32_t i, enum core_event_type type)
 	case CORE_EVENT_RESET:
 		p->n_starts = 0;
 		p->knows_starts = true;
-		if (r->state == CORE_FAILED)
+		if (r->state == CORE_FAILED && !(policy_of(w, i)->scheduled && r->desired_up))
 			p->may_run = p->must_run = false;
 		break;
 	default:

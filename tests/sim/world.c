@@ -218,7 +218,8 @@ static void note_twin(struct world *w)
 		bool loner = w->config.loner;
 
 		if (!loner || i == SIM_LONER)
-			t->digest = record_digest(record_of(w, i), w->shift, !loner, t->digest);
+			t->digest = record_digest(
+				record_of(w, i), past_of(w, i), w->shift, !loner, t->digest);
 	}
 }
 

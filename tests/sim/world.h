@@ -52,6 +52,7 @@ struct place {
 	bool has_next; /* `next` is what it goes by when this generation is over */
 	struct spec_policy next;
 	struct core_record disk; /* what was committed */
+	struct core_past disk_past;
 	/* to be judged */
 	struct core_record seen; /* after the last step */
 	struct core_event counted; /* the last end that was told of a main process */
@@ -145,6 +146,11 @@ static inline bool rarely(struct world *w, uint32_t n)
 static inline const struct core_record *record_of(const struct world *w, uint32_t i)
 {
 	return core_record(w->core, i);
+}
+
+static inline const struct core_past *past_of(const struct world *w, uint32_t i)
+{
+	return core_past(w->core, i);
 }
 
 static inline const struct spec_policy *policy_of(const struct world *w, uint32_t i)

@@ -8,9 +8,12 @@ import os
 import signal
 import subprocess
 import threading
+import unittest
 
 import harness
 from harness import SLEEP, py, service, sh, wait_until
+
+FAULTY = os.environ.get("SUPERVISORD_FAULTY")
 
 COUNTING = py("""
 import os, signal, sys, time
@@ -142,12 +145,27 @@ class Bridge(harness.SystemTest):
             "a", SLEEP, 'reload { command = {"/bin/sh", "-c", "echo run >>@DIR@/runs; sleep 0.7; '
             'echo done >>@DIR@/runs"} }'))
         p = s.ctl_start("reload", "a")
-        # Who is answered after that comes after all that the engine does at once for a request.
-        self.kill_when(s, lambda: os.path.exists(f"{s.dir}/runs") and s.services(),
-                       "the command runs")
+        self.kill_when(s, lambda: os.path.exists(f"{s.dir}/runs"), "the command runs")
         code, out, err = self.result(p)
         self.assertEqual((code, out), (0, f"a: running (pid {s.status('a')['pid']})\n"), err)
         self.assertEqual(s.read(f"{s.dir}/runs"), "run\ndone\n")
+
+    @unittest.skipUnless(FAULTY, "there is no supervisord with faults (SUPERVISORD_FAULTY)")
+    def test_a_reload_command_is_run_once_whichever_call_the_engine_dies_at(self):
+        s = self.supervisor(service("a", SLEEP, 'reload { command = {"/bin/sh", "-c", '
+                                    '"echo run >>@DIR@/runs"} }'),
+                            executable=os.path.abspath(FAULTY), start=False)
+        arm = f"{s.dir}/die"
+        s.env["SUPERVISOR_FAULT"] = f"engine:any:@{arm}:KILL"
+        s.start()
+        pid = s.wait_state("a", "running")["pid"]
+        for n in range(1, 20):
+            with open(f"{arm}.new", "w", encoding="ascii") as f:
+                f.write(str(n))
+            os.rename(f"{arm}.new", arm)
+            self.assertEqual((0, f"a: running (pid {pid})\n", ""), s.ctl("reload", "a"), n)
+            self.assertEqual("run\n" * n, s.read(f"{s.dir}/runs"), n)
+        self.assertGreater(s.stderr().count("was killed by signal KILL"), 10)
 
     def test_an_apply_under_way_is_joined(self):
         s = self.counting("a", "gone", SLOW="0.5")

@@ -24,9 +24,10 @@ SLOW = float(os.environ.get("HARNESS_SLOW", "1"))
 SERVICE = "org.varlink.service"
 OPERATOR, OBSERVER, STRANGER = 64001, harness.NOBODY, 64100
 ROLES = f'control {{ operators = {{"{OPERATOR}"}} observers = {{"{OBSERVER}"}} }}\n'
-CALLS = 200  # of each bystander
+CALLS = 100 if SLOW == 1 else 40  # of each bystander
 CALL_DEADLINE = harness.DEADLINE * SLOW
-MAX_MEDIAN = 0.5 * SLOW  # ten times what was seen on a busy machine; for some it is 1000 times
+# Who is starved waits for ten seconds, until others are closed; 0.05 s was seen on a busy machine.
+MAX_MEDIAN = 2 * SLOW
 # What is unread (4 * 32 MiB), what is unfinished (32 MiB), and room for what is being made.
 MAX_MEMORY_KIB = int((256 << 10) * SLOW)
 BROKEN = (ConnectionResetError, BrokenPipeError)
@@ -83,12 +84,12 @@ def answers_to(path, data, finish=False):
     return ", ".join(told)
 
 
-def bystander(path, pid, lasting):
+def bystander(path, pid, lasting, calls):
     """Calls of somebody who means well: [what went wrong], [seconds that each took]."""
     def run(_):
         wrong, took = [], []
         kept = connect(path) if lasting else None
-        for i in range(CALLS):
+        for i in range(calls):
             begin = time.monotonic()
             try:
                 v = kept if kept and i % 2 else connect(path)
@@ -145,18 +146,19 @@ class Hostile(harness.SystemTest):
     def peak_kib(self):
         return int(harness.status_field(self.engine, "VmHWM").split()[0])
 
-    def under(self, attacks, lasting=True, bystanders=(None,), deadline=120 * SLOW):
+    def under(self, attacks, lasting=True, bystanders=(None,), calls=CALLS,
+              deadline=120 * SLOW):
         """Runs attacks [(function, uid)], and bystanders of these uids meanwhile; the answers."""
         running = [self.child(function, uid=uid) for function, uid in attacks]
         for child in running:
             child.wait_armed(deadline)
-        good = [self.child(bystander(self.path, self.s.pid, lasting), uid=uid)
+        good = [self.child(bystander(self.path, self.s.pid, lasting, calls), uid=uid)
                 for uid in bystanders]
         took = []
         for child in good:
             wrong, seconds = child.result(deadline)
             self.assertEqual([], wrong)
-            self.assertEqual(CALLS, len(seconds))
+            self.assertEqual(calls, len(seconds))
             took += seconds
         answers = [child.result(deadline) for child in running]
         self.check_after()
@@ -244,8 +246,8 @@ class Hostile(harness.SystemTest):
 
     def test_senders_of_a_byte_a_second_are_closed_when_their_time_is_over(self):
         def attack(control):
-            held = [connect(self.path) for _ in range(20)]
             begin, n_sent, ends = time.monotonic(), 0, []
+            held = [connect(self.path) for _ in range(20)]
             data = request("Version")
             control.armed()
             while held and n_sent < len(data):
@@ -266,9 +268,9 @@ class Hostile(harness.SystemTest):
         self.begin()
         (told,) = self.under([(attack, OBSERVER)])
         self.assertEqual(20, told["closed"])
-        # 10 s, seen when the next byte is sent.
-        self.assertGreater(told["first"], 9)
-        self.assertLess(told["last"], 15 * SLOW)
+        # 10 s, seen when the next byte is sent; all bytes would take 50 s.
+        self.assertGreaterEqual(told["first"], 10)
+        self.assertLess(told["last"], 40 * SLOW)
 
     def test_readers_of_nothing_are_dropped_and_hold_little(self):
         names = "".join(service(f"s{i:03}", SLEEP, "autostart = false") for i in range(500))
@@ -689,7 +691,8 @@ class Hostile(harness.SystemTest):
             return sorted(told)
         self.begin()
         uids = range(STRANGER, STRANGER + 6)
-        answers = self.under([(attack, uid) for uid in uids], bystanders=(None, OPERATOR, OBSERVER))
+        answers = self.under([(attack, uid) for uid in uids], calls=CALLS // 5,
+                             bystanders=(None, OPERATOR, OBSERVER))
         for told in answers:
             self.assertLessEqual(set(told), {"PermissionDenied uid 64", "an answer",
                                              "LimitExceeded too many c"} | {

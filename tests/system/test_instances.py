@@ -164,6 +164,7 @@ class Scale(harness.SystemTest):
         s = self.supervisor(service("w", SLEEP, "instances = 1")
                             + service("user", SLEEP, 'requires = {"w"}', "autostart = false"))
         s.ok("scale", "w", "2")
+        s.wait_state("w@1", "running")
         self.assertEqual(s.show("user")["dependencies"],
                          [{"name": n, "kinds": ["requires"], "state": "running"}
                           for n in ("w@1", "w@2")])

@@ -380,6 +380,31 @@ class LogsLive(harness.SystemTest):
         further = [(line.stream, line.number) for line in self.lines(s, "c")]
         self.assertEqual(len(set(further)), len(further))
 
+class Followers(harness.SystemTest):
+    def lines(self, p):
+        """What a follower writes, until it ends."""
+        return (line.rstrip("\n") for line in p.stdout)
+
+    def say(self, s, text):
+        with open(f"{s.dir}/say", "a", encoding="ascii") as f:
+            f.write(text + "\n")
+
+    def test_who_follows_a_log_goes_on_in_another_file(self):
+        follow = ["/usr/bin/tail", "-n", "+1", "-f", "@DIR@/say"]
+        s = self.supervisor(service("web", follow) + service("db", follow, "autostart = false"),
+                            prepare=lambda s: self.say(s, "one"))
+        s.wait_log("web", "one\n")
+        p = s.ctl_start("logs", "-f", "web")
+        lines = self.lines(p)
+        self.assertEqual("one", next(lines))
+        pid = s.status("web")["pid"]
+        s.write_config(service("web", follow, 'log { file = "other.log" }'))
+        s.ok("apply")
+        self.say(s, "two")
+        self.assertEqual("two", next(lines))
+        self.assertEqual(pid, s.status("web")["pid"])
+        self.assertEqual("two\n", s.read(f"{s.log_dir}/other.log"))
+
 
 if __name__ == "__main__":
     harness.main()

@@ -58,6 +58,31 @@ def has_ipv6():
     return False
 
 
+class Behind(harness.SystemTest):
+    """The launcher has more to start than it comes to."""
+
+    def test_what_is_not_started_yet_is_not_late(self):
+        # More than the link holds.
+        s = self.supervisor(service("a", SLEEP, "instances = 150", "autostart = false",
+                                    "restart-limit = 0", ready("exec", "timeout = 200ms"))
+                            + service("clock", SLEEP, ready("notify", "timeout = 1s")))
+        s.wait_state("clock", "starting")
+
+        def states():
+            return {r["state"] for n, r in s.services().items() if n != "clock"}
+
+        os.kill(s.pid, signal.SIGSTOP)
+        try:
+            s.ok("start", "--no-wait", "a")
+            self.assertEqual({"starting"}, states())
+            # Its time is up when that of the others is, long since.
+            s.wait_state("clock", "stopping")
+            self.assertEqual({"starting"}, states())
+        finally:
+            os.kill(s.pid, signal.SIGCONT)
+        wait_until(lambda: states() == {"running"}, "all are started")
+
+
 class Ready(harness.SystemTest):
     def assert_starting(self, s, name):
         row = s.status(name)
@@ -201,6 +226,34 @@ class Methods(Ready):
         s.flag("end")
         self.wait_ready(s, "a")
         self.assertEqual("first\nready\n", s.read_log("a"))
+
+    def test_a_line_that_an_earlier_run_left_in_its_pipe_does_not_count(self):
+        # Nobody takes what it writes: some of that stays in the pipe, which the next run gets.
+        s = self.supervisor(
+            service("a", python("""
+import fcntl, struct, termios
+def is_taken():
+    for _ in range(100):
+        if not struct.unpack("i", fcntl.ioctl(1, termios.FIONREAD, b"    "))[0]: return True
+        time.sleep(0.01)
+if os.path.exists("@DIR@/second"):
+    gate("go")
+    os.write(1, b"ready\\n")
+    signal.pause()
+while is_taken():
+    os.write(1, b"x" * 4095 + b"\\n")
+os.write(1, b"ready\\n")
+flag("second")
+sys.exit(1)
+"""), ready("log:^ready$", "timeout = 0"), "restart-delay = 10ms")
+            + service("to", sh("exec cat >@DIR@/out"), 'stdin = "service:a"', "autostart = false"))
+        s.wait_service("a", lambda r: r["restarts"] == 1 and r["pid"], "it has been started again")
+        s.ok("start", "to")
+        s.wait_state("to", "running")
+        wait_until(lambda: s.read(f"{s.dir}/out").endswith("\nready\n"), "the line has come by")
+        self.assert_starting(s, "a")
+        s.flag("go")
+        s.wait_state("a", "running")
 
     def test_a_line_that_would_take_forever_to_match_holds_nobody_up(self):
         s = self.supervisor(

@@ -2,6 +2,7 @@
 passed in as systemd does it."""
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -320,6 +321,28 @@ class Watchdog(NotifyTest):
         self.assertIn("WATCHDOG_USEC is not understood", s.stderr())
         self.assertNotIn("WATCHDOG", self.receive())
 
+    def test_libsystemd_is_there_only_while_it_is_asked(self):
+        s = self.supervisor(service("web", harness.SLEEP), env=self.env | self.INTERVAL)
+        self.receive_until("WATCHDOG")
+        with open(f"/proc/{s.wait_engine()}/maps", encoding="utf-8") as f:
+            self.assertNotIn("libsystemd", f.read())
+
+    def test_what_works_without_libsystemd_is_all_but_signs_of_life(self):
+        name = "libsystemd.so.0"
+        with open(os.path.join(self.dir.name, name), "wb"):
+            pass
+        env = self.env | {"LD_LIBRARY_PATH": self.dir.name}
+        s = self.supervisor(service("web", harness.SLEEP), env=env)
+        self.receive_until("READY")
+        self.assertNotIn("signs of life", s.stderr())
+        s.stop()
+        s = self.supervisor(service("web", harness.SLEEP), env=env | self.INTERVAL)
+        self.receive_until("READY")
+        self.assertRegex(s.stderr(), f"{name}: .*; no signs of life are sent to systemd")
+        s.stop()
+        self.receive_until("STOPPING")
+        self.assertEqual([], [t for t in self.drain() if "WATCHDOG" in t])
+
 
 class PassedIn(harness.SystemTest):
     """A listening control socket that somebody else has opened."""
@@ -410,8 +433,11 @@ class PassedIn(harness.SystemTest):
         s, sock, path = self.make("@DIR@/elsewhere")
         self.start(s, sock, LISTEN_FDNAMES="http")
         sock.close()
-        with self.assertRaises(ConnectionRefusedError), socket.socket(socket.AF_UNIX) as client:
-            client.connect(path)
+
+        def is_closed():
+            with socket.socket(socket.AF_UNIX) as client:
+                return client.connect_ex(path) == errno.ECONNREFUSED
+        wait_until(is_closed, "launcher and engine have closed it")
         self.refused(s, "'http'", "only 'control' would be known")
 
     def test_more_than_one_are_refused_and_closed(self):

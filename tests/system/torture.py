@@ -32,7 +32,7 @@ import time
 import harness
 from harness import Timeout, wait_until
 from torture_judge import Judge
-from torture_operator import Client, Operator, QueueReader, Reaper
+from torture_operator import OPERATION_TIMEOUT, Client, Operator, QueueReader, Reaper
 from torture_world import World
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -127,6 +127,8 @@ class Tormentor:
         time.sleep(self.random.uniform(0, msec) * SLOW / 1000)
 
     def step(self):
+        wait_until(lambda: not self.torture.operator.is_late(), "the operator is answered",
+                   OPERATION_TIMEOUT)
         plan = self.random.choices([n for n, _ in self.PLANS], [w for _, w in self.PLANS])[0]
         getattr(self, plan)()
 

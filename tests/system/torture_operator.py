@@ -138,6 +138,12 @@ class Operator(Part):
         self.n_begun = {}  # commands in the background, by what they are about
         self.failed = []  # sentences
         self.done = 0
+        self.asked = None  # when what is under way was asked for
+
+    def is_late(self):
+        """supctl gives up ten seconds after it has lost an engine: then it is time to let one live."""
+        asked = self.asked
+        return asked is not None and time.monotonic() - asked > 4
 
     def step(self):
         what = self.random.choice((self.toggle, self.toggle, self.check_stop, self.restart,
@@ -149,7 +155,9 @@ class Operator(Part):
 
     def run_supctl(self, *args, expected=(0,)):
         """Whatever happens to the engine: supctl is answered in the end."""
+        self.asked = time.monotonic()
         code, out, err = self.s.ctl(*args, timeout=OPERATION_TIMEOUT)
+        self.asked = None
         if code not in expected:
             self.failed.append(f"supctl {' '.join(args)}: exit {code}: {(out + err).strip()[-300:]}")
         return code

@@ -196,7 +196,9 @@ static bool is_whole(const struct supervisord_board_slot *s)
 	memcpy(same.entered, s->entered, sizeof(same.entered));
 	same.seq = s->seq;
 	same.transitions = s->transitions;
-	return memcmp(&same, s, sizeof(same)) == 0;
+	return memcmp(&same, s, offsetof(struct supervisord_board_slot, blocker)) == 0 &&
+	       strcmp(same.blocker, s->blocker) == 0 && strcmp(same.reason, s->reason) == 0 &&
+	       strcmp(same.status_text, s->status_text) == 0;
 }
 
 /* Ends by SIGKILL, at any moment, and with the test. */

@@ -34,6 +34,13 @@ struct fixture {
 	struct engine engine;
 	struct spec spec;
 	struct spec_service definition;
+	struct spec_policy policy;
+	struct spec_contact contact;
+	struct spec_process process;
+	struct spec_check check;
+	struct spec_identity identity;
+	struct spec_log log;
+	char **hooks[SPEC_HOOK_MAX];
 	struct service services[SERVICES];
 	struct service *by_id[SERVICES];
 	/* of the last end */
@@ -82,7 +89,7 @@ static void make_service(uint32_t id)
 	list_init(&s->outbox.node);
 	list_init(&s->waiters);
 	f->by_id[id] = s;
-	core_add(f->engine.core, id, &f->definition.policy, NULL, f->engine.loop.now_usec);
+	core_add(f->engine.core, id, &f->policy, NULL, f->engine.loop.now_usec);
 }
 
 static int set_up(void **state _unused_)
@@ -97,8 +104,14 @@ static int set_up(void **state _unused_)
 	f->definition = (struct spec_service){.name = (char *)"s",
 		.n_instances = 1,
 		.command = words,
-		.directory = (char *)"/",
-		.policy.hook_timeout_usec = 5 * USEC_PER_SEC};
+		.policy = &f->policy,
+		.contact = &f->contact,
+		.process = &f->process,
+		.log = &f->log};
+	f->contact = (struct spec_contact){
+		.ready_check = &f->check, .health = &f->check, .hooks = f->hooks};
+	f->process = (struct spec_process){.directory = (char *)"/", .identity = &f->identity};
+	f->policy.hook_timeout_usec = 5 * USEC_PER_SEC;
 	f->spec.runtime_dir = (char *)"/nonexistent";
 	e->spec = &f->spec;
 	e->tree.cgroup_fd = -1;
@@ -584,9 +597,9 @@ static void a_failure_is_told_once_however_often_it_is_found(void **state _unuse
 	struct service *s = &f->services[0];
 	uint64_t generation;
 
-	f->definition.policy.restart = SPEC_RESTART_NEVER;
-	f->definition.policy.ready_timeout_usec = USEC_INFINITY;
-	f->definition.hooks[SPEC_HOOK_ON_FAILED] = (char **)words;
+	f->definition.policy->restart = SPEC_RESTART_NEVER;
+	f->definition.policy->ready_timeout_usec = USEC_INFINITY;
+	f->definition.contact->hooks[SPEC_HOOK_ON_FAILED] = (char **)words;
 	assert_int_equal(hooks_init(&f->engine), 0);
 	happen(CORE_EVENT_START, CORE_END_NONE);
 	happen(CORE_EVENT_STARTED, CORE_END_NONE);

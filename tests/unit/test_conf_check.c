@@ -275,7 +275,7 @@ static void root_gives_a_service_all_of_its_user(void **state)
 		"service b { command = x user = nobody group = 12345 }\n"
 		"service c { command = x user = 54321 group = 12345 }\n"
 		"service d { command = x group = 12345 }\n");
-	i = &f->spec->services[0].identity;
+	i = f->spec->services[0].process->identity;
 	assert_true(i->set);
 	assert_int_equal(i->uid, nobody->pw_uid);
 	assert_int_equal(i->gid, nobody->pw_gid);
@@ -283,14 +283,14 @@ static void root_gives_a_service_all_of_its_user(void **state)
 	assert_string_equal(i->user_name, "nobody");
 	assert_string_equal(i->home, nobody->pw_dir);
 	assert_string_equal(i->shell, nobody->pw_shell);
-	i = &f->spec->services[1].identity;
+	i = f->spec->services[1].process->identity;
 	assert_int_equal(i->gid, 12345);
 	assert_int_equal(i->groups[0], 12345);
-	i = &f->spec->services[2].identity;
+	i = f->spec->services[2].process->identity;
 	assert_int_equal(i->uid, 54321);
 	assert_int_equal(i->n_groups, 1);
 	assert_null(i->user_name);
-	i = &f->spec->services[3].identity;
+	i = f->spec->services[3].process->identity;
 	assert_true(i->set);
 	assert_int_equal(i->uid, geteuid());
 	assert_int_equal(i->gid, 12345);
@@ -334,7 +334,7 @@ static void all_memberships_are_taken_and_none_twice(void **state)
 
 	f->context.root = true;
 	assert_int_equal(parse_as_member(f, "service a { command = x user = ann }", groups, 3), 0);
-	i = &f->spec->services[0].identity;
+	i = f->spec->services[0].process->identity;
 	assert_int_equal(i->uid, 1000);
 	assert_int_equal(i->n_groups, 3);
 	assert_int_equal(i->groups[0], 1001);
@@ -365,7 +365,7 @@ static void who_is_not_root_can_only_be_himself(void **state)
 	snprintf(keys, sizeof(keys), "service a { command = x user = %u group = %u }",
 		(unsigned)geteuid(), (unsigned)getegid());
 	good(f, keys);
-	assert_false(f->spec->services[0].identity.set);
+	assert_false(f->spec->services[0].process->identity->set);
 }
 
 static void names_in_user_and_env_file_depend_on_instances(void **state)
@@ -374,7 +374,7 @@ static void names_in_user_and_env_file_depend_on_instances(void **state)
 
 	f->context.root = true;
 	good(f, "service nobody { command = x user = \"%{name}\" }\n");
-	assert_string_equal(f->spec->services[0].identity.user_name, "nobody");
+	assert_string_equal(f->spec->services[0].process->identity->user_name, "nobody");
 	bad_key(f, "instances = 1 user = \"%{name}\"", 2, "with instances, %{name}");
 	bad_key(f, "instances = 1 env-file = \"%{instance}\"", 2, "with instances, %{name}");
 }

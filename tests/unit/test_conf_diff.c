@@ -556,7 +556,7 @@ static void a_log_is_live_while_the_pipes_stay(void **state)
 /* As if a name service had answered so. */
 static void set_identity(struct spec *spec, const char *user, const char *group, unsigned uid)
 {
-	struct spec_identity *i = &spec->services[0].identity;
+	struct spec_identity *i = spec->services[0].process->identity;
 	static const gid_t groups[] = {50, 60};
 
 	free(i->groups);
@@ -621,16 +621,16 @@ static void a_name_that_means_another_user_is_a_change(void **state)
 		"\"www\" # uid 33, gid 50, groups 50 60, name \"www\", home \"/home/x\"",
 		"\"www\" # uid 34, gid 50, groups 50 60, name \"www\", home \"/home/x\"",
 		DIFF_RESTART);
-	t.after->services[0].identity.uid = 33;
-	t.after->services[0].identity.groups[1] = 61;
+	t.after->services[0].process->identity->uid = 33;
+	t.after->services[0].process->identity->groups[1] = 61;
 	compare(&t, false);
 	assert_int_equal(t.keys.n, 1);
 	assert_non_null(strstr(t.keys.keys[0].after, "groups 50 61,"));
-	t.after->services[0].identity.groups[1] = 60;
-	t.after->services[0].identity.home[1] = 'H';
+	t.after->services[0].process->identity->groups[1] = 60;
+	t.after->services[0].process->identity->home[1] = 'H';
 	assert_int_equal(
 		diff_service_effect(&t.before->services[0], &t.after->services[0]), DIFF_RESTART);
-	t.after->services[0].identity.home[1] = 'h';
+	t.after->services[0].process->identity->home[1] = 'h';
 	compare(&t, false);
 	assert_int_equal(t.keys.n, 0);
 	two_free(&t);
@@ -643,7 +643,7 @@ static void a_group_that_means_another_is_a_change(void **state)
 	two_services(*state, &t, "", "");
 	set_identity(t.before, NULL, "web", 0);
 	set_identity(t.after, NULL, "web", 0);
-	t.after->services[0].identity.gid = 51;
+	t.after->services[0].process->identity->gid = 51;
 	compare(&t, false);
 	assert_int_equal(t.keys.n, 1);
 	assert_key(&t, 0, "group", "\"web\" # uid 0, gid 50, groups 50 60, home \"/home/x\"",

@@ -234,7 +234,7 @@ static void words_with_slashes_are_no_comments(void **state)
 
 	good(f, "service web { command = http://x//y directory = /a/b } // a comment\n");
 	assert_string_equal(f->spec->services[0].command[0], "http://x//y");
-	assert_string_equal(f->spec->services[0].directory, "/a/b");
+	assert_string_equal(f->spec->services[0].process->directory, "/a/b");
 }
 
 static void a_file_of_the_limit_loads_and_one_byte_more_does_not(void **state)

@@ -48,11 +48,11 @@ static void names_of_services_and_instances_are_taken(void **state)
 		"service db { command = x }\nservice cache { command = x instances = 2 }\n"
 		"service late { command = x }\nservice other { command = x }\n");
 	s = f->spec->services;
-	ASSERT_LIST(s->requires, "db", "cache@2");
-	ASSERT_LIST(s->wants, "cache");
-	ASSERT_LIST(s->after, "cache@1");
-	ASSERT_LIST(s->before, "late");
-	ASSERT_LIST(s->conflicts, "other");
+	ASSERT_LIST(s->links->requires, "db", "cache@2");
+	ASSERT_LIST(s->links->wants, "cache");
+	ASSERT_LIST(s->links->after, "cache@1");
+	ASSERT_LIST(s->links->before, "late");
+	ASSERT_LIST(s->links->conflicts, "other");
 }
 
 static void names_that_nobody_has_are_refused(void **state)
@@ -120,16 +120,16 @@ static void a_service_cannot_name_itself_but_defaults_may(void **state)
 	good(f, "defaults { requires = {db, \"c@2\"} }\nservice web { command = x }\n"
 		"service db { command = x requires = {} }\n"
 		"service c { command = x instances = 2 requires = {} }\n");
-	ASSERT_LIST(f->spec->services[0].requires, "db", "c@2");
+	ASSERT_LIST(f->spec->services[0].links->requires, "db", "c@2");
 	/* db itself is skipped, c is not: and then nothing waits in a circle */
 	good(f, "defaults { after = {db} }\nservice web { command = x }\nservice db { command = x "
 		"}");
-	ASSERT_LIST(f->spec->services[0].after, "db");
-	ASSERT_LIST(f->spec->services[1].after);
+	ASSERT_LIST(f->spec->services[0].links->after, "db");
+	ASSERT_LIST(f->spec->services[1].links->after);
 	/* "db" is not the beginning of "db2" */
 	good(f, "defaults { after = {db} }\nservice db2 { command = x }\nservice db { command = x "
 		"}");
-	ASSERT_LIST(f->spec->services[0].after, "db");
+	ASSERT_LIST(f->spec->services[0].links->after, "db");
 }
 
 static void what_runs_by_a_schedule_cannot_be_required(void **state)

@@ -54,20 +54,20 @@ static void every_form_of_a_target_is_understood(void **state)
 
 		snprintf(keys, sizeof(keys), "log { file = \"%s\" }", cases[i].text);
 		s = service(f, keys);
-		assert_target(&s->log.file, cases[i].sink, cases[i].address, cases[i].format);
-		assert_int_equal(s->log.file.has_format, cases[i].format == SPEC_FORMAT_JSON);
+		assert_target(&s->log->file, cases[i].sink, cases[i].address, cases[i].format);
+		assert_int_equal(s->log->file.has_format, cases[i].format == SPEC_FORMAT_JSON);
 		assert_false(s->split_stderr);
 		snprintf(keys, sizeof(keys), "log { stderr = \"%s\" }", cases[i].text);
 		s = service(f, keys);
-		assert_target(&s->log.error, cases[i].sink, cases[i].address, cases[i].format);
+		assert_target(&s->log->error, cases[i].sink, cases[i].address, cases[i].format);
 		assert_true(s->split_stderr);
 		if (cases[i].sink == SPEC_SINK_NONE)
 			continue;
 		snprintf(keys, sizeof(keys), "log { also = {\"%s\", \"other\"} }", cases[i].text);
 		s = service(f, keys);
-		assert_int_equal(s->log.n_also, 2);
-		assert_target(&s->log.also[0], cases[i].sink, cases[i].address, cases[i].format);
-		assert_target(&s->log.also[1], SPEC_SINK_FILE, "other", SPEC_FORMAT_PLAIN);
+		assert_int_equal(s->log->n_also, 2);
+		assert_target(&s->log->also[0], cases[i].sink, cases[i].address, cases[i].format);
+		assert_target(&s->log->also[1], SPEC_SINK_FILE, "other", SPEC_FORMAT_PLAIN);
 	}
 }
 
@@ -154,19 +154,19 @@ static void a_format_is_that_of_all_files_that_have_none_of_their_own(void **sta
 
 	s = service(f, "log { format = prefix also = {\"json:a\", \"b\", inherit, journal} "
 		       "stderr = \"json:c\" }");
-	assert_int_equal(s->log.format, SPEC_FORMAT_PREFIX);
-	assert_target(&s->log.file, SPEC_SINK_FILE, "%{name}.log", SPEC_FORMAT_PREFIX);
-	assert_target(&s->log.error, SPEC_SINK_FILE, "c", SPEC_FORMAT_JSON);
-	assert_target(&s->log.also[0], SPEC_SINK_FILE, "a", SPEC_FORMAT_JSON);
-	assert_target(&s->log.also[1], SPEC_SINK_FILE, "b", SPEC_FORMAT_PREFIX);
-	assert_target(&s->log.also[2], SPEC_SINK_INHERIT, NULL, SPEC_FORMAT_PREFIX);
-	assert_int_equal(s->log.also[3].format, SPEC_FORMAT_PLAIN);
+	assert_int_equal(s->log->format, SPEC_FORMAT_PREFIX);
+	assert_target(&s->log->file, SPEC_SINK_FILE, "%{name}.log", SPEC_FORMAT_PREFIX);
+	assert_target(&s->log->error, SPEC_SINK_FILE, "c", SPEC_FORMAT_JSON);
+	assert_target(&s->log->also[0], SPEC_SINK_FILE, "a", SPEC_FORMAT_JSON);
+	assert_target(&s->log->also[1], SPEC_SINK_FILE, "b", SPEC_FORMAT_PREFIX);
+	assert_target(&s->log->also[2], SPEC_SINK_INHERIT, NULL, SPEC_FORMAT_PREFIX);
+	assert_int_equal(s->log->also[3].format, SPEC_FORMAT_PLAIN);
 	good(f, "defaults { log { format = json } }\n"
 		"service a { command = x log { file = inherit } }\n"
 		"service b { command = x log { format = plain stderr = \"e\" } }\n");
-	assert_int_equal(f->spec->services[0].log.file.format, SPEC_FORMAT_JSON);
-	assert_int_equal(f->spec->services[1].log.file.format, SPEC_FORMAT_PLAIN);
-	assert_int_equal(f->spec->services[1].log.error.format, SPEC_FORMAT_PLAIN);
+	assert_int_equal(f->spec->services[0].log->file.format, SPEC_FORMAT_JSON);
+	assert_int_equal(f->spec->services[1].log->file.format, SPEC_FORMAT_PLAIN);
+	assert_int_equal(f->spec->services[1].log->error.format, SPEC_FORMAT_PLAIN);
 	bad_key(f, "log { format = xml }", 2, "'xml' is not allowed; allowed: plain, prefix, json");
 }
 
@@ -174,19 +174,19 @@ static void what_is_given_nowhere_is_plain_and_without_limits(void **state)
 {
 	const struct spec_service *s = service(*state, "");
 
-	assert_target(&s->log.file, SPEC_SINK_FILE, "%{name}.log", SPEC_FORMAT_PLAIN);
-	assert_int_equal(s->log.n_also, 0);
-	assert_int_equal(s->log.format, SPEC_FORMAT_PLAIN);
-	assert_int_equal(s->log.rotation.every, SPEC_EVERY_NEVER);
-	assert_int_equal(s->log.rotation.keep_age_usec, 0);
-	assert_int_equal(s->log.rotation.keep_size_bytes, 0);
-	assert_null(s->log.rotation.compress);
-	assert_null(s->log.rotation.suffix);
-	assert_int_equal(s->log.overflow, SPEC_OVERFLOW_DROP);
-	assert_false(s->log.has_overflow);
-	assert_int_equal(s->log.rate.lines, 0);
-	assert_int_equal(s->log.rate.bytes, 0);
-	assert_int_equal(s->log.rate.burst_usec, USEC_PER_SEC);
+	assert_target(&s->log->file, SPEC_SINK_FILE, "%{name}.log", SPEC_FORMAT_PLAIN);
+	assert_int_equal(s->log->n_also, 0);
+	assert_int_equal(s->log->format, SPEC_FORMAT_PLAIN);
+	assert_int_equal(s->log->rotation.every, SPEC_EVERY_NEVER);
+	assert_int_equal(s->log->rotation.keep_age_usec, 0);
+	assert_int_equal(s->log->rotation.keep_size_bytes, 0);
+	assert_null(s->log->rotation.compress);
+	assert_null(s->log->rotation.suffix);
+	assert_int_equal(s->log->overflow, SPEC_OVERFLOW_DROP);
+	assert_false(s->log->has_overflow);
+	assert_int_equal(s->log->rate.lines, 0);
+	assert_int_equal(s->log->rate.bytes, 0);
+	assert_int_equal(s->log->rate.burst_usec, USEC_PER_SEC);
 	assert_int_equal(s->stdin_kind, SPEC_STDIN_NULL);
 	assert_null(s->stdin_name);
 	assert_false(s->feeds);
@@ -213,20 +213,20 @@ static void settings_are_taken_from_a_service_and_from_defaults(void **state)
 	const struct spec_service *s = service(f, keys);
 	char text[1024];
 
-	assert_settings(&s->log);
+	assert_settings(s->log);
 	snprintf(text, sizeof(text),
 		"defaults {\n%s\n}\nservice a { command = x }\n"
 		"service b { command = x log { also = {} overflow = drop rotate = daily } }",
 		keys);
 	s = good(f, text)->services;
-	assert_settings(&s[0].log);
-	assert_int_equal(s[0].log.n_also, 1);
-	assert_int_equal(s[1].log.n_also, 0);
-	assert_int_equal(s[1].log.overflow, SPEC_OVERFLOW_DROP);
-	assert_true(s[1].log.has_overflow);
-	assert_int_equal(s[1].log.rotation.every, SPEC_EVERY_DAY);
+	assert_settings(s[0].log);
+	assert_int_equal(s[0].log->n_also, 1);
+	assert_int_equal(s[1].log->n_also, 0);
+	assert_int_equal(s[1].log->overflow, SPEC_OVERFLOW_DROP);
+	assert_true(s[1].log->has_overflow);
+	assert_int_equal(s[1].log->rotation.every, SPEC_EVERY_DAY);
 	s = service(f, "log { rate-lines = 0 rate-bytes = 0 rate-burst = 10ms keep-age = 0 }");
-	assert_int_equal(s->log.rate.burst_usec, 10 * USEC_PER_MSEC);
+	assert_int_equal(s->log->rate.burst_usec, 10 * USEC_PER_MSEC);
 }
 
 static void settings_out_of_range_are_refused(void **state)
@@ -275,7 +275,7 @@ static void a_filter_is_known_by_its_words_and_its_suffix(void **state)
 		size_t n = 0;
 
 		snprintf(keys, sizeof(keys), "log { compress = %s }", cases[i].value);
-		r = &service(f, keys)->log.rotation;
+		r = &service(f, keys)->log->rotation;
 		assert_non_null(r->compress);
 		for (; n < 4 && cases[i].words[n]; n++)
 			assert_string_equal(r->compress[n], cases[i].words[n]);
@@ -285,10 +285,10 @@ static void a_filter_is_known_by_its_words_and_its_suffix(void **state)
 	good(f, "defaults { log { compress = zstd } }\nservice a { command = x }\n"
 		"service b { command = x log { compress = none } }\n"
 		"service c { command = x log { compress = {} } }\n");
-	assert_string_equal(f->spec->services[0].log.rotation.suffix, ".zst");
+	assert_string_equal(f->spec->services[0].log->rotation.suffix, ".zst");
 	for (size_t i = 1; i < 3; i++) {
-		assert_null(f->spec->services[i].log.rotation.compress);
-		assert_null(f->spec->services[i].log.rotation.suffix);
+		assert_null(f->spec->services[i].log->rotation.compress);
+		assert_null(f->spec->services[i].log->rotation.suffix);
 	}
 }
 
@@ -320,7 +320,7 @@ static void the_list_of_targets_is_bounded(void **state)
 	bad_key(f, keys, 2, "more than 16 targets");
 	list[n - 2] = '\0';
 	snprintf(keys, sizeof(keys), "log { also = {%s} }", list);
-	assert_int_equal(service(f, keys)->log.n_also, SPEC_MAX_ALSO);
+	assert_int_equal(service(f, keys)->log->n_also, SPEC_MAX_ALSO);
 }
 
 static void a_target_that_a_service_has_already_is_refused(void **state)

@@ -36,39 +36,39 @@ static void a_service_of_one_key_has_the_defaults_of_the_manual(void **state)
 	assert_int_equal(s->place.line, 1);
 	assert_false(s->has_instances);
 	assert_int_equal(s->n_instances, 1);
-	assert_int_equal(s->policy.type, SPEC_TYPE_SIMPLE);
-	assert_int_equal(s->policy.restart, SPEC_RESTART_ON_FAILURE);
-	assert_true(spec_is_success(&s->policy, 0));
-	assert_false(spec_is_success(&s->policy, 1));
-	assert_int_equal(s->policy.restart_delay_usec, 100 * USEC_PER_MSEC);
-	assert_int_equal(s->policy.restart_max_delay_usec, 30 * USEC_PER_SEC);
-	assert_int_equal(s->policy.restart_jitter_percent, 10);
-	assert_int_equal(s->policy.restart_limit, 5);
-	assert_int_equal(s->policy.restart_window_usec, 60 * USEC_PER_SEC);
-	assert_int_equal(s->policy.stable_after_usec, 10 * USEC_PER_SEC);
-	assert_int_equal(s->policy.stop_signal, SIGTERM);
-	assert_int_equal(s->policy.stop_timeout_usec, 10 * USEC_PER_SEC);
-	assert_int_equal(s->policy.stop_kill, SPEC_KILL_TREE);
-	assert_int_equal(s->reload_signal, SIGHUP);
-	ASSERT_LIST(s->reload_command);
-	assert_true(s->policy.autostart);
-	assert_false(s->policy.essential);
-	assert_string_equal(s->directory, "/");
-	assert_int_equal(s->umask, 022);
-	assert_false(s->identity.set);
-	assert_false(s->has_nice);
-	assert_false(s->has_oom_score_adj);
-	assert_false(s->clear_environment);
+	assert_int_equal(s->policy->type, SPEC_TYPE_SIMPLE);
+	assert_int_equal(s->policy->restart, SPEC_RESTART_ON_FAILURE);
+	assert_true(spec_is_success(s->policy, 0));
+	assert_false(spec_is_success(s->policy, 1));
+	assert_int_equal(s->policy->restart_delay_usec, 100 * USEC_PER_MSEC);
+	assert_int_equal(s->policy->restart_max_delay_usec, 30 * USEC_PER_SEC);
+	assert_int_equal(s->policy->restart_jitter_percent, 10);
+	assert_int_equal(s->policy->restart_limit, 5);
+	assert_int_equal(s->policy->restart_window_usec, 60 * USEC_PER_SEC);
+	assert_int_equal(s->policy->stable_after_usec, 10 * USEC_PER_SEC);
+	assert_int_equal(s->policy->stop_signal, SIGTERM);
+	assert_int_equal(s->policy->stop_timeout_usec, 10 * USEC_PER_SEC);
+	assert_int_equal(s->policy->stop_kill, SPEC_KILL_TREE);
+	assert_int_equal(s->contact->reload_signal, SIGHUP);
+	ASSERT_LIST(s->contact->reload_command);
+	assert_true(s->policy->autostart);
+	assert_false(s->policy->essential);
+	assert_string_equal(s->process->directory, "/");
+	assert_int_equal(s->process->umask, 022);
+	assert_false(s->process->identity->set);
+	assert_false(s->process->has_nice);
+	assert_false(s->process->has_oom_score_adj);
+	assert_false(s->process->clear_environment);
 	assert_false(s->split_stderr);
-	assert_int_equal(s->log.file.sink, SPEC_SINK_FILE);
-	assert_string_equal(s->log.file.address, "%{name}.log");
-	assert_int_equal(s->log.rotation.max_size_bytes, 50 << 20);
-	assert_int_equal(s->log.rotation.keep, 10);
-	assert_int_equal(s->log.timestamps, SPEC_TIMESTAMPS_NONE);
+	assert_int_equal(s->log->file.sink, SPEC_SINK_FILE);
+	assert_string_equal(s->log->file.address, "%{name}.log");
+	assert_int_equal(s->log->rotation.max_size_bytes, 50 << 20);
+	assert_int_equal(s->log->rotation.keep, 10);
+	assert_int_equal(s->log->timestamps, SPEC_TIMESTAMPS_NONE);
 	ASSERT_LIST(s->command, "/bin/x");
 	ASSERT_LIST(s->environment);
-	ASSERT_LIST(s->file_environment);
-	ASSERT_LIST(s->groups);
+	ASSERT_LIST(s->process->file_environment);
+	ASSERT_LIST(s->links->groups);
 }
 
 static void every_key_of_a_service_is_taken_over(void **state)
@@ -91,41 +91,41 @@ static void every_key_of_a_service_is_taken_over(void **state)
 		"\n}\n");
 	s = service(f, 0);
 	ASSERT_LIST(s->command, "/bin/x", "a b");
-	assert_int_equal(s->policy.type, SPEC_TYPE_ONESHOT);
-	assert_false(s->policy.autostart);
-	assert_true(s->policy.essential);
+	assert_int_equal(s->policy->type, SPEC_TYPE_ONESHOT);
+	assert_false(s->policy->autostart);
+	assert_true(s->policy->essential);
 	assert_true(s->has_instances);
 	assert_int_equal(s->n_instances, 2);
-	assert_string_equal(s->directory, "/srv");
-	assert_int_equal(s->umask, 077);
-	assert_true(s->has_nice);
-	assert_int_equal(s->nice, -5);
-	assert_true(s->has_oom_score_adj);
-	assert_int_equal(s->oom_score_adj, 300);
+	assert_string_equal(s->process->directory, "/srv");
+	assert_int_equal(s->process->umask, 077);
+	assert_true(s->process->has_nice);
+	assert_int_equal(s->process->nice, -5);
+	assert_true(s->process->has_oom_score_adj);
+	assert_int_equal(s->process->oom_score_adj, 300);
 	ASSERT_LIST(s->environment, "A=1", "B=x=%{instance}");
-	assert_true(s->clear_environment);
-	ASSERT_LIST(s->groups, "front", "b.c");
-	assert_int_equal(s->policy.restart, SPEC_RESTART_ON_ABNORMAL);
-	assert_true(spec_is_success(&s->policy, 3));
-	assert_true(spec_is_success(&s->policy, 255));
-	assert_false(spec_is_success(&s->policy, 4));
-	assert_int_equal(s->policy.restart_delay_usec, USEC_PER_SEC);
-	assert_int_equal(s->policy.restart_max_delay_usec, 2 * USEC_PER_MINUTE);
-	assert_int_equal(s->policy.restart_jitter_percent, 0);
-	assert_int_equal(s->policy.restart_limit, 32);
-	assert_int_equal(s->policy.restart_window_usec, USEC_PER_HOUR);
-	assert_int_equal(s->policy.stable_after_usec, 2 * USEC_PER_DAY);
-	assert_int_equal(s->policy.stop_signal, SIGINT);
-	assert_int_equal(s->policy.stop_timeout_usec, 500 * USEC_PER_MSEC);
-	assert_int_equal(s->policy.stop_kill, SPEC_KILL_PROCESS);
-	assert_int_equal(s->reload_signal, SIGUSR1);
-	ASSERT_LIST(s->reload_command, "/bin/r", "a b");
-	assert_string_equal(s->log.file.address, "/x/%{name}");
+	assert_true(s->process->clear_environment);
+	ASSERT_LIST(s->links->groups, "front", "b.c");
+	assert_int_equal(s->policy->restart, SPEC_RESTART_ON_ABNORMAL);
+	assert_true(spec_is_success(s->policy, 3));
+	assert_true(spec_is_success(s->policy, 255));
+	assert_false(spec_is_success(s->policy, 4));
+	assert_int_equal(s->policy->restart_delay_usec, USEC_PER_SEC);
+	assert_int_equal(s->policy->restart_max_delay_usec, 2 * USEC_PER_MINUTE);
+	assert_int_equal(s->policy->restart_jitter_percent, 0);
+	assert_int_equal(s->policy->restart_limit, 32);
+	assert_int_equal(s->policy->restart_window_usec, USEC_PER_HOUR);
+	assert_int_equal(s->policy->stable_after_usec, 2 * USEC_PER_DAY);
+	assert_int_equal(s->policy->stop_signal, SIGINT);
+	assert_int_equal(s->policy->stop_timeout_usec, 500 * USEC_PER_MSEC);
+	assert_int_equal(s->policy->stop_kill, SPEC_KILL_PROCESS);
+	assert_int_equal(s->contact->reload_signal, SIGUSR1);
+	ASSERT_LIST(s->contact->reload_command, "/bin/r", "a b");
+	assert_string_equal(s->log->file.address, "/x/%{name}");
 	assert_true(s->split_stderr);
-	assert_int_equal(s->log.error.sink, SPEC_SINK_NONE);
-	assert_int_equal(s->log.rotation.max_size_bytes, 65536);
-	assert_int_equal(s->log.rotation.keep, 0);
-	assert_int_equal(s->log.timestamps, SPEC_TIMESTAMPS_LOCAL);
+	assert_int_equal(s->log->error.sink, SPEC_SINK_NONE);
+	assert_int_equal(s->log->rotation.max_size_bytes, 65536);
+	assert_int_equal(s->log->rotation.keep, 0);
+	assert_int_equal(s->log->timestamps, SPEC_TIMESTAMPS_LOCAL);
 }
 
 static void reload_of_a_service_replaces_that_of_defaults_key_by_key(void **state)
@@ -135,10 +135,10 @@ static void reload_of_a_service_replaces_that_of_defaults_key_by_key(void **stat
 	good(f, "defaults { reload { signal = USR1 command = {\"/bin/r\", \"a b\"} } }\n"
 		"service a { command = \"/bin/x\" reload { signal = 12 } }\n"
 		"service b { command = \"/bin/x\" reload { command = {} } }\n");
-	assert_int_equal(service(f, 0)->reload_signal, SIGUSR2);
-	ASSERT_LIST(service(f, 0)->reload_command, "/bin/r", "a b");
-	assert_int_equal(service(f, 1)->reload_signal, SIGUSR1);
-	ASSERT_LIST(service(f, 1)->reload_command);
+	assert_int_equal(service(f, 0)->contact->reload_signal, SIGUSR2);
+	ASSERT_LIST(service(f, 0)->contact->reload_command, "/bin/r", "a b");
+	assert_int_equal(service(f, 1)->contact->reload_signal, SIGUSR1);
+	ASSERT_LIST(service(f, 1)->contact->reload_command);
 	bad_key(f, "reload { signal = NOSUCH }", 2, "'reload.signal' in service 'web': unknown");
 	bad_key(f, "reload { command = {\"\", \"a\"} }", 2, "is empty");
 	bad_key(f, "reload { command = \"/bin/r 'a\" }", 2, "a ' is not closed");
@@ -242,17 +242,44 @@ static void defaults_fill_in_wherever_they_stand(void **state)
 		"service b { command = y nice = 1 }\n"
 		"defaults {\n nice = 5 groups = {two, three}\n"
 		" log { file = \"d/%{name}\" keep = 7 } }\n");
-	ASSERT_LIST(service(f, 0)->groups, "one");
-	ASSERT_LIST(service(f, 1)->groups, "two", "three");
-	assert_int_equal(service(f, 0)->nice, 5);
-	assert_int_equal(service(f, 1)->nice, 1);
-	assert_int_equal(service(f, 0)->log.rotation.keep, 3);
-	assert_int_equal(service(f, 1)->log.rotation.keep, 7);
-	assert_string_equal(service(f, 0)->log.file.address, "d/%{name}");
+	ASSERT_LIST(service(f, 0)->links->groups, "one");
+	ASSERT_LIST(service(f, 1)->links->groups, "two", "three");
+	assert_int_equal(service(f, 0)->process->nice, 5);
+	assert_int_equal(service(f, 1)->process->nice, 1);
+	assert_int_equal(service(f, 0)->log->rotation.keep, 3);
+	assert_int_equal(service(f, 1)->log->rotation.keep, 7);
+	assert_string_equal(service(f, 0)->log->file.address, "d/%{name}");
 	assert_int_equal(spec_place_of(service(f, 0), "nice").line, 4);
 	assert_int_equal(spec_place_of(service(f, 1), "nice").line, 2);
 	assert_int_equal(spec_place_of(service(f, 0), "log.keep").line, 1);
 	assert_int_equal(spec_place_of(service(f, 1), "umask").line, 2);
+}
+
+static void what_services_have_in_common_is_there_once(void **state)
+{
+	struct fixture *f = *state;
+	const struct spec_service *s;
+
+	good(f, "defaults { environment = {\"A=1\", \"B=2\"} hooks { pre-start = \"/bin/x y\" } }\n"
+		"service a { command = {\"/bin/x\", \"1\"} }\n"
+		"service b { command = {\"/bin/x\", \"2\"} }\n"
+		"service c { command = {\"/bin/x\", \"2\"} nice = 1 log { keep = 3 } }\n");
+	s = f->spec->services;
+	assert_ptr_equal(s[0].policy, s[1].policy);
+	assert_ptr_equal(s[0].log, s[1].log);
+	assert_ptr_equal(s[0].contact->hooks, s[1].contact->hooks);
+	assert_ptr_equal(s[0].process->identity, s[2].process->identity);
+	assert_ptr_equal(s[0].contact->health, s[2].contact->health);
+	assert_ptr_equal(s[0].environment, s[2].environment);
+	assert_ptr_equal(s[0].command[0], s[0].contact->hooks[SPEC_HOOK_PRE_START][0]);
+	assert_ptr_equal(s[1].command, s[2].command);
+	assert_ptr_not_equal(s[0].command, s[1].command);
+	assert_ptr_not_equal(s[0].log, s[2].log);
+	assert_ptr_equal(s[0].log->file.address, s[2].log->file.address);
+	assert_int_equal(s[0].log->rotation.keep, 10);
+	assert_int_equal(s[2].log->rotation.keep, 3);
+	assert_string_equal(s[0].command[1], "1");
+	assert_string_equal(s[2].command[1], "2");
 }
 
 static void an_empty_list_replaces_that_of_defaults(void **state)
@@ -261,8 +288,8 @@ static void an_empty_list_replaces_that_of_defaults(void **state)
 
 	good(f, "defaults { groups = {a} success-codes = {0, 1} }\n"
 		"service b { command = y groups = {} success-codes = {} }\n");
-	ASSERT_LIST(service(f, 0)->groups);
-	assert_false(spec_is_success(&service(f, 0)->policy, 0));
+	ASSERT_LIST(service(f, 0)->links->groups);
+	assert_false(spec_is_success(service(f, 0)->policy, 0));
 }
 
 static void environment_merges_by_name_and_wins_over_files(void **state)
@@ -275,12 +302,12 @@ static void environment_merges_by_name_and_wins_over_files(void **state)
 		"service a { command = x env-file = \"s.env\" environment = {\"G=s\", \"H=s\"} }\n"
 		"service b { command = x }\n"
 		"service c { command = x env-file = \"\" environment = {} }\n");
-	ASSERT_LIST(
-		service(f, 0)->file_environment, "A=file-d", "B=file-s", "D=file-d", "E=file-s");
+	ASSERT_LIST(service(f, 0)->process->file_environment, "A=file-d", "B=file-s", "D=file-d",
+		"E=file-s");
 	ASSERT_LIST(service(f, 0)->environment, "C=d", "F=d", "G=s", "H=s");
-	ASSERT_LIST(service(f, 1)->file_environment, "A=file-d", "B=file-d", "D=file-d");
+	ASSERT_LIST(service(f, 1)->process->file_environment, "A=file-d", "B=file-d", "D=file-d");
 	ASSERT_LIST(service(f, 1)->environment, "C=d", "F=d", "G=d");
-	ASSERT_LIST(service(f, 2)->file_environment);
+	ASSERT_LIST(service(f, 2)->process->file_environment);
 	ASSERT_LIST(service(f, 2)->environment, "C=d", "F=d", "G=d");
 	assert_string_equal(f->spec->files[0], f->main_path);
 	assert_non_null(strstr(f->spec->files[1], "/d.env"));
@@ -297,8 +324,8 @@ static void an_env_file_is_read_as_such_files_are(void **state)
 		"\\n\"\nD=\nA2=#no\n"
 		"D=last\nE='' \nF=a\"b");
 	good(f, "service web { command = x env-file = \"%{name}.env\" }\n");
-	ASSERT_LIST(service(f, 0)->file_environment, "A=b c", "B=x $y \"", "C=a \"b\" \\ $d \\n",
-		"D=last", "A2=#no", "E=", "F=a\"b");
+	ASSERT_LIST(service(f, 0)->process->file_environment, "A=b c", "B=x $y \"",
+		"C=a \"b\" \\ $d \\n", "D=last", "A2=#no", "E=", "F=a\"b");
 }
 
 static void a_bad_env_file_is_told_by_its_own_lines(void **state)
@@ -325,7 +352,7 @@ static void only_a_dash_lets_an_env_file_be_missing(void **state)
 
 	bad_key(f, "env-file = \"missing\"", 2, "missing': No such file or directory");
 	good(f, "service web { command = x env-file = \"-missing\" }\n");
-	ASSERT_LIST(service(f, 0)->file_environment);
+	ASSERT_LIST(service(f, 0)->process->file_environment);
 	make_directory(f, "d");
 	bad_key(f, "env-file = \"-d\"", 2, "Is a directory");
 }
@@ -479,8 +506,8 @@ static void sources_come_back_from_their_bytes(void **state)
 	assert_int_equal(conf_parse(again, &f->context, &spec, &errors), 0);
 	assert_int_equal(spec->n_services, 3);
 	assert_string_equal(spec->services[1].name, "c");
-	assert_string_equal(spec->services[0].file_environment[0], "X=1");
-	assert_int_equal(spec->services[2].identity.set, geteuid() == 0);
+	assert_string_equal(spec->services[0].process->file_environment[0], "X=1");
+	assert_int_equal(spec->services[2].process->identity->set, geteuid() == 0);
 	assert_int_equal(spec->observers.n_uids, 1);
 	assert_int_equal(spec->observers.n_gids, 1);
 	for (size_t i = 0; f->spec->files[i]; i++)
@@ -556,6 +583,7 @@ int main(void)
 		TEST(a_user_without_directories_is_told_to_give_them),
 		TEST(the_default_path_depends_on_who_runs),
 		TEST(defaults_fill_in_wherever_they_stand),
+		TEST(what_services_have_in_common_is_there_once),
 		TEST(an_empty_list_replaces_that_of_defaults),
 		TEST(environment_merges_by_name_and_wins_over_files),
 		TEST(an_env_file_is_read_as_such_files_are),

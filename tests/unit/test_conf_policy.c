@@ -40,25 +40,25 @@ static void assert_list(char *const *list, const char *const *expected)
 static void a_service_of_one_key_has_the_defaults_of_the_manual(void **state)
 {
 	const struct spec_service *s = good_keys(*state, "");
-	const struct spec_policy *p = &s->policy;
+	const struct spec_policy *p = s->policy;
 
 	assert_int_equal(p->ready, SPEC_READY_EXEC);
 	assert_int_equal(p->ready_timeout_usec, 30 * USEC_PER_SEC);
-	assert_int_equal(s->ready_check.kind, SPEC_PROBE_NONE);
-	assert_int_equal(s->health.kind, SPEC_PROBE_NONE);
+	assert_int_equal(s->contact->ready_check->kind, SPEC_PROBE_NONE);
+	assert_int_equal(s->contact->health->kind, SPEC_PROBE_NONE);
 	assert_int_equal(p->health_failures, 0);
 	assert_int_equal(p->watchdog_usec, 0);
 	assert_false(p->scheduled);
 	assert_int_equal(p->overlap, SPEC_OVERLAP_SKIP);
 	assert_int_equal(p->hooks, 0);
 	assert_int_equal(p->hook_timeout_usec, 30 * USEC_PER_SEC);
-	assert_null(s->pool);
-	assert_null(s->pid_file);
-	ASSERT_LIST(s->requires);
-	ASSERT_LIST(s->wants);
-	ASSERT_LIST(s->after);
-	ASSERT_LIST(s->before);
-	ASSERT_LIST(s->conflicts);
+	assert_null(s->links->pool);
+	assert_null(s->contact->pid_file);
+	ASSERT_LIST(s->links->requires);
+	ASSERT_LIST(s->links->wants);
+	ASSERT_LIST(s->links->after);
+	ASSERT_LIST(s->links->before);
+	ASSERT_LIST(s->links->conflicts);
 	for (int k = 0; k < SPEC_LIMIT_MAX; k++)
 		assert_false(spec_limit(s, k)->set);
 }
@@ -69,36 +69,36 @@ static void each_form_of_ready_on_is_understood(void **state)
 	const struct spec_service *s;
 
 	s = good_keys(f, "ready { on = exec timeout = 1s }");
-	assert_int_equal(s->policy.ready, SPEC_READY_EXEC);
-	assert_int_equal(s->policy.ready_timeout_usec, USEC_PER_SEC);
+	assert_int_equal(s->policy->ready, SPEC_READY_EXEC);
+	assert_int_equal(s->policy->ready_timeout_usec, USEC_PER_SEC);
 	s = good_keys(f, "ready { on = notify timeout = 0 }");
-	assert_int_equal(s->policy.ready, SPEC_READY_NOTIFY);
-	assert_int_equal(s->policy.ready_timeout_usec, USEC_INFINITY);
+	assert_int_equal(s->policy->ready, SPEC_READY_NOTIFY);
+	assert_int_equal(s->policy->ready_timeout_usec, USEC_INFINITY);
 	s = good_keys(f, "ready { on = fd:3 }");
-	assert_int_equal(s->policy.ready, SPEC_READY_FD);
-	assert_int_equal(s->ready_fd, 3);
+	assert_int_equal(s->policy->ready, SPEC_READY_FD);
+	assert_int_equal(s->contact->ready_fd, 3);
 	s = good_keys(f, "ready { on = fd:1023 }");
-	assert_int_equal(s->ready_fd, 1023);
+	assert_int_equal(s->contact->ready_fd, 1023);
 	s = good_keys(f, "ready { on = tcp:localhost:65535 interval = 10ms }");
-	assert_int_equal(s->policy.ready, SPEC_READY_TCP);
-	assert_int_equal(s->ready_check.kind, SPEC_PROBE_TCP);
-	assert_string_equal(s->ready_check.address, "localhost:65535");
-	assert_int_equal(s->ready_check.interval_usec, 10 * USEC_PER_MSEC);
-	assert_int_equal(s->ready_check.timeout_usec, 2 * USEC_PER_SEC);
+	assert_int_equal(s->policy->ready, SPEC_READY_TCP);
+	assert_int_equal(s->contact->ready_check->kind, SPEC_PROBE_TCP);
+	assert_string_equal(s->contact->ready_check->address, "localhost:65535");
+	assert_int_equal(s->contact->ready_check->interval_usec, 10 * USEC_PER_MSEC);
+	assert_int_equal(s->contact->ready_check->timeout_usec, 2 * USEC_PER_SEC);
 	s = good_keys(f, "ready { on = \"unix:/run/%{name}\" }");
-	assert_int_equal(s->policy.ready, SPEC_READY_UNIX);
-	assert_int_equal(s->ready_check.kind, SPEC_PROBE_UNIX);
-	assert_string_equal(s->ready_check.address, "/run/%{name}");
-	assert_int_equal(s->ready_check.interval_usec, 500 * USEC_PER_MSEC);
+	assert_int_equal(s->policy->ready, SPEC_READY_UNIX);
+	assert_int_equal(s->contact->ready_check->kind, SPEC_PROBE_UNIX);
+	assert_string_equal(s->contact->ready_check->address, "/run/%{name}");
+	assert_int_equal(s->contact->ready_check->interval_usec, 500 * USEC_PER_MSEC);
 	s = good_keys(f, "ready { on = command command = \"/bin/t 'a b'\" }");
-	assert_int_equal(s->policy.ready, SPEC_READY_COMMAND);
-	assert_int_equal(s->ready_check.kind, SPEC_PROBE_COMMAND);
-	ASSERT_LIST(s->ready_check.command, "/bin/t", "a b");
-	assert_int_equal(s->ready_check.timeout_usec, USEC_INFINITY);
+	assert_int_equal(s->policy->ready, SPEC_READY_COMMAND);
+	assert_int_equal(s->contact->ready_check->kind, SPEC_PROBE_COMMAND);
+	ASSERT_LIST(s->contact->ready_check->command, "/bin/t", "a b");
+	assert_int_equal(s->contact->ready_check->timeout_usec, USEC_INFINITY);
 	s = good_keys(f, "ready { on = \"log:^%{name}: (ready|up) in \\\\d+ms$\" }");
-	assert_int_equal(s->policy.ready, SPEC_READY_LOG);
-	assert_string_equal(s->ready_regex, "^%{name}: (ready|up) in \\d+ms$");
-	assert_int_equal(s->ready_check.kind, SPEC_PROBE_NONE);
+	assert_int_equal(s->policy->ready, SPEC_READY_LOG);
+	assert_string_equal(s->contact->ready_regex, "^%{name}: (ready|up) in \\d+ms$");
+	assert_int_equal(s->contact->ready_check->kind, SPEC_PROBE_NONE);
 }
 
 static void ready_values_that_cannot_be_are_refused(void **state)
@@ -154,9 +154,9 @@ static void a_oneshot_is_ready_by_its_end(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(good_keys(f, "type = oneshot")->policy.ready_timeout_usec, USEC_INFINITY);
+	assert_int_equal(good_keys(f, "type = oneshot")->policy->ready_timeout_usec, USEC_INFINITY);
 	assert_int_equal(
-		good_keys(f, "type = oneshot ready { timeout = 30s }")->policy.ready_timeout_usec,
+		good_keys(f, "type = oneshot ready { timeout = 30s }")->policy->ready_timeout_usec,
 		30 * USEC_PER_SEC);
 	bad_key(f, "type = oneshot ready { on = notify }", 2,
 		"'ready.on' in service 'web': a oneshot is ready when it has ended well");
@@ -167,13 +167,13 @@ static void a_oneshot_is_ready_by_its_end(void **state)
 	/* what defaults say is meant for others */
 	good(f, "defaults { ready { on = \"log:x\" timeout = 1s } watchdog = 1s\n"
 		" health { unix = \"/x\" } }\nservice job { command = x type = oneshot }\n");
-	assert_int_equal(service(f, 0)->policy.ready, SPEC_READY_EXEC);
-	assert_null(service(f, 0)->ready_regex);
-	assert_int_equal(service(f, 0)->policy.ready_timeout_usec, USEC_INFINITY);
-	assert_int_equal(service(f, 0)->policy.watchdog_usec, 0);
-	assert_int_equal(service(f, 0)->policy.health_failures, 0);
-	assert_int_equal(service(f, 0)->health.kind, SPEC_PROBE_NONE);
-	assert_null(service(f, 0)->health.address);
+	assert_int_equal(service(f, 0)->policy->ready, SPEC_READY_EXEC);
+	assert_null(service(f, 0)->contact->ready_regex);
+	assert_int_equal(service(f, 0)->policy->ready_timeout_usec, USEC_INFINITY);
+	assert_int_equal(service(f, 0)->policy->watchdog_usec, 0);
+	assert_int_equal(service(f, 0)->policy->health_failures, 0);
+	assert_int_equal(service(f, 0)->contact->health->kind, SPEC_PROBE_NONE);
+	assert_null(service(f, 0)->contact->health->address);
 }
 
 static void addresses_are_numeric_or_localhost(void **state)
@@ -287,7 +287,8 @@ static void placeholders_are_checked_as_instances_have_them(void **state)
 
 	good_keys(f, "instances = 3 ready { on = \"tcp:127.0.0.1:80%{instance}\" }\n"
 		     "health { http = \"http://127.0.0.1:80%{instance}/%{name}\" }");
-	assert_string_equal(service(f, 0)->ready_check.address, "127.0.0.1:80%{instance}");
+	assert_string_equal(
+		service(f, 0)->contact->ready_check->address, "127.0.0.1:80%{instance}");
 	/* not those in the middle, but the last one */
 	good_keys(f, "instances = 65 ready { on = \"tcp:127.0.0.1:10%{instance}\" }");
 	bad_key(f, "instances = 1000 ready { on = \"tcp:127.0.0.1:66%{instance}\" }", 2,
@@ -313,31 +314,31 @@ static void each_way_to_ask_for_health_is_understood(void **state)
 
 	s = good_keys(f, "health { command = {\"/bin/t\", \"a b\"} interval = 10ms timeout = 1ms\n"
 			 " failures = 1000 grace = 1min action = none }");
-	assert_int_equal(s->health.kind, SPEC_PROBE_COMMAND);
-	ASSERT_LIST(s->health.command, "/bin/t", "a b");
-	assert_null(s->health.address);
-	assert_int_equal(s->health.interval_usec, 10 * USEC_PER_MSEC);
-	assert_int_equal(s->health.timeout_usec, USEC_PER_MSEC);
-	assert_int_equal(s->policy.health_failures, 1000);
-	assert_int_equal(s->health.grace_usec, USEC_PER_MINUTE);
-	assert_int_equal(s->policy.health_action, SPEC_ACTION_NONE);
+	assert_int_equal(s->contact->health->kind, SPEC_PROBE_COMMAND);
+	ASSERT_LIST(s->contact->health->command, "/bin/t", "a b");
+	assert_null(s->contact->health->address);
+	assert_int_equal(s->contact->health->interval_usec, 10 * USEC_PER_MSEC);
+	assert_int_equal(s->contact->health->timeout_usec, USEC_PER_MSEC);
+	assert_int_equal(s->policy->health_failures, 1000);
+	assert_int_equal(s->contact->health->grace_usec, USEC_PER_MINUTE);
+	assert_int_equal(s->policy->health_action, SPEC_ACTION_NONE);
 	s = good_keys(f, "health { tcp = localhost:80 action = stop failures = 1 }");
-	assert_int_equal(s->health.kind, SPEC_PROBE_TCP);
-	assert_string_equal(s->health.address, "localhost:80");
-	assert_null(s->health.command);
-	assert_int_equal(s->policy.health_action, SPEC_ACTION_STOP);
-	assert_int_equal(s->policy.health_failures, 1);
+	assert_int_equal(s->contact->health->kind, SPEC_PROBE_TCP);
+	assert_string_equal(s->contact->health->address, "localhost:80");
+	assert_null(s->contact->health->command);
+	assert_int_equal(s->policy->health_action, SPEC_ACTION_STOP);
+	assert_int_equal(s->policy->health_failures, 1);
 	s = good_keys(f, "health { unix = \"/run/x\" }");
-	assert_int_equal(s->health.kind, SPEC_PROBE_UNIX);
-	assert_string_equal(s->health.address, "/run/x");
-	assert_int_equal(s->health.interval_usec, 10 * USEC_PER_SEC);
-	assert_int_equal(s->health.timeout_usec, 2 * USEC_PER_SEC);
-	assert_int_equal(s->policy.health_failures, 3);
-	assert_int_equal(s->health.grace_usec, 0);
-	assert_int_equal(s->policy.health_action, SPEC_ACTION_RESTART);
+	assert_int_equal(s->contact->health->kind, SPEC_PROBE_UNIX);
+	assert_string_equal(s->contact->health->address, "/run/x");
+	assert_int_equal(s->contact->health->interval_usec, 10 * USEC_PER_SEC);
+	assert_int_equal(s->contact->health->timeout_usec, 2 * USEC_PER_SEC);
+	assert_int_equal(s->policy->health_failures, 3);
+	assert_int_equal(s->contact->health->grace_usec, 0);
+	assert_int_equal(s->policy->health_action, SPEC_ACTION_RESTART);
 	s = good_keys(f, "health { http = \"http://127.0.0.1:80/\" }");
-	assert_int_equal(s->health.kind, SPEC_PROBE_HTTP);
-	assert_string_equal(s->health.address, "http://127.0.0.1:80/");
+	assert_int_equal(s->contact->health->kind, SPEC_PROBE_HTTP);
+	assert_string_equal(s->contact->health->address, "http://127.0.0.1:80/");
 }
 
 static void health_values_that_cannot_be_are_refused(void **state)
@@ -369,7 +370,7 @@ static void health_values_that_cannot_be_are_refused(void **state)
 	}
 	bad_key(*state, "watchdog = 9ms", 2, "is too short; allowed: 10ms or more");
 	assert_int_equal(
-		good_keys(*state, "watchdog = 10ms")->policy.watchdog_usec, 10 * USEC_PER_MSEC);
+		good_keys(*state, "watchdog = 10ms")->policy->watchdog_usec, 10 * USEC_PER_MSEC);
 }
 
 static void an_empty_value_takes_back_that_of_defaults(void **state)
@@ -393,44 +394,44 @@ static void an_empty_value_takes_back_that_of_defaults(void **state)
 		" stop { command = \"\" } pool = \"\" limits { core = \"\" } requires = {} }\n"
 		"service d { command = x schedule { every = 0 } requires = {} }\n");
 	s = service(f, 0);
-	assert_int_equal(s->health.kind, SPEC_PROBE_TCP);
-	assert_int_equal(s->policy.health_failures, 7);
-	assert_int_equal(s->policy.ready, SPEC_READY_COMMAND);
-	assert_int_equal(s->schedule.every_usec, USEC_PER_HOUR);
-	assert_int_equal(s->policy.hooks,
+	assert_int_equal(s->contact->health->kind, SPEC_PROBE_TCP);
+	assert_int_equal(s->policy->health_failures, 7);
+	assert_int_equal(s->policy->ready, SPEC_READY_COMMAND);
+	assert_int_equal(s->contact->schedule->every_usec, USEC_PER_HOUR);
+	assert_int_equal(s->policy->hooks,
 		1U << SPEC_HOOK_PRE_START | 1U << SPEC_HOOK_ON_FAILED | 1U << SPEC_HOOK_STOP);
-	assert_string_equal(s->pool, "p");
-	assert_null(s->pid_file); /* not forking */
-	ASSERT_LIST(s->requires, "d");
+	assert_string_equal(s->links->pool, "p");
+	assert_null(s->contact->pid_file); /* not forking */
+	ASSERT_LIST(s->links->requires, "d");
 	s = service(f, 1);
-	assert_int_equal(s->health.kind, SPEC_PROBE_COMMAND);
-	assert_null(s->health.address);
-	assert_int_equal(s->health.interval_usec, 5 * USEC_PER_SEC);
-	assert_int_equal(s->policy.ready, SPEC_READY_FD);
-	assert_int_equal(s->ready_check.kind, SPEC_PROBE_NONE);
-	assert_null(s->ready_check.command);
-	assert_int_equal(s->schedule.every_usec, 0);
-	assert_string_equal(s->schedule.cron_text, "@daily");
-	assert_true(s->policy.scheduled);
-	assert_int_equal(s->policy.overlap, SPEC_OVERLAP_KILL);
-	assert_false(spec_has_hook(&s->policy, SPEC_HOOK_PRE_START));
-	assert_true(spec_has_hook(&s->policy, SPEC_HOOK_ON_FAILED));
-	ASSERT_LIST(s->hooks[SPEC_HOOK_STOP], "/bin/other");
+	assert_int_equal(s->contact->health->kind, SPEC_PROBE_COMMAND);
+	assert_null(s->contact->health->address);
+	assert_int_equal(s->contact->health->interval_usec, 5 * USEC_PER_SEC);
+	assert_int_equal(s->policy->ready, SPEC_READY_FD);
+	assert_int_equal(s->contact->ready_check->kind, SPEC_PROBE_NONE);
+	assert_null(s->contact->ready_check->command);
+	assert_int_equal(s->contact->schedule->every_usec, 0);
+	assert_string_equal(s->contact->schedule->cron_text, "@daily");
+	assert_true(s->policy->scheduled);
+	assert_int_equal(s->policy->overlap, SPEC_OVERLAP_KILL);
+	assert_false(spec_has_hook(s->policy, SPEC_HOOK_PRE_START));
+	assert_true(spec_has_hook(s->policy, SPEC_HOOK_ON_FAILED));
+	ASSERT_LIST(s->contact->hooks[SPEC_HOOK_STOP], "/bin/other");
 	assert_int_equal(spec_limit(s, SPEC_LIMIT_CPU)->soft, 2);
 	assert_true(spec_limit(s, SPEC_LIMIT_CORE)->set);
-	ASSERT_LIST(s->requires, "d");
+	ASSERT_LIST(s->links->requires, "d");
 	s = service(f, 2);
-	assert_int_equal(s->health.kind, SPEC_PROBE_NONE);
-	assert_int_equal(s->policy.health_failures, 0);
-	assert_int_equal(s->ready_check.kind, SPEC_PROBE_UNIX);
-	assert_int_equal(s->ready_check.interval_usec, 7 * USEC_PER_SEC);
-	assert_false(s->policy.scheduled);
-	assert_int_equal(s->policy.hooks, 0);
-	assert_null(s->pool);
+	assert_int_equal(s->contact->health->kind, SPEC_PROBE_NONE);
+	assert_int_equal(s->policy->health_failures, 0);
+	assert_int_equal(s->contact->ready_check->kind, SPEC_PROBE_UNIX);
+	assert_int_equal(s->contact->ready_check->interval_usec, 7 * USEC_PER_SEC);
+	assert_false(s->policy->scheduled);
+	assert_int_equal(s->policy->hooks, 0);
+	assert_null(s->links->pool);
 	assert_false(spec_limit(s, SPEC_LIMIT_CORE)->set);
 	assert_int_equal(spec_limit(s, SPEC_LIMIT_CPU)->hard, 3600);
-	ASSERT_LIST(s->requires);
-	assert_false(service(f, 3)->policy.scheduled);
+	ASSERT_LIST(s->links->requires);
+	assert_false(service(f, 3)->policy->scheduled);
 }
 
 static void two_choices_in_defaults_are_told_once(void **state)
@@ -447,8 +448,8 @@ static void forking_goes_with_a_pid_file(void **state)
 	const struct spec_service *s =
 		good_keys(f, "type = forking pid-file = \"/run/%{name}.pid\"");
 
-	assert_int_equal(s->policy.type, SPEC_TYPE_FORKING);
-	assert_string_equal(s->pid_file, "/run/%{name}.pid");
+	assert_int_equal(s->policy->type, SPEC_TYPE_FORKING);
+	assert_string_equal(s->contact->pid_file, "/run/%{name}.pid");
 	bad_key(f, "type = forking", 2, "'type' in service 'web': forking needs 'pid-file'");
 	bad_key(f, "type = forking pid-file = \"\"", 2, "forking needs 'pid-file'");
 	bad_key(f, "pid-file = \"/x\"", 2, "'pid-file' in service 'web': is of use only with type");
@@ -478,17 +479,17 @@ static void each_hook_goes_where_it_belongs(void **state)
 	for (int h = 0; h < SPEC_HOOK_MAX; h++) {
 		const struct spec_service *s = good_keys(*state, keys[h]);
 
-		assert_int_equal(s->policy.hooks, 1U << h);
+		assert_int_equal(s->policy->hooks, 1U << h);
 		assert_non_null(strstr(keys[h],
 			h == SPEC_HOOK_STOP ? "command" : spec_hook_to_string((enum spec_hook)h)));
 		for (int other = 0; other < SPEC_HOOK_MAX; other++) {
 			if (other == h)
-				ASSERT_LIST(s->hooks[other], "/bin/h", "a b");
+				ASSERT_LIST(s->contact->hooks[other], "/bin/h", "a b");
 			else
-				ASSERT_LIST(s->hooks[other]);
+				ASSERT_LIST(s->contact->hooks[other]);
 		}
 	}
-	assert_int_equal(good_keys(*state, "hooks { timeout = 1ms }")->policy.hook_timeout_usec,
+	assert_int_equal(good_keys(*state, "hooks { timeout = 1ms }")->policy->hook_timeout_usec,
 		USEC_PER_MSEC);
 	bad_key(*state, "hooks { timeout = 999us }", 2, "is too short; allowed: 1ms or more");
 	bad_key(*state, "hooks { pre-stop = {\"\", \"a\"} }", 2,
@@ -503,18 +504,18 @@ static void schedules_come_by_time_or_by_calendar(void **state)
 	const struct spec_service *s;
 
 	s = good_keys(f, "schedule { every = 10ms overlap = queue jitter = 10ms }");
-	assert_true(s->policy.scheduled);
-	assert_int_equal(s->schedule.every_usec, 10 * USEC_PER_MSEC);
-	assert_null(s->schedule.cron_text);
-	assert_int_equal(s->policy.overlap, SPEC_OVERLAP_QUEUE);
-	assert_int_equal(s->schedule.jitter_usec, 10 * USEC_PER_MSEC);
+	assert_true(s->policy->scheduled);
+	assert_int_equal(s->contact->schedule->every_usec, 10 * USEC_PER_MSEC);
+	assert_null(s->contact->schedule->cron_text);
+	assert_int_equal(s->policy->overlap, SPEC_OVERLAP_QUEUE);
+	assert_int_equal(s->contact->schedule->jitter_usec, 10 * USEC_PER_MSEC);
 	s = good_keys(f, "schedule { cron = \"30 4 * * mon-fri\" overlap = kill jitter = 1d }");
-	assert_true(s->policy.scheduled);
-	assert_int_equal(s->schedule.every_usec, 0);
-	assert_string_equal(s->schedule.cron_text, "30 4 * * mon-fri");
-	assert_int_equal(s->schedule.cron.minutes, UINT64_C(1) << 30);
-	assert_int_equal(s->schedule.cron.hours, 1 << 4);
-	assert_int_equal(s->policy.overlap, SPEC_OVERLAP_KILL);
+	assert_true(s->policy->scheduled);
+	assert_int_equal(s->contact->schedule->every_usec, 0);
+	assert_string_equal(s->contact->schedule->cron_text, "30 4 * * mon-fri");
+	assert_int_equal(s->contact->schedule->cron.minutes, UINT64_C(1) << 30);
+	assert_int_equal(s->contact->schedule->cron.hours, 1 << 4);
+	assert_int_equal(s->policy->overlap, SPEC_OVERLAP_KILL);
 }
 
 static void schedules_that_cannot_be_are_refused(void **state)
@@ -615,7 +616,7 @@ static void pools_have_names_and_slots(void **state)
 	assert_string_equal(f->spec->pools[0].name, "db");
 	assert_int_equal(f->spec->pools[0].slots, 20000);
 	assert_int_equal(f->spec->pools[1].place.line, 4);
-	assert_string_equal(service(f, 0)->pool, "db");
+	assert_string_equal(service(f, 0)->links->pool, "db");
 	bad(f, "pool db { }", 1, "pool 'db' has no 'slots'");
 	bad(f, "pool db { slots = 0 }", 1, "'pool.slots' in pool 'db': '0' is not allowed");
 	bad(f, "pool db { slots = 20001 }", 1, "allowed: 1 to 20000");

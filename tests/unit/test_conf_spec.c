@@ -1,7 +1,10 @@
 /* The data itself: expansion, names, places, words of a command. */
 #include "test_conf_util.h"
 
+#include <stdalign.h>
+
 #include "conf/map.h"
+#include "conf/share.h"
 #include "conf/split.h"
 #include "conf/strv.h"
 #include "conf/text.h"
@@ -46,6 +49,49 @@ static void the_longest_instance_name_fits(void **state)
 	spec_instance_name(&s, SPEC_MAX_INSTANCES, result);
 	assert_int_equal(strlen(result), SPEC_NAME_MAX + 6);
 	assert_string_equal(result + SPEC_NAME_MAX, "@10000");
+}
+
+static void equal_bytes_are_kept_once_and_stay_where_they_are(void **state)
+{
+	enum { N = 3000 };
+	struct share *share = share_new();
+	static void *kept[N];
+	static char large[20000];
+	const uint64_t *aligned;
+
+	(void)state;
+	assert_non_null(share);
+	for (unsigned i = 0; i < N; i++) {
+		kept[i] = share_bytes(share, &i, sizeof(i), alignof(unsigned));
+		assert_non_null(kept[i]);
+	}
+	memset(large, 'x', sizeof(large));
+	for (size_t n = sizeof(large); n > 1; n /= 2) {
+		void *p = share_bytes(share, large, n, 1);
+
+		assert_non_null(p);
+		assert_memory_equal(p, large, n);
+		assert_ptr_equal(share_bytes(share, large, n, 1), p);
+	}
+	for (unsigned i = 0; i < N; i++) {
+		assert_int_equal(*(unsigned *)kept[i], i);
+		assert_ptr_equal(share_bytes(share, &i, sizeof(i), alignof(unsigned)), kept[i]);
+	}
+	/* One of them lies at an odd place. */
+	share_bytes(share, "a", 1, 1);
+	share_bytes(share, "bcdefgh", 8, 1);
+	share_bytes(share, "i", 1, 1);
+	share_bytes(share, "jklmnop", 8, 1);
+	aligned = share_bytes(share, "bcdefgh", 8, 8);
+	assert_int_equal((uintptr_t)aligned % 8, 0);
+	assert_memory_equal(aligned, "bcdefgh", 8);
+	aligned = share_bytes(share, "jklmnop", 8, 8);
+	assert_int_equal((uintptr_t)aligned % 8, 0);
+	assert_memory_equal(aligned, "jklmnop", 8);
+	share_seal(share);
+	assert_memory_equal(aligned, "jklmnop", 8);
+	share_free(share);
+	share_free(NULL);
 }
 
 static void success_is_what_the_codes_say(void **state)
@@ -181,6 +227,7 @@ int main(void)
 		cmocka_unit_test(name_and_instance_are_replaced_and_nothing_else),
 		cmocka_unit_test(without_instances_the_instance_is_empty),
 		cmocka_unit_test(the_longest_instance_name_fits),
+		cmocka_unit_test(equal_bytes_are_kept_once_and_stay_where_they_are),
 		cmocka_unit_test(success_is_what_the_codes_say),
 		cmocka_unit_test(a_command_is_split_as_a_shell_does),
 		cmocka_unit_test(an_open_quote_is_no_command),

@@ -489,13 +489,13 @@ static void a_core_made_of_records_goes_on_like_the_one_before(void **state _unu
 		rig_restore(&g, &old, max_starting);
 		settles_without_a_trace(&g);
 		for (uint32_t k = 0; k < g.n; k++)
-			rig_same_record(rig_record(&old, k), rig_record(&g, k));
+			rig_same(&old, &g, k);
 		for (size_t i = cut / 3; i < ELEMENTSOF(script); i++) {
 			play(&old, &script[i]);
 			play(&g, &script[i]);
 			same_changes(&old, &g);
 			for (uint32_t k = 0; k < g.n; k++) {
-				rig_same_record(rig_record(&old, k), rig_record(&g, k));
+				rig_same(&old, &g, k);
 				assert_int_equal(core_judge(old.core, k, CORE_EVENT_START, 0),
 					core_judge(g.core, k, CORE_EVENT_START, 0));
 			}

@@ -243,6 +243,29 @@ static void without_an_action_it_is_only_told(void **state _unused_)
 	has_reason(&g, 0, "exited with code 0"); /* its health had nothing to do with that */
 }
 
+static void another_action_applies_to_one_that_is_unhealthy_already(void **state _unused_)
+{
+	static const enum spec_action actions[] = {SPEC_ACTION_RESTART, SPEC_ACTION_STOP};
+
+	for (size_t i = 0; i < ELEMENTSOF(actions); i++) {
+		_cleanup_rig_ struct rig g;
+
+		init_health(&g, 2, SPEC_ACTION_NONE);
+		rig_check(&g, 0, false);
+		rig_check(&g, 0, false);
+		assert_int_equal(rig_record(&g, 0)->health, CORE_HEALTH_BAD);
+		g.policies[0].health_action = actions[i];
+		rig_ask(&g, 0, CORE_EVENT_SETTLE);
+		has_state(&g, 0, CORE_RUNNING); /* it may be well by now */
+		rig_check(&g, 0, false);
+		assert_false(tells_health(&g)); /* which has not changed */
+		has_phase(&g, 0, CORE_STOPPING, CORE_PHASE_SIGNAL);
+		assert_int_equal(rig_record(&g, 0)->cause, CORE_CAUSE_UNHEALTHY);
+		rig_exit(&g, 0, 0);
+		has_state(&g, 0, i == 0 ? CORE_BACKOFF : CORE_FAILED);
+	}
+}
+
 static void checks_that_fail_on_and_on_are_counted_without_end(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
@@ -277,6 +300,7 @@ int main(void)
 		cmocka_unit_test(the_action_says_what_follows_and_not_restart),
 		cmocka_unit_test(restarts_for_its_health_are_limited_too),
 		cmocka_unit_test(without_an_action_it_is_only_told),
+		cmocka_unit_test(another_action_applies_to_one_that_is_unhealthy_already),
 		cmocka_unit_test(checks_that_fail_on_and_on_are_counted_without_end),
 		cmocka_unit_test(nobody_who_is_not_asked_is_judged),
 	};

@@ -38,7 +38,7 @@ static void what_it_requires_is_lost_and_comes_back_and_so_does_it(void **state 
 	rig_started(&g, WEB);
 	assert_int_equal(rig_record(&g, WEB)->generation, 2);
 	assert_int_equal(rig_record(&g, WEB)->restarts, 0);
-	assert_int_equal(rig_record(&g, WEB)->n_starts, 0);
+	assert_int_equal(rig_past(&g, WEB)->n_starts, 0);
 	assert_int_equal(rig_record(&g, DB)->restarts, 1);
 	has_reason(&g, WEB, "");
 }

@@ -26,19 +26,47 @@ static void exec_alone_makes_it_ready_where_nothing_else_is_asked_for(void **sta
 	assert_int_equal(core_deadline(g.core, 0), USEC_INFINITY);
 }
 
+/* What is queued, at the launcher or on the way there, has not had its time yet. */
+static void the_time_to_get_ready_counts_from_exec(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+
+	init(&g, SPEC_TYPE_SIMPLE, SPEC_READY_NOTIFY);
+	rig_ask(&g, 0, CORE_EVENT_START);
+	g.now += 4 * SEC;
+	rig_started(&g, 0);
+	assert_int_equal(core_deadline(g.core, 0), g.now + 5 * SEC);
+	g.now += 4 * SEC;
+	rig_ask(&g, 0, CORE_EVENT_DEADLINE); /* that of before */
+	has_phase(&g, 0, CORE_STARTING, CORE_PHASE_READY);
+	rig_deadline(&g, 0);
+	has_state(&g, 0, CORE_STOPPING);
+}
+
+static void more_time_that_was_given_before_exec_stays(void **state _unused_)
+{
+	_cleanup_rig_ struct rig g;
+	usec_t later;
+
+	init(&g, SPEC_TYPE_SIMPLE, SPEC_READY_NOTIFY);
+	rig_ask(&g, 0, CORE_EVENT_START);
+	later = g.now + 60 * SEC;
+	rig_extend(&g, 0, 60 * SEC);
+	g.now += SEC;
+	rig_started(&g, 0);
+	assert_int_equal(core_deadline(g.core, 0), later);
+}
+
 static void it_is_starting_until_it_says_that_it_is_ready(void **state _unused_)
 {
 	for (int ready = SPEC_READY_NOTIFY; ready < SPEC_READY_MAX; ready++) {
 		_cleanup_rig_ struct rig g;
-		usec_t deadline;
 
 		init(&g, SPEC_TYPE_SIMPLE, (enum spec_ready)ready);
 		rig_ask(&g, 0, CORE_EVENT_START);
-		deadline = core_deadline(g.core, 0);
 		g.now += SEC;
 		rig_started(&g, 0);
 		has_phase(&g, 0, CORE_STARTING, CORE_PHASE_READY);
-		assert_int_equal(core_deadline(g.core, 0), deadline);
 		assert_int_equal(rig_record(&g, 0)->pid, 100);
 		judged(&g, 0, CORE_EVENT_START, 0, CORE_PENDING);
 		g.now += SEC;
@@ -395,6 +423,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(exec_alone_makes_it_ready_where_nothing_else_is_asked_for),
+		cmocka_unit_test(the_time_to_get_ready_counts_from_exec),
+		cmocka_unit_test(more_time_that_was_given_before_exec_stays),
 		cmocka_unit_test(it_is_starting_until_it_says_that_it_is_ready),
 		cmocka_unit_test(ready_may_be_heard_before_the_exec),
 		cmocka_unit_test(news_of_an_earlier_generation_are_none),

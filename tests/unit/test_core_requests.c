@@ -179,7 +179,7 @@ static void a_reset_makes_a_failed_service_stopped(void **state _unused_)
 	has_state(&g, 0, CORE_STOPPED);
 	assert_false(rig_record(&g, 0)->desired_up);
 	assert_int_equal(rig_record(&g, 0)->restarts, 0);
-	assert_int_equal(rig_record(&g, 0)->n_starts, 0);
+	assert_int_equal(rig_past(&g, 0)->n_starts, 0);
 	judged(&g, 0, CORE_EVENT_RESET, 2, CORE_DONE);
 }
 
@@ -262,11 +262,11 @@ static void the_last_requests_are_remembered_by_their_ids(void **state _unused_)
 	assert_true(core_remembers(g.core, 0, 41));
 	rig_started(&g, 0);
 	ask_with(&g, CORE_EVENT_STOP, 0); /* of supervisord itself */
-	assert_int_equal(rig_record(&g, 0)->ops[0], 41);
+	assert_int_equal(rig_past(&g, 0)->ops[0], 41);
 	ask_with(&g, CORE_EVENT_RESTART, 42);
 	ask_with(&g, CORE_EVENT_RESTART, 42); /* once more, by a client that has lost its engine */
-	assert_int_equal(rig_record(&g, 0)->ops[0], 42);
-	assert_int_equal(rig_record(&g, 0)->ops[1], 41);
+	assert_int_equal(rig_past(&g, 0)->ops[0], 42);
+	assert_int_equal(rig_past(&g, 0)->ops[1], 41);
 	for (uint64_t op = 43; op < 43 + CORE_MAX_OPS; op++) {
 		assert_true(core_remembers(g.core, 0, op - 1));
 		assert_false(core_remembers(g.core, 0, op));

@@ -258,7 +258,7 @@ static void starts_are_counted_over_a_sliding_window(void **state _unused_)
 	for (int i = 0; i < 50; i++) {
 		crash_after(&g, 31 * SEC);
 		assert_int_equal(rig_record(&g, 0)->state, CORE_BACKOFF);
-		assert_true(rig_record(&g, 0)->n_starts <= 2);
+		assert_true(rig_past(&g, 0)->n_starts <= 2);
 	}
 	crash_after(&g, 0);
 	assert_int_equal(rig_record(&g, 0)->state, CORE_FAILED);
@@ -275,10 +275,10 @@ static void backoff_resets_after_a_stable_run(void **state _unused_)
 	assert_int_equal(delay(&g), 400 * MSEC);
 	crash_after(&g, 10 * SEC - 1);
 	assert_int_equal(delay(&g), 800 * MSEC);
-	assert_int_equal(rig_record(&g, 0)->n_starts, 3);
+	assert_int_equal(rig_past(&g, 0)->n_starts, 3);
 	crash_after(&g, 10 * SEC);
 	assert_int_equal(delay(&g), 100 * MSEC);
-	assert_int_equal(rig_record(&g, 0)->n_starts, 0);
+	assert_int_equal(rig_past(&g, 0)->n_starts, 0);
 	assert_int_equal(rig_record(&g, 0)->streak, 0);
 	assert_int_equal(rig_record(&g, 0)->restarts, 4); /* what users see goes on counting */
 }
@@ -441,14 +441,14 @@ static void prepare_counters(struct rig *g)
 	rig_started(g, 0);
 	assert_int_equal(rig_record(g, 0)->restarts, 2);
 	assert_int_equal(rig_record(g, 0)->streak, 2);
-	assert_int_equal(rig_record(g, 0)->n_starts, 2);
+	assert_int_equal(rig_past(g, 0)->n_starts, 2);
 }
 
 static void counters_are(const struct rig *g, unsigned n)
 {
 	assert_int_equal(rig_record(g, 0)->restarts, n);
 	assert_int_equal(rig_record(g, 0)->streak, n);
-	assert_int_equal(rig_record(g, 0)->n_starts, n);
+	assert_int_equal(rig_past(g, 0)->n_starts, n);
 }
 
 static void an_operators_restart_is_not_counted_and_clears_nothing(void **state _unused_)
@@ -516,7 +516,7 @@ static void a_start_is_counted_when_it_happens_and_not_while_it_waits(void **sta
 	assert_int_equal(rig_record(&g, 0)->state, CORE_STARTING);
 	assert_int_equal(rig_record(&g, 0)->why, CORE_WHY_ENDED);
 	counters_are(&g, 1);
-	assert_int_equal(rig_record(&g, 0)->starts_msec[0], g.now / MSEC);
+	assert_int_equal(rig_past(&g, 0)->starts_msec[0], g.now / MSEC);
 }
 
 static void a_start_by_request_in_line_is_not_automatic(void **state _unused_)

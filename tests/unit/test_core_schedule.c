@@ -395,21 +395,58 @@ static void a_run_that_is_given_up_is_tried_again_at_its_next_time(void **state 
 	waits_for_its_time(&g);
 }
 
-static void a_queued_run_follows_also_one_that_has_failed(void **state _unused_)
+static void fail_with_a_queued_run(struct rig *g)
+{
+	init_running(g, SPEC_OVERLAP_QUEUE);
+	g->policies[0].restart = SPEC_RESTART_NEVER;
+	come(g, 60);
+	rig_exit(g, 0, 1);
+	has_state(g, 0, CORE_FAILED);
+	assert_int_equal(core_deadline(g->core, 0), g->now);
+}
+
+static void a_queued_run_follows_also_one_that_has_failed_and_that_is_told(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
 
-	init_running(&g, SPEC_OVERLAP_QUEUE);
-	g.policies[0].restart = SPEC_RESTART_NEVER;
-	come(&g, 60);
-	rig_exit(&g, 0, 1);
+	fail_with_a_queued_run(&g);
+	assert_true(rig_change(&g, 0).todo & CORE_DO_PUBLISH);
+	rig_deadline(&g, 0);
 	assert_true(spawned(&g, 0));
 	rig_started(&g, 0);
 	rig_exit(&g, 0, 1);
 	has_state(&g, 0, CORE_FAILED);
+	assert_int_not_equal(core_deadline(g.core, 0), g.now);
 }
 
-static void a_reset_takes_one_that_has_failed_off_its_schedule(void **state _unused_)
+static void a_request_before_the_queued_run_begins_is_heard(void **state _unused_)
+{
+	static const enum core_event_type starts[] = {
+		CORE_EVENT_START, CORE_EVENT_RESTART, CORE_EVENT_AUTOSTART};
+	_cleanup_rig_ struct rig reset, stop;
+
+	for (size_t i = 0; i < ELEMENTSOF(starts); i++) {
+		_cleanup_rig_ struct rig g;
+
+		fail_with_a_queued_run(&g);
+		rig_ask(&g, 0, starts[i]);
+		assert_true(spawned(&g, 0));
+		rig_started(&g, 0);
+		rig_exit(&g, 0, 0);
+		waits_for_its_time(&g); /* there is no second one */
+	}
+	fail_with_a_queued_run(&reset);
+	rig_ask(&reset, 0, CORE_EVENT_RESET);
+	rig_deadline(&reset, 0);
+	assert_true(spawned(&reset, 0));
+
+	fail_with_a_queued_run(&stop);
+	rig_ask(&stop, 0, CORE_EVENT_STOP);
+	has_state(&stop, 0, CORE_STOPPED);
+	assert_int_equal(core_deadline(stop.core, 0), USEC_INFINITY);
+}
+
+static void a_reset_leaves_one_that_has_failed_on_its_schedule(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;
 
@@ -418,9 +455,11 @@ static void a_reset_takes_one_that_has_failed_off_its_schedule(void **state _unu
 	assert_true(rig_record(&g, 0)->due_usec != USEC_INFINITY);
 	g.policies[0].restart = SPEC_RESTART_NEVER;
 	rig_exit(&g, 0, 1);
+	has_state(&g, 0, CORE_FAILED);
 	rig_ask(&g, 0, CORE_EVENT_RESET);
-	has_state(&g, 0, CORE_STOPPED);
-	assert_int_equal(core_deadline(g.core, 0), USEC_INFINITY);
+	waits_for_its_time(&g);
+	come(&g, 60);
+	assert_true(spawned(&g, 0));
 }
 
 /* Both of its clocks may tell at once: of its state, and of its schedule. */
@@ -571,8 +610,9 @@ int main(void)
 		cmocka_unit_test(a_run_that_fails_is_restarted_as_policy_says),
 		cmocka_unit_test(what_is_due_during_the_delay_of_a_restart_is_that_restart),
 		cmocka_unit_test(a_run_that_is_given_up_is_tried_again_at_its_next_time),
-		cmocka_unit_test(a_queued_run_follows_also_one_that_has_failed),
-		cmocka_unit_test(a_reset_takes_one_that_has_failed_off_its_schedule),
+		cmocka_unit_test(a_queued_run_follows_also_one_that_has_failed_and_that_is_told),
+		cmocka_unit_test(a_request_before_the_queued_run_begins_is_heard),
+		cmocka_unit_test(a_reset_leaves_one_that_has_failed_on_its_schedule),
 		cmocka_unit_test(a_deadline_and_a_run_that_are_due_at_once_are_both_heard),
 		cmocka_unit_test(a_shutdown_lets_no_time_come),
 		cmocka_unit_test(what_a_shutdown_has_not_come_to_ends_for_good),

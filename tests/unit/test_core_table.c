@@ -143,6 +143,18 @@ static void reach_stopping(struct rig *g, enum input in)
 	}
 }
 
+/* Due while another one is on, which it is to follow. */
+static void queue_run(struct rig *g)
+{
+	enum spec_overlap overlap = g->policies[0].overlap;
+
+	g->policies[0].scheduled = true;
+	g->policies[0].overlap = SPEC_OVERLAP_QUEUE;
+	rig_schedule(g, 0, g->now);
+	rig_deadline(g, 0);
+	g->policies[0].overlap = overlap;
+}
+
 static void reach(struct rig *g, enum core_state state, enum input in)
 {
 	switch (state) {
@@ -171,6 +183,8 @@ static void reach(struct rig *g, enum core_state state, enum input in)
 	case CORE_FAILED:
 		g->policies[0].restart = SPEC_RESTART_NEVER;
 		rig_run(g, 0);
+		if (in == IN_DEADLINE)
+			queue_run(g);
 		rig_exit(g, 0, 1);
 		g->policies[0].restart = SPEC_RESTART_ON_FAILURE;
 		break;
@@ -326,6 +340,7 @@ static void check(enum core_state state, enum input in)
 	_cleanup_rig_ struct rig g;
 	const struct core_record *r;
 	struct core_record before;
+	struct core_past past;
 	struct core_change c;
 
 	rig_init(&g, 3, 1);
@@ -334,6 +349,7 @@ static void check(enum core_state state, enum input in)
 	reach(&g, state, x->how != BUG ? in : IN_STOP);
 	r = rig_record(&g, 0);
 	before = *r;
+	past = *rig_past(&g, 0);
 	if (x->how != EVENT) {
 		if (x->how == IGNORED) {
 			send(&g, in);
@@ -343,6 +359,7 @@ static void check(enum core_state state, enum input in)
 		rig_take_changes(&g);
 		assert_int_equal(g.n_changes, 0);
 		rig_same_record(&before, r);
+		rig_same_past(&past, rig_past(&g, 0));
 		return;
 	}
 	send(&g, in);

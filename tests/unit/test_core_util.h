@@ -87,6 +87,11 @@ static inline const struct core_record *rig_record(const struct rig *g, uint32_t
 	return core_record(g->core, i);
 }
 
+static inline const struct core_past *rig_past(const struct rig *g, uint32_t i)
+{
+	return core_past(g->core, i);
+}
+
 static inline void rig_take_changes(struct rig *g)
 {
 	struct core_change c;
@@ -303,6 +308,7 @@ static inline void rig_restore(struct rig *g, const struct rig *from, unsigned m
 	for (uint32_t i = 0; i < g->n; i++) {
 		assert_true(core_record_is_valid(rig_record(from, i)));
 		core_add(g->core, i, &g->policies[i], rig_record(from, i), g->now);
+		core_recall(g->core, i, rig_past(from, i));
 	}
 	if (from->has_graph)
 		rig_set_graph(g);
@@ -412,7 +418,6 @@ static inline void rig_same_record(const struct core_record *a, const struct cor
 	SAME(main_ended);
 	SAME(signo);
 	SAME(stage);
-	SAME(n_starts);
 	SAME(pid);
 	SAME(end_status);
 	SAME(restarts);
@@ -421,8 +426,6 @@ static inline void rig_same_record(const struct core_record *a, const struct cor
 	SAME(generation);
 	SAME(start_order);
 	SAME(ready_order);
-	SAME(ops[0]);
-	SAME(op_generations[0]);
 	SAME(user_signo);
 	SAME(since_usec);
 	SAME(started_usec);
@@ -439,7 +442,21 @@ static inline void rig_same_record(const struct core_record *a, const struct cor
 	SAME(blocker);
 	SAME(due_usec);
 #undef SAME
+}
+
+static inline void rig_same_past(const struct core_past *a, const struct core_past *b)
+{
+	assert_memory_equal(a->ops, b->ops, sizeof(a->ops));
+	assert_memory_equal(a->op_generations, b->op_generations, sizeof(a->op_generations));
+	assert_int_equal(a->n_starts, b->n_starts);
 	assert_memory_equal(a->starts_msec, b->starts_msec, a->n_starts * sizeof(uint32_t));
+}
+
+/* All that is known of a service. */
+static inline void rig_same(const struct rig *a, const struct rig *b, uint32_t i)
+{
+	rig_same_record(rig_record(a, i), rig_record(b, i));
+	rig_same_past(rig_past(a, i), rig_past(b, i));
 }
 
 /* It is not what the core goes by now. */
@@ -447,8 +464,10 @@ static inline void nothing_changes(
 	struct rig *g, uint32_t i, void (*what)(struct rig *g, uint32_t i))
 {
 	struct core_record before = *rig_record(g, i);
+	struct core_past past = *rig_past(g, i);
 
 	what(g, i);
 	assert_int_equal(g->n_changes, 0);
 	rig_same_record(&before, rig_record(g, i));
+	rig_same_past(&past, rig_past(g, i));
 }

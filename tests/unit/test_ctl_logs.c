@@ -336,12 +336,13 @@ static void start_follower(struct follower *w, const char *path)
 		struct source source = {.label = (char *)"web", .path = (char *)path, .colour = ""};
 		struct reader reader = {
 			.source = &source, .fd = -1, .watch_directory = -1, .watch_file = -1};
+		struct moved moved = {.client.fd = -1, .watch = -1};
 		int r;
 
 		close(fds[0]);
 		signal(SIGPIPE, SIG_IGN);
 		r = reader_open(&reader);
-		_exit(r == 0 || r == -ENOENT ? follow(&lines, &reader, 1) : 100);
+		_exit(r == 0 || r == -ENOENT ? follow(&lines, &reader, 1, &moved) : 100);
 	}
 	close(fds[1]);
 	w->out = fds[0];

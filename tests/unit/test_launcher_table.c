@@ -41,6 +41,7 @@ static const struct link_exit some_end = {.code = 1, .status = 3};
 
 static int setup(void **state _unused_)
 {
+	memset(&t, 0, sizeof(t));
 	table_init(&t);
 	return 0;
 }

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include "engine/logs/outlet/stream.h"
 #include "engine/logs/outlet/syslog.h"
@@ -440,6 +441,23 @@ static void after_a_torn_connection_the_message_begun_is_sent_whole(void **state
 	assert_true(is_idle(&f->o));
 }
 
+static void what_is_not_acknowledged_is_given_up_before_long(void **state)
+{
+	struct fixture *f = *state;
+	unsigned msec = 0;
+	socklen_t n = sizeof(msec);
+
+	bind_inet(f, AF_INET, SOCK_STREAM);
+	join_both(f);
+	put(&f->o.web, &web, "one\n", f->o.now);
+	accept_one(f);
+	read_frame(f);
+	assert_int_equal(getsockopt(CONTAINER_OF(outlet(f), struct stream, outlet)->fd, IPPROTO_TCP,
+				 TCP_USER_TIMEOUT, &msec, &n),
+		0);
+	assert_int_equal(msec, 30000);
+}
+
 static void the_end_of_an_idle_connection_is_noticed(void **state)
 {
 	struct fixture *f = *state;
@@ -561,6 +579,7 @@ int main(void)
 		TEST(tcp_counts_its_messages),
 		TEST(a_slow_tcp_receiver_gets_all_in_order),
 		TEST(after_a_torn_connection_the_message_begun_is_sent_whole),
+		TEST(what_is_not_acknowledged_is_given_up_before_long),
 		TEST(the_end_of_an_idle_connection_is_noticed),
 		TEST(a_connection_that_never_lasts_is_a_failure),
 		TEST(a_refused_connection_is_told_once_and_nothing_is_lost),

@@ -9,8 +9,8 @@
 static const struct scenario plain = {.keep = 10};
 static const struct scenario stamped = {.keep = 10, .timestamps = SPEC_TIMESTAMPS_ISO};
 
-/* Three pipes, of which the first holds TEXT; then a pump is killed by the rules. */
-static void kill_one(struct fixture *f, const struct scenario *x, const char *rules)
+/* Three pipes, of which the first holds TEXT. */
+static void prepare(struct fixture *f, const struct scenario *x)
 {
 	f->scenario = x;
 	assert_int_equal(hold_init(&f->hold, -1, -1), 0);
@@ -22,18 +22,34 @@ static void kill_one(struct fixture *f, const struct scenario *x, const char *ru
 		f->writers[i] = fds[1];
 	}
 	assert_int_equal(write(f->writers[0], TEXT, strlen(TEXT)), (ssize_t)strlen(TEXT));
+}
+
+/* Then a pump is killed by the rules. */
+static void kill_one(struct fixture *f, const struct scenario *x, const char *rules)
+{
+	prepare(f, x);
 	assert_true(pumper_run(f, rules));
 }
 
-static void go_on(struct fixture *f)
+static void end_output(struct fixture *f)
 {
 	for (unsigned i = 0; i < N_STREAMS; i++)
 		close(f->writers[i]);
-	assert_false(pumper_run(f, "test:none:1:EIO"));
+}
+
+static void clear(struct fixture *f)
+{
 	assert_int_equal(hold_count(&f->hold), 0);
 	for (unsigned i = 0; i < N_STREAMS; i++)
 		close(f->readers[i]);
 	hold_fini(&f->hold);
+}
+
+static void go_on(struct fixture *f)
+{
+	end_output(f);
+	assert_false(pumper_run(f, "test:none:1:EIO"));
+	clear(f);
 }
 
 static struct intent intent_of(const struct fixture *f)
@@ -196,6 +212,33 @@ static void a_file_that_cannot_be_opened_drops_and_counts(void **state)
 	assert_int_equal(bench_logged(&f->bench, "cannot write"), 1);
 }
 
+static void what_a_rate_limit_has_refused_does_not_pass_afterwards(void **state)
+{
+	static const struct scenario limited = {.keep = 10, .rate_lines = 1};
+	struct fixture *f = *state;
+	bool killed = true;
+
+	/* Each time by a bucket that is full: what is dropped is so by what was noted. */
+	for (unsigned n = 1; killed; n++) {
+		char rules[32], path[256];
+
+		snprintf(rules, sizeof(rules), "test:any:%u:KILL", n);
+		prepare(f, &limited);
+		end_output(f);
+		killed = pumper_run(f, rules);
+		if (killed)
+			assert_false(pumper_run(f, "test:none:1:EIO"));
+		clear(f);
+		bench_path(&f->bench, "a", path);
+		assert_file(path, "one\nsupervisord: 10 bytes, 2 lines dropped (rate limit)\n");
+		assert_int_equal(f->shared->counters[0].bytes, 4);
+		assert_int_equal(f->shared->counters[0].dropped_bytes, 10);
+		assert_int_equal(f->shared->counters[0].dropped_lines, 2);
+		assert_int_equal(remove(path), 0);
+		memset(f->shared, 0, sizeof(*f->shared));
+	}
+}
+
 static void bytes_of_a_service_that_is_gone_are_dropped_and_told(void **state)
 {
 	struct fixture *f = *state;
@@ -264,6 +307,7 @@ int main(void)
 		TEST(instead_of_one_that_was_removed_the_present_one_gets_all),
 		TEST(one_that_has_become_shorter_goes_on_at_its_end),
 		TEST(a_file_that_cannot_be_opened_drops_and_counts),
+		TEST(what_a_rate_limit_has_refused_does_not_pass_afterwards),
 		TEST(bytes_of_a_service_that_is_gone_are_dropped_and_told),
 		TEST(an_intent_that_is_nonsense_harms_nobody),
 		TEST(a_holding_pipe_that_is_gone_is_told),

@@ -40,6 +40,7 @@ struct scenario {
 	enum spec_format format;
 	size_t batch; /* so many bytes at once; 0: what comes */
 	enum spec_every every; /* and there is a file of yesterday */
+	uint64_t rate_lines; /* a second; 0: no limit */
 	bool has_reader; /* each stream goes to an outlet, too, which is to be waited for */
 };
 
@@ -109,6 +110,7 @@ static void add_sink(struct fixture *f, struct sink *s, const char *name)
 
 	log->timestamps = x->timestamps;
 	log->rotation.every = x->every;
+	log->rate = (struct spec_rate){.lines = x->rate_lines, .burst_usec = USEC_PER_SEC};
 	bench_path(&f->bench, name, path);
 	assert_int_equal(
 		sink_init(s, &pumper.sinks, name, log,
@@ -236,6 +238,8 @@ static void pump_everything(struct fixture *f)
 		pumper.streams[i].pump.through = shared->through[i];
 		if (f->scenario->has_reader)
 			add_reader(f, i);
+		else
+			assert_int_equal(gate_configure(&pumper.streams[i].pump), 0);
 	}
 	pump_set_redo(&pumper.pumps);
 	for (unsigned i = 0; i < N_STREAMS; i++)

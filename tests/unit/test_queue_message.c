@@ -69,7 +69,7 @@ static void what_is_missing_is_null(void **state _unused_)
 
 static void a_long_reason_is_cut_at_a_character(void **state _unused_)
 {
-	char reason[3000];
+	char reason[3000] = "";
 	struct queue_message m = message(reason);
 	json_t *j;
 
@@ -82,7 +82,7 @@ static void a_long_reason_is_cut_at_a_character(void **state _unused_)
 
 static void a_reason_that_needs_quoting_fits_as_well(void **state _unused_)
 {
-	char reason[1200];
+	char reason[1200] = "";
 	struct queue_message m = message(reason);
 
 	memset(reason, '\x01', sizeof(reason) - 1);

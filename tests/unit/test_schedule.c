@@ -315,6 +315,9 @@ struct fixture {
 	struct service services[N_SERVICES];
 	struct service *list[N_SERVICES];
 	struct spec_service specs[N_SERVICES];
+	struct spec_policy policies[N_SERVICES];
+	struct spec_contact contacts[N_SERVICES];
+	struct spec_schedule schedules[N_SERVICES];
 	struct loop_timer tick; /* always due, so that no round waits */
 	unsigned n_planned;
 };
@@ -380,7 +383,10 @@ static struct fixture *fixture_new(const struct core_record *records)
 		struct service *s = &f->services[i];
 
 		f->list[i] = s;
-		f->specs[i].policy = (struct spec_policy){.type = SPEC_TYPE_ONESHOT,
+		f->specs[i].policy = &f->policies[i];
+		f->specs[i].contact = &f->contacts[i];
+		f->contacts[i].schedule = &f->schedules[i];
+		f->policies[i] = (struct spec_policy){.type = SPEC_TYPE_ONESHOT,
 			.restart = SPEC_RESTART_NEVER,
 			.scheduled = i < 2,
 			.ready_timeout_usec = USEC_INFINITY,
@@ -392,11 +398,11 @@ static struct fixture *fixture_new(const struct core_record *records)
 			.timer.dispatch = on_deadline};
 		schedule_init(&s->schedule);
 		assert_int_equal(loop_timer_add(&e->loop, &s->timer), 0);
-		core_add(e->core, i, &f->specs[i].policy, records ? &records[i] : NULL,
+		core_add(e->core, i, &f->policies[i], records ? &records[i] : NULL,
 			clocks.monotonic_usec);
 	}
-	f->specs[0].schedule = (struct spec_schedule){.every_usec = 10 * SEC};
-	f->specs[1].schedule = by_cron("30 12 * * *", 0);
+	f->schedules[0] = (struct spec_schedule){.every_usec = 10 * SEC};
+	f->schedules[1] = by_cron("30 12 * * *", 0);
 	return f;
 }
 
@@ -642,28 +648,37 @@ static void a_service_may_go_while_its_schedule_is_to_be_planned(void **state _u
 	fixture_free(f);
 }
 
+/* It has gone by another schedule until now. */
+static void adopt(struct fixture *f, unsigned i, struct spec_schedule *old)
+{
+	struct spec_contact contact = {.schedule = old};
+	const struct spec_service before = {.contact = &contact};
+
+	schedule_adopt(&f->services[i], &before);
+}
+
 static void another_schedule_is_planned_at_once(void **state _unused_)
 {
 	struct fixture *f = fixture_new(NULL);
-	struct spec_service old = f->specs[0];
+	struct spec_schedule old = f->schedules[0];
 
 	event(f, CORE_EVENT_AUTOSTART, 0);
 	round_after(f, 0);
 	round_after(f, 10 * SEC);
 	run_once(f, 0);
 	round_after(f, 0);
-	f->specs[0].schedule.every_usec = 4 * SEC;
-	schedule_adopt(&f->services[0], &old);
+	f->schedules[0].every_usec = 4 * SEC;
+	adopt(f, 0, &old);
 	round_after(f, 5 * SEC);
 	assert_int_equal(record(f, 0)->due_usec, 1000 * SEC + 18 * SEC); /* the grid of the last */
-	old = f->specs[0];
-	f->specs[0].schedule = by_cron("@hourly", 0);
-	schedule_adopt(&f->services[0], &old);
+	old = f->schedules[0];
+	f->schedules[0] = by_cron("@hourly", 0);
+	adopt(f, 0, &old);
 	round_after(f, 0);
 	assert_int_equal(schedule_next_realtime(&f->services[0]), MIDNIGHT + 13 * HOUR);
-	old = f->specs[0];
-	f->specs[0].schedule = (struct spec_schedule){.every_usec = MINUTE};
-	schedule_adopt(&f->services[0], &old);
+	old = f->schedules[0];
+	f->schedules[0] = (struct spec_schedule){.every_usec = MINUTE};
+	adopt(f, 0, &old);
 	round_after(f, 0);
 	assert_int_equal(record(f, 0)->due_usec, clocks.monotonic_usec + MINUTE);
 	fixture_free(f);
@@ -673,15 +688,15 @@ static void the_same_schedule_in_another_configuration_changes_nothing(void **st
 {
 	struct fixture *f = fixture_new(NULL);
 	char text[] = "30 12 * * *";
-	struct spec_service old = f->specs[1];
+	struct spec_schedule old = f->schedules[1];
 
 	event(f, CORE_EVENT_AUTOSTART, 1);
 	round_after(f, 0);
-	old.schedule.cron_text = text;
-	schedule_adopt(&f->services[1], &old);
+	old.cron_text = text;
+	adopt(f, 1, &old);
 	assert_true(list_empty(&f->services[1].schedule.node));
 	text[1] = '1';
-	schedule_adopt(&f->services[1], &old);
+	adopt(f, 1, &old);
 	assert_false(list_empty(&f->services[1].schedule.node));
 	fixture_free(f);
 }
@@ -778,12 +793,12 @@ static void the_next_engine_sees_that_the_clock_was_set(void **state _unused_)
 static void the_next_engine_plans_a_schedule_that_was_just_changed(void **state _unused_)
 {
 	struct fixture *f = fixture_new(NULL);
-	struct spec_service old = f->specs[0];
+	struct spec_schedule old = f->schedules[0];
 
 	event(f, CORE_EVENT_AUTOSTART, 0);
 	round_after(f, 0);
-	old.schedule.every_usec = 100 * SEC;
-	schedule_adopt(&f->services[0], &old); /* committed, and dead */
+	old.every_usec = 100 * SEC;
+	adopt(f, 0, &old); /* committed, and dead */
 	pass(SEC);
 	f = next_engine(f);
 	round_after(f, 0);

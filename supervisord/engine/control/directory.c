@@ -26,7 +26,7 @@ json_t *directory(const struct engine *e)
 
 		json_array_append_new(services, json_pack("{s:s,s:s}", "name", s->name, "state",
 							core_state_to_string(state)));
-		for (char **g = service_definition(s)->groups; g && *g; g++)
+		for (char **g = service_definition(s)->links->groups; g && *g; g++)
 			json_object_set_new(groups, *g, json_true());
 	}
 	for (size_t i = 0; i < e->spec->n_services; i++) {

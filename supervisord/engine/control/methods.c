@@ -115,7 +115,8 @@ static void do_list(void *userdata, struct server_call *call)
 
 static json_t *name_and_logs(const struct service *s)
 {
-	return json_pack("{s:s,s:o}", "name", s->name, "logs", status_logs(s));
+	return json_pack("{s:s,s:o,s:b}", "name", s->name, "logs", status_logs(s), "pending",
+		s->next != NULL);
 }
 
 static void do_logs(void *userdata, struct server_call *call)
@@ -285,7 +286,6 @@ static void do_signal(void *userdata, struct server_call *call)
 /* By its command, which is then awaited; 0, or what came in between. */
 static const char *run_reload_command(struct service *s, uint64_t op, struct request_wishes *wishes)
 {
-	struct core_event event = {.type = CORE_EVENT_SIGNAL, .service = s->id, .op = op};
 	uint64_t serial;
 	int r;
 
@@ -296,10 +296,9 @@ static const char *run_reload_command(struct service *s, uint64_t op, struct req
 		request_wish_command(wishes, s, serial);
 		return NULL;
 	}
-	r = reload_command_start(s, &serial);
+	r = reload_command_start(s, op, &serial);
 	if (r < 0)
 		return r == -EBUSY ? "a reload is under way" : strerror(-r);
-	engine_event(s->engine, &event);
 	request_wish_command(wishes, s, serial);
 	return NULL;
 }
@@ -309,13 +308,13 @@ static json_t *reload_one(struct service *s, uint64_t op, struct request_wishes 
 {
 	const char *problem;
 
-	if (s->spec->reload_command && s->spec->reload_command[0]) {
+	if (s->spec->contact->reload_command && s->spec->contact->reload_command[0]) {
 		if (core_record(s->engine->core, s->id)->pid == 0)
 			return request_result(s, false, "not running");
 		problem = run_reload_command(s, op, wishes);
 		return problem ? request_result(s, *problem == '\0', problem) : NULL;
 	}
-	return signal_one(s, s->spec->reload_signal, op);
+	return signal_one(s, s->spec->contact->reload_signal, op);
 }
 
 static void do_reload(void *userdata, struct server_call *call)

@@ -30,7 +30,7 @@ bool names_match_glob(const struct service *s, const char *pattern)
 
 static bool in_group(const struct service *s, const char *group)
 {
-	for (char **g = service_definition(s)->groups; g && *g; g++) {
+	for (char **g = service_definition(s)->links->groups; g && *g; g++) {
 		if (strcmp(*g, group) == 0)
 			return true;
 	}

@@ -51,7 +51,7 @@ static json_t *links(const struct service *s, bool up)
 
 json_t *situation_add_links(const struct service *s, bool with_environment, json_t *show)
 {
-	const char *pool = service_definition(s)->pool;
+	const char *pool = service_definition(s)->links->pool;
 	json_t *part = json_pack("{s:o,s:o,s:s?,s:o}", "dependencies", links(s, false),
 		"dependents", links(s, true), "pool", pool, "pending_keys",
 		plan_pending(s, with_environment));

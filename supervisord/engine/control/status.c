@@ -215,7 +215,7 @@ static json_t *exits(const struct service *s)
 {
 	json_t *array = json_array();
 
-	for (unsigned i = 0; i < SERVICE_EXITS && s->exits[i].realtime_msec > 0; i++) {
+	for (unsigned i = 0; s->exits && i < SERVICE_EXITS && s->exits[i].realtime_msec > 0; i++) {
 		const struct service_exit *x = &s->exits[i];
 		char text[CORE_REASON_SIZE];
 
@@ -271,15 +271,16 @@ json_t *status_schedule(const struct service *s)
 	const struct spec_service *spec = s->spec;
 	usec_t next = schedule_next_realtime(s);
 
-	if (!spec->policy.scheduled)
+	if (!spec->policy->scheduled)
 		return json_null();
 	return json_pack("{s:o,s:o,s:I,s:s,s:o}", "every_ms",
-		integer_if(
-			spec->schedule.every_usec > 0, spec->schedule.every_usec / USEC_PER_MSEC),
+		integer_if(spec->contact->schedule->every_usec > 0,
+			spec->contact->schedule->every_usec / USEC_PER_MSEC),
 		"cron",
-		spec->schedule.cron_text ? status_text(spec->schedule.cron_text) : json_null(),
-		"jitter_ms", (json_int_t)(spec->schedule.jitter_usec / USEC_PER_MSEC), "overlap",
-		spec_overlap_to_string(spec->policy.overlap), "next_run",
+		spec->contact->schedule->cron_text ? status_text(spec->contact->schedule->cron_text)
+						   : json_null(),
+		"jitter_ms", (json_int_t)(spec->contact->schedule->jitter_usec / USEC_PER_MSEC),
+		"overlap", spec_overlap_to_string(spec->policy->overlap), "next_run",
 		next > 0 ? status_time(next) : json_null());
 }
 
@@ -288,18 +289,20 @@ static json_t *definition(const struct service *s, json_t *environment)
 {
 	const struct spec_service *spec = s->spec;
 	char **argv = NULL;
-	char *directory = spec_expand(spec->directory, spec, s->instance);
+	char *directory = spec_expand(spec->process->directory, spec, s->instance);
 	json_t *part;
 
 	spawn_arguments(s, &argv);
 	part = json_pack("{s:{s:o,s:i},s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:s,s:o,s:s?}", "definition",
 		"file", status_text(spec->place.file), "line", (int)spec->place.line, "type",
-		spec_type_to_string(spec->policy.type), "command", status_strings(argv),
+		spec_type_to_string(spec->policy->type), "command", status_strings(argv),
 		"directory", status_text(directory ? directory : ""), "user",
-		spec->identity.user_name ? status_text(spec->identity.user_name) : json_null(),
-		"ids", ids(&spec->identity), "groups", status_strings(spec->groups), "environment",
-		environment, "restart", spec_restart_to_string(spec->policy.restart), "settings",
-		settings(spec), "pending", status_pending(s));
+		spec->process->identity->user_name ? status_text(spec->process->identity->user_name)
+						   : json_null(),
+		"ids", ids(spec->process->identity), "groups", status_strings(spec->links->groups),
+		"environment", environment, "restart",
+		spec_restart_to_string(spec->policy->restart), "settings", settings(spec),
+		"pending", status_pending(s));
 	spawn_environment_free(argv);
 	free(directory);
 	return part;

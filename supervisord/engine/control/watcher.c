@@ -72,7 +72,7 @@ static bool is_in_group(const struct engine *e, const struct watcher *w, const c
 	if (json_object_size(w->groups) == 0)
 		return false;
 	s = services_find(e, service);
-	for (char **g = s ? service_definition(s)->groups : NULL; g && *g; g++) {
+	for (char **g = s ? service_definition(s)->links->groups : NULL; g && *g; g++) {
 		if (json_object_get(w->groups, *g))
 			return true;
 	}

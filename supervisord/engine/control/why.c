@@ -85,10 +85,9 @@ static json_t *pack_end(enum core_end end, int status, uint8_t stage, usec_t at,
 json_t *why_end(const struct service *s)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
-	const struct service_exit *x = &s->exits[0];
+	const struct service_exit *x = s->exits;
 	/* A daemon's end that nobody has seen is not among those noted. */
-	bool noted =
-		x->realtime_msec > 0 && x->end == r->end && x->status == (int16_t)r->end_status;
+	bool noted = x && x->end == r->end && x->status == (int16_t)r->end_status;
 
 	if (r->end == CORE_END_NONE)
 		return json_null();
@@ -101,7 +100,7 @@ static json_t *ends(const struct service *s)
 {
 	json_t *array = json_array();
 
-	for (unsigned i = 0; i < SERVICE_EXITS && s->exits[i].realtime_msec > 0; i++) {
+	for (unsigned i = 0; s->exits && i < SERVICE_EXITS && s->exits[i].realtime_msec > 0; i++) {
 		const struct service_exit *x = &s->exits[i];
 
 		json_array_append_new(array, pack_end((enum core_end)x->end, x->status, x->stage,
@@ -159,18 +158,20 @@ static json_t *definition(const struct service *s)
 {
 	const struct spec_service *spec = s->spec;
 	char **argv = NULL;
-	char *directory = spec_expand(spec->directory, spec, s->instance);
+	char *directory = spec_expand(spec->process->directory, spec, s->instance);
 	json_t *part;
 
 	spawn_arguments(s, &argv);
 	part = json_pack("{s:s,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:s?}", "type",
-		spec_type_to_string(spec->policy.type), "program",
+		spec_type_to_string(spec->policy->type), "program",
 		argv && argv[0] ? status_text(argv[0]) : json_null(), "directory",
 		status_text(directory ? directory : ""), "user",
-		spec->identity.user_name ? status_text(spec->identity.user_name) : json_null(),
-		"stdin", stdin_of(s), "autostart", spec->policy.autostart, "hook_timeout_ms",
-		why_msec(spec->policy.hook_timeout_usec), "watchdog_ms",
-		spec->policy.watchdog_usec > 0 ? why_msec(spec->policy.watchdog_usec) : json_null(),
+		spec->process->identity->user_name ? status_text(spec->process->identity->user_name)
+						   : json_null(),
+		"stdin", stdin_of(s), "autostart", spec->policy->autostart, "hook_timeout_ms",
+		why_msec(spec->policy->hook_timeout_usec), "watchdog_ms",
+		spec->policy->watchdog_usec > 0 ? why_msec(spec->policy->watchdog_usec)
+						: json_null(),
 		"pending", status_pending(s));
 	spawn_environment_free(argv);
 	free(directory);

@@ -64,7 +64,7 @@ static uint32_t slots_of(const struct spec *spec, const char *pool)
 json_t *why_pool(const struct service *s)
 {
 	const struct engine *e = s->engine;
-	const char *pool = service_definition(s)->pool;
+	const char *pool = service_definition(s)->links->pool;
 	struct line l = {.place = waits(s, CORE_WHY_POOL)};
 
 	if (!pool)
@@ -72,7 +72,7 @@ json_t *why_pool(const struct service *s)
 	l.holders = json_array();
 	for (uint32_t i = 0; i < e->n_services; i++) {
 		const struct service *other = e->services[i];
-		const char *its = service_definition(other)->pool;
+		const char *its = service_definition(other)->links->pool;
 
 		if (!its || strcmp(its, pool) != 0)
 			continue;
@@ -149,7 +149,7 @@ static json_t *pack_cause(const struct service *s, const struct why_now *now)
 		core_is_stuck(s->engine->core, s->id), "end", lives ? json_null() : why_end(s),
 		"for_ms", why_msec(usec_sub(now->monotonic_usec, r->since_usec)), "deadline",
 		why_when(now, r->deadline_usec), "reason", status_text(service_reason(s, reason)),
-		"type", spec_type_to_string(s->spec->policy.type));
+		"type", spec_type_to_string(s->spec->policy->type));
 }
 
 json_t *why_causes(const struct service *s, const struct why_now *now)

@@ -30,7 +30,7 @@ static json_t *success_codes(const struct spec_policy *p)
  * for. */
 static json_t *stable_in(const struct service *s, const struct why_now *now)
 {
-	const struct spec_policy *p = &s->spec->policy;
+	const struct spec_policy *p = s->spec->policy;
 	const struct core_record *r = record_of(s);
 	usec_t stable = usec_add(r->started_usec, p->stable_after_usec);
 
@@ -41,7 +41,7 @@ static json_t *stable_in(const struct service *s, const struct why_now *now)
 
 json_t *why_restart(const struct service *s, const struct why_now *now)
 {
-	const struct spec_policy *p = &s->spec->policy;
+	const struct spec_policy *p = s->spec->policy;
 	struct core_restart_facts facts;
 
 	core_restart_facts(s->engine->core, s->id, now->monotonic_usec, &facts);
@@ -56,7 +56,7 @@ json_t *why_restart(const struct service *s, const struct why_now *now)
 
 json_t *why_stop(const struct service *s)
 {
-	const struct spec_policy *p = &s->spec->policy;
+	const struct spec_policy *p = s->spec->policy;
 	char name[SIGNAL_NAME_SIZE];
 
 	return json_pack("{s:s,s:o,s:s,s:b}", "signal", signal_name(p->stop_signal, name),
@@ -70,14 +70,14 @@ json_t *why_ready(const struct service *s)
 
 	if (readiness)
 		json_object_set_new(
-			readiness, "timeout_ms", why_msec(s->spec->policy.ready_timeout_usec));
+			readiness, "timeout_ms", why_msec(s->spec->policy->ready_timeout_usec));
 	return readiness;
 }
 
 json_t *why_health(const struct service *s)
 {
-	const struct spec_check *c = &s->spec->health;
-	const struct spec_policy *p = &s->spec->policy;
+	const struct spec_check *c = s->spec->contact->health;
+	const struct spec_policy *p = s->spec->policy;
 
 	if (c->kind == SPEC_PROBE_NONE)
 		return json_null();

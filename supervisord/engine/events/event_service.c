@@ -28,7 +28,7 @@ static void put_blocker(struct event_draft *d, const struct core_record *r)
 	const struct service *other = services_by_id(d->engine, r->blocker);
 
 	if (r->why == CORE_WHY_POOL)
-		body_string(&d->body, "blocker", d->service->spec->pool);
+		body_string(&d->body, "blocker", d->service->spec->links->pool);
 	else if (r->blocker != CORE_NO_SERVICE && other)
 		body_string(&d->body, "blocker", other->name);
 }

@@ -145,11 +145,15 @@ static int take_memory(struct journal *ring, void *memory, size_t size, const ch
 
 /*
  * What was looked at stays mapped, and counts as ours: the whole file once it was opened. The
- * pages are the file's; they are only mapped no more.
+ * pages are the file's; they are only mapped no more. But for the head: the next look at it would
+ * map a dozen pages of those that follow.
  */
-static void let_go(struct journal_file *f)
+void journal_file_let_go(struct journal_file *f)
 {
-	(void)sys_madvise(f->ring.memory, f->ring.size, MADV_DONTNEED);
+	if (!f->ring.memory || mapping_is_lost(&f->mapping))
+		return;
+	(void)sys_madvise((char *)f->ring.memory + JOURNAL_HEAD_SIZE,
+		f->ring.size - JOURNAL_HEAD_SIZE, MADV_DONTNEED);
 	f->n_appended = 0;
 }
 
@@ -183,7 +187,7 @@ static int try_open(struct journal_file *f, const char *path)
 	f->fd = TAKE_FD(fd);
 	f->device = st.st_dev;
 	f->inode = st.st_ino;
-	let_go(f);
+	journal_file_let_go(f);
 	return 0;
 }
 
@@ -294,7 +298,7 @@ void journal_file_append(struct engine *e, uint64_t seq, struct journal_stamp *s
 	journal_append(&f->ring, seq, stamp, body, length);
 	f->n_appended += length;
 	if (f->n_appended >= MAPPED_MAX)
-		let_go(f);
+		journal_file_let_go(f);
 	/* It was while we wrote: what is left of the file, and this event, are worth another go. */
 	if (!mapping_is_lost(&f->mapping))
 		return;

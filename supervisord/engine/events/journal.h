@@ -43,6 +43,9 @@ const struct journal *journal_file_ring(const struct engine *e);
  */
 void journal_file_tend(struct engine *e);
 
+/* Its pages are mapped again when they are looked at. */
+void journal_file_let_go(struct journal_file *f);
+
 /* Appends what happened, if there is a journal. */
 void journal_file_append(struct engine *e, uint64_t seq, struct journal_stamp *stamp,
 	const char *body, size_t length);

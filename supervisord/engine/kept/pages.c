@@ -30,6 +30,7 @@ static void on_due(struct loop_timer *t)
 	if (!e->store.unsaved)
 		let_go(e->store.area.head, e->store.area.size, &e->store.mapping);
 	let_go(e->board.area.head, e->board.area.size, &e->board.mapping);
+	journal_file_let_go(&e->journal);
 	malloc_trim(0);
 }
 

@@ -4,6 +4,7 @@
  * structs here may change.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/service.h"
@@ -16,7 +17,7 @@ _Static_assert(CORE_MAX_OPS == RECOVERY_OPS, "and the requests");
 /* What the core's record and the area's have alike. Arrays are copied by themselves. */
 #define FIELDS_OF_CORE(X)                                                                       \
 	X(state) X(why) X(then) X(end) X(stage) X(desired_up) X(killed) X(main_ended) X(signo)  \
-	X(user_signo) X(n_starts) X(pid) X(end_status) X(restarts) X(streak) X(signal_op)       \
+	X(user_signo) X(pid) X(end_status) X(restarts) X(streak) X(signal_op)       \
 	X(generation) X(start_order) X(ready_order) X(since_usec) X(started_usec) X(ended_usec) \
 	X(deadline_usec) X(phase) X(cause) X(last_cause) X(health) X(early) X(queued)           \
 	X(automatic) X(n_unhealthy) X(blocker) X(due_usec)
@@ -25,7 +26,8 @@ _Static_assert(CORE_MAX_OPS == RECOVERY_OPS, "and the requests");
 #define FIELDS_OF_SERVICE(X)                                                              \
 	X(last_serial) X(pidfd_inode) X(main_pid) X(cgroup_generation) X(cgroup_spent)    \
 	X(since_realtime_usec) X(started_realtime_usec) X(roll_op) X(roll_place)          \
-	X(event_seq) X(event_serial) X(event_generation) X(oom_kills) X(input_inode)
+	X(event_seq) X(event_serial) X(event_generation) X(oom_kills) X(input_inode) \
+	X(reload_due)
 
 /* clang-format on */
 
@@ -36,6 +38,7 @@ _Static_assert(CORE_MAX_OPS == RECOVERY_OPS, "and the requests");
 void service_commit(struct service *s, bool publish_pending, uint8_t previous, uint64_t seq)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
+	const struct core_past *past = core_past(s->engine->core, s->id);
 	struct recovery_record record = {
 		FIELDS_OF_CORE(COPY_FROM_CORE) FIELDS_OF_SERVICE(COPY_FROM_SERVICE)};
 
@@ -52,10 +55,11 @@ void service_commit(struct service *s, bool publish_pending, uint8_t previous, u
 	memcpy(record.name, s->name, strnlen(s->name, sizeof(record.name) - 1));
 	memcpy(record.invocation, s->invocation, sizeof(record.invocation));
 	memcpy(record.pipe_inodes, s->pipe_inodes, sizeof(record.pipe_inodes));
-	memcpy(record.ops, r->ops, sizeof(record.ops));
-	memcpy(record.op_generations, r->op_generations, sizeof(record.op_generations));
-	memcpy(record.starts_msec, r->starts_msec, sizeof(r->starts_msec));
-	for (unsigned i = 0; i < SERVICE_EXITS; i++) {
+	record.n_starts = past->n_starts;
+	memcpy(record.ops, past->ops, sizeof(record.ops));
+	memcpy(record.op_generations, past->op_generations, sizeof(record.op_generations));
+	memcpy(record.starts_msec, past->starts_msec, sizeof(past->starts_msec));
+	for (unsigned i = 0; s->exits && i < SERVICE_EXITS; i++) {
 		const struct service_exit *x = &s->exits[i];
 
 		record.exits[i] = (struct recovery_exit){
@@ -77,7 +81,9 @@ void service_commit_counters(struct service *s)
 		const struct log_counters *c = &t->sink.counters;
 		const struct format_state *through = &t->pump.through;
 
-		*recovery_counters(&s->engine->store.area, s->id, i) = (struct recovery_counters){
+		struct recovery_counters *to = recovery_counters(&s->engine->store.area, s->id, i);
+
+		*to = (struct recovery_counters){
 			c->bytes,
 			c->lines,
 			c->dropped_bytes,
@@ -90,6 +96,7 @@ void service_commit_counters(struct service *s)
 			.lost_why = t->sink.lost_why,
 			.lost_bytes = t->sink.lost_bytes,
 			.lost_lines = t->sink.lost_lines,
+			.begun_bytes = to->begun_bytes,
 		};
 	}
 	area_check(s->engine);
@@ -99,7 +106,10 @@ void service_commit_counters(struct service *s)
 /* Where the record says nonsense, what it tells of the past counts for nothing. */
 static void restore_exits(struct service *s, const struct recovery_record *r)
 {
-	for (unsigned i = 0; i < SERVICE_EXITS; i++) {
+	if (r->exits[0].realtime_msec == 0)
+		return;
+	s->exits = calloc(SERVICE_EXITS, sizeof(*s->exits));
+	for (unsigned i = 0; s->exits && i < SERVICE_EXITS; i++) {
 		const struct recovery_exit *x = &r->exits[i];
 
 		if (x->end >= CORE_END_MAX)
@@ -130,15 +140,16 @@ static void restore_counters(struct service *s)
 	}
 }
 
-bool service_restore(struct service *s, struct core_record *ret_record)
+bool service_restore(struct service *s, struct core_record *ret_record, struct core_past *ret_past)
 {
 	const struct recovery_record *r = recovery_record(&s->engine->store.area, s->id);
 
 	*ret_record = (struct core_record){FIELDS_OF_CORE(COPY_FROM_CORE)};
 	ret_record->ready = r->state == CORE_RUNNING;
-	memcpy(ret_record->ops, r->ops, sizeof(ret_record->ops));
-	memcpy(ret_record->op_generations, r->op_generations, sizeof(r->op_generations));
-	memcpy(ret_record->starts_msec, r->starts_msec, sizeof(ret_record->starts_msec));
+	*ret_past = (struct core_past){.n_starts = r->n_starts};
+	memcpy(ret_past->ops, r->ops, sizeof(ret_past->ops));
+	memcpy(ret_past->op_generations, r->op_generations, sizeof(r->op_generations));
+	memcpy(ret_past->starts_msec, r->starts_msec, sizeof(ret_past->starts_msec));
 	FIELDS_OF_SERVICE(COPY_TO_SERVICE)
 	s->asked = (struct event_asked){
 		r->asked_seq, (enum event_verb)r->asked_verb, r->asked_uid, r->asked_pid};
@@ -147,7 +158,7 @@ bool service_restore(struct service *s, struct core_record *ret_record)
 	s->schedule.runs = (struct schedule_runs){r->schedule_last_usec, r->schedule_next_usec};
 	restore_exits(s, r);
 	restore_counters(s);
-	return core_record_is_valid(ret_record);
+	return core_record_is_valid(ret_record) && core_past_is_valid(ret_past);
 }
 
 uint64_t service_last_generation(const struct engine *e, uint32_t id)

@@ -112,17 +112,25 @@ static void move_all(struct pump *p, size_t left, size_t n_refused, bool again)
 	commit(set, INTENT_IDLE);
 }
 
+/* Of so many that were fetched: who comes with fewer has fewer of them at the end. */
+static size_t still_refused(const struct intent *i, size_t n)
+{
+	size_t missing = i->total > n ? (size_t)i->total - n : 0;
+
+	return (size_t)i->refused - MIN_OF((size_t)i->refused, missing);
+}
+
 ssize_t pump_hold_turn(struct pump *p, size_t n, size_t n_refused)
 {
 	struct pump_set *set = p->set;
 	ssize_t r;
 
-	set->ledger.intent = (struct intent){.id = p->id, .stream = p->stream};
+	set->ledger.intent = (struct intent){
+		.id = p->id, .stream = p->stream, .total = n, .batch = n, .refused = n_refused};
 	commit(set, INTENT_FETCH);
 	r = hold_fill(&set->hold, p->fd, n);
-	/* Who comes with fewer has fewer of them at the end. */
-	n_refused -= MIN_OF(n_refused, r > 0 ? n - (size_t)r : 0);
-	move_all(p, r > 0 ? (size_t)r : 0, n_refused, false);
+	move_all(p, r > 0 ? (size_t)r : 0,
+		r > 0 ? still_refused(&set->ledger.intent, (size_t)r) : 0, false);
 	return r;
 }
 
@@ -267,7 +275,7 @@ void pump_set_redo(struct pump_set *set)
 	const struct intent *i = &set->ledger.intent;
 	ssize_t count = set->ledger.room ? hold_count(&set->hold) : 0;
 	struct pump *p = NULL;
-	size_t left;
+	size_t left, n_refused = 0;
 
 	if (!set->ledger.room || (i->phase == INTENT_IDLE && count == 0))
 		return;
@@ -283,9 +291,11 @@ void pump_set_redo(struct pump_set *set)
 		return;
 	}
 	left = (size_t)count;
-	if (i->phase == INTENT_DONE)
+	if (i->phase == INTENT_FETCH)
+		n_refused = still_refused(i, left);
+	else if (i->phase == INTENT_DONE)
 		left = redo_done(p, left);
 	else if (i->phase == INTENT_WRITE || i->phase == INTENT_ROTATE)
 		left = redo_batch(p, left);
-	move_all(p, left, 0, true);
+	move_all(p, left, n_refused, true);
 }

@@ -78,7 +78,7 @@ static void release(struct health *h)
 
 static void ask_later(struct health *h)
 {
-	const struct spec_check *c = &h->service->spec->health;
+	const struct spec_check *c = h->service->spec->contact->health;
 
 	loop_timer_set(loop_of(h), &h->timer, usec_add(loop_of(h)->now_usec, c->interval_usec));
 }
@@ -166,7 +166,7 @@ static void on_command(
 
 static int start_command(struct health *h)
 {
-	const struct spec_check *c = &h->service->spec->health;
+	const struct spec_check *c = h->service->spec->contact->health;
 	const struct command_request q = {.kind = COMMAND_HEALTH,
 		.argv = c->command,
 		.timeout_usec = c->timeout_usec,
@@ -178,7 +178,7 @@ static int start_command(struct health *h)
 static int start_probe(struct health *h)
 {
 	const struct service *s = h->service;
-	const struct spec_check *c = &s->spec->health;
+	const struct spec_check *c = s->spec->contact->health;
 	_cleanup_free_
 	char *address = spec_expand(c->address, s->spec, s->instance);
 	int r;
@@ -204,7 +204,8 @@ static void ask(struct health *h)
 	h->running = true;
 	h->abandoned = false;
 	set_of(h)->n_running++;
-	r = h->service->spec->health.kind == SPEC_PROBE_COMMAND ? start_command(h) : start_probe(h);
+	r = h->service->spec->contact->health->kind == SPEC_PROBE_COMMAND ? start_command(h)
+									  : start_probe(h);
 	/* What the last engine has asked is answered to us. */
 	if (r == 0 || r == -EBUSY)
 		return;
@@ -261,7 +262,7 @@ static usec_t first_delay(const struct spec_check *c)
 void health_begin(struct service *s)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
-	const struct spec_check *c = &s->spec->health;
+	const struct spec_check *c = s->spec->contact->health;
 	struct health *h = s->health;
 
 	if (c->kind == SPEC_PROBE_NONE || (h && h->generation == r->generation))
@@ -304,7 +305,7 @@ void health_end(struct service *s)
 void health_configure(struct service *s)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
-	const struct spec_check *c = &s->spec->health;
+	const struct spec_check *c = s->spec->contact->health;
 	struct health *h = s->health;
 	usec_t next;
 

@@ -70,7 +70,7 @@ static void note(struct service *s, const struct notify_message *m)
 
 static void handle(struct service *s, const struct notify_message *m)
 {
-	const struct spec_policy *p = &s->spec->policy;
+	const struct spec_policy *p = s->spec->policy;
 	uint64_t generation = core_record(s->engine->core, s->id)->generation;
 
 	note(s, m);
@@ -90,12 +90,12 @@ static void handle(struct service *s, const struct notify_message *m)
 
 bool notify_is_for(const struct service *s)
 {
-	return s->spec->policy.ready == SPEC_READY_NOTIFY || s->spec->policy.watchdog_usec > 0;
+	return s->spec->policy->ready == SPEC_READY_NOTIFY || s->spec->policy->watchdog_usec > 0;
 }
 
 static bool may_speak(const struct service *s, uid_t uid, enum tree_evidence evidence)
 {
-	const struct spec_identity *i = &s->spec->identity;
+	const struct spec_identity *i = s->spec->process->identity;
 
 	return evidence == TREE_EVIDENCE_MAIN || uid == 0 || uid == geteuid() ||
 	       (i->set && uid == i->uid);

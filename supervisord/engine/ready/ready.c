@@ -61,7 +61,7 @@ static int start(struct readiness *r)
 {
 	struct loop *loop = &r->service->engine->loop;
 
-	switch (r->service->spec->policy.ready) {
+	switch (r->service->spec->policy->ready) {
 	case SPEC_READY_TCP:
 	case SPEC_READY_UNIX:
 	case SPEC_READY_COMMAND:
@@ -82,7 +82,7 @@ static int start(struct readiness *r)
 /* What nobody has to be asked for takes no memory. */
 static bool is_asked(const struct service *s)
 {
-	const struct spec_policy *p = &s->spec->policy;
+	const struct spec_policy *p = s->spec->policy;
 
 	return p->type != SPEC_TYPE_ONESHOT && p->ready != SPEC_READY_EXEC &&
 	       p->ready != SPEC_READY_NOTIFY;
@@ -102,7 +102,7 @@ void ready_begin(struct service *s)
 	r = readiness_get(s);
 	if (r) {
 		r->asking = true;
-		r->on = (uint8_t)s->spec->policy.ready;
+		r->on = (uint8_t)s->spec->policy->ready;
 		r->generation = generation;
 		if (r->pipe_generation != generation)
 			r->problem[0] = '\0';
@@ -138,7 +138,7 @@ static bool is_waited_for(const struct service *s)
 
 void ready_resume(struct service *s)
 {
-	if (is_waited_for(s) && s->spec->policy.ready == SPEC_READY_LOG) {
+	if (is_waited_for(s) && s->spec->policy->ready == SPEC_READY_LOG) {
 		ready_begin(s);
 		ready_log_resume(s->readiness);
 	}
@@ -174,7 +174,7 @@ void ready_configure(struct service *s)
 
 	/* Settings are looked at with each attempt, but for an expression. */
 	if (!r || !r->asking || r->seen ||
-		(r->on == s->spec->policy.ready && r->on != SPEC_READY_LOG))
+		(r->on == s->spec->policy->ready && r->on != SPEC_READY_LOG))
 		return;
 	ready_end(s);
 	ready_begin(s);
@@ -204,18 +204,18 @@ const char *ready_problem(const struct service *s)
 char *ready_describe(const struct service *s)
 {
 	const struct spec_service *spec = s->spec;
-	const char *word = spec_ready_to_string(spec->policy.ready), *rest = NULL;
+	const char *word = spec_ready_to_string(spec->policy->ready), *rest = NULL;
 	_cleanup_free_
 	char *text = NULL;
 	char *all;
 	int n;
 
-	if (spec->policy.ready == SPEC_READY_FD)
-		return asprintf(&all, "%s:%d", word, spec->ready_fd) < 0 ? NULL : all;
-	if (spec->policy.ready == SPEC_READY_LOG)
-		rest = spec->ready_regex;
-	else if (spec->policy.ready == SPEC_READY_TCP || spec->policy.ready == SPEC_READY_UNIX)
-		rest = spec->ready_check.address;
+	if (spec->policy->ready == SPEC_READY_FD)
+		return asprintf(&all, "%s:%d", word, spec->contact->ready_fd) < 0 ? NULL : all;
+	if (spec->policy->ready == SPEC_READY_LOG)
+		rest = spec->contact->ready_regex;
+	else if (spec->policy->ready == SPEC_READY_TCP || spec->policy->ready == SPEC_READY_UNIX)
+		rest = spec->contact->ready_check->address;
 	if (!rest)
 		return strdup(word);
 	text = spec_expand(rest, spec, s->instance);

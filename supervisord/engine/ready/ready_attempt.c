@@ -15,7 +15,7 @@
 static void attempt_again(struct readiness *r)
 {
 	struct loop *loop = &r->service->engine->loop;
-	const struct spec_check *c = &r->service->spec->ready_check;
+	const struct spec_check *c = r->service->spec->contact->ready_check;
 	usec_t delay = c->interval_usec;
 
 	if (c->kind != SPEC_PROBE_COMMAND) {
@@ -40,7 +40,7 @@ static void on_probe(struct probe *p)
 static int start_probe(struct readiness *r)
 {
 	const struct service *s = r->service;
-	const struct spec_check *c = &s->spec->ready_check;
+	const struct spec_check *c = s->spec->contact->ready_check;
 	_cleanup_free_
 	char *address = spec_expand(c->address, s->spec, s->instance);
 	int k;
@@ -80,7 +80,7 @@ static void on_command(
 
 static int start_command(struct readiness *r)
 {
-	const struct spec_check *c = &r->service->spec->ready_check;
+	const struct spec_check *c = r->service->spec->contact->ready_check;
 	const struct command_request q = {.kind = COMMAND_READY,
 		.argv = c->command,
 		.timeout_usec = c->timeout_usec,
@@ -91,8 +91,9 @@ static int start_command(struct readiness *r)
 
 void ready_attempt(struct readiness *r)
 {
-	int k = r->service->spec->ready_check.kind == SPEC_PROBE_COMMAND ? start_command(r)
-									 : start_probe(r);
+	int k = r->service->spec->contact->ready_check->kind == SPEC_PROBE_COMMAND
+			? start_command(r)
+			: start_probe(r);
 
 	/* One that the last engine has begun, or that has to end first: its end is told, too. */
 	if (k == 0 || k == -EBUSY)

@@ -9,9 +9,11 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/macro.h"
 #include "engine/logs/last_line.h"
 #include "engine/ready/ready_internal.h"
 #include "engine/service.h"
+#include "engine/streams/streams.h"
 
 static void note_seen(struct readiness *r)
 {
@@ -27,7 +29,9 @@ static void on_output(struct pump *p, const char *data, size_t n)
 	struct stream *t = CONTAINER_OF(p, struct stream, pump);
 	struct service *s = t->service;
 	struct readiness *r = s->readiness;
-	int k = watch_take(r->watch, (unsigned)(t - s->streams), data, n);
+	/* What earlier generations wrote says nothing of this one. */
+	size_t skipped = (size_t)MIN_OF((uint64_t)n, stream_left(t));
+	int k = watch_take(r->watch, (unsigned)(t - s->streams), data + skipped, n - skipped);
 
 	if (k == -E2BIG) {
 		snprintf(r->problem, sizeof(r->problem),
@@ -59,7 +63,7 @@ static int compile(struct readiness *r)
 {
 	const struct service *s = r->service;
 	_cleanup_free_
-	char *regex = spec_expand(s->spec->ready_regex, s->spec, s->instance);
+	char *regex = spec_expand(s->spec->contact->ready_regex, s->spec, s->instance);
 	int k;
 
 	if (!regex)
@@ -96,7 +100,7 @@ void ready_log_resume(struct readiness *r)
 	for (unsigned i = 0; s && i < s->n_streams && r->watch && !r->seen; i++) {
 		if (s->streams[i].seen_generation == r->generation)
 			note_seen(r);
-		else
+		else if (stream_left(&s->streams[i]) == 0)
 			(void)watch_take(r->watch, i, line,
 				last_line_read(&s->streams[i].pump, line, sizeof(line)));
 	}

@@ -89,7 +89,7 @@ static void migrate(struct service *s, const struct spec_service *spec, uint64_t
 
 static bool is_to_start(const struct service *s)
 {
-	return service_definition(s)->policy.autostart ||
+	return service_definition(s)->policy->autostart ||
 	       (config_flags(s->engine) & RECOVERY_START_NEW);
 }
 

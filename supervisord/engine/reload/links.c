@@ -147,16 +147,20 @@ static int add_list(const struct names *names, struct links *links, const struct
 static int add_links(const struct names *names, struct links *links, const struct named *from)
 {
 	const struct spec_service *s = from->spec;
-	int r = add_list(names, links, from, s->requires, (struct kind){CORE_LINK_REQUIRES, false});
+	int r = add_list(
+		names, links, from, s->links->requires, (struct kind){CORE_LINK_REQUIRES, false});
 
 	if (r == 0)
-		r = add_list(names, links, from, s->wants, (struct kind){CORE_LINK_WANTS, false});
+		r = add_list(
+			names, links, from, s->links->wants, (struct kind){CORE_LINK_WANTS, false});
 	if (r == 0)
-		r = add_list(names, links, from, s->after, (struct kind){CORE_LINK_AFTER, false});
+		r = add_list(
+			names, links, from, s->links->after, (struct kind){CORE_LINK_AFTER, false});
 	if (r == 0)
-		r = add_list(names, links, from, s->before, (struct kind){CORE_LINK_AFTER, true});
+		r = add_list(
+			names, links, from, s->links->before, (struct kind){CORE_LINK_AFTER, true});
 	if (r == 0)
-		r = add_list(names, links, from, s->conflicts,
+		r = add_list(names, links, from, s->links->conflicts,
 			(struct kind){CORE_LINK_CONFLICTS, false});
 	return r;
 }
@@ -165,8 +169,8 @@ static int add_links(const struct names *names, struct links *links, const struc
 
 static uint32_t pool_of(const struct spec *spec, const struct spec_service *s)
 {
-	for (size_t p = 0; s->pool && p < spec->n_pools; p++) {
-		if (strcmp(spec->pools[p].name, s->pool) == 0)
+	for (size_t p = 0; s->links->pool && p < spec->n_pools; p++) {
+		if (strcmp(spec->pools[p].name, s->links->pool) == 0)
 			return (uint32_t)p;
 	}
 	return CORE_NO_POOL;

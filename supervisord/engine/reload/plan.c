@@ -75,8 +75,8 @@ static void judge_instance(struct engine *e, const struct spec_service *after, u
 	struct service *s = services_find(e, spec_instance_name(after, instance, name));
 
 	if (!s || s->removed) {
-		json_array_append_new(
-			after->policy.autostart ? to->starts : to->later, name_of(after, instance));
+		json_array_append_new(after->policy->autostart ? to->starts : to->later,
+			name_of(after, instance));
 		return;
 	}
 	switch (apply_step(s, after)) {

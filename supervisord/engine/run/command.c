@@ -425,6 +425,7 @@ static int send_spawn(struct command *c)
 		loop_timer_set(loop_of(c), &c->timer, loop_of(c)->now_usec);
 		return r;
 	}
+	sys_point("ordered");
 	c->stage = STAGE_SENT;
 	c->began_usec = loop_of(c)->now_usec;
 	loop_timer_set(loop_of(c), &c->timer, usec_add(c->began_usec, c->timeout_usec));

@@ -15,11 +15,11 @@ static usec_t usual_timeout(const struct service *s, enum command_kind kind)
 		return COMMAND_RELOAD_TIMEOUT_USEC;
 	case COMMAND_HOOK_POST_START:
 	case COMMAND_HOOK_ON_FAILED:
-		return s->spec->policy.hook_timeout_usec;
+		return s->spec->policy->hook_timeout_usec;
 	case COMMAND_READY:
-		return s->spec->ready_check.timeout_usec;
+		return s->spec->contact->ready_check->timeout_usec;
 	case COMMAND_HEALTH:
-		return s->spec->health.timeout_usec;
+		return s->spec->contact->health->timeout_usec;
 	case COMMAND_HOOK_PRE_START: /* the core cancels these */
 	case COMMAND_HOOK_PRE_STOP:
 	case COMMAND_HOOK_STOP:

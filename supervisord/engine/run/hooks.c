@@ -165,7 +165,7 @@ static void tell_later(struct service *s, uint8_t *bits, enum spec_hook hook)
 static int start(struct service *s, enum spec_hook hook, uint64_t generation, usec_t timeout)
 {
 	struct command_request q = {.kind = kind_of(hook),
-		.argv = s->spec->hooks[hook],
+		.argv = s->spec->contact->hooks[hook],
 		.generation = generation,
 		.timeout_usec = timeout};
 	int r = command_start(s, &q);
@@ -182,7 +182,7 @@ static int start(struct service *s, enum spec_hook hook, uint64_t generation, us
 
 static bool has_command(const struct service *s, enum spec_hook hook)
 {
-	return s->spec->hooks[hook] && s->spec->hooks[hook][0];
+	return s->spec->contact->hooks[hook] && s->spec->contact->hooks[hook][0];
 }
 
 void hooks_run(struct service *s, enum spec_hook hook)
@@ -239,7 +239,7 @@ void hooks_changed(struct service *s, enum core_state previous)
 	if (!has_command(s, hook) || command_serial(s, kind_of(hook)) == r->since_usec ||
 		(o && o->serial == r->since_usec))
 		return;
-	start(s, hook, r->since_usec, s->spec->policy.hook_timeout_usec);
+	start(s, hook, r->since_usec, s->spec->policy->hook_timeout_usec);
 }
 
 /* --- all of them --- */

@@ -174,7 +174,7 @@ static void complain(struct mainpid_search *m, const char *path, enum cause caus
 static void look(struct mainpid_search *m, const char *path)
 {
 	struct service *s = m->service;
-	const struct spec_identity *i = &s->spec->identity;
+	const struct spec_identity *i = s->spec->process->identity;
 	char why[PIDFILE_WHY_SIZE], what[PIDFILE_WHY_SIZE];
 	enum cause cause;
 	pid_t pid;
@@ -199,7 +199,7 @@ static void on_timer(struct loop_timer *t)
 	struct service *s = m->service;
 	struct loop *loop = &s->engine->loop;
 	_cleanup_free_
-	char *path = spec_expand(s->spec->pid_file, s->spec, s->instance);
+	char *path = spec_expand(s->spec->contact->pid_file, s->spec, s->instance);
 
 	loop_timer_set(loop, t, usec_add(loop->now_usec, m->wait_usec));
 	m->wait_usec = MIN_OF(2 * m->wait_usec, LOOK_MAX_USEC);
@@ -212,7 +212,7 @@ void mainpid_find(struct service *s)
 	struct loop *loop = &s->engine->loop;
 	struct mainpid_search *m;
 
-	if (s->mainpid_search || !s->spec->pid_file)
+	if (s->mainpid_search || !s->spec->contact->pid_file)
 		return;
 	m = calloc(1, sizeof(*m));
 	if (!m || loop_timer_add(loop, &m->timer) < 0) {
@@ -251,8 +251,8 @@ void mainpid_cancel(struct service *s)
 	const struct mainpid_search *m = s->mainpid_search;
 
 	if (m && m->missing[0])
-		log_warning("service '%s': its pid-file %s: %s", s->name, s->spec->pid_file,
-			m->missing);
+		log_warning("service '%s': its pid-file %s: %s", s->name,
+			s->spec->contact->pid_file, m->missing);
 	end_search(s);
 	s->mainpid_told = 0;
 }

@@ -19,5 +19,11 @@ struct reload_outcome {
 };
 
 void reload_command_init(struct engine *e);
-/* 0, and *ret_serial tells this run from others; -EBUSY: one is under way; -errno. */
-int reload_command_start(struct service *s, uint64_t *ret_serial);
+/*
+ * Notes for good that the request op is to be served, and then begins the command, so that whoever
+ * comes after this engine does so where it could not. The service has a process. 0, and *ret_serial
+ * tells this run from others; -EBUSY: one is under way; -errno.
+ */
+int reload_command_start(struct service *s, uint64_t op, uint64_t *ret_serial);
+/* Begins what an engine before this one had noted, once the launcher has told what it knows of. */
+void reload_command_resume(struct service *s);

@@ -63,7 +63,7 @@ static void describe_blocker(const struct service *s, struct supervisord_board_s
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
 	const struct service *other = services_by_id(s->engine, r->blocker);
-	const char *pool = service_definition(s)->pool, *name = NULL;
+	const char *pool = service_definition(s)->links->pool, *name = NULL;
 
 	if (r->state != CORE_WAITING)
 		return;
@@ -121,7 +121,7 @@ static void copy(char *to, size_t size, const char *text)
 void board_describe(const struct service *s, struct supervisord_board_slot *ret_slot)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
-	bool asked = s->spec->health.kind != SPEC_PROBE_NONE;
+	bool asked = s->spec->contact->health->kind != SPEC_PROBE_NONE;
 	char reason[CORE_REASON_SIZE];
 
 	*ret_slot = (struct supervisord_board_slot){.place = s->board_place,

@@ -66,7 +66,7 @@ static int expand(const struct service *s, const struct spec_target *target, cha
 
 static const struct spec_target *target_of(const struct stream *t)
 {
-	const struct spec_log *log = &t->service->spec->log;
+	const struct spec_log *log = t->service->spec->log;
 
 	return t == t->service->streams ? &log->file : &log->error;
 }
@@ -93,7 +93,7 @@ static struct further *further_new(
 	}
 	f->stream = t;
 	f->address = address;
-	if (sink_init(&f->sink, &s->engine->sinks, s->name, &s->spec->log, target, address) < 0) {
+	if (sink_init(&f->sink, &s->engine->sinks, s->name, s->spec->log, target, address) < 0) {
 		further_free(f);
 		return NULL;
 	}
@@ -142,7 +142,7 @@ static struct further *obtain(struct stream *t, const struct spec_target *target
 	if (!f)
 		return further_new(t, target, address);
 	free(address);
-	sink_configure(&f->sink, &s->spec->log, target, f->address, s->engine->loop.now_usec);
+	sink_configure(&f->sink, s->spec->log, target, f->address, s->engine->loop.now_usec);
 	f->sink.shared = s->spec->split_stderr;
 	return f;
 }
@@ -150,7 +150,7 @@ static struct further *obtain(struct stream *t, const struct spec_target *target
 /* Makes the chain anew. -ENOMEM: some are missing. */
 static int make_chain(struct stream *t)
 {
-	const struct spec_log *log = &t->service->spec->log;
+	const struct spec_log *log = t->service->spec->log;
 	size_t n = MIN_OF(log->n_also, (size_t)FANOUT_MAX_SINKS);
 	struct sink *old = t->sink.next, **end = &t->sink.next, **k = &old;
 	int r = 0;
@@ -194,7 +194,7 @@ int stream_sinks_init(struct stream *t)
 
 	if (r == 0)
 		r = sink_init(
-			&t->sink, &s->engine->sinks, s->name, &s->spec->log, target_of(t), address);
+			&t->sink, &s->engine->sinks, s->name, s->spec->log, target_of(t), address);
 	if (r == 0)
 		r = make_chain(t);
 	return r < 0 ? r : gate_configure(&t->pump);
@@ -214,9 +214,9 @@ void stream_sinks_configure(struct stream *t)
 	_cleanup_free_
 	char *address = NULL;
 
-	if (expand(s, target, &address) < 0 || sink_configure(&t->sink, &s->spec->log, target,
+	if (expand(s, target, &address) < 0 || sink_configure(&t->sink, s->spec->log, target,
 						       address, s->engine->loop.now_usec) < 0) {
-		t->sink.log = &s->spec->log;
+		t->sink.log = s->spec->log;
 		log_error("service '%s': no memory to log elsewhere", s->name);
 	}
 	if (make_chain(t) < 0)

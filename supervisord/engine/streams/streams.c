@@ -283,6 +283,38 @@ void service_close_pipes(struct service *s)
 	leave_pipes(s);
 }
 
+static uint64_t taken_of(const struct stream *t)
+{
+	return t->sink.counters.bytes + t->sink.counters.dropped_bytes;
+}
+
+/* Kept in the recovery area alone: few services ever have any. */
+static uint64_t *begun_of(const struct stream *t)
+{
+	struct service *s = t->service;
+
+	return &recovery_counters(&s->engine->store.area, s->id, (unsigned)(t - s->streams))
+			->begun_bytes;
+}
+
+void streams_begin(struct service *s)
+{
+	for (unsigned i = 0; i < s->n_streams; i++) {
+		const struct stream *t = &s->streams[i];
+		int pending = 0;
+
+		if (t->fd >= 0 && sys_pending(t->fd, &pending) == 0 && pending > 0)
+			*begun_of(t) = taken_of(t) + (uint64_t)pending;
+	}
+}
+
+uint64_t stream_left(const struct stream *t)
+{
+	uint64_t begun = *begun_of(t), taken = taken_of(t);
+
+	return begun > taken ? begun - taken : 0;
+}
+
 void service_take_rest(struct service *s, uint64_t generation, int *fds, unsigned n_fds)
 {
 	bool followed = s->told_generation > generation;

@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 struct engine;
 struct service;
 struct stream;
@@ -16,6 +18,11 @@ void streams_configure(struct service *s);
 
 /* The service is removed: what waits in pipes of processes that have gone is dropped, and told. */
 void streams_give_up(struct service *s);
+
+/* A generation begins: what is in its pipes is what those before it have left there. */
+void streams_begin(struct service *s);
+/* So many of the next bytes that come from the pipe are of those generations. */
+uint64_t stream_left(const struct stream *t);
 
 /* Before there are services. Never fails: without the pipe, a kill can lose a batch. */
 void streams_init(struct engine *e);

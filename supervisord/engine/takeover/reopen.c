@@ -69,9 +69,9 @@ void reopen_pipes(const struct service *s, pid_t pid, bool main, const uint64_t 
 		ret_fds[0] = reopen_output(s, pid, 0, inodes);
 	if (main && s->spec->split_stderr)
 		ret_fds[1] = reopen_output(s, pid, 1, inodes);
-	if (!main || s->spec->policy.ready != SPEC_READY_FD || r->state != CORE_STARTING)
+	if (!main || s->spec->policy->ready != SPEC_READY_FD || r->state != CORE_STARTING)
 		return;
-	fd = reopen(pid, (unsigned)s->spec->ready_fd, 0, O_RDONLY);
+	fd = reopen(pid, (unsigned)s->spec->contact->ready_fd, 0, O_RDONLY);
 	ret_fds[2] = fd < 0 ? -1 : fd;
 }
 

@@ -277,7 +277,7 @@ static int32_t open_input(struct testament *t, const struct service *s)
 static void add_service(struct testament *t, uint32_t id, const struct service *s, uint64_t newest)
 {
 	struct handover_service *x = &t->h.services[t->h.head.n_services++];
-	const struct spec_identity *i = &s->spec->identity;
+	const struct spec_identity *i = s->spec->process->identity;
 
 	x->id = id;
 	if (id == s->id)

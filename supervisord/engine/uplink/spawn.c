@@ -129,7 +129,7 @@ static bool is_for_us(const char *variable)
 
 static int add_inherited(struct strings *l, const struct spec_service *spec)
 {
-	if (spec->clear_environment)
+	if (spec->process->clear_environment)
 		return set_pair(l, "PATH", DEFAULT_PATH);
 	for (char **p = environ; *p; p++) {
 		int r = is_for_us(*p) ? 0 : strings_add(l, strdup(*p));
@@ -177,7 +177,7 @@ static int add_ours(struct strings *l, const struct service *s)
 /* Where it is to speak to, and how often it has to: only for those that are listened to. */
 static int add_notify(struct strings *l, const struct service *s)
 {
-	usec_t watchdog = s->spec->policy.watchdog_usec;
+	usec_t watchdog = s->spec->policy->watchdog_usec;
 	_cleanup_free_
 	char *path = NULL;
 	char span[24];
@@ -203,8 +203,8 @@ int spawn_environment(const struct service *s, char ***ret_environment)
 	int r = add_inherited(&l, spec);
 
 	if (r == 0)
-		r = add_identity(&l, &spec->identity);
-	for (char **p = spec->file_environment; r == 0 && p && *p; p++)
+		r = add_identity(&l, spec->process->identity);
+	for (char **p = spec->process->file_environment; r == 0 && p && *p; p++)
 		r = set_variable(&l, strdup(*p));
 	for (char **p = spec->environment; r == 0 && p && *p; p++)
 		r = set_variable(&l, spec_expand(*p, spec, s->instance));
@@ -316,20 +316,20 @@ static int encode(const struct service *s, char *const *argv, char *const *envp,
 	_cleanup_free_
 	char *path = find_program(argv[0], envp);
 	_cleanup_free_
-	char *directory = spec_expand(spec->directory, spec, s->instance);
+	char *directory = spec_expand(spec->process->directory, spec, s->instance);
 	_cleanup_free_
 	char *input = NULL;
 	struct plan_limit limits[SPEC_LIMIT_MAX];
 	struct plan plan = {
 		.flags = pipes,
-		.uid = spec->identity.uid,
-		.gid = spec->identity.gid,
-		.groups = spec->identity.groups,
-		.n_groups = (uint32_t)spec->identity.n_groups,
-		.umask = spec->umask,
-		.nice = spec->nice,
-		.oom_score_adj = spec->oom_score_adj,
-		.ready_fd = pipes & PLAN_READY_FD ? (uint32_t)spec->ready_fd : 0,
+		.uid = spec->process->identity->uid,
+		.gid = spec->process->identity->gid,
+		.groups = spec->process->identity->groups,
+		.n_groups = (uint32_t)spec->process->identity->n_groups,
+		.umask = spec->process->umask,
+		.nice = spec->process->nice,
+		.oom_score_adj = spec->process->oom_score_adj,
+		.ready_fd = pipes & PLAN_READY_FD ? (uint32_t)spec->contact->ready_fd : 0,
 		.limits = limits,
 		.n_limits = rlimits_list(spec, limits),
 		.path = path,
@@ -348,11 +348,12 @@ static int encode(const struct service *s, char *const *argv, char *const *envp,
 		return -ENOMEM;
 	/* Who is not root can only be told to be who they are; setting that would need privilege.
 	 */
-	if (spec->identity.set && geteuid() == 0)
+	if (spec->process->identity->set && geteuid() == 0)
 		plan.flags |= PLAN_SET_IDS;
-	if (spec->has_nice && privilege_allows_nice(spec->nice))
+	if (spec->process->has_nice && privilege_allows_nice(spec->process->nice))
 		plan.flags |= PLAN_SET_NICE;
-	if (spec->has_oom_score_adj && privilege_allows_oom_score_adj(spec->oom_score_adj))
+	if (spec->process->has_oom_score_adj &&
+		privilege_allows_oom_score_adj(spec->process->oom_score_adj))
 		plan.flags |= PLAN_SET_OOM;
 	return plan_encode(&plan, ret_data, ret_size);
 }
@@ -414,7 +415,7 @@ static unsigned pipes_of(const struct spec_service *spec)
 		[SPEC_STDIN_SERVICE] = PLAN_STDIN_KEPT};
 	unsigned flags = inputs[spec->stdin_kind];
 
-	if (spec->policy.ready == SPEC_READY_FD)
+	if (spec->policy->ready == SPEC_READY_FD)
 		flags |= PLAN_READY_FD;
 	if (spec->split_stderr)
 		return flags | PLAN_SPLIT_STDERR;

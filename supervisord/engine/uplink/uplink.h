@@ -38,14 +38,15 @@ struct uplink_outbox {
 
 /* Until it is answered, an end is not judged: it may be that of the process before. */
 struct uplink_adoption {
-	pid_t pid; /* 0: none is under way */
 	uint64_t generation;
+	pid_t pid; /* 0: none is under way */
 	bool ended; /* EXITED has come meanwhile */
 };
 
 struct uplink {
 	struct loop_source source;
 	struct loop_timer refetch;
+	usec_t full_usec; /* when there was more to tell than the link took, last; 0: never */
 	struct loop_timer patience; /* at its end the launcher is listened to, orders or not */
 	bool told_lack; /* of descriptors */
 	struct list outbox;
@@ -92,6 +93,12 @@ void uplink_tell(struct service *s, unsigned marks);
 
 /* Sends what services and commands have to tell, as far as the link takes it. */
 void uplink_flush(struct engine *e);
+
+/*
+ * When the launcher was last seen to be behind with what it is told: now, where there is more than
+ * the link takes, or no launcher; 0: never.
+ */
+usec_t uplink_behind_usec(const struct engine *e);
 
 /* At the end of a round of the loop: sends what was left for it, unless more follows at once. */
 void uplink_flush_late(struct engine *e);

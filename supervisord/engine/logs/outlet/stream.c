@@ -56,7 +56,10 @@ static void give_up(struct stream *s, int error, usec_t now)
 	outlet_set_failed(&s->outlet, error, now);
 }
 
-/* So that a receiver which vanished is noticed while there is nothing to send, too. */
+/*
+ * So that a receiver which vanished is noticed, also while there is nothing to send: without a
+ * limit, the kernel would try for a quarter of an hour.
+ */
 static void set_options(int fd)
 {
 	static const struct {
@@ -65,7 +68,8 @@ static void set_options(int fd)
 		{SOL_SOCKET, SO_KEEPALIVE, 1},
 		{IPPROTO_TCP, TCP_KEEPIDLE, 60},
 		{IPPROTO_TCP, TCP_KEEPINTVL, 10},
-		{IPPROTO_TCP, TCP_KEEPCNT, 6},
+		{IPPROTO_TCP, TCP_KEEPCNT, 3},
+		{IPPROTO_TCP, TCP_USER_TIMEOUT, STREAM_ANSWER_TIMEOUT_USEC / USEC_PER_MSEC},
 		{IPPROTO_TCP, TCP_NODELAY, 1},
 	};
 

@@ -13,6 +13,7 @@
 
 #define STREAM_MAX_PENDING	    (64 * 1024)
 #define STREAM_CONNECT_TIMEOUT_USEC (5 * USEC_PER_SEC)
+#define STREAM_ANSWER_TIMEOUT_USEC  (30 * USEC_PER_SEC) /* over TCP, for what was sent */
 
 struct stream {
 	struct outlet outlet;
