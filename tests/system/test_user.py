@@ -1,6 +1,7 @@
 """Run by an ordinary user: own directories, nothing that needs a privilege."""
 
 import os
+import signal
 import unittest
 
 import harness
@@ -31,6 +32,16 @@ class OrdinaryUser(harness.SystemTest):
         s.ok("stop", "web")
         wait_until(lambda: harness.descendants(s.pid) == [s.engine_pid()],
                    "nobody is left, and no zombie")
+
+    def test_what_a_main_process_leaves_behind_is_ended_before_the_next_start(self):
+        s = self.supervisor(service("web", sh("setsid sleep 100000 & echo $!; exec sleep 100001"),
+                                    "restart-delay = 10ms") + service("other", SLEEP),
+                            user=self.user())
+        old = int(s.wait_log("web", "\n"))
+        first = s.wait_state("web", "running")
+        os.kill(first["pid"], signal.SIGKILL)
+        s.wait_service("web", lambda r: r["restarts"] == 1 and r["state"] == "running", "it is back")
+        self.assertFalse(harness.is_alive(old))
 
     def test_the_engine_may_be_killed(self):
         s = self.supervisor(service("web", SLEEP), user=self.user())

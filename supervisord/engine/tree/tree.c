@@ -1,6 +1,6 @@
 /*
- * With cgroups a service costs one small file to read. Without, /proc is read as a whole
- * (look.c).
+ * With cgroups a service costs one small file to read. Without, so do the launcher's children
+ * (children.c), and where there are others among them, /proc is read as a whole (look.c).
  *
  * A process is only ever signalled through a pidfd that was opened before it was seen (once
  * more) to belong to the service: so a pid that was given to somebody else in between is
@@ -25,6 +25,7 @@
 #include "engine/engine.h"
 #include "engine/service.h"
 #include "engine/tree/cgroup.h"
+#include "engine/tree/children.h"
 #include "engine/tree/look.h"
 
 #define LOOK_AGAIN_USEC USEC_PER_SEC
@@ -171,8 +172,10 @@ void tree_hold(struct engine *e)
 
 void tree_release(struct engine *e)
 {
-	if (--e->tree.held == 0)
-		look_forget(&e->tree);
+	if (--e->tree.held > 0)
+		return;
+	look_forget(&e->tree);
+	e->tree.asked_children = false;
 }
 
 static int list_once(struct engine *e, const struct service *s, pid_t *ret_pids, int n)
@@ -227,13 +230,14 @@ int tree_list(struct engine *e, const struct service *s, pid_t *ret_pids, int n)
 	return list_but(e, s, 0, ret_pids, n);
 }
 
-/* True is proof, and cheaper than a list. */
-static bool is_empty(const struct engine *e, const struct service *s)
+/* Once its main process has ended. True is proof, and cheaper than a list. */
+static bool is_empty(struct engine *e, const struct service *s)
 {
 	char name[TREE_CGROUP_NAME_SIZE];
 
-	return e->tree.cgroup_fd >= 0 &&
-	       cgroup_is_empty(e->tree.cgroup_fd, tree_cgroup_name(s, name));
+	if (e->tree.cgroup_fd >= 0)
+		return cgroup_is_empty(e->tree.cgroup_fd, tree_cgroup_name(s, name));
+	return children_are_known(e);
 }
 
 bool tree_has_any(struct engine *e, const struct service *s)
@@ -353,11 +357,13 @@ static void look_again(struct tree_watch *w)
 	struct service *s = w->service;
 	struct engine *e = s->engine;
 	const struct core_record *r = core_record(e->core, s->id);
+	bool empty;
 	pid_t pids[16];
 	int n;
 
 	drop_process(w);
-	n = is_empty(e, s) ? 0 : tree_list(e, s, pids, ELEMENTSOF(pids));
+	empty = (e->tree.cgroup_fd >= 0 || r->main_ended) && is_empty(e, s);
+	n = empty ? 0 : tree_list(e, s, pids, ELEMENTSOF(pids));
 	w->n_doubts = n == -EAGAIN ? w->n_doubts + 1 : 0;
 	if (n == 0 || w->n_doubts == MAX_DOUBTS || (n < 0 && remove_empty(e, s))) {
 		struct core_event gone = {

@@ -34,6 +34,7 @@ struct tree {
 	size_t n_seen;
 	bool unsettled; /* some were gone before it was known whose they were */
 	unsigned held; /* how many want the look to be kept */
+	bool asked_children, children_known; /* see children.h; while a look is held */
 	struct mains mains;
 	bool verified; /* a service was seen in its cgroup */
 	usec_t looked_usec; /* when it was asked for what follows; 0: never */
