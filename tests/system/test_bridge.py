@@ -144,6 +144,7 @@ class Bridge(harness.SystemTest):
         s = self.supervisor(service(
             "a", SLEEP, 'reload { command = {"/bin/sh", "-c", "echo run >>@DIR@/runs; sleep 0.7; '
             'echo done >>@DIR@/runs"} }'))
+        s.wait_state("a", "running")
         p = s.ctl_start("reload", "a")
         self.kill_when(s, lambda: os.path.exists(f"{s.dir}/runs"), "the command runs")
         code, out, err = self.result(p)
