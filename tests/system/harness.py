@@ -713,7 +713,7 @@ class Supervisor:
         else:
             orderly = self.process.returncode == 0
         left = self.leftovers()
-        problems += [f"process {p} ({command_of(p)})" for p in left]
+        problems += [f"process {p} ({command_of(p)})" for p in left if is_alive(p)]
         if left or self.process.poll() is None:
             self.end_everything()
         if orderly and self.own_dirs and os.path.exists(self.socket_path):

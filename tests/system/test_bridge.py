@@ -146,6 +146,7 @@ class Bridge(harness.SystemTest):
         s = self.supervisor(service(
             "a", SLEEP, 'reload { command = {"/bin/sh", "-c", "echo run >>@DIR@/runs; '
             'until [ -e @DIR@/go ]; do sleep 0.01; done; echo done >>@DIR@/runs"} }'))
+        s.wait_state("a", "running")
         p = s.ctl_start("reload", "a")
         self.kill_when(s, lambda: os.path.exists(f"{s.dir}/runs"), "the command runs")
         s.flag("go")
