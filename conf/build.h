@@ -4,8 +4,8 @@
  */
 #pragma once
 
-#include "conf/parse.h"
-#include "conf/source.h"
+#include "conf/text/parse.h"
+#include "conf/text/source.h"
 
 struct build {
 	struct spec *spec;
@@ -24,26 +24,26 @@ struct build {
 	size_t n_links; /* names of other services so far, to be bounded */
 };
 
-/* conf/global.c */
+/* conf/keys/global.c */
 int global_apply(struct build *b, const struct section *s);
 /* Directories by default, and the sections control and queue. */
 int global_finish(struct build *b);
 
-/* conf/service.c: all services, from defaults and sections. */
+/* conf/keys/service.c: all services, from defaults and sections. */
 int service_build_all(struct build *b);
 
 /* conf/check.c: what can only be seen across services. */
 int check_all(struct build *b);
 
-/* conf/pools.c: all pools; and whether the pool of each service is one of them. */
+/* conf/keys/pools.c: all pools; and whether the pool of each service is one of them. */
 int pools_build(struct build *b);
 int pools_check(struct build *b);
 
-/* conf/links.c: what services say about each other. Names of services are unique by then. */
+/* conf/links/links.c: what services say about each other. Names of services are unique by then. */
 int links_check(struct build *b);
 
 /*
- * conf/identity.c: users and groups by name or number. 0 with *ret NULL where there is
+ * conf/keys/identity.c: users and groups by name or number. 0 with *ret NULL where there is
  * no such one, which is then told in errors. Valid until the next look-up.
  */
 int identity_user(struct build *b, const struct value *v, const char *text,
@@ -54,7 +54,7 @@ int identity_group(struct build *b, const struct value *v, const char *text,
 int identity_fill(struct build *b, const struct value *user_value, const char *user,
 	const struct value *group_value, const char *group, struct spec_identity *ret_identity);
 
-/* conf/env.c: the variables of an env-file, into a list of "K=V". */
+/* conf/keys/env.c: the variables of an env-file, into a list of "K=V". */
 int env_file(struct build *b, const struct value *v, const char *path, char ***list, size_t *n);
 
 /* Sets "K=V" in such a list, replacing an earlier K; takes text over. */

@@ -10,9 +10,9 @@
 
 #include "base/cleanup.h"
 #include "conf/build.h"
-#include "conf/errors.h"
-#include "conf/strv.h"
-#include "conf/text.h"
+#include "conf/text/errors.h"
+#include "conf/text/text.h"
+#include "conf/values/strv.h"
 
 static int check_names(const struct build *b)
 {

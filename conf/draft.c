@@ -14,7 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/macro.h"
-#include "conf/strv.h"
+#include "conf/values/strv.h"
 
 void draft_init(struct draft *d)
 {

@@ -16,9 +16,9 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "conf/build.h"
-#include "conf/errors.h"
-#include "conf/include.h"
-#include "conf/strv.h"
+#include "conf/text/errors.h"
+#include "conf/text/include.h"
+#include "conf/values/strv.h"
 
 struct walk {
 	struct build build;

@@ -11,7 +11,7 @@
 
 #include "base/buf.h"
 #include "conf/share.h"
-#include "conf/strv.h"
+#include "conf/values/strv.h"
 
 #define NUMBER_SIZE 16
 

@@ -15,7 +15,7 @@
 #include <sys/types.h>
 
 #include "base/usec.h"
-#include "conf/cron.h"
+#include "conf/values/cron.h"
 
 #define SPEC_NAME_MAX	       64 /* of a service without its @instance */
 #define SPEC_INSTANCE_NAME_MAX 72 /* "web@1000", with room to spare */

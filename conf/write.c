@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "conf/text.h"
+#include "conf/text/text.h"
 
 struct unit {
 	uint64_t size;

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #include "base/buf.h"
-#include "conf/matcher.h"
+#include "conf/values/matcher.h"
 #include "ctl/ctl.h"
 
 /* A line longer than this comes in pieces, so that an endless one costs no more memory. */

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "base/usec.h"
-#include "conf/matcher.h"
+#include "conf/values/matcher.h"
 #include "ctl/logs/feed.h"
 
 #define RANGE_TO_END INT64_MAX /* of a rotated file nobody has looked into yet */

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "conf/matcher.h"
+#include "conf/values/matcher.h"
 
 /*
  * Finds the beginning of the last n lines between two offsets of a file, or with a matcher that of

@@ -5,7 +5,7 @@
  */
 #include "engine/schedule_next.h"
 
-#include "conf/cron.h"
+#include "conf/values/cron.h"
 
 /* splitmix64: each bit of the seed and of the run counts. */
 static uint64_t mix(uint64_t x)

@@ -19,7 +19,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "conf/source.h"
+#include "conf/text/source.h"
 
 #define MAX_MARKS 64
 

@@ -77,14 +77,14 @@ def check_libraries(path, may_json, problems):
     found = reached(path, set())
     direct = {library_of(s) for s in includes(path)[1]} - {None}
     room = room_of(path)
-    if "confuse" in direct and not re.fullmatch(r"conf/parse\w*\.c", path):
-        problems.append(f"{path}: only conf/parse.c includes confuse.h")
+    if "confuse" in direct and not re.fullmatch(r"conf/text/parse\w*\.c", path):
+        problems.append(f"{path}: only conf/text/parse.c includes confuse.h")
     if "jansson" in found and room not in ("engine", "ctl") and path not in may_json:
         problems.append(f"{path}: jansson is for wire_json, engine and ctl")
     if "systemd" in found and room != "engine":
         problems.append(f"{path}: libsystemd is for the engine")
-    if "pcre2" in found and path not in ("conf/regex.c", "conf/matcher.c"):
-        problems.append(f"{path}: only conf/regex.c and conf/matcher.c include pcre2.h")
+    if "pcre2" in found and path not in ("conf/values/regex.c", "conf/values/matcher.c"):
+        problems.append(f"{path}: only conf/values/regex.c and conf/values/matcher.c include pcre2.h")
     if room == "launcher" and found:
         problems.append(f"{path}: the launcher includes {', '.join(sorted(found))}")
 

@@ -27,12 +27,12 @@ TEXT = re.compile(r'^static const char (\w+)\[\] =\n(.*?);$', re.M | re.S)
 
 
 def keys():
-    text = lint.read("conf/schema.c")
+    text = lint.read("conf/keys/schema.c")
     found = {section + key + alone + other for section, key, alone, other in KEY.findall(text)}
     entries = [line for line in text.split("\n") if re.match(r'\t([A-Z]+\("|\{")', line)]
     understood = len(KEY.findall(text)) + len(LATER.findall(text))
     if len(entries) != understood:
-        lint.finish([f"conf/schema.c: {len(entries)} entries, and {understood} that this test can read"])
+        lint.finish([f"conf/keys/schema.c: {len(entries)} entries, and {understood} that this test can read"])
     return found
 
 
@@ -54,19 +54,19 @@ def first_sentence(body):
 
 
 def compare_changes(page):
-    """What a change of a key takes: the page's list against the rules in conf/diff_rules.c."""
-    text = lint.read("conf/diff_rules.c")
+    """What a change of a key takes: the page's list against the rules in conf/diff/diff_rules.c."""
+    text = lint.read("conf/diff/diff_rules.c")
     table = text[text.index("service_rules[] = {"):text.index("global_rules[] = {")]
     known = {}
     for key, word in RULE.findall(table):
         if word not in EFFECT:
-            return [f"conf/diff_rules.c: {key}: this test does not know {word}"]
+            return [f"conf/diff/diff_rules.c: {key}: this test does not know {word}"]
         known.setdefault(EFFECT[word], set()).add(key)
     if len(RULE.findall(table)) < 60:
-        return ["conf/diff_rules.c: too few rules found in it; has its form changed?"]
+        return ["conf/diff/diff_rules.c: too few rules found in it; has its form changed?"]
     known["started again"] |= VARIABLES
     told = changes(page)
-    return [f"{page}: under '{effect}', CHANGES {word} '{key}', unlike conf/diff_rules.c"
+    return [f"{page}: under '{effect}', CHANGES {word} '{key}', unlike conf/diff/diff_rules.c"
             for effect in ("started again", "depends")
             for word, keys_of in (("lacks", known[effect] - told.get(effect, set())),
                                   ("has", told.get(effect, set()) - known[effect]))
@@ -123,7 +123,7 @@ def verb_options():
 
 
 def main():
-    problems = verb_options() + compare("contrib/man/supervisord.conf.5", "Ic", keys(), "conf/schema.c")
+    problems = verb_options() + compare("contrib/man/supervisord.conf.5", "Ic", keys(), "conf/keys/schema.c")
     problems += compare_changes("contrib/man/supervisord.conf.5")
     problems += compare("contrib/man/supctl.1", "Cm", set(VERB.findall(lint.read("ctl/verbs.c"))),
                         "ctl/verbs.c")

@@ -23,7 +23,7 @@ import mutants
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 CORE = os.path.join(ROOT, "supervisord", "core")
-OTHERS = ["conf/share.c", "conf/spec.c", "conf/spec_names.c", "conf/strv.c",
+OTHERS = ["conf/share.c", "conf/spec.c", "conf/spec_names.c", "conf/values/strv.c",
           "supervisord/base/buf.c", "supervisord/base/cleanup.c", "supervisord/base/crc32c.c",
           "supervisord/base/parse.c", "supervisord/base/sys.c", "supervisord/base/usec.c"]
 FLAGS = ["-std=gnu17", "-D_GNU_SOURCE", "-O1", "-g0", "-w", "-fno-strict-aliasing", "-I", ROOT,

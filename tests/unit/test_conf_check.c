@@ -1,7 +1,7 @@
 /* What is refused, by which words, and who may be whom. */
 #include "test_conf_util.h"
 
-#include "conf/source.h"
+#include "conf/text/source.h"
 
 static void what_this_version_lacks_is_refused_by_name(void **state)
 {

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "base/macro.h"
-#include "conf/cron.h"
+#include "conf/values/cron.h"
 #include "test_sparse.h"
 
 #define BERLIN	  "CET-1CEST,M3.5.0,M10.5.0/3"

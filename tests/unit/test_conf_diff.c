@@ -2,8 +2,8 @@
 #include "test_conf_util.h"
 
 #include "base/usec.h"
-#include "conf/diff.h"
-#include "conf/schema.h"
+#include "conf/diff/diff.h"
+#include "conf/keys/schema.h"
 #include "conf/write.h"
 
 /* Two configurations, and what lies between them. */

@@ -3,7 +3,7 @@
 
 #include "base/buf.h"
 #include "base/usec.h"
-#include "conf/parse.h"
+#include "conf/text/parse.h"
 
 static void lines_are_right_after_comments_and_strings(void **state)
 {

@@ -15,7 +15,7 @@
 
 #include "base/macro.h"
 #include "base/usec.h"
-#include "conf/matcher.h"
+#include "conf/values/matcher.h"
 
 static struct matcher *compile(const char *pattern)
 {

@@ -5,7 +5,7 @@
 
 #include "base/buf.h"
 #include "base/macro.h"
-#include "conf/address.h"
+#include "conf/values/address.h"
 
 static const struct spec_service *service(struct fixture *f, size_t i)
 {

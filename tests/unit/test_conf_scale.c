@@ -6,8 +6,8 @@
 
 #include "base/cleanup.h"
 #include "base/macro.h"
-#include "conf/diff.h"
-#include "conf/source.h"
+#include "conf/diff/diff.h"
+#include "conf/text/source.h"
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
 

@@ -3,11 +3,11 @@
 
 #include <stdalign.h>
 
-#include "conf/map.h"
+#include "conf/keys/split.h"
 #include "conf/share.h"
-#include "conf/split.h"
-#include "conf/strv.h"
-#include "conf/text.h"
+#include "conf/text/text.h"
+#include "conf/values/map.h"
+#include "conf/values/strv.h"
 
 static void assert_expands(const struct spec_service *s, const char *text, const char *expected)
 {

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/parse.h"
-#include "conf/diff.h"
+#include "conf/diff/diff.h"
 #include "engine/control/checks.h"
 #include "engine/control/situation.h"
 #include "engine/service.h"

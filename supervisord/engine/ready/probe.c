@@ -18,7 +18,7 @@
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "base/sys.h"
-#include "conf/address.h"
+#include "conf/values/address.h"
 
 #define BUSY_USEC	(20 * USEC_PER_MSEC) /* a Unix socket whose queue is full: try again */
 #define READS_PER_ROUND 4

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "conf/matcher.h"
+#include "conf/values/matcher.h"
 
 struct watch;
 

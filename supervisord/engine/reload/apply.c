@@ -12,7 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "conf/diff.h"
+#include "conf/diff/diff.h"
 #include "engine/control/control.h"
 #include "engine/reload/config.h"
 #include "engine/reload/links.h"

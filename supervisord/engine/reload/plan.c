@@ -1,5 +1,5 @@
 /*
- * The difference between two configurations is conf/diff.c's; what follows from it for a
+ * The difference between two configurations is conf/diff/diff.c's; what follows from it for a
  * service depends on how that is now, and is apply.c's to say. Here the two are put together.
  */
 #include "engine/reload/plan.h"
@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "conf/diff.h"
+#include "conf/diff/diff.h"
 #include "engine/control/status.h"
 #include "engine/reload/apply.h"
 #include "engine/service.h"

@@ -21,7 +21,7 @@
 
 #include "base/cleanup.h"
 #include "base/macro.h"
-#include "conf/address.h"
+#include "conf/values/address.h"
 #include "engine/logs/outlet/datagram.h"
 #include "engine/logs/outlet/stream.h"
 
