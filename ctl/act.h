@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 #include "ctl/ctl.h"
-#include "ctl/progress.h"
+#include "ctl/output/progress.h"
 
 struct act {
 	struct ctl *ctl;

@@ -12,7 +12,7 @@
 
 #include "conf/load.h"
 #include "ctl/ctl.h"
-#include "ctl/text.h"
+#include "ctl/output/text.h"
 #include "ctl/verbs.h"
 
 /* As supervisord counts them: instances. */

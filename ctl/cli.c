@@ -10,9 +10,9 @@
 #include "base/cleanup.h"
 #include "base/parse.h"
 #include "ctl/cli.h"
+#include "ctl/client/socket.h"
 #include "ctl/complete.h"
 #include "ctl/ctl.h"
-#include "ctl/socket.h"
 #include "ctl/verbs.h"
 #include "wire/control.h"
 

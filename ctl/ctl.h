@@ -12,10 +12,10 @@
 #include "base/buf.h"
 #include "base/macro.h"
 #include "base/usec.h"
-#include "ctl/client.h"
+#include "ctl/client/client.h"
+#include "ctl/events/since.h"
 #include "ctl/exit.h"
-#include "ctl/since.h"
-#include "ctl/term.h"
+#include "ctl/output/term.h"
 
 struct verb;
 

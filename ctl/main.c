@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "ctl/ctl.h"
-#include "ctl/quick.h"
+#include "ctl/status/quick.h"
 
 /*
  * A standard descriptor that was closed must not become the socket. The replacement

@@ -8,8 +8,8 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "ctl/render.h"
-#include "ctl/render_json.h"
+#include "ctl/output/render.h"
+#include "ctl/output/render_json.h"
 #include "ctl/verbs.h"
 #include "wire/control.h"
 

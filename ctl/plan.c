@@ -15,9 +15,9 @@
 
 #include "base/macro.h"
 #include "ctl/act.h"
-#include "ctl/render.h"
-#include "ctl/render_json.h"
-#include "ctl/text.h"
+#include "ctl/output/render.h"
+#include "ctl/output/render_json.h"
+#include "ctl/output/text.h"
 #include "ctl/verbs.h"
 
 #define MAX_NAMES 6 /* so many instances are named on a line */

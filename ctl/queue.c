@@ -13,9 +13,9 @@
 #include <sys/msg.h>
 #include <unistd.h>
 
+#include "ctl/output/render_json.h"
+#include "ctl/output/text.h"
 #include "ctl/queue.h"
-#include "ctl/render_json.h"
-#include "ctl/text.h"
 #include "ctl/verbs.h"
 #include "wire/control.h"
 

@@ -6,8 +6,8 @@
 
 #include "base/parse.h"
 #include "ctl/act.h"
-#include "ctl/render_json.h"
-#include "ctl/text.h"
+#include "ctl/output/render_json.h"
+#include "ctl/output/text.h"
 #include "ctl/verbs.h"
 
 struct scale {

@@ -8,10 +8,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "ctl/render.h"
-#include "ctl/render_json.h"
-#include "ctl/status.h"
-#include "ctl/text.h"
+#include "ctl/output/render.h"
+#include "ctl/output/render_json.h"
+#include "ctl/output/text.h"
+#include "ctl/status/status.h"
 #include "ctl/verbs.h"
 #include "wire/control.h"
 

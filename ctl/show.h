@@ -6,7 +6,7 @@
 #include <jansson.h>
 
 #include "base/buf.h"
-#include "ctl/term.h"
+#include "ctl/output/term.h"
 
 /* Appends the page for people. -ENOMEM. */
 int show_render(json_t *reply, const struct term *term, struct buf *out);

@@ -10,8 +10,8 @@
 
 #include "base/macro.h"
 #include "ctl/logs/linetime.h"
-#include "ctl/render.h"
-#include "ctl/text.h"
+#include "ctl/output/render.h"
+#include "ctl/output/text.h"
 
 void source_fini(struct source *s)
 {

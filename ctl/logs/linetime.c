@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "ctl/moment.h"
+#include "ctl/why/moment.h"
 
 static const char key[] = "\"time\"";
 

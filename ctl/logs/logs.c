@@ -15,7 +15,7 @@
 #include "ctl/logs/select.h"
 #include "ctl/logs/sources.h"
 #include "ctl/logs/where.h"
-#include "ctl/render.h"
+#include "ctl/output/render.h"
 #include "ctl/verbs.h"
 
 #define MANY	    64 /* so many logs at once are read in smaller pieces */

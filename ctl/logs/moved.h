@@ -7,7 +7,7 @@
 #include <sys/inotify.h>
 
 #include "base/usec.h"
-#include "ctl/client.h"
+#include "ctl/client/client.h"
 #include "ctl/logs/lines.h"
 
 struct moved {

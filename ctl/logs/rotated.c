@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "ctl/moment.h"
+#include "ctl/why/moment.h"
 
 static void close_directory(DIR **d)
 {

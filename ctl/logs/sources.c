@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "ctl/render_json.h"
-#include "ctl/text.h"
+#include "ctl/output/render_json.h"
+#include "ctl/output/text.h"
 #include "ctl/verbs.h"
 
 void sources_fini(struct sources *s)

@@ -14,7 +14,7 @@
 
 #include "base/cleanup.h"
 #include "conf/load.h"
-#include "ctl/text.h"
+#include "ctl/output/text.h"
 #include "wire/control.h"
 #include "wire/journal.h"
 #include "wire/recovery.h"

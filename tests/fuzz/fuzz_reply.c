@@ -17,8 +17,8 @@
 
 #include "base/cleanup.h"
 #include "ctl/logs/lines.h"
+#include "ctl/output/text.h"
 #include "ctl/queue.h"
-#include "ctl/text.h"
 #include "ctl/verbs.h"
 
 #define MAX_INPUT 65536u

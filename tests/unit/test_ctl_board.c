@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "ctl/board.h"
+#include "ctl/status/board.h"
 #include "wire/board_area.h"
 #include "wire/control.h"
 

@@ -4,7 +4,7 @@
  */
 #include "test_ctl_util.h"
 
-#include "ctl/client.h"
+#include "ctl/client/client.h"
 
 #define ERROR(name, parameters) "{\"error\":\"" name "\",\"parameters\":" parameters "}"
 #define WEB_RUNNING \

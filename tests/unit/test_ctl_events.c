@@ -5,7 +5,7 @@
 
 #include <signal.h>
 
-#include "ctl/events.h"
+#include "ctl/events/events.h"
 
 #define EVENT(fields) "{\"parameters\":{\"event\":{\"time\":\"T\"," fields "}},\"continues\":true}"
 #define GREETING(type, pid, seq) \

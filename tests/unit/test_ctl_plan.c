@@ -4,8 +4,8 @@
  */
 #include "test_ctl_util.h"
 
+#include "ctl/output/render.h"
 #include "ctl/plan.h"
-#include "ctl/render.h"
 
 #define KEY(key, before, after, effect)                                                            \
 	"{\"key\":\"" key "\",\"before\":" before ",\"after\":" after ",\"effect\":\"" effect "\"" \

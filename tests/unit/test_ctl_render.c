@@ -13,11 +13,11 @@
 #include <string.h>
 
 #include "base/decimal.h"
+#include "ctl/output/render.h"
 #include "ctl/queue.h"
-#include "ctl/render.h"
 #include "ctl/show.h"
-#include "ctl/status.h"
-#include "ctl/status_row.h"
+#include "ctl/status/status.h"
+#include "ctl/status/status_row.h"
 #include "wire/board_json.h"
 
 static const struct term to_pipe = {.is_utf8 = true};

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "ctl/text.h"
+#include "ctl/output/text.h"
 
 static void assert_safe(const char *text, size_t n, unsigned flags, const char *expected)
 {

@@ -1,7 +1,7 @@
 /*
  * Who wanted it, by the journal; and facts that are wrong, long or hostile.
  */
-#include "ctl/text.h"
+#include "ctl/output/text.h"
 #include "test_ctl_why_util.h"
 
 static const struct term to_pipe = {.is_utf8 = true};

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "base/usec.h"
-#include "ctl/moment.h"
-#include "ctl/why_log.h"
+#include "ctl/why/moment.h"
+#include "ctl/why/why_log.h"
 #include "test_ctl_why_util.h"
 
 /* --- moments --- */

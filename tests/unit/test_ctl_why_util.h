@@ -17,7 +17,7 @@
 #include <time.h>
 
 #include "base/macro.h"
-#include "ctl/why.h"
+#include "ctl/why/why.h"
 
 #define MAX_FACTS 16384
 
