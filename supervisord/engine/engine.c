@@ -18,7 +18,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "engine/control/history.h"
+#include "engine/control/events/history.h"
 #include "engine/control/passed.h"
 #include "engine/control/request.h"
 #include "engine/control/rolling.h"

@@ -19,7 +19,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "engine/control/control.h"
-#include "engine/control/history.h"
+#include "engine/control/events/history.h"
 #include "engine/control/methods.h"
 #include "engine/control/passed.h"
 #include "engine/control/rolling.h"

@@ -14,7 +14,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
-#include "engine/control/server_internal.h"
+#include "engine/control/server/server_internal.h"
 
 #define CUT 0x1e
 #define END 0x1f

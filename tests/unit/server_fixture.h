@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/sys.h"
-#include "engine/control/server_internal.h"
+#include "engine/control/server/server_internal.h"
 
 #define DEADLINE (10 * USEC_PER_SEC)
 #define TICK	 (2 * USEC_PER_MSEC)

@@ -1,7 +1,7 @@
 /* One message for many followers: all get it, and who does not read only harms itself. */
 #include "server_fixture.h"
 
-#include "engine/control/broadcast.h"
+#include "engine/control/events/broadcast.h"
 
 #define SHORT (50 * USEC_PER_MSEC)
 

@@ -21,7 +21,7 @@
 #include "engine/control/request.h"
 #include "engine/control/rolling.h"
 #include "engine/control/status.h"
-#include "engine/control/why.h"
+#include "engine/control/why/why.h"
 #include "engine/service.h"
 #include "engine/services.h"
 

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "engine/control/why_internal.h"
+#include "engine/control/why/why_internal.h"
 #include "engine/events/journal.h"
 #include "engine/service.h"
 

@@ -6,7 +6,7 @@
 
 #include "base/usec.h"
 #include "core/core.h"
-#include "engine/control/broadcast.h"
+#include "engine/control/events/broadcast.h"
 
 struct engine;
 struct service;

@@ -5,7 +5,7 @@
  *
  * Rights are judged for each request, not kept: replaced roles count at once.
  */
-#include "engine/control/peer.h"
+#include "engine/control/server/peer.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -2,7 +2,7 @@
  * The situation of one service, from the core's record and what this engine knows beside it. Where
  * a point in time is on the monotonic clock, it is told as the real one would show it now.
  */
-#include "engine/control/why.h"
+#include "engine/control/why/why.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "base/macro.h"
 #include "base/parse.h"
 #include "engine/control/status.h"
-#include "engine/control/why_internal.h"
+#include "engine/control/why/why_internal.h"
 #include "engine/service.h"
 #include "engine/services.h"
 #include "engine/uplink/spawn.h"

@@ -10,7 +10,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
-#include "engine/control/server.h"
+#include "engine/control/server/server.h"
 
 /* Unread bytes of messages that one follower may have: a thousand events or so. */
 #define BROADCAST_MAX_UNREAD (256u << 10)

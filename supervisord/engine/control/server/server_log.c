@@ -3,7 +3,7 @@
  * refused out of it, so each has a count. There are more users than counts: one is free again
  * when its window is over, and while there is none, all further users share one.
  */
-#include "engine/control/server_log.h"
+#include "engine/control/server/server_log.h"
 
 #include "base/log.h"
 #include "base/macro.h"

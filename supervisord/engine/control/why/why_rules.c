@@ -5,7 +5,7 @@
 #include "base/parse.h"
 #include "engine/control/checks.h"
 #include "engine/control/status.h"
-#include "engine/control/why_internal.h"
+#include "engine/control/why/why_internal.h"
 #include "engine/service.h"
 
 #define N_CODES 256

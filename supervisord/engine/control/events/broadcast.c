@@ -5,7 +5,7 @@
  * messages again: one gap with its length rather than many small ones, in the place where
  * it belongs. A reader that takes nothing at all is dropped by the server, as any other.
  */
-#include "engine/control/broadcast.h"
+#include "engine/control/events/broadcast.h"
 
 #include "base/macro.h"
 

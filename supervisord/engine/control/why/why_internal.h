@@ -4,7 +4,7 @@
 #pragma once
 
 #include "core/core.h"
-#include "engine/control/why.h"
+#include "engine/control/why/why.h"
 
 #define WHY_MAX_DEPTH 16 /* services in a row, each waiting for the next */
 #define WHY_MAX_NAMES 16 /* that are told of any list of services */

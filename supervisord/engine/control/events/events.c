@@ -5,7 +5,7 @@
  * between the snapshot and the rest. After an engine's death a client calls again, with the last
  * number that it has seen, and gets what it has missed.
  */
-#include "engine/control/events.h"
+#include "engine/control/events/events.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "engine/control/history.h"
-#include "engine/control/watcher.h"
+#include "engine/control/events/history.h"
+#include "engine/control/events/watcher.h"
 #include "engine/engine.h"
 #include "engine/service.h"
 

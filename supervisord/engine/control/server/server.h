@@ -20,8 +20,8 @@
 #include "base/list.h"
 #include "base/macro.h"
 #include "base/usec.h"
-#include "engine/control/peer.h"
-#include "engine/control/server_log.h"
+#include "engine/control/server/peer.h"
+#include "engine/control/server/server_log.h"
 #include "engine/loop.h"
 #include "wire/control.h"
 

@@ -10,7 +10,7 @@
 
 #include "base/buf.h"
 #include "base/usec.h"
-#include "engine/control/watcher.h"
+#include "engine/control/events/watcher.h"
 
 /* Of one reader, in one turn. */
 #define HISTORY_MAX_EVENTS 256

@@ -2,7 +2,7 @@
  * Names are looked at as text, since the journal also knows services that are no more: only
  * groups need a service that is there.
  */
-#include "engine/control/watcher.h"
+#include "engine/control/events/watcher.h"
 
 #include <errno.h>
 #include <fnmatch.h>

@@ -2,7 +2,7 @@
  * Numbers tell what is missing: before the oldest record that there is, and where the journal
  * could not be written.
  */
-#include "engine/control/history.h"
+#include "engine/control/events/history.h"
 
 #include <errno.h>
 #include <string.h>

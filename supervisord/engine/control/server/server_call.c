@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "engine/control/server_internal.h"
+#include "engine/control/server/server_internal.h"
 
 #define MESSAGE_SIZE 256
 

@@ -14,7 +14,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
-#include "engine/control/server_internal.h"
+#include "engine/control/server/server_internal.h"
 
 bool server_conn_is_busy(const struct server_conn *c)
 {

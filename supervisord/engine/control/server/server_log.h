@@ -6,7 +6,7 @@
 
 #include <sys/types.h>
 
-#include "engine/control/peer.h"
+#include "engine/control/server/peer.h"
 #include "engine/loop.h"
 
 #define SERVER_MAX_REFUSED_LINES 20 /* of one user, in one window */

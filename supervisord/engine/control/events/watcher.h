@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine/control/broadcast.h"
+#include "engine/control/events/broadcast.h"
 #include "wire/journal.h"
 
 struct engine;

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "base/buf.h"
-#include "engine/control/server.h"
+#include "engine/control/server/server.h"
 
 struct server_conn {
 	struct list node; /* server.conns or server.doomed */

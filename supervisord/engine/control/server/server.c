@@ -9,7 +9,7 @@
  * A closed connection is freed from the work timer only, so that no function here or in a
  * method ever finds its connection gone under its feet.
  */
-#include "engine/control/server.h"
+#include "engine/control/server/server.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -21,7 +21,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "engine/control/server_internal.h"
+#include "engine/control/server/server_internal.h"
 
 #define ACCEPTS_PER_ROUND 32
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "engine/control/status.h"
-#include "engine/control/why_internal.h"
+#include "engine/control/why/why_internal.h"
 #include "engine/service.h"
 #include "engine/services.h"
 
