@@ -142,6 +142,22 @@ class Rolling(harness.SystemTest):
         s.wait_state("w@4", "exited")
         self.assertEqual(self.trace(s), ["w@1", "w@2", "w@3", "w@4"], "each once")
 
+    def test_who_joins_late_is_told_in_the_order_of_turns(self):
+        s = self.gated(4)
+        self.close(s, 1, 2, 3)
+        p = s.ctl_start("restart", "--rolling", "w")
+        wait_until(lambda: self.has_begun(s) and self.trace(s) == ["w@1"], "it has begun")
+        os.kill(p.pid, signal.SIGSTOP)
+        for i in (1, 2):
+            s.kill_engine()
+            s.flag(f"gate-w@{i}")
+            wait_until(lambda i=i: len(self.trace(s)) == i + 1, "the next one has its turn")
+        os.kill(p.pid, signal.SIGCONT)
+        self.assertEqual("w@1: exited\nw@2: exited\n", p.stdout.readline() + p.stdout.readline())
+        s.flag("gate-w@3")
+        out, err = p.communicate(timeout=harness.DEADLINE)
+        self.assertEqual((p.returncode, out, err), (0, "w@3: exited\nw@4: exited\n", ""))
+
     def test_killed_at_any_moment_each_has_one_turn_in_order(self):
         s = self.gated(6)
         s.ok("restart", "w")

@@ -291,17 +291,22 @@ static json_t *names_in(const struct rolling *r)
 	return names;
 }
 
-/* Those whose turn was over before an engine died, of which the next one has no results. */
+/*
+ * Those whose turn was over before an engine died, of which the next one has no results. They
+ * come before those that it has.
+ */
 static void add_earlier(struct rolling *r, struct service *const *services, uint32_t n)
 {
 	json_t *names = names_in(r);
+	size_t n_earlier = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct service *s = services[i];
 
 		if (core_remembers(r->engine->core, s->id, r->op) &&
 			!json_object_get(names, s->name))
-			json_array_append_new(r->results, request_result(s, true, NULL));
+			json_array_insert_new(
+				r->results, n_earlier++, request_result(s, true, NULL));
 	}
 	json_decref(names);
 }
