@@ -122,6 +122,7 @@ class Board(harness.SystemTest):
         s = self.begin(service("web", SLEEP) + service("bad", ["/bin/false"], "restart-delay = 1h",
                                                        "restart-max-delay = 1h"))
         s.wait_state("bad", "backoff")
+        s.wait_state("web", "running")
         for _ in range(3):
             first, (_, board), last = self.by_engine(s), self.by_board(s), self.by_engine(s)
             self.assertLessEqual(first[0]["uptime_ms"], board[0]["uptime_ms"])
@@ -132,7 +133,8 @@ class Board(harness.SystemTest):
     def test_names_mean_the_same(self):
         s = self.begin(service("db", SLEEP) + service("web", SLEEP, "instances = 2")
                        + service("off", SLEEP, "autostart = false"))
-        s.wait_state("web@2", "running")
+        for name in ("db", "web@1", "web@2"):
+            s.wait_state(name, "running")
         for names, code in ((["web"], 0), (["web@2", "db"], 0), (["w*", "web@1"], 0),
                             (["?ff", "db"], 3), (["[do]*"], 3), (["*"], 3), ([], 0)):
             with self.subTest(names):
@@ -157,7 +159,7 @@ class Board(harness.SystemTest):
 
     def test_a_configuration_put_in_force_is_on_the_board(self):
         s = self.begin(service("a", SLEEP) + service("gone", SLEEP))
-        s.wait_state("a", "running")
+        s.wait_all_running()
         inode = os.stat(self.path).st_ino
         many = "".join(service(f"n{i}", SLEEP, "autostart = false") for i in range(40))
         s.write_config(many + service("a", SLEEP, "environment = {\"X=1\"}"))
@@ -249,7 +251,7 @@ class Board(harness.SystemTest):
 
     def test_a_wait_sees_a_state_that_is_left_at_once(self):
         s = self.begin(service("a", SLEEP) + service("b", SLEEP))
-        s.wait_state("b", "running")
+        s.wait_all_running()
         for names in (["a"], ["a", "b"]):
             p = s.ctl_start("wait", *names, "--for", "starting,stopped")
             self.wait_futex(p)
@@ -294,7 +296,7 @@ class Board(harness.SystemTest):
 
     def test_a_file_that_was_cut_or_removed_is_made_anew(self):
         s = self.begin(service("a", SLEEP) + service("b", SLEEP))
-        s.wait_state("b", "running")
+        s.wait_all_running()
         for damage in (lambda: os.truncate(self.path, 0), lambda: os.truncate(self.path, 100),
                        lambda: os.truncate(self.path, 4096), lambda: os.unlink(self.path)):
             damage()

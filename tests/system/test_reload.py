@@ -66,7 +66,7 @@ class Reload(harness.SystemTest):
     def test_supctl_shows_the_plan_service_by_service_and_key_by_key(self):
         s = self.supervisor(service("web", SLEEP) + service("worker", SLEEP, "instances = 2")
                             + service("old", SLEEP))
-        s.wait_state("old", "running")
+        s.wait_all_running()
         s.write_config('log-level = "debug"\n'
                        + service("web", ["/bin/sleep", "5000"], "stop { timeout = 5s }")
                        + service("worker", SLEEP, "instances = 3", 'groups = {"back"}')
@@ -103,8 +103,7 @@ class Reload(harness.SystemTest):
     def test_only_what_changed_is_touched(self):
         s = self.supervisor(service("keep", SLEEP) + service("change", SLEEP)
                             + service("go", SLEEP))
-        for name in ("keep", "change", "go"):
-            s.wait_all_running()
+        s.wait_all_running()
         before = self.pids(s)
         plan, results = self.apply(s, service("new", SLEEP) + service("keep", SLEEP)
                                    + service("change", ["/bin/sleep", "100001"]))
