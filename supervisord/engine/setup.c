@@ -32,7 +32,10 @@
 #include "engine/takeover/adopt.h"
 #include "engine/tree/cgroup.h"
 #include "engine/tree/orphans.h"
+#include "engine/tree/proc.h"
 
+#define LOCK_WAIT_USEC	   (5 * USEC_PER_SEC)
+#define LOCK_AGAIN_USEC	   (10 * USEC_PER_MSEC)
 #define EXIT_CONFIGURATION 2 /* a contract: also for what is wrong with the command line */
 
 static int fail(const char *what, int error)
@@ -143,13 +146,43 @@ static int find_area(struct engine *e, int *ret_queue_id, int *reterr_status)
 	return 0;
 }
 
+static bool is_alive(pid_t pid)
+{
+	struct proc_stat p;
+
+	return proc_stat_get(pid, &p) == 0 && !proc_is_dead(&p);
+}
+
+/*
+ * The lock of a supervisord that was killed has not gone while a process that it was starting has
+ * not come to its program: that is a copy, with all descriptors.
+ */
+static int lock_runtime(struct engine *e, int *ret_holder)
+{
+	usec_t end = usec_add(usec_now(CLOCK_MONOTONIC), LOCK_WAIT_USEC);
+	bool told = false;
+	int r;
+
+	while ((r = store_lock(&e->store, e->spec->runtime_dir, ret_holder)) == -EBUSY) {
+		if (is_alive(*ret_holder) || usec_now(CLOCK_MONOTONIC) >= end)
+			break;
+		if (!told && *ret_holder > 0)
+			log_info("supervisord (pid %d) has ended, but something of it still holds "
+				 "%s; waiting for that",
+				*ret_holder, e->spec->runtime_dir);
+		told = told || *ret_holder > 0;
+		usleep(LOCK_AGAIN_USEC);
+	}
+	return r;
+}
+
 static int take_runtime(struct engine *e, int *ret_queue_id)
 {
 	int holder = 0, status = 0, r;
 
 	/* Kept, if an engine before us died before it had made the recovery area. */
 	e->store.lock_fd = uplink_take_kept(e, LINK_KEEP_LOCK);
-	r = e->store.lock_fd >= 0 ? 0 : store_lock(&e->store, e->spec->runtime_dir, &holder);
+	r = e->store.lock_fd >= 0 ? 0 : lock_runtime(e, &holder);
 	if (r == -EBUSY) {
 		log_error("another supervisord (pid %d) runs in %s", holder, e->spec->runtime_dir);
 		return EXIT_FAILURE;

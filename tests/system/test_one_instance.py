@@ -71,6 +71,19 @@ class OneInstance(harness.SystemTest):
         self.assertEqual(1, len(text.splitlines()), text)
         self.assertEqual(before, self.state(s))
 
+    def test_what_a_killed_one_has_left_the_lock_with_is_waited_for(self):
+        gone = subprocess.Popen(["true"])
+        gone.wait()
+        s = self.prepared(start=False)
+        os.makedirs(s.runtime_dir, exist_ok=True)
+        with open(f"{s.runtime_dir}/lock", "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.write(f"{gone.pid}\n")
+            lock.flush()
+            s.start(ready=False)
+            s.wait_stderr(f"supervisord (pid {gone.pid}) has ended, but something of it still holds")
+        s.wait_state("web", "running")
+
     def test_of_many_at_once_one_wins(self):
         for turn in range(ROUNDS):
             s = self.prepared(start=False)

@@ -104,13 +104,17 @@ static bool has_epoll(pid_t pid)
 	return found;
 }
 
+static bool is_orphan(const struct search *s, const struct proc_stat *p)
+{
+	return p->parent == 1 || p->parent == tree_heir(s->e) || p->parent == getppid();
+}
+
 /* It has not executed its program, or is at it. */
 static bool is_copy(const struct search *s, const struct proc_stat *p)
 {
-	pid_t heir = tree_heir(s->e);
 	uint64_t hash;
 
-	if ((p->parent != 1 && p->parent != heir && p->parent != getppid()) || p->exiting)
+	if (!is_orphan(s, p) || p->exiting)
 		return false;
 	hash = proc_command_hash(p->pid);
 	/* Without a command line at all it is somebody between two programs. */
@@ -171,6 +175,8 @@ static void judge(struct search *s, const struct proc_stat *seen)
 		t = match(s, &i);
 	else if (r == -EACCES || r == -EPERM)
 		t = match_by_cgroup(s, seen->pid);
+	else if (r == -EAGAIN && is_orphan(s, seen))
+		s->unsettled = true;
 	if (t && proc_stat_get(seen->pid, &p) == 0 && p.start_ticks == seen->start_ticks &&
 		p.session == p.pid)
 		take(s, t, &p);

@@ -65,12 +65,14 @@ static uint32_t find_leader(const struct leader *leaders, size_t n, pid_t pid)
 	return l ? l->service : TREE_NOBODY;
 }
 
-/* An orphan: whose invocation does it carry? */
-static uint32_t judge_by_environment(const struct engine *e, pid_t pid)
+/* Whose invocation does it carry? */
+static uint32_t judge_by_environment(const struct engine *e, pid_t pid, bool *ret_mute)
 {
 	uint8_t invocation[PROC_INVOCATION_SIZE];
+	int r = proc_invocation(pid, invocation);
 
-	if (!proc_invocation(pid, invocation))
+	*ret_mute = r == -EAGAIN;
+	if (r <= 0)
 		return TREE_NOBODY;
 	for (uint32_t i = 0; i < e->n_services; i++) {
 		const struct service *s = e->services[i];
@@ -117,9 +119,9 @@ static bool is_orphan(const struct walk *w, const struct tree_seen *p)
 }
 
 /* Whether it is known by itself. */
-static uint32_t judge_here(const struct walk *w, const struct tree_seen *p)
+static uint32_t judge_here(const struct walk *w, struct tree_seen *p)
 {
-	bool orphan = p->stat.parent == w->launcher;
+	bool orphan = p->stat.parent == w->launcher, mute = false;
 	uint32_t service = TREE_NOBODY;
 
 	if (orphan)
@@ -127,7 +129,9 @@ static uint32_t judge_here(const struct walk *w, const struct tree_seen *p)
 	if (service == TREE_NOBODY)
 		service = find_leader(w->leaders, w->n_leaders, p->stat.session);
 	if (service == TREE_NOBODY && (orphan || w->heir > 0) && p->stat.pid != getpid())
-		service = judge_by_environment(w->e, p->stat.pid);
+		service = judge_by_environment(w->e, p->stat.pid, &mute);
+	if (mute && is_orphan(w, p)) /* threads of the kernel have no environment either */
+		p->mute = true;
 	return service;
 }
 

@@ -33,7 +33,7 @@ static struct service *find_by_invocation(const struct engine *e, pid_t pid)
 {
 	uint8_t invocation[PROC_INVOCATION_SIZE];
 
-	if (!proc_invocation(pid, invocation))
+	if (proc_invocation(pid, invocation) <= 0)
 		return NULL;
 	for (uint32_t i = 0; i < e->n_services; i++) {
 		struct service *s = e->services[i];

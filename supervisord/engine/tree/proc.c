@@ -22,6 +22,9 @@
 
 #define MAX_ENVIRONMENT (256 * 1024)
 #define MAX_PASSES	16
+#define MAX_READS	4 /* of an environment, if it is ever another program's */
+#define STAT_CODE_END	27
+#define STAT_ENV_BEGIN	50
 #define PF_EXITING	0x4 /* of the kernel's flags of a task */
 
 bool proc_is_ours(void)
@@ -126,8 +129,8 @@ static bool parse_hex(const char *text, size_t n, uint8_t ret_bytes[static PROC_
 	return true;
 }
 
-/* The environment, to be freed. */
-static int read_environment(pid_t pid, char **ret_text, size_t *ret_n)
+/* The environment, to be freed; nothing where it is empty, and also in the middle of exec. */
+static int read_once(pid_t pid, char **ret_text, size_t *ret_n)
 {
 	_cleanup_close_
 	int fd = open_proc(pid, "environ");
@@ -154,6 +157,59 @@ static int read_environment(pid_t pid, char **ret_text, size_t *ret_n)
 	return 0;
 }
 
+/* The blank before a field of /proc/PID/stat, counted from 1 as proc(5) does. */
+static const char *find_field(const char *text, int field)
+{
+	const char *p = strrchr(text, ')');
+
+	for (int i = 2; p && i < field; i++)
+		p = strchr(p + 1, ' ');
+	return p;
+}
+
+/*
+ * How long it is; -EAGAIN: in the middle of exec there is none yet. The end of the code is known
+ * only when the environment is.
+ */
+static int environment_size(pid_t pid, unsigned long *ret_size)
+{
+	char text[1024];
+	const char *code, *environment;
+	unsigned long code_end, begin, end;
+	ssize_t r = read_proc(pid, "stat", text, sizeof(text));
+
+	if (r < 0)
+		return (int)r;
+	code = find_field(text, STAT_CODE_END);
+	environment = find_field(text, STAT_ENV_BEGIN);
+	if (!code || !environment || sscanf(code, " %lu", &code_end) != 1 ||
+		sscanf(environment, " %lu %lu", &begin, &end) != 2)
+		return -ESRCH;
+	*ret_size = end - begin;
+	return code_end > 0 ? 0 : -EAGAIN;
+}
+
+/*
+ * Who has no environment may have an empty one, or be about to become another program: that is
+ * asked, and when the exec is over by then, it is read once more. -EAGAIN: it can't be read now.
+ */
+static int read_environment(pid_t pid, char **ret_text, size_t *ret_n)
+{
+	for (int i = 0; i < MAX_READS; i++) {
+		unsigned long size = 0;
+		int r = read_once(pid, ret_text, ret_n);
+
+		if (r < 0 || *ret_n > 0)
+			return r;
+		r = environment_size(pid, &size);
+		if (r < 0 || size == 0)
+			return r;
+		free(*ret_text);
+		*ret_text = NULL;
+	}
+	return -EAGAIN;
+}
+
 /* The value of the first variable of that name ("K="), *ret_n bytes; NULL: there is none. */
 static const char *find_variable(const char *text, size_t n, const char *name, size_t *ret_n)
 {
@@ -172,14 +228,14 @@ static const char *find_variable(const char *text, size_t n, const char *name, s
 	return NULL;
 }
 
-bool proc_invocation(pid_t pid, uint8_t ret_invocation[static PROC_INVOCATION_SIZE])
+int proc_invocation(pid_t pid, uint8_t ret_invocation[static PROC_INVOCATION_SIZE])
 {
 	struct proc_identity i;
+	int r = proc_identity_get(pid, &i);
 
-	if (proc_identity_get(pid, &i) <= 0)
-		return false;
-	memcpy(ret_invocation, i.invocation, sizeof(i.invocation));
-	return true;
+	if (r > 0)
+		memcpy(ret_invocation, i.invocation, sizeof(i.invocation));
+	return r;
 }
 
 int proc_identity_get(pid_t pid, struct proc_identity *ret_identity)

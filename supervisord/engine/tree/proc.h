@@ -30,11 +30,11 @@ bool proc_has_command(pid_t pid);
 void proc_command(pid_t pid, char *ret_text, size_t n);
 
 /*
- * The SUPERVISOR_INVOCATION in its environment, as it was at exec. False where it has none,
- * or none of our form.
+ * The SUPERVISOR_INVOCATION in its environment, as it was at exec. 1; 0: it has none, or none of
+ * our form; -EAGAIN: it is in the middle of exec, and says nothing; -errno.
  */
 #define PROC_INVOCATION_SIZE 16
-bool proc_invocation(pid_t pid, uint8_t ret_invocation[static PROC_INVOCATION_SIZE]);
+int proc_invocation(pid_t pid, uint8_t ret_invocation[static PROC_INVOCATION_SIZE]);
 
 /* What supervisord has put into its environment. */
 struct proc_identity {
@@ -42,7 +42,7 @@ struct proc_identity {
 	char hook[32]; /* SUPERVISOR_HOOK, "" where there is none: it is no command */
 };
 
-/* 1; 0: it has none, or none of our form; -errno, of which -EACCES says that it is kept from us. */
+/* Likewise; of -errno, -EACCES says that it is kept from us. */
 int proc_identity_get(pid_t pid, struct proc_identity *ret_identity);
 
 /* The first word of its command line, "supervisord" where that can't be told. */
