@@ -15,8 +15,9 @@
 
 #include "engine/tree/proc.h"
 
-#define INVOCATION "000102030405060708090a0b0c0d0e0f"
-#define READS	   3000
+#define INVOCATION   "000102030405060708090a0b0c0d0e0f"
+#define READS	     3000
+#define DEADLINE_SEC 60 /* for what hangs */
 
 static pid_t start(const char *const *environment)
 {
@@ -38,7 +39,7 @@ static void end(pid_t pid)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
-/* Until its first exec it is a copy of ours. */
+/* Until its first exec it is a copy of ours. main() has set the deadline. */
 static void wait_for_invocation(pid_t pid)
 {
 	uint8_t invocation[PROC_INVOCATION_SIZE];
@@ -102,5 +103,6 @@ int main(void)
 		cmocka_unit_test(an_empty_environment_is_none),
 	};
 
+	alarm(DEADLINE_SEC);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
