@@ -136,6 +136,16 @@ static bool is_rest(const char *state)
 	return is_word(state, "stopped") || is_word(state, "exited") || is_word(state, "failed");
 }
 
+/* Somebody did not wait for the end of its delay. */
+static bool is_hurried(json_t *event)
+{
+	static const char *const verbs[] = {"start", "restart", NULL};
+	json_t *cause = json_object_get(event, "cause");
+
+	return is_word(render_string(event, "previous"), "backoff") && has_msec(cause, "uid") &&
+	       is_one_of(render_string(cause, "verb"), verbs);
+}
+
 /* It came from where nothing but a wish, or its schedule, brings it away. */
 static bool is_begin(struct tale *t, json_t *event)
 {
@@ -146,7 +156,7 @@ static bool is_begin(struct tale *t, json_t *event)
 	(void)t;
 	if (waiting && is_word(why, "schedule"))
 		return false;
-	return ((starting || waiting) && is_rest(previous)) ||
+	return ((starting || waiting) && (is_rest(previous) || is_hurried(event))) ||
 	       (starting && (is_word(previous, "stopping") || is_word(why, "schedule")));
 }
 

@@ -538,6 +538,14 @@ class Stopping(WhyTest):
 class Backoff(WhyTest):
     HEAD = "has been in backoff for D, since T: it has ended, and will be started again."
 
+    def test_started_by_hand_before_its_delay_was_over(self):
+        s = self.supervisor(service("web", sh("exit 3"), *HOUR))
+        s.wait_state("web", "backoff")
+        for verb in ("start", "restart"):
+            s.ctl(verb, "web")
+            self.expect(s, "web", self.HEAD, exited(3),
+                        f"It was started by {ME} with supctl {verb} at T.", AGAIN)
+
     def test_each_way_to_end(self):
         hang = TELL + "tell('READY=1'); signal.signal(signal.SIGABRT, lambda *_: os._exit(7))\n"
         s = self.supervisor(
