@@ -541,10 +541,19 @@ class Backoff(WhyTest):
     def test_started_by_hand_before_its_delay_was_over(self):
         s = self.supervisor(service("web", sh("exit 3"), *HOUR))
         s.wait_state("web", "backoff")
+
+        def tells(how, status):
+            self.expect(s, "web", self.HEAD, exited(status), f"It was started by {ME} with {how} at T.",
+                        AGAIN)
         for verb in ("start", "restart"):
             s.ctl(verb, "web")
-            self.expect(s, "web", self.HEAD, exited(3),
-                        f"It was started by {ME} with supctl {verb} at T.", AGAIN)
+            tells(f"supctl {verb}", 3)
+        s.write_config(service("web", sh("exit 4"), *HOUR))
+        s.ctl("apply")
+        tells("supctl apply", 4)
+        s.write_config(service("web", sh("exit 5"), *HOUR))
+        os.kill(s.pid, signal.SIGHUP)
+        tells("SIGHUP", 5)
 
     def test_each_way_to_end(self):
         hang = TELL + "tell('READY=1'); signal.signal(signal.SIGABRT, lambda *_: os._exit(7))\n"
