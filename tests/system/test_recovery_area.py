@@ -131,6 +131,28 @@ class RecoveryArea(harness.SystemTest):
         s.wait_state("idle", "running")
         self.survives(s)
 
+    def test_sockets_that_are_removed_are_made_anew(self):
+        says = ["/bin/sh", "-c", "systemd-notify --ready; exec sleep 100000"]
+        s = self.supervisor(service("web", says, 'ready { on = "notify" }'))
+        s.wait_state("web", "running")
+        paths = [f"{s.runtime_dir}/{name}" for name in ("control", "notify")]
+        modes = [os.stat(path).st_mode for path in paths]
+
+        def made():
+            wait_until(lambda: all(os.path.exists(path) for path in paths), "both are there")
+            self.assertEqual(modes, [os.stat(path).st_mode for path in paths])
+            s.ok("restart", "web")
+        for path in paths:
+            os.unlink(path)
+        made()
+        engine = s.wait_engine()
+        os.kill(engine, signal.SIGSTOP)  # what is removed now, the next engine finds missing
+        for path in paths:
+            os.unlink(path)
+        os.kill(engine, signal.SIGKILL)
+        made()
+        self.assertEqual(4, s.stderr().count("was removed by somebody; it was made anew"))
+
     def test_without_inotify_the_next_touch_tells(self):
         s = self.faulty("engine:inotify_init:1+:EMFILE")
         os.truncate(self.path(s), 0)

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "engine/control/passed.h"
+#include "engine/uplink/uplink.h"
 
 static bool has_roles(const struct spec *spec)
 {
@@ -74,6 +75,38 @@ static int set_access(const struct engine *e)
 	return r < 0 ? r : sys_fchmodat(AT_FDCWD, path, mode_of(e->spec));
 }
 
+static bool is_missing(const struct engine *e)
+{
+	_cleanup_free_
+	char *path = path_of(e);
+	struct stat st;
+
+	return path && sys_fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) == -ENOENT;
+}
+
+void control_mend(struct engine *e)
+{
+	_cleanup_close_
+	int fd = -1;
+	int r;
+
+	if (e->server.listener.fd < 0 || passed_is(e, e->server.listener.fd) || !is_missing(e))
+		return;
+	fd = control_open(e);
+	r = fd < 0 ? fd : uplink_keep(e, LINK_KEEP_CONTROL, fd);
+	if (r == 0)
+		r = server_replace(&e->server, fd);
+	if (r < 0) {
+		log_error("the control socket in %s was removed by somebody, and can't be made "
+			  "anew: %s; SIGHUP tries again",
+			e->spec->runtime_dir, strerror(-r));
+		return;
+	}
+	(void)TAKE_FD(fd);
+	log_warning("the control socket in %s was removed by somebody; it was made anew",
+		e->spec->runtime_dir);
+}
+
 /* A group all of whose members may look. */
 static bool find_listed_group(const struct spec *spec, gid_t *ret_group)
 {
@@ -118,8 +151,10 @@ void control_set_roles(struct engine *e)
 
 void control_configure(struct engine *e)
 {
-	int r = passed_is(e, e->server.listener.fd) ? 0 : set_access(e);
+	int r;
 
+	control_mend(e);
+	r = passed_is(e, e->server.listener.fd) ? 0 : set_access(e);
 	if (r < 0)
 		log_error("cannot change who may connect to the control socket: %s", strerror(-r));
 	control_set_roles(e);

@@ -15,5 +15,8 @@ int control_open(const struct engine *e);
 void control_readers(const struct engine *e, mode_t *ret_mode, gid_t *ret_group);
 /* Gives the server the roles of the configuration in force. */
 void control_set_roles(struct engine *e);
+/* Where somebody has removed the socket's name, makes another one; what happens is told in the log.
+ */
+void control_mend(struct engine *e);
 /* Takes mode, group and roles from the configuration in force; a failure is told in the log. */
 void control_configure(struct engine *e);

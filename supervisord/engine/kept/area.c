@@ -15,7 +15,9 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "engine/control/control.h"
 #include "engine/engine.h"
+#include "engine/ready/notify.h"
 #include "engine/service.h"
 #include "engine/services.h"
 #include "engine/streams/streams.h"
@@ -23,11 +25,11 @@
 #define RETRY_USEC (10 * USEC_PER_SEC)
 #define LOOK_USEC  USEC_PER_SEC
 
-static void forget_file(struct area_watch *w)
+static void forget(struct area_watch *w, int *watch)
 {
-	if (w->watch >= 0)
-		inotify_rm_watch(w->source.fd, w->watch);
-	w->watch = -1;
+	if (*watch >= 0)
+		inotify_rm_watch(w->source.fd, *watch);
+	*watch = -1;
 }
 
 static void watch_file(struct engine *e)
@@ -35,12 +37,22 @@ static void watch_file(struct engine *e)
 	struct area_watch *w = &e->area;
 	char path[32];
 
-	forget_file(w);
+	forget(w, &w->watch);
 	if (w->source.fd < 0 || w->stopping)
 		return;
 	/* By the descriptor: the name may be another file's. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", e->store.file_fd);
 	w->watch = sys_inotify_add_watch(w->source.fd, path, IN_MODIFY | IN_ATTRIB);
+}
+
+/* What cleans up temporary directories takes sockets, too. */
+static void watch_names(struct engine *e)
+{
+	struct area_watch *w = &e->area;
+
+	if (w->source.fd >= 0)
+		w->names = sys_inotify_add_watch(
+			w->source.fd, e->spec->runtime_dir, IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR);
 }
 
 int area_save(struct engine *e)
@@ -136,6 +148,10 @@ static void on_inotify(struct loop_source *source, uint32_t events)
 	while (sys_read(source->fd, buffer, sizeof(buffer)) > 0)
 		;
 	check(e);
+	if (e->area.stopping)
+		return;
+	control_mend(e);
+	notify_mend(e);
 }
 
 static void on_retry(struct loop_timer *t)
@@ -165,7 +181,8 @@ void area_stopping(struct engine *e)
 	if (e->area.stopping)
 		return;
 	e->area.stopping = true;
-	forget_file(&e->area);
+	forget(&e->area, &e->area.watch);
+	forget(&e->area, &e->area.names);
 	on_look(&e->area.look);
 }
 
@@ -175,7 +192,7 @@ int area_init(struct engine *e)
 	int fd = sys_inotify_init(IN_NONBLOCK);
 	int r = mapping_init();
 
-	w->watch = -1;
+	w->watch = w->names = -1;
 	w->source = (struct loop_source){.fd = -1, .dispatch = on_inotify};
 	w->retry.dispatch = on_retry;
 	if (r == 0)
@@ -191,6 +208,7 @@ int area_init(struct engine *e)
 void area_begin(struct engine *e)
 {
 	watch_file(e);
+	watch_names(e);
 	e->area.ready = true;
 	if (e->store.nameless)
 		loop_timer_set(

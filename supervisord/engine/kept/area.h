@@ -2,6 +2,7 @@
  * The recovery area in a running engine: whoever may write to the runtime directory can cut
  * its file short or remove it, and a new one is then written from what the engine has in
  * memory, and given to the launcher.
+ * So are the sockets beside it, by those whose they are.
  */
 #pragma once
 
@@ -10,10 +11,10 @@
 struct engine;
 
 struct area_watch {
-	struct loop_source source; /* inotify, on the file */
+	struct loop_source source; /* inotify, on the file and on the names beside it */
 	struct loop_timer retry; /* while it has no name: for want of room */
 	struct loop_timer look; /* once all is being stopped, in the place of inotify */
-	int watch; /* its number; -1 */
+	int watch, names; /* their numbers; -1 */
 	bool ready; /* every service is known, so that a new one can be written */
 	bool mending;
 	bool stopping;

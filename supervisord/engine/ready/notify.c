@@ -35,6 +35,7 @@
 #include "engine/ready/ready.h"
 #include "engine/service.h"
 #include "engine/tree/owner.h"
+#include "engine/uplink/uplink.h"
 #include "wire/notify.h"
 
 #define PER_ROUND    32 /* datagrams, so that others get their turn */
@@ -303,6 +304,49 @@ int notify_listen(struct engine *e)
 		return 0;
 	sigaction(SIGALRM, &action, NULL); /* without SA_RESTART */
 	return loop_add(&e->loop, &e->notify.source, e->notify.fd, EPOLLIN);
+}
+
+static bool is_missing(const struct engine *e)
+{
+	_cleanup_free_
+	char *path = NULL;
+	struct stat st;
+
+	if (asprintf(&path, "%s/" NOTIFY_SOCKET_NAME, e->spec->runtime_dir) < 0) {
+		path = NULL;
+		return false;
+	}
+	return sys_fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) == -ENOENT;
+}
+
+void notify_mend(struct engine *e)
+{
+	struct notify *n = &e->notify;
+	bool listening = n->source.fd >= 0;
+	int fd, r;
+
+	if (n->fd < 0 || !is_missing(e))
+		return;
+	fd = notify_open(e->spec->runtime_dir);
+	r = fd < 0 ? fd : uplink_keep(e, LINK_KEEP_NOTIFY, fd);
+	if (r < 0) {
+		close_fd(fd);
+		log_error("the notification socket in %s was removed by somebody, and can't be "
+			  "made anew: %s; SIGHUP tries again",
+			e->spec->runtime_dir, strerror(-r));
+		return;
+	}
+	if (listening) { /* what has been said already is heard */
+		on_readable(&n->source, EPOLLIN);
+		loop_remove(&e->loop, &n->source);
+	}
+	close_fd(n->fd);
+	n->fd = fd;
+	r = listening ? notify_listen(e) : 0;
+	if (r < 0)
+		log_error("cannot listen for notifications: %s", strerror(-r));
+	log_warning("the notification socket in %s was removed by somebody; it was made anew",
+		e->spec->runtime_dir);
 }
 
 void notify_fini(struct engine *e)

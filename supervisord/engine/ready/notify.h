@@ -28,6 +28,8 @@ int notify_open(const char *runtime_dir);
 void notify_init(struct engine *e, int fd);
 /* Listens, now that it can be told whose a sender is. 0 or -errno. */
 int notify_listen(struct engine *e);
+/* Where somebody has removed its name, makes another one; what happens is told in the log. */
+void notify_mend(struct engine *e);
 /* The end of supervisord: closes it and removes its file. */
 void notify_fini(struct engine *e);
 

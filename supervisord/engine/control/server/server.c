@@ -389,6 +389,23 @@ int server_adopt(struct server *s, int fd)
 	return loop_add(s->loop, &s->listener, fd, EPOLLIN);
 }
 
+int server_replace(struct server *s, int fd)
+{
+	int old = s->listener.fd, r;
+
+	loop_remove(s->loop, &s->listener);
+	r = server_adopt(s, fd);
+	if (r < 0) {
+		int again = loop_add(s->loop, &s->listener, old, EPOLLIN);
+
+		if (again < 0)
+			close_fd(old);
+		return r;
+	}
+	close_fd(old);
+	return 0;
+}
+
 void server_set_roles(
 	struct server *s, const struct spec_role *operators, const struct spec_role *observers)
 {

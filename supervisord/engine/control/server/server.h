@@ -168,6 +168,11 @@ int server_open(const char *path, mode_t mode, gid_t gid);
  * server's on success (others may keep duplicates; it is made non-blocking for all).
  */
 int server_adopt(struct server *s, int fd);
+/*
+ * Listens on another socket instead, and owns that. 0, or -errno: then it is the caller's, and the
+ * old one goes on if it can.
+ */
+int server_replace(struct server *s, int fd);
 
 /* Borrowed until replaced; NULL for none. Counts from the next request of every peer. */
 void server_set_roles(
