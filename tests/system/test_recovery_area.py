@@ -7,7 +7,7 @@ import signal
 import stat
 
 import harness
-from harness import SLEEP, is_alive, service, sh, wait_until
+from harness import SLEEP, is_alive, py, service, sh, wait_until
 
 FAULTY = os.environ.get("SUPERVISORD_FAULTY")
 
@@ -132,7 +132,10 @@ class RecoveryArea(harness.SystemTest):
         self.survives(s)
 
     def test_sockets_that_are_removed_are_made_anew(self):
-        says = ["/bin/sh", "-c", "systemd-notify --ready; exec sleep 100000"]
+        says = py("import os, socket, time\n"
+                  "s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+                  "s.sendto(b'READY=1', os.environ['NOTIFY_SOCKET'])\n"
+                  "time.sleep(100000)\n")
         s = self.supervisor(service("web", says, 'ready { on = "notify" }'))
         s.wait_state("web", "running")
         paths = [f"{s.runtime_dir}/{name}" for name in ("control", "notify")]
