@@ -57,11 +57,12 @@ def start(peer, slots):
     return (slots.last_nsec() - begin) / 1e9
 
 
-def floor(tools, slots):
-    """The same of a loop of vfork and exec."""
+def floor(tools, slots, forkers=1):
+    """The same of a loop of vfork and exec, in so many processes at once."""
     slots.clear()
     begin = time.monotonic_ns()
-    process = subprocess.Popen([tools.floor, str(slots.n), tools.service], stdin=subprocess.PIPE,
+    process = subprocess.Popen([tools.floor, str(slots.n), tools.service, str(forkers)],
+                               stdin=subprocess.PIPE,
                                env={**os.environ, "BENCH_SLOTS": slots.path})
     wait_for("the floor", slots.all_started)
     seconds = (slots.last_nsec() - begin) / 1e9
