@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "test_sink_util.h"
+#include "tests/unit/engine/test_sink_util.h"
 
 #include <errno.h>
 #include <signal.h>

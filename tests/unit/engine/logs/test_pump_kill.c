@@ -4,7 +4,7 @@
  * wrote has to be in their files once and in order, and counted so.
  */
 #include "test_pump_util.h"
-#include "test_sparse.h"
+#include "tests/unit/test_sparse.h"
 
 #include <time.h>
 
