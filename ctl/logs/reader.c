@@ -7,6 +7,8 @@
  * The path is opened before the directory is listed: a rotation between the two shows the
  * opened file in the list, and the reading stops there.
  */
+#include "ctl/logs/reader.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -14,7 +16,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "ctl/logs/follow.h"
 #include "ctl/logs/input.h"
 
 #define BLOCK_SIZE 65536
