@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/macro.h"
-#include "ctl/logs/lines.h"
 
 void feed_init(struct feed *f, struct input in, off_t limit, size_t chunk)
 {
@@ -81,7 +80,7 @@ int feed_next(struct feed *f, struct feed_line *ret_line)
 	size_t seen = 0;
 
 	for (;;) {
-		size_t n = MIN_OF(f->end - f->begin, (size_t)LINES_MAX_LINE);
+		size_t n = MIN_OF(f->end - f->begin, (size_t)FEED_MAX_LINE);
 		const char *newline =
 			n > seen ? memchr(f->data + f->begin + seen, '\n', n - seen) : NULL;
 		ssize_t got;
@@ -89,7 +88,7 @@ int feed_next(struct feed *f, struct feed_line *ret_line)
 		if (newline)
 			return hand_out(
 				f, (size_t)(newline - (f->data + f->begin)) + 1, true, ret_line);
-		if (n == LINES_MAX_LINE)
+		if (n == FEED_MAX_LINE)
 			return hand_out(f, n, false, ret_line);
 		seen = n;
 		got = fill(f);

@@ -1,5 +1,5 @@
 /*
- * Lines out of an input, one after the other. One longer than LINES_MAX_LINE comes in pieces, so
+ * Lines out of an input, one after the other. One longer than FEED_MAX_LINE comes in pieces, so
  * that no file costs more memory than that.
  */
 #pragma once
@@ -8,6 +8,8 @@
 #include <stddef.h>
 
 #include "ctl/logs/input.h"
+
+#define FEED_MAX_LINE 65536
 
 struct feed {
 	struct input in; /* owned, but for what is borrowed there */

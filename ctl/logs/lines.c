@@ -9,17 +9,10 @@
 #include <string.h>
 
 #include "base/macro.h"
+#include "ctl/logs/feed.h"
 #include "ctl/logs/linetime.h"
 #include "ctl/output/render.h"
 #include "ctl/output/text.h"
-
-void source_fini(struct source *s)
-{
-	free(s->name);
-	free(s->label);
-	free(s->path);
-	buf_fini(&s->partial);
-}
 
 /* With the time where the line tells it. */
 static json_t *pack_object(
@@ -143,7 +136,7 @@ int lines_feed(const struct lines *l, struct source *s, const char *data, size_t
 	int r = 0;
 
 	while (r == 0 && n > 0) {
-		size_t room = LINES_MAX_LINE - s->partial.len;
+		size_t room = FEED_MAX_LINE - s->partial.len;
 		const char *newline = memchr(data, '\n', MIN_OF(n, room + 1));
 		size_t used;
 

@@ -1,17 +1,15 @@
 /*
- * Log lines on their way out: cut from a stream of bytes, made harmless, given a prefix.
+ * Log lines on their way out: cut from a stream of bytes, made harmless, given a prefix. One longer
+ * than FEED_MAX_LINE comes in pieces.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/buf.h"
 #include "conf/values/matcher.h"
 #include "ctl/ctl.h"
-
-/* A line longer than this comes in pieces, so that an endless one costs no more memory. */
-#define LINES_MAX_LINE 65536
+#include "ctl/logs/sources.h"
 
 struct lines {
 	struct ctl *ctl; /* borrowed */
@@ -19,20 +17,6 @@ struct lines {
 	bool prefixed;
 	size_t label_width;
 };
-
-/* One file that lines come from. */
-struct source {
-	char *name, *label, *path; /* owned; label is "web" or "web/err" */
-	bool is_error;
-	const char *stream; /* "output" or "error" */
-	const char *colour; /* static, "" for none */
-	struct buf partial; /* the beginning of a line */
-	bool continued; /* the line has come in pieces so far */
-	bool hidden; /* it is left out */
-	uint64_t n_given_up; /* lines that it would have cost too much to match */
-};
-
-void source_fini(struct source *s);
 
 /* Takes bytes and writes the lines that they complete. -ENOMEM. */
 int lines_feed(const struct lines *l, struct source *s, const char *data, size_t n);

@@ -8,7 +8,7 @@
 
 #include "base/usec.h"
 #include "ctl/client/client.h"
-#include "ctl/logs/lines.h"
+#include "ctl/ctl.h"
 
 struct moved {
 	struct client client; /* without a connection, but for the moment of a question */

@@ -11,6 +11,14 @@
 #include "ctl/output/text.h"
 #include "ctl/verbs.h"
 
+void source_fini(struct source *s)
+{
+	free(s->name);
+	free(s->label);
+	free(s->path);
+	buf_fini(&s->partial);
+}
+
 void sources_fini(struct sources *s)
 {
 	for (size_t i = 0; i < s->n; i++)

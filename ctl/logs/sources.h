@@ -2,8 +2,26 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-#include "ctl/logs/lines.h"
+#include "base/buf.h"
+#include "ctl/ctl.h"
+
+/* One file that lines come from. */
+struct source {
+	char *name, *label, *path; /* owned; label is "web" or "web/err" */
+	bool is_error;
+	const char *stream; /* "output" or "error" */
+	const char *colour; /* static, "" for none */
+	struct buf partial; /* the beginning of a line */
+	bool continued; /* the line has come in pieces so far */
+	bool hidden; /* it is left out */
+	uint64_t n_given_up; /* lines that it would have cost too much to match */
+};
+
+void source_fini(struct source *s);
 
 struct sources {
 	struct source *items; /* owned */

@@ -13,7 +13,6 @@
 
 #include "base/cleanup.h"
 #include "base/macro.h"
-#include "ctl/logs/lines.h"
 #include "ctl/logs/range.h"
 
 #define BLOCK_SIZE 65536
@@ -52,7 +51,7 @@ static ssize_t read_at(int fd, char *data, size_t n, off_t offset)
 static int take_line(struct search *s, off_t begin)
 {
 	const char *text = s->line;
-	size_t n = (size_t)MIN_OF(s->line_end - begin, (off_t)LINES_MAX_LINE);
+	size_t n = (size_t)MIN_OF(s->line_end - begin, (off_t)FEED_MAX_LINE);
 
 	if (s->matcher) {
 		if (begin >= s->block_begin &&
@@ -125,7 +124,7 @@ int tail_find(int fd, off_t start, off_t end, uint64_t n, struct matcher *matche
 	_cleanup_free_
 	char *block = malloc(BLOCK_SIZE);
 	_cleanup_free_
-	char *line = matcher ? malloc(LINES_MAX_LINE) : NULL;
+	char *line = matcher ? malloc(FEED_MAX_LINE) : NULL;
 	struct search s = {.fd = fd, .line_end = end, .n = n, .matcher = matcher, .line = line};
 	off_t begin = end;
 	int r;

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "ctl/logs/feed.h"
 #include "ctl/logs/follow.h"
 #include "ctl/logs/tail.h"
 
@@ -292,7 +293,7 @@ static void an_endless_line_takes_bounded_memory_and_loses_nothing(void **state)
 	begin_capture(&c);
 	for (unsigned i = 0; i < 1000; i++) {
 		assert_int_equal(0, lines_feed(&c.lines, &c.source, block, sizeof(block)));
-		assert_true(c.source.partial.size <= 2 * LINES_MAX_LINE);
+		assert_true(c.source.partial.size <= 2 * FEED_MAX_LINE);
 	}
 	assert_int_equal(0, lines_feed(&c.lines, &c.source, "\nend\n", 5));
 	fflush(c.ctl.out);
@@ -301,7 +302,7 @@ static void an_endless_line_takes_bounded_memory_and_loses_nothing(void **state)
 	end_capture(&c);
 
 	/* At the limit a line is whole, one past it comes in two pieces. */
-	for (size_t n = LINES_MAX_LINE; n <= LINES_MAX_LINE + 1; n++) {
+	for (size_t n = FEED_MAX_LINE; n <= FEED_MAX_LINE + 1; n++) {
 		char *line = malloc(n + 1);
 
 		memset(line, 'x', n);
@@ -310,7 +311,7 @@ static void an_endless_line_takes_bounded_memory_and_loses_nothing(void **state)
 		c.lines.prefixed = true;
 		assert_int_equal(0, lines_feed(&c.lines, &c.source, line, n + 1));
 		fflush(c.ctl.out);
-		assert_int_equal((n - LINES_MAX_LINE + 1) * strlen("web | \n") + n, c.size);
+		assert_int_equal((n - FEED_MAX_LINE + 1) * strlen("web | \n") + n, c.size);
 		end_capture(&c);
 		free(line);
 	}
