@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "ctl/why/moment.h"
+#include "ctl/output/moment.h"
 
 static const char key[] = "\"time\"";
 

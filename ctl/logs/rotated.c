@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "ctl/why/moment.h"
+#include "ctl/output/moment.h"
 
 static void close_directory(DIR **d)
 {

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "ctl/output/moment.h"
 #include "ctl/output/render_json.h"
-#include "ctl/why/moment.h"
 #include "wire/control.h"
 #include "wire/journal.h"
 

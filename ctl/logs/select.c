@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ctl/output/moment.h"
 #include "ctl/verbs.h"
-#include "ctl/why/moment.h"
 
 bool select_needs_runs(const struct ctl *ctl, bool has_times)
 {

@@ -8,7 +8,7 @@
 
 #include "ctl/logs/linetime.h"
 #include "ctl/logs/range.h"
-#include "ctl/why/moment.h"
+#include "ctl/output/moment.h"
 
 #define T(second) "2026-11-23T06:36:" second ".000000Z"
 

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/usec.h"
-#include "ctl/why/moment.h"
+#include "ctl/output/moment.h"
 #include "ctl/why/why_log.h"
 #include "test_ctl_why_util.h"
 

@@ -2,7 +2,7 @@
  * What comes from a server may be anything: it is taken digit by digit, and what has no local
  * time (years with too many digits) is told as it is not known.
  */
-#include "ctl/why/moment.h"
+#include "ctl/output/moment.h"
 
 #include <errno.h>
 #include <stdbool.h>
