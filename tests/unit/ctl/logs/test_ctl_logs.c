@@ -8,9 +8,9 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "ctl/logs/feed.h"
-#include "ctl/logs/follow.h"
-#include "ctl/logs/tail.h"
+#include "ctl/logs/file/feed.h"
+#include "ctl/logs/follow/follow.h"
+#include "ctl/logs/range/tail.h"
 
 static void assert_found(int fd, off_t end, uint64_t n, off_t start, uint64_t found)
 {

@@ -6,8 +6,8 @@
 
 #include <fcntl.h>
 
-#include "ctl/logs/linetime.h"
-#include "ctl/logs/range.h"
+#include "ctl/logs/file/linetime.h"
+#include "ctl/logs/range/range.h"
 #include "ctl/output/moment.h"
 
 #define T(second) "2026-11-23T06:36:" second ".000000Z"

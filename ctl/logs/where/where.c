@@ -3,7 +3,7 @@
  * ended well leaves nothing, and then its configuration file is what there is. Names are resolved
  * here as the server does it.
  */
-#include "ctl/logs/where.h"
+#include "ctl/logs/where/where.h"
 
 #include <errno.h>
 #include <fcntl.h>

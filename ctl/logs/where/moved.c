@@ -3,12 +3,12 @@
  * here without a connection being held. Services take it over moments later, or with their next
  * start: it is asked until none is left that has yet to.
  */
-#include "ctl/logs/moved.h"
+#include "ctl/logs/where/moved.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "ctl/logs/where.h"
+#include "ctl/logs/where/where.h"
 #include "wire/control.h"
 
 #define SAVED	   "configuration."

@@ -1,9 +1,9 @@
 /* What of a log is to be shown: --run, --since, --until and -n, in this order. */
 #pragma once
 
-#include "ctl/logs/range.h"
-#include "ctl/logs/runs.h"
-#include "ctl/logs/sources.h"
+#include "ctl/logs/range/range.h"
+#include "ctl/logs/range/runs.h"
+#include "ctl/logs/where/sources.h"
 
 struct select {
 	struct ctl *ctl;

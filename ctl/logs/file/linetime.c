@@ -2,7 +2,7 @@
  * Lines show by themselves what they are: a configuration tells of today's lines only, while a
  * file holds those of other days as well. A service that writes such times itself is read as well.
  */
-#include "ctl/logs/linetime.h"
+#include "ctl/logs/file/linetime.h"
 
 #include <errno.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "ctl/logs/rotated.h"
+#include "ctl/logs/file/rotated.h"
 
 struct input {
 	int fd; /* of the file, or of the pipe from the program; -1: none */

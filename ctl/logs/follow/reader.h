@@ -3,8 +3,8 @@
  */
 #pragma once
 
-#include "ctl/logs/lines.h"
-#include "ctl/logs/rotated.h"
+#include "ctl/logs/file/rotated.h"
+#include "ctl/logs/show/lines.h"
 
 /* How a source is read. Zero it and set fd and the watches to -1 before use. */
 struct reader {

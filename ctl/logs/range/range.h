@@ -10,7 +10,7 @@
 
 #include "base/usec.h"
 #include "conf/values/matcher.h"
-#include "ctl/logs/feed.h"
+#include "ctl/logs/file/feed.h"
 
 #define RANGE_TO_END INT64_MAX /* of a rotated file nobody has looked into yet */
 

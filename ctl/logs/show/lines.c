@@ -3,14 +3,14 @@
  * is added to what the service wrote; with prefixes, or as JSON, each piece is a line of
  * its own, as other streams may come between.
  */
-#include "ctl/logs/lines.h"
+#include "ctl/logs/show/lines.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/macro.h"
-#include "ctl/logs/feed.h"
-#include "ctl/logs/linetime.h"
+#include "ctl/logs/file/feed.h"
+#include "ctl/logs/file/linetime.h"
 #include "ctl/output/render.h"
 #include "ctl/output/text.h"
 

@@ -4,7 +4,7 @@
  * continued by the next: its last line and the other's first one are a single line, which was
  * counted already and whose beginning is wanted too.
  */
-#include "ctl/logs/tail.h"
+#include "ctl/logs/range/tail.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/macro.h"
-#include "ctl/logs/range.h"
+#include "ctl/logs/range/range.h"
 
 #define BLOCK_SIZE 65536
 

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "ctl/logs/input.h"
+#include "ctl/logs/file/input.h"
 
 #define FEED_MAX_LINE 65536
 

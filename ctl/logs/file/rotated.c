@@ -2,7 +2,7 @@
  * Only names of exactly the writer's form count, so that neither web.log.old nor another
  * service's file is taken for a piece of web.log.
  */
-#include "ctl/logs/rotated.h"
+#include "ctl/logs/file/rotated.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -2,7 +2,7 @@
  * A rotated file is named by its stamp and not held open: thousands may be kept, and one that is
  * compressed while we look is found again, with the same offsets in it.
  */
-#include "ctl/logs/range.h"
+#include "ctl/logs/range/range.h"
 
 #include <errno.h>
 #include <stdlib.h>

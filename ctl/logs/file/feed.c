@@ -2,7 +2,7 @@
  * The buffer grows to what the longest line needs, and its rest moves to the front only when it
  * has to be filled again.
  */
-#include "ctl/logs/feed.h"
+#include "ctl/logs/file/feed.h"
 
 #include <errno.h>
 #include <stdlib.h>

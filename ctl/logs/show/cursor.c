@@ -2,11 +2,11 @@
  * Merging keeps one line of each log in memory. A batch of lines has one time, so whoever has the
  * earliest line is asked for more until another one is earlier, which costs nothing per line.
  */
-#include "ctl/logs/cursor.h"
+#include "ctl/logs/show/cursor.h"
 
 #include <errno.h>
 
-#include "ctl/logs/linetime.h"
+#include "ctl/logs/file/linetime.h"
 
 void cursor_init(struct cursor *c, struct range *range, struct source *source, size_t chunk)
 {

@@ -3,7 +3,7 @@
  * have to trust. Which one it is, the suffix says. Where no more of it is wanted it is killed, as
  * it could only die of the closed pipe anyway.
  */
-#include "ctl/logs/input.h"
+#include "ctl/logs/file/input.h"
 
 #include <errno.h>
 #include <fcntl.h>

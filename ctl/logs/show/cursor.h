@@ -4,9 +4,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "ctl/logs/feed.h"
-#include "ctl/logs/lines.h"
-#include "ctl/logs/range.h"
+#include "ctl/logs/file/feed.h"
+#include "ctl/logs/range/range.h"
+#include "ctl/logs/show/lines.h"
 
 struct cursor {
 	struct range *range; /* borrowed */

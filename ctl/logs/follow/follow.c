@@ -5,7 +5,7 @@
  * second, and all do while a log may be about to go to another file; nothing else ever looks by
  * the clock.
  */
-#include "ctl/logs/follow.h"
+#include "ctl/logs/follow/follow.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "ctl/logs/sources.h"
+#include "ctl/logs/where/sources.h"
 
 #define LOOK_MSEC 1000
 

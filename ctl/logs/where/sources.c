@@ -2,7 +2,7 @@
  * A log may go to several places: the first that is a file is read. Where there is none, the first
  * place that keeps anything is told, with the command that reads it.
  */
-#include "ctl/logs/sources.h"
+#include "ctl/logs/where/sources.h"
 
 #include <errno.h>
 #include <string.h>

@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "ctl/logs/linetime.h"
-#include "ctl/logs/range.h"
+#include "ctl/logs/file/linetime.h"
+#include "ctl/logs/range/range.h"
 
 #define PROBE_SIZE  8192
 #define SMALL_SIZE  65536

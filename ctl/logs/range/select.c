@@ -3,7 +3,7 @@
  * both are points that are known for sure, and the nearest one that leaves nothing out is taken
  * and told.
  */
-#include "ctl/logs/select.h"
+#include "ctl/logs/range/select.h"
 
 #include <errno.h>
 #include <stdio.h>

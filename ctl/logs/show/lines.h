@@ -9,7 +9,7 @@
 
 #include "conf/values/matcher.h"
 #include "ctl/ctl.h"
-#include "ctl/logs/sources.h"
+#include "ctl/logs/where/sources.h"
 
 struct lines {
 	struct ctl *ctl; /* borrowed */

@@ -2,7 +2,7 @@
  * The file is copied before it is looked at: one that is cut off meanwhile would end a process
  * that has it mapped.
  */
-#include "ctl/logs/runs.h"
+#include "ctl/logs/range/runs.h"
 
 #include <errno.h>
 #include <fcntl.h>

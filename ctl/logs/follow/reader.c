@@ -7,7 +7,7 @@
  * The path is opened before the directory is listed: a rotation between the two shows the
  * opened file in the list, and the reading stops there.
  */
-#include "ctl/logs/reader.h"
+#include "ctl/logs/follow/reader.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "ctl/logs/input.h"
+#include "ctl/logs/file/input.h"
 
 #define BLOCK_SIZE 65536
 #define ROUND_SIZE (16 * BLOCK_SIZE) /* then it is another reader's turn */

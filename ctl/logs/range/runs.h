@@ -5,7 +5,7 @@
 #pragma once
 
 #include "ctl/ctl.h"
-#include "ctl/logs/range.h"
+#include "ctl/logs/range/range.h"
 
 struct run_log {
 	bool is_error;
