@@ -1,5 +1,5 @@
 /* What is refused, by which words, and who may be whom. */
-#include "test_conf_util.h"
+#include "fixture.h"
 
 #include "conf/text/source.h"
 

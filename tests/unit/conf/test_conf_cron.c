@@ -19,7 +19,7 @@
 
 #include "base/macro.h"
 #include "conf/values/cron.h"
-#include "tests/unit/test_sparse.h"
+#include "tests/unit/sparse.h"
 
 #define BERLIN	  "CET-1CEST,M3.5.0,M10.5.0/3"
 #define NEW_YORK  "EST5EDT,M3.2.0,M11.1.0"

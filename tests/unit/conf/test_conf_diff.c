@@ -1,5 +1,5 @@
 /* What differs between two configurations, how that is written, and what follows from it. */
-#include "test_conf_util.h"
+#include "fixture.h"
 
 #include "base/usec.h"
 #include "conf/diff/diff.h"

@@ -1,5 +1,5 @@
 /* A guard for each flaw of the parsing library, and bounds on what a text may be. */
-#include "test_conf_util.h"
+#include "fixture.h"
 
 #include "base/buf.h"
 #include "base/usec.h"

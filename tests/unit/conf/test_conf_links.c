@@ -1,5 +1,5 @@
 /* What services say about each other: names, circles, and conflicts with what is needed. */
-#include "test_conf_util.h"
+#include "fixture.h"
 
 #include "base/buf.h"
 #include "base/macro.h"

@@ -1,5 +1,5 @@
 /* The log section and stdin: what each form means, and what is refused by which words. */
-#include "test_conf_util.h"
+#include "fixture.h"
 
 static const struct spec_service *service(struct fixture *f, const char *keys)
 {

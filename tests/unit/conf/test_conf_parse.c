@@ -1,5 +1,5 @@
 /* Every key to its value, defaults, includes, env-files, and the sources' byte form. */
-#include "test_conf_util.h"
+#include "fixture.h"
 
 #include <signal.h>
 

@@ -1,5 +1,5 @@
 /* Readiness, health, hooks, schedules, pools and limits: each key to its value, or refused. */
-#include "test_conf_util.h"
+#include "fixture.h"
 
 #include <sys/resource.h>
 

@@ -2,7 +2,7 @@
  * A number of instances that an operator has chosen: kept beside the texts, in force as long
  * as they say what they said then.
  */
-#include "test_conf_util.h"
+#include "fixture.h"
 
 #include "base/cleanup.h"
 #include "base/macro.h"

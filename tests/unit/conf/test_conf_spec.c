@@ -1,5 +1,5 @@
 /* The data itself: expansion, names, places, words of a command. */
-#include "test_conf_util.h"
+#include "fixture.h"
 
 #include <stdalign.h>
 

@@ -2,7 +2,7 @@
  * Conflicts: of two, never both. Whoever is asked for last gets its way; supervisord's own start
  * of services takes nothing away from what is up.
  */
-#include "test_core_util.h"
+#include "rig.h"
 
 #define SEC USEC_PER_SEC
 

@@ -1,5 +1,5 @@
 /* Essential services: whose end ends everything, and whose does not. */
-#include "test_core_util.h"
+#include "rig.h"
 
 static void init(struct rig *g, uint32_t n)
 {

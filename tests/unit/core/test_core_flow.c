@@ -1,7 +1,7 @@
 /*
  * Whole courses of events: stops with their signals, ends that leave something behind, shutdown.
  */
-#include "test_core_util.h"
+#include "rig.h"
 
 #define SEC USEC_PER_SEC
 

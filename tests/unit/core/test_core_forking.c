@@ -1,5 +1,5 @@
 /* Daemons that fork: the process that is started is not the one that stays. */
-#include "test_core_util.h"
+#include "rig.h"
 
 #define SEC USEC_PER_SEC
 

@@ -3,7 +3,7 @@
  * when it is replaced under them; and that a core made of records and a graph goes on like the
  * one before it, wherever that was.
  */
-#include "test_core_util.h"
+#include "rig.h"
 
 #define SEC USEC_PER_SEC
 

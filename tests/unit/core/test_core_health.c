@@ -1,5 +1,5 @@
 /* While it runs: signs of life for its watchdog, and checks of its health. */
-#include "test_core_util.h"
+#include "rig.h"
 
 #define SEC USEC_PER_SEC
 

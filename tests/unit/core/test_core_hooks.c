@@ -4,7 +4,7 @@
  * and none of them still running when the next one begins. Here those of the way up, and what
  * holds for all; test_core_hooks_stop.c has those of the way down.
  */
-#include "test_core_hooks.h"
+#include "hooks.h"
 
 /* --- all of them --- */
 

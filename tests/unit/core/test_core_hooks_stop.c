@@ -1,5 +1,5 @@
 /* Hooks on the way down: the pre-stop hook, the stop command, and the post-stop hook at the end. */
-#include "test_core_hooks.h"
+#include "hooks.h"
 
 /* --- pre-stop and the stop command --- */
 

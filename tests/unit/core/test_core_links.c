@@ -2,7 +2,7 @@
  * Dependencies on the way up: what is needed is started first, from the ground up, and a service
  * waits for it by name.
  */
-#include "test_core_util.h"
+#include "rig.h"
 
 #define SEC USEC_PER_SEC
 

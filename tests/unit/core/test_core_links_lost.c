@@ -1,7 +1,7 @@
 /*
  * Dependencies that go: what requires them follows, and comes back by itself when they do.
  */
-#include "test_core_util.h"
+#include "rig.h"
 
 #define SEC USEC_PER_SEC
 

@@ -2,7 +2,7 @@
  * Dependencies on the way down: what requires a service goes before it does; a shutdown goes
  * down the links, whenever things were started, and does not wait for ever.
  */
-#include "test_core_util.h"
+#include "rig.h"
 
 #define SEC USEC_PER_SEC
 

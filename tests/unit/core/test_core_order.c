@@ -3,7 +3,7 @@
  * changes nothing, a core made of records goes on like the one that wrote them, and the
  * clock's origin doesn't matter. The last two run one script of everything side by side.
  */
-#include "test_core_util.h"
+#include "rig.h"
 
 #define SEC USEC_PER_SEC
 

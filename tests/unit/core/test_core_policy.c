@@ -1,5 +1,5 @@
 /* Another configuration while services live: what counts at once, what later, and what stays. */
-#include "test_core_util.h"
+#include "rig.h"
 
 #define SEC USEC_PER_SEC
 

@@ -2,7 +2,7 @@
  * Pools, and places to start: never more than there are, given to whoever has waited longest,
  * and never kept by somebody who has no use for them.
  */
-#include "test_core_util.h"
+#include "rig.h"
 
 #define SEC USEC_PER_SEC
 

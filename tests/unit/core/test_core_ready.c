@@ -1,5 +1,5 @@
 /* From exec to readiness, and how long that may take. */
-#include "test_core_util.h"
+#include "rig.h"
 
 #define SEC USEC_PER_SEC
 

@@ -1,5 +1,5 @@
 /* Requests that meet a service on its way, what becomes of them, and how they are remembered. */
-#include "test_core_util.h"
+#include "rig.h"
 
 #define SEC USEC_PER_SEC
 

@@ -5,7 +5,7 @@
 #include <errno.h>
 
 #include "core/state.h"
-#include "test_core_util.h"
+#include "rig.h"
 
 #define MSEC USEC_PER_MSEC
 #define SEC  USEC_PER_SEC

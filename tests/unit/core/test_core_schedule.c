@@ -2,7 +2,7 @@
  * Services that run by a schedule: they wait for their time, a run is a start like any other, and
  * what is due while the last one is still on is skipped, follows, or takes its place.
  */
-#include "test_core_util.h"
+#include "rig.h"
 
 #define SEC USEC_PER_SEC
 

@@ -1,12 +1,12 @@
 /*
  * Every cell of the table. A service is brought into the state by events alone, then the
- * input comes as the event that it stands for; test_core_table.h says what must follow.
+ * input comes as the event that it stands for; expected.h says what must follow.
  * Cells that no event can reach (the guards are before them) are called directly.
  *
  * The service is number 0. Number 1 is whoever has to do with it, and number 2 takes the one
  * place to start where 0 has to wait for it.
  */
-#include "test_core_table.h"
+#include "expected.h"
 
 /* What a service has to be for the input to come. */
 static void prepare(struct rig *g, enum core_state state, enum input in)

@@ -3,7 +3,7 @@
  * find it, and the names of states, events, phases and health.
  */
 #include "core/state.h"
-#include "test_core_util.h"
+#include "rig.h"
 
 #define SEC USEC_PER_SEC
 

@@ -1,7 +1,7 @@
 /*
  * The command line: what is wrong usage, and where the socket is looked for.
  */
-#include "test_ctl_util.h"
+#include "fake.h"
 
 #include "ctl/verbs.h"
 

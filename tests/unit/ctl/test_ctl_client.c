@@ -2,7 +2,7 @@
  * supctl against a scripted server: what it asks, how it takes breaks and errors, and what
  * comes of it on stdout, on stderr and as an exit status.
  */
-#include "test_ctl_util.h"
+#include "fake.h"
 
 #include "ctl/client/client.h"
 

@@ -1,7 +1,7 @@
 /*
  * What completion offers for which words: from the tables, and from a scripted server.
  */
-#include "test_ctl_util.h"
+#include "fake.h"
 
 #include "ctl/cli.h"
 #include "ctl/complete.h"

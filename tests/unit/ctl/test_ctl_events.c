@@ -1,7 +1,7 @@
 /*
  * supctl events and supctl wait against a scripted server: the lines, and what decides.
  */
-#include "test_ctl_util.h"
+#include "fake.h"
 
 #include <signal.h>
 

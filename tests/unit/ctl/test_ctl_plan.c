@@ -2,7 +2,7 @@
  * plan, apply and check: how a plan is shown, what apply asks and tells, and what check finds
  * in a file.
  */
-#include "test_ctl_util.h"
+#include "fake.h"
 
 #include "ctl/output/render.h"
 #include "ctl/plan.h"

@@ -1,7 +1,7 @@
 /*
  * supctl queue on a System V queue of the test's own.
  */
-#include "test_ctl_util.h"
+#include "fake.h"
 
 #include <signal.h>
 #include <sys/ipc.h>

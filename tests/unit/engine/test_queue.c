@@ -2,7 +2,7 @@
  * The status queue: whose it is, what is dropped when it is full, and what happens when it
  * goes away. Each test has a key of its own, from a temporary directory.
  */
-#include "test_sink_util.h"
+#include "bench.h"
 
 #include <errno.h>
 #include <sys/wait.h>

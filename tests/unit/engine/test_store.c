@@ -2,7 +2,7 @@
  * The runtime directory's files: an area of an older program is taken over whoever dies in the
  * middle, one that is damaged is refused, and the lock is one of the file that has the name.
  */
-#include "test_sink_util.h"
+#include "bench.h"
 
 #include <errno.h>
 #include <signal.h>

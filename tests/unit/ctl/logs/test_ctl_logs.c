@@ -2,7 +2,7 @@
  * Reading logs: backwards for the last lines, through rotated files, and forwards as they
  * grow. The files are made here the way the writer makes them.
  */
-#include "test_ctl_logs_util.h"
+#include "logs_dir.h"
 
 #include <fcntl.h>
 #include <signal.h>

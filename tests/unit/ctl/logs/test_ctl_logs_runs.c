@@ -2,7 +2,7 @@
  * Logs by run, and by time where lines tell none: the event journal says where runs began. It is
  * supervisord's here, or a file; and where no supervisord answers, a configuration tells the rest.
  */
-#include "test_ctl_logs_util.h"
+#include "logs_dir.h"
 
 #include <fcntl.h>
 

@@ -2,7 +2,7 @@
  * What of a log is shown: by time, by run, by pattern, of several logs in order, of compressed
  * files, and without a supervisord. How much is read for it is counted by the kernel.
  */
-#include "test_ctl_logs_util.h"
+#include "logs_dir.h"
 
 #include <fcntl.h>
 

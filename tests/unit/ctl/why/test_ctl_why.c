@@ -2,7 +2,7 @@
  * What supctl why says of services that are up, on their way up, or wait: a table for each state,
  * of facts and sentences.
  */
-#include "test_ctl_why_util.h"
+#include "facts.h"
 
 /* --- up --- */
 

@@ -2,7 +2,7 @@
  * Who wanted it, by the journal; and facts that are wrong, long or hostile.
  */
 #include "ctl/output/text.h"
-#include "test_ctl_why_util.h"
+#include "facts.h"
 
 static const struct term to_pipe = {.is_utf8 = true};
 

@@ -1,7 +1,7 @@
 /*
  * What supctl why says of services that have ended, or are down, or on their way down.
  */
-#include "test_ctl_why_util.h"
+#include "facts.h"
 
 /* --- ends --- */
 

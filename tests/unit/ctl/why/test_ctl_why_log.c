@@ -8,7 +8,7 @@
 #include "base/usec.h"
 #include "ctl/output/moment.h"
 #include "ctl/why/why_log.h"
-#include "test_ctl_why_util.h"
+#include "facts.h"
 
 /* --- moments --- */
 

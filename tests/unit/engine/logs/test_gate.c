@@ -2,7 +2,7 @@
  * Streams that can be kept waiting, and limits of their rate: what is taken from the pipe, and
  * when.
  */
-#include "tests/unit/engine/test_sink_util.h"
+#include "tests/unit/engine/bench.h"
 
 #include <errno.h>
 #include <malloc.h>

@@ -2,7 +2,7 @@
  * What outlets have in common, shown at the one to standard output: sharing, waiting, telling,
  * failing, going; and of that one, whole lines.
  */
-#include "test_outlet_util.h"
+#include "outlets.h"
 
 #include "engine/logs/outlet/standard.h"
 

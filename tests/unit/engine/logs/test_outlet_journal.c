@@ -2,7 +2,7 @@
  * The outlet to journald: what a record holds, by a receiver that parses it as journald does;
  * one that is full, gone, or started anew.
  */
-#include "test_outlet_util.h"
+#include "outlets.h"
 
 #include "engine/logs/outlet/journal.h"
 

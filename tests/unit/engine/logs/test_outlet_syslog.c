@@ -2,7 +2,7 @@
  * The outlet to a syslogd: local sockets of both kinds, UDP, and TCP, whose connections are
  * slow, torn, refused, or never made.
  */
-#include "test_outlet_util.h"
+#include "outlets.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

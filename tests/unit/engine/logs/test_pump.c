@@ -1,7 +1,7 @@
 /*
  * Pumps: what is read, the end of a pipe, draining.
  */
-#include "tests/unit/engine/test_sink_util.h"
+#include "tests/unit/engine/bench.h"
 
 #include <errno.h>
 

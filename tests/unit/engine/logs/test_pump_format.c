@@ -3,7 +3,7 @@
  * steps: each line is whole and there once, a character that two batches share is one, and what
  * a rotation parts is a line in either file.
  */
-#include "test_pump_util.h"
+#include "pumper.h"
 
 #include <jansson.h>
 

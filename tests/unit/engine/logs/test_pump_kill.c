@@ -3,8 +3,8 @@
  * process goes on from what is left, is killed as well, and a third one finishes. What services
  * wrote has to be in their files once and in order, and counted so.
  */
-#include "test_pump_util.h"
-#include "tests/unit/test_sparse.h"
+#include "pumper.h"
+#include "tests/unit/sparse.h"
 
 #include <time.h>
 

@@ -2,7 +2,7 @@
  * A pump that goes on where another one was killed, and what others have done in between: to
  * its file, to the holding pipe, to the service.
  */
-#include "test_pump_util.h"
+#include "pumper.h"
 
 #define TEXT "one\ntwo\nthree\n"
 

@@ -1,7 +1,7 @@
 /*
  * Pumps that always have data: who has a turn when, and how much of the loop all of them take.
  */
-#include "tests/unit/engine/test_sink_util.h"
+#include "tests/unit/engine/bench.h"
 
 #include <errno.h>
 #include <sys/eventfd.h>

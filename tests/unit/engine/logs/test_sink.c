@@ -2,7 +2,7 @@
  * Log files: opening and what may not be opened, going on at the end, what others do to the
  * file, failing and mending, the limit of open files. Rotation is in test_sink_rotate.c.
  */
-#include "tests/unit/engine/test_sink_util.h"
+#include "tests/unit/engine/bench.h"
 
 #include <errno.h>
 #include <signal.h>

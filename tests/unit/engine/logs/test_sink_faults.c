@@ -3,7 +3,7 @@
  * tells it, what is dropped is counted, and once it is mended, a line in the file tells how much
  * that was, and output goes on.
  */
-#include "tests/unit/engine/test_sink_util.h"
+#include "tests/unit/engine/bench.h"
 
 #include <errno.h>
 #include <sys/mount.h>

@@ -2,7 +2,7 @@
  * Files in other formats than plain: what others do to a file in the middle of a line, settings
  * that change, losses, and files that several streams share. JSON has to be JSON, line by line.
  */
-#include "tests/unit/engine/test_sink_util.h"
+#include "tests/unit/engine/bench.h"
 
 #include <jansson.h>
 

@@ -1,7 +1,7 @@
 /*
  * The sink "inherit": prefixes, whole lines, and a reader that is slow or gone.
  */
-#include "tests/unit/engine/test_sink_util.h"
+#include "tests/unit/engine/bench.h"
 
 #include <errno.h>
 #include <signal.h>

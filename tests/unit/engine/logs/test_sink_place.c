@@ -2,7 +2,7 @@
  * Where log files may be: which directories are walked through, and which links; what others
  * could have put there.
  */
-#include "tests/unit/engine/test_sink_util.h"
+#include "tests/unit/engine/bench.h"
 
 #include <errno.h>
 

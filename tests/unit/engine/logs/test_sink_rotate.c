@@ -2,7 +2,7 @@
  * Rotation by size: where the cut is, names, how many are kept, and what happens when it can't
  * be done.
  */
-#include "tests/unit/engine/test_sink_util.h"
+#include "tests/unit/engine/bench.h"
 
 #include <errno.h>
 

@@ -1,7 +1,7 @@
 /*
  * Rotation by time, what stays of rotated files, and their compression, with clocks of our own.
  */
-#include "tests/unit/engine/test_sink_util.h"
+#include "tests/unit/engine/bench.h"
 
 #include <errno.h>
 #include <signal.h>

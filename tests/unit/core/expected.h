@@ -4,7 +4,7 @@
 #pragma once
 
 #include "core/state.h"
-#include "test_core_util.h"
+#include "rig.h"
 
 #define SEC   USEC_PER_SEC
 #define OTHER 1

@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "tests/unit/ctl/test_ctl_util.h"
+#include "tests/unit/ctl/fake.h"
 
 #include <ftw.h>
 #include <sys/stat.h>

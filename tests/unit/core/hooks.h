@@ -1,7 +1,7 @@
 /* One service with hooks, for the tests of those. */
 #pragma once
 
-#include "test_core_util.h"
+#include "rig.h"
 
 #define SEC USEC_PER_SEC
 
