@@ -2,7 +2,6 @@
 #pragma once
 
 #include <errno.h>
-#include <ftw.h>
 #include <grp.h>
 #include <pwd.h>
 #include <setjmp.h>
@@ -18,9 +17,10 @@
 
 #include "conf/load.h"
 #include "conf/spec.h"
+#include "tests/unit/directory.h"
 
 struct fixture {
-	char directory[64];
+	char directory[DIRECTORY_SIZE];
 	char main_path[96];
 	struct conf_context context;
 	struct spec *spec;
@@ -32,9 +32,7 @@ static inline int fixture_setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
-	snprintf(f->directory, sizeof(f->directory), "/tmp/test-conf-XXXXXX");
-	if (!mkdtemp(f->directory))
-		return -1;
+	directory_make(f->directory);
 	snprintf(f->main_path, sizeof(f->main_path), "%s/main.conf", f->directory);
 	f->context = (struct conf_context){
 		.root = geteuid() == 0, .home = "/home/u", .xdg_runtime_dir = "/run/user/7"};
@@ -51,20 +49,12 @@ static inline void fixture_reset(struct fixture *f)
 	f->sources = NULL;
 }
 
-static inline int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static inline int fixture_teardown(void **state)
 {
 	struct fixture *f = *state;
 
 	fixture_reset(f);
-	nftw(f->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	directory_remove(f->directory);
 	free(f);
 	return 0;
 }

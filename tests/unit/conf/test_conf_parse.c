@@ -501,7 +501,7 @@ static void sources_come_back_from_their_bytes(void **state)
 		write_file(f, "d/b.conf", "include(\"c.inc\")\nservice b { command = y }\n");
 	good(f, "include(\"d/*.conf\")\ncontrol { observers = {\"root\", \"@root\"} }\n");
 	assert_int_equal(conf_sources_write(f->sources, &bytes), 0);
-	nftw(f->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	directory_remove(f->directory);
 	assert_int_equal(conf_sources_read(bytes.data, bytes.len, &again), 0);
 	assert_int_equal(conf_parse(again, &f->context, &spec, &errors), 0);
 	assert_int_equal(spec->n_services, 3);

@@ -25,6 +25,7 @@
 
 #include "base/usec.h"
 #include "ctl/ctl.h"
+#include "tests/unit/directory.h"
 
 #define DEADLINE_MSEC 10000
 #define MAX_REQUESTS  16
@@ -38,7 +39,7 @@
 #define PIECE  "<piece>" /* the next text is sent without its NUL */
 
 struct fake {
-	char dir[64], path[96];
+	char dir[DIRECTORY_SIZE], path[96];
 	int listener;
 	const char *const *script;
 	pthread_t thread;
@@ -117,8 +118,8 @@ static inline void fake_start(struct fake *f, const char *const *script)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-	*f = (struct fake){.dir = "/tmp/test-ctl-XXXXXX", .script = script};
-	assert_non_null(mkdtemp(f->dir));
+	*f = (struct fake){.script = script};
+	directory_make(f->dir);
 	snprintf(f->path, sizeof(f->path), "%s/control", f->dir);
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", f->path);
 	f->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -139,8 +140,7 @@ static inline void fake_finish(struct fake *f)
 
 static inline void fake_free(struct fake *f)
 {
-	unlink(f->path);
-	rmdir(f->dir);
+	directory_remove(f->dir);
 	for (size_t i = 0; i < f->n_requests; i++)
 		free(f->requests[i]);
 	free(f->out);

@@ -16,13 +16,14 @@
 #include <cmocka.h>
 
 #include "ctl/status/board.h"
+#include "tests/unit/directory.h"
 #include "wire/board_area.h"
 #include "wire/control.h"
 
 #define CAPACITY 6
 
 struct fixture {
-	char directory[64], socket[96], file[96];
+	char directory[DIRECTORY_SIZE], socket[96], file[96];
 	struct board_area area;
 	struct board board;
 };
@@ -35,8 +36,7 @@ static int setup(void **state)
 	void *memory;
 	int fd;
 
-	strcpy(f->directory, "/tmp/test-ctl-board-XXXXXX");
-	assert_non_null(mkdtemp(f->directory));
+	directory_make(f->directory);
 	snprintf(f->socket, sizeof(f->socket), "%s/" CONTROL_SOCKET_NAME, f->directory);
 	snprintf(f->file, sizeof(f->file), "%s/" SUPERVISORD_BOARD_NAME, f->directory);
 	fd = open(f->file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -56,8 +56,7 @@ static int teardown(void **state)
 
 	board_close(&f->board);
 	munmap(f->area.head, f->area.size);
-	unlink(f->file);
-	rmdir(f->directory);
+	directory_remove(f->directory);
 	free(f);
 	return 0;
 }

@@ -13,7 +13,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,9 +23,10 @@
 #include "base/macro.h"
 #include "base/sys.h"
 #include "conf/spec.h"
+#include "tests/unit/directory.h"
 
 struct bench {
-	char dir[64];
+	char dir[DIRECTORY_SIZE];
 	int saved_stderr, caught;
 };
 
@@ -42,18 +42,9 @@ static inline struct spec_log *bench_log(uint64_t max_size_bytes, unsigned keep)
 	return &logs[n++];
 }
 
-static inline int bench_remove(
-	const char *path, const struct stat *st _unused_, int type _unused_, struct FTW *f _unused_)
-{
-	return remove(path);
-}
-
 static inline void bench_init(struct bench *b)
 {
-	const char *tmp = getenv("TMPDIR");
-
-	snprintf(b->dir, sizeof(b->dir), "%s/sinkXXXXXX", tmp && strlen(tmp) < 40 ? tmp : "/tmp");
-	assert_non_null(mkdtemp(b->dir));
+	directory_make(b->dir);
 	b->caught = memfd_create("log", MFD_CLOEXEC);
 	b->saved_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 	assert_true(b->caught >= 0 && b->saved_stderr >= 0);
@@ -66,7 +57,7 @@ static inline void bench_fini(struct bench *b)
 	dup2(b->saved_stderr, STDERR_FILENO);
 	close(b->saved_stderr);
 	close(b->caught);
-	nftw(b->dir, bench_remove, 16, FTW_DEPTH | FTW_PHYS);
+	directory_remove(b->dir);
 }
 
 static inline const char *bench_path(const struct bench *b, const char *name, char ret_path[256])

@@ -31,6 +31,7 @@
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "base/usec.h"
+#include "tests/unit/directory.h"
 
 static char *launcher_path, *engine_path;
 
@@ -77,8 +78,7 @@ void fixture_start_with(struct fixture *f, const struct fixture_options *options
 		.listen_fd = -1, .link = -1, .programs = {-1, -1, -1, -1}, .notebook = -1};
 	for (unsigned i = 0; i < LINK_MAX_FDS; i++)
 		f->fds[i] = -1;
-	snprintf(f->dir, sizeof(f->dir), "/tmp/test-launcher-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	directory_make(f->dir);
 	assert_int_equal(chmod(f->dir, 0755), 0);
 	copy_program(launcher_path, f->dir, "supervisord");
 	copy_program(engine_path, f->dir, "supervisord-engine");

@@ -22,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "launcher_fixture.h"
+#include "tests/unit/directory.h"
 
 static struct fixture f;
 static int started[256]; /* pidfds of all processes of a test, which would outlive it */
@@ -204,13 +205,13 @@ static void a_daemon_is_adopted_after_its_first_process_has_ended(void **state _
 
 static void a_daemon_without_pipes_is_adopted_too(void **state _unused_)
 {
-	char script[128] = "", dir[] = "/tmp/test-launcher-adopt-XXXXXX", path[64], text[16];
+	char script[160] = "", dir[DIRECTORY_SIZE], path[96], text[16];
 	struct plan p = fixture_shell(script);
 	_cleanup_close_
 	int pidfd = -1, fd = -1;
 	pid_t pid;
 
-	assert_non_null(mkdtemp(dir));
+	directory_make(dir);
 	snprintf(path, sizeof(path), "%s/pid", dir);
 	snprintf(script, sizeof(script), "setsid sleep 100 & echo $! >%s; exit 0", path);
 	p.flags = PLAN_NO_PIPE;
@@ -221,8 +222,7 @@ static void a_daemon_without_pipes_is_adopted_too(void **state _unused_)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
 	fixture_read(fd, text, sizeof(text));
-	unlink(path);
-	rmdir(dir);
+	directory_remove(dir);
 	pid = atoi(text);
 	pidfd = open_pidfd(pid);
 	note_started(pid);

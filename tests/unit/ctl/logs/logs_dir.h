@@ -4,32 +4,23 @@
 #pragma once
 
 #include "tests/unit/ctl/fake.h"
+#include "tests/unit/directory.h"
 
-#include <ftw.h>
 #include <sys/stat.h>
 
 struct logs_dir {
-	char dir[64], path[128];
+	char dir[DIRECTORY_SIZE], path[128];
 };
 
 static inline void make_dir(struct logs_dir *d)
 {
-	*d = (struct logs_dir){.dir = "/tmp/test-ctl-logs-XXXXXX"};
-	assert_non_null(mkdtemp(d->dir));
+	directory_make(d->dir);
 	snprintf(d->path, sizeof(d->path), "%s/web.log", d->dir);
-}
-
-static inline int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
 }
 
 static inline void remove_dir(struct logs_dir *d)
 {
-	nftw(d->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	directory_remove(d->dir);
 }
 
 static inline void append(const char *path, const char *text)

@@ -9,6 +9,7 @@
 #include "ctl/output/moment.h"
 #include "ctl/why/why_log.h"
 #include "facts.h"
+#include "tests/unit/directory.h"
 
 /* --- moments --- */
 
@@ -43,7 +44,7 @@ static void moments_are_read_and_told_in_local_time(void **state)
 /* --- the last lines --- */
 
 struct logs {
-	char dir[32], path[64];
+	char dir[DIRECTORY_SIZE], path[96];
 };
 
 static void write_file(const char *path, const char *text, size_t n)
@@ -57,17 +58,13 @@ static void write_file(const char *path, const char *text, size_t n)
 
 static void logs_start(struct logs *l)
 {
-	strcpy(l->dir, "/tmp/test-why-XXXXXX");
-	assert_non_null(mkdtemp(l->dir));
+	directory_make(l->dir);
 	snprintf(l->path, sizeof(l->path), "%s/web.log", l->dir);
 }
 
 static void logs_end(struct logs *l)
 {
-	char command[64];
-
-	snprintf(command, sizeof(command), "rm -r '%s'", l->dir);
-	assert_int_equal(0, system(command));
+	directory_remove(l->dir);
 }
 
 /* What is read where the run began at an offset (-1: not known). */

@@ -20,6 +20,7 @@
 
 #include "base/sys.h"
 #include "engine/control/server/server_internal.h"
+#include "tests/unit/directory.h"
 
 #define DEADLINE (10 * USEC_PER_SEC)
 #define TICK	 (2 * USEC_PER_MSEC)
@@ -29,7 +30,7 @@ struct fixture {
 	struct loop_timer tick; /* so that loop_once() always returns */
 	struct server server;
 	struct server_settings settings;
-	char dir[64], path[96];
+	char dir[DIRECTORY_SIZE], path[96];
 	struct list waiting; /* calls of Wait and Feed */
 	unsigned n_waiting, n_acts, n_cancelled, n_refused;
 	bool replying; /* within a walk over waiting: no method may be called */
@@ -167,8 +168,7 @@ static int fixture_new(void **state)
 	pretended = (struct peer){.uid = (uid_t)-1};
 	fixture_service.userdata = f;
 	list_init(&f->waiting);
-	strcpy(f->dir, "/tmp/test_server.XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	directory_make(f->dir);
 	snprintf(f->path, sizeof(f->path), "%s/control", f->dir);
 	assert_int_equal(loop_init(&f->loop), 0);
 	f->tick.dispatch = on_tick;

@@ -23,6 +23,7 @@
 
 #include "base/macro.h"
 #include "engine/ready/probe.h"
+#include "tests/unit/directory.h"
 
 #define LONG_USEC  (20 * USEC_PER_SEC) /* nothing here takes so long */
 #define SHORT_USEC (50 * USEC_PER_MSEC)
@@ -32,7 +33,7 @@ struct fixture {
 	struct probe probe;
 	bool done;
 	int listener, client;
-	char address[256], directory[64];
+	char address[256], directory[DIRECTORY_SIZE];
 	int lowest_fd;
 };
 
@@ -59,8 +60,7 @@ static int setup(void **state)
 	*state = f;
 	f->lowest_fd = lowest_fd();
 	f->listener = f->client = -1;
-	strcpy(f->directory, "/tmp/probe-XXXXXX");
-	assert_non_null(mkdtemp(f->directory));
+	directory_make(f->directory);
 	assert_int_equal(loop_init(&f->loop), 0);
 	assert_int_equal(probe_init(&f->probe, &f->loop, done, f), 0);
 	return 0;
@@ -76,15 +76,12 @@ static void close_test_fd(int *fd)
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
-	char path[128];
 
 	probe_fini(&f->probe);
 	loop_fini(&f->loop);
 	close_test_fd(&f->listener);
 	close_test_fd(&f->client);
-	snprintf(path, sizeof(path), "%s/socket", f->directory);
-	unlink(path);
-	rmdir(f->directory);
+	directory_remove(f->directory);
 	assert_int_equal(lowest_fd(), f->lowest_fd);
 	free(f);
 	return 0;

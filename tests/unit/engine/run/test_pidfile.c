@@ -21,16 +21,16 @@
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "engine/run/pidfile.h"
+#include "tests/unit/directory.h"
 
 #define SOMEBODY 54321
 
-static char dir[64], path[96];
+static char dir[DIRECTORY_SIZE], path[96];
 static char why[PIDFILE_WHY_SIZE];
 
 static int set_up(void **state _unused_)
 {
-	strcpy(dir, "/tmp/test-pidfile-XXXXXX");
-	assert_non_null(mkdtemp(dir));
+	directory_make(dir);
 	snprintf(path, sizeof(path), "%s/pid", dir);
 	why[0] = '\0';
 	return 0;
