@@ -181,8 +181,6 @@ static void drop_programs(struct fixture *f)
 
 void fixture_stop(struct fixture *f)
 {
-	char path[128];
-
 	if (f->launcher > 0) {
 		kill(f->launcher, SIGKILL);
 		waitpid(f->launcher, NULL, 0);
@@ -193,12 +191,7 @@ void fixture_stop(struct fixture *f)
 	close_fd(f->listen_fd);
 	drop_fds(f);
 	drop_programs(f);
-	unlink(f->socket);
-	snprintf(path, sizeof(path), "%s/supervisord", f->dir);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/supervisord-engine", f->dir);
-	unlink(path);
-	rmdir(f->dir);
+	directory_remove(f->dir);
 }
 
 void fixture_send(struct fixture *f, struct link_message m, int fd)
