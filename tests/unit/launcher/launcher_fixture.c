@@ -109,6 +109,12 @@ void fixture_start(struct fixture *f)
 	fixture_accept(f);
 }
 
+void fixture_begin(struct fixture *f)
+{
+	fixture_start(f);
+	fixture_hello(f);
+}
+
 void fixture_hand_over(struct fixture *f, struct handover *h)
 {
 	char *const argv[] = {(char *)"supervisord", f->socket, NULL};
@@ -284,6 +290,29 @@ void fixture_hello(struct fixture *f)
 	fixture_simple(f, LINK_HELLO);
 	fixture_expect(f, LINK_SYNCED);
 	fixture_simple(f, LINK_RECOVERED);
+}
+
+int fixture_pidfd(pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+void fixture_wait_ended(int pidfd)
+{
+	wait_readable(pidfd);
+}
+
+void fixture_wait_reaped(pid_t pid)
+{
+	for (int i = 0; i < FIXTURE_DEADLINE_MSEC / 5; i++) {
+		if (kill(pid, 0) < 0 && errno == ESRCH)
+			return;
+		poll(NULL, 0, 5);
+	}
+	fail_msg("%d is still there", (int)pid);
 }
 
 int fixture_wait(struct fixture *f)

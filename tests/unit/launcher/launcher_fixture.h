@@ -34,6 +34,8 @@ void fixture_programs(const char *launcher, const char *engine);
 
 /* Starts a launcher and takes its first engine's link; HELLO is not sent yet. */
 void fixture_start(struct fixture *f);
+/* The same, and says HELLO. */
+void fixture_begin(struct fixture *f);
 struct fixture_options {
 	const char *argument; /* for the engine, which then does not connect */
 	bool new_session;
@@ -68,6 +70,13 @@ void fixture_expect(struct fixture *f, enum link_type type);
 void fixture_expect_any(struct fixture *f);
 /* No message but PING within that time. */
 void fixture_expect_silence(struct fixture *f, int msec);
+
+/* A pidfd of a process that there is; the caller's. */
+int fixture_pidfd(pid_t pid);
+/* Its process has ended, whether it was reaped or not. */
+void fixture_wait_ended(int pidfd);
+/* The process is gone, so its end has been reaped. */
+void fixture_wait_reaped(pid_t pid);
 
 /* The launcher's exit status, or -signal. */
 int fixture_wait(struct fixture *f);

@@ -29,8 +29,7 @@ static struct fixture f;
 
 static int setup(void **state _unused_)
 {
-	fixture_start(&f);
-	fixture_hello(&f);
+	fixture_begin(&f);
 	return 0;
 }
 

@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -30,8 +29,7 @@ static unsigned n_started;
 
 static int setup(void **state _unused_)
 {
-	fixture_start(&f);
-	fixture_hello(&f);
+	fixture_begin(&f);
 	return 0;
 }
 
@@ -45,14 +43,6 @@ static int teardown(void **state _unused_)
 	return 0;
 }
 
-static int open_pidfd(pid_t pid)
-{
-	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-
-	assert_true(fd >= 0);
-	return fd;
-}
-
 /* It may have ended already. */
 static void note_started(pid_t pid)
 {
@@ -61,23 +51,6 @@ static void note_started(pid_t pid)
 	assert_true(n_started < ELEMENTSOF(started));
 	if (fd >= 0)
 		started[n_started++] = fd;
-}
-
-/* A pidfd polls readable when its process has ended, which does not take reaping it. */
-static void wait_ended(int pidfd)
-{
-	assert_int_equal(
-		poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, FIXTURE_DEADLINE_MSEC), 1);
-}
-
-static void wait_reaped(pid_t pid)
-{
-	for (int i = 0; i < FIXTURE_DEADLINE_MSEC / 5; i++) {
-		if (kill(pid, 0) < 0 && errno == ESRCH)
-			return;
-		poll(NULL, 0, 5);
-	}
-	fail_msg("%d is still there", (int)pid);
 }
 
 /*
@@ -102,7 +75,7 @@ static pid_t start(uint32_t id, const char *script, pid_t *ret_pid, int *ret_pid
 	} while (text[n++] != '\n');
 	*ret_pid = atoi(text);
 	assert_true(*ret_pid > 0);
-	*ret_pidfd = open_pidfd(*ret_pid);
+	*ret_pidfd = fixture_pidfd(*ret_pid);
 	note_started(*ret_pid);
 	return main_pid;
 }
@@ -224,7 +197,7 @@ static void a_daemon_without_pipes_is_adopted_too(void **state _unused_)
 	fixture_read(fd, text, sizeof(text));
 	directory_remove(dir);
 	pid = atoi(text);
-	pidfd = open_pidfd(pid);
+	pidfd = fixture_pidfd(pid);
 	note_started(pid);
 	adopt(1, pid, pidfd);
 	fixture_expect(&f, LINK_STARTED);
@@ -312,7 +285,7 @@ static void a_living_main_process_becomes_an_orphan_like_any_other(void **state 
 	adopt(1, pid, pidfd);
 	expect_adopted(1, pid);
 	kill(old, SIGKILL);
-	wait_reaped(old);
+	fixture_wait_reaped(old);
 	fixture_expect_silence(&f, 50);
 	fixture_kill(&f, 1, 1, 1, SIGTERM);
 	expect_exited(1, pid, CLD_KILLED, SIGTERM);
@@ -351,7 +324,7 @@ static void a_successor_that_has_ended_takes_nothing_over(void **state _unused_)
 	adopt(1, pid, pidfd);
 	expect_refused(1, pid, ECHILD);
 	kill(pid, SIGKILL); /* its parent never reaps it: a zombie that we get with its end */
-	wait_ended(pidfd);
+	fixture_wait_ended(pidfd);
 	kill(old, SIGTERM);
 	fixture_expect_any(&f);
 	/* whichever of the two is reaped first */
@@ -377,7 +350,7 @@ static void the_last_one_named_takes_over(void **state _unused_)
 	for (size_t n = 0; n == 0 || text[n - 1] != '\n'; n++)
 		assert_int_equal(fixture_read(f.fds[0], text + n, 2), 1);
 	other = atoi(text);
-	other_pidfd = open_pidfd(other);
+	other_pidfd = fixture_pidfd(other);
 	note_started(other);
 	adopt(1, pid, pidfd);
 	expect_refused(1, pid, ECHILD);
@@ -389,7 +362,7 @@ static void the_last_one_named_takes_over(void **state _unused_)
 	adopt(1, pid, pidfd);
 	expect_adopted(1, pid);
 	kill(other, SIGKILL);
-	wait_reaped(other);
+	fixture_wait_reaped(other);
 	fixture_expect_silence(&f, 50);
 	kill(pid, SIGKILL);
 	expect_exited(1, pid, CLD_KILLED, SIGKILL);
@@ -398,7 +371,7 @@ static void the_last_one_named_takes_over(void **state _unused_)
 static void what_is_no_living_child_is_refused(void **state _unused_)
 {
 	_cleanup_close_
-	int pidfd = -1, own = open_pidfd(getpid()), engine = open_pidfd(f.engine);
+	int pidfd = -1, own = fixture_pidfd(getpid()), engine = fixture_pidfd(f.engine);
 	pid_t pid, main_pid;
 	struct stat a, b;
 
@@ -417,7 +390,7 @@ static void what_is_no_living_child_is_refused(void **state _unused_)
 		expect_refused(1, main_pid, EINVAL);
 	}
 	kill(pid, SIGKILL);
-	wait_reaped(pid);
+	fixture_wait_reaped(pid);
 	adopt(1, pid, pidfd);
 	expect_refused(1, pid, ESRCH);
 	/* and the main process is what it was */

@@ -29,8 +29,7 @@ static struct fixture f;
 
 static int setup(void **state _unused_)
 {
-	fixture_start(&f);
-	fixture_hello(&f);
+	fixture_begin(&f);
 	return 0;
 }
 
@@ -46,17 +45,6 @@ static int teardown(void **state _unused_)
 {
 	fixture_stop(&f);
 	return 0;
-}
-
-/* Until the launcher's child is gone, so that an exit has been reaped. */
-static void wait_gone(pid_t pid)
-{
-	for (int i = 0; i < FIXTURE_DEADLINE_MSEC / 5; i++) {
-		if (kill(pid, 0) < 0 && errno == ESRCH)
-			return;
-		poll(NULL, 0, 5);
-	}
-	fail_msg("%d is still there", (int)pid);
 }
 
 static void what_a_killed_engine_had_sent_is_done_and_the_next_is_told(void **state _unused_)
@@ -92,7 +80,7 @@ static void exits_while_no_engine_listens_keep_their_serials(void **state _unuse
 	fixture_next_engine(&f); /* has not said HELLO */
 	for (int i = 2; i >= 0; i--) {
 		kill(pids[i], SIGTERM);
-		wait_gone(pids[i]);
+		fixture_wait_reaped(pids[i]);
 	}
 	for (int round = 0; round < 2; round++) {
 		fixture_simple(&f, LINK_HELLO);
@@ -248,9 +236,9 @@ static void term_without_an_engine_ends_everything(void **state _unused_)
 	kill(f.launcher, SIGTERM);
 	fixture_expect(&f, LINK_SIGNALLED); /* and never seen */
 	assert_int_equal(fixture_wait(&f), 1);
-	wait_gone(easy);
-	wait_gone(hard);
-	wait_gone(f.engine);
+	fixture_wait_reaped(easy);
+	fixture_wait_reaped(hard);
+	fixture_wait_reaped(f.engine);
 	f.engine = 0;
 }
 
@@ -339,7 +327,7 @@ static void an_engine_that_stays_after_exit_is_killed(void **state _unused_)
 {
 	fixture_send(&f, (struct link_message){.type = LINK_EXIT, .value = 2}, -1);
 	assert_int_equal(fixture_wait(&f), 2);
-	wait_gone(f.engine);
+	fixture_wait_reaped(f.engine);
 	f.engine = 0;
 }
 
@@ -352,7 +340,7 @@ static void no_service_is_left_behind_by_exit(void **state _unused_)
 	pid = f.m.pid;
 	fixture_send(&f, (struct link_message){.type = LINK_EXIT, .value = 7}, -1);
 	assert_int_equal(fixture_wait(&f), 7);
-	wait_gone(pid);
+	fixture_wait_reaped(pid);
 	f.engine = 0;
 }
 
@@ -368,7 +356,7 @@ static void orphans_are_reaped(void **state _unused_)
 	orphan = atoi(text);
 	fixture_expect(&f, LINK_EXITED);
 	kill(orphan, SIGKILL);
-	wait_gone(orphan); /* a zombie would still be there */
+	fixture_wait_reaped(orphan); /* a zombie would still be there */
 }
 
 static void an_engine_that_cannot_be_executed_ends_a_first_start(void **state _unused_)

@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -91,8 +90,7 @@ static struct process *start(const char *script)
 	close(in[0]);
 	p->out = fds[0];
 	p->in = in[1];
-	p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
-	assert_true(p->pidfd >= 0);
+	p->pidfd = fixture_pidfd(p->pid);
 	return p;
 }
 
@@ -100,13 +98,6 @@ static struct process *start(const char *script)
 static void go_on(struct process *p)
 {
 	p->in = close_fd(p->in);
-}
-
-static void wait_ended(const struct process *p)
-{
-	assert_int_equal(
-		poll(&(struct pollfd){.fd = p->pidfd, .events = POLLIN}, 1, FIXTURE_DEADLINE_MSEC),
-		1);
 }
 
 static void reap(struct process *p)
@@ -228,8 +219,8 @@ static void the_status_of_one_that_was_reaped_is_asked_of_the_kernel(void **stat
 	kill(f.launcher, SIGSTOP);
 	go_on(p);
 	go_on(q);
-	wait_ended(p);
-	wait_ended(q);
+	fixture_wait_ended(p->pidfd);
+	fixture_wait_ended(q->pidfd);
 	reap(p);
 	reap(q);
 	kill(f.launcher, SIGCONT);
@@ -260,7 +251,7 @@ static void where_nobody_tells_it_is_unknown(void **state _unused_)
 		take(1, p);
 		kill(f.launcher, SIGSTOP);
 		go_on(p);
-		wait_ended(p);
+		fixture_wait_ended(p->pidfd);
 		if (i == 0)
 			reap(p);
 		kill(f.launcher, SIGCONT);
@@ -275,8 +266,8 @@ static void one_that_had_ended_before_is_started_and_exited(void **state _unused
 	struct process *p = start("exit 3"), *q = start("exit 4");
 	bool tells = kernel_tells();
 
-	wait_ended(p);
-	wait_ended(q);
+	fixture_wait_ended(p->pidfd);
+	fixture_wait_ended(q->pidfd);
 	reap(q);
 	take(1, p);
 	expect_exited(1, p, CLD_EXITED, 3);
@@ -465,7 +456,7 @@ static void a_successor_that_is_no_child_either_is_adopted(void **state _unused_
 		assert_int_equal(f.n_fds, 1); /* the pipes stay */
 	}
 	kill(p->pid, SIGKILL);
-	wait_ended(p);
+	fixture_wait_ended(p->pidfd);
 	go_on(q);
 	expect_exited(1, q, CLD_EXITED, 5); /* and of p nothing */
 	assert_int_equal(f.m.serial, 1);

@@ -28,8 +28,7 @@ static const char *launcher, *engine;
 
 static int setup(void **state _unused_)
 {
-	fixture_start(&f);
-	fixture_hello(&f);
+	fixture_begin(&f);
 	return 0;
 }
 

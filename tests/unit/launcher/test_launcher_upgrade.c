@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,8 +34,7 @@ static pid_t stranger; /* a child of the test's, which is fostered */
 
 static int setup(void **state _unused_)
 {
-	fixture_start(&f);
-	fixture_hello(&f);
+	fixture_begin(&f);
 	fixture_send(&f, (struct link_message){.type = LINK_KEEP, .value = LINK_KEEP_LOCK}, 0);
 	fixture_send(&f, (struct link_message){.type = LINK_KEEP, .value = LINK_KEEP_CONTROL}, 0);
 	return 0;
@@ -53,18 +51,9 @@ static int teardown(void **state _unused_)
 	return 0;
 }
 
-static int open_pidfd(pid_t pid)
-{
-	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-
-	assert_true(fd >= 0);
-	return fd;
-}
-
 static void wait_gone(int pidfd)
 {
-	assert_int_equal(
-		poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, FIXTURE_DEADLINE_MSEC), 1);
+	fixture_wait_ended(pidfd);
 	close(pidfd);
 }
 
@@ -153,7 +142,7 @@ static void foster_stranger(uint32_t id)
 		pause();
 		_exit(1);
 	}
-	pidfd = open_pidfd(m.pid);
+	pidfd = fixture_pidfd(m.pid);
 	fixture_send(&f, m, pidfd);
 	expect_started(id, 8, m.pid);
 }
@@ -371,7 +360,7 @@ static int begin_endless_trial(uint32_t op)
 	fixture_upgrade(&f, op, next, endless_engine);
 	fixture_accept(&trial);
 	close_fd(trial.link);
-	return open_pidfd(trial.engine);
+	return fixture_pidfd(trial.engine);
 }
 
 static void a_trial_that_does_not_end_is_ended(void **state _unused_)
@@ -517,7 +506,7 @@ static void run_with_fault(const char *call, unsigned n, const char *error, bool
 	fixture_expect_any(&f);
 	if (f.m.type == LINK_STARTED) {
 		pid = f.m.pid;
-		pidfd = open_pidfd(pid);
+		pidfd = fixture_pidfd(pid);
 		fixture_upgrade(&f, 1, next, engine);
 		fixture_shell_spawn(&f, 2, 1, "exit 0");
 		*ret_failed = outcome(1, pid) != 0;
@@ -615,7 +604,7 @@ static void an_engine_goes_on_as_the_launcher(void **state _unused_)
 		.generation = 6,
 		.pid = pid,
 		.told_pid = pid,
-		.pidfd = open_pidfd(pid),
+		.pidfd = fixture_pidfd(pid),
 		.pipes = {TAKE_FD(f.fds[0])},
 		.start = f.m.started};
 	h.head.last_serial = 40;
