@@ -20,16 +20,11 @@
 #include "base/macro.h"
 #include "conf/values/cron.h"
 #include "tests/unit/sparse.h"
+#include "tests/unit/zone.h"
 
 #define BERLIN	  "CET-1CEST,M3.5.0,M10.5.0/3"
 #define NEW_YORK  "EST5EDT,M3.2.0,M11.1.0"
 #define LORD_HOWE "<+1030>-10:30<+11>-11,M10.1.0,M4.1.0"
-
-static void set_zone(const char *zone)
-{
-	setenv("TZ", zone, 1);
-	tzset();
-}
 
 static bool has_zone(const char *zone)
 {
@@ -260,7 +255,7 @@ static void the_next_time_is_later_than_now(void **state _unused_)
 	struct cron c = parsed("30 12 * * *");
 	usec_t noon = moment("2026-05-05 12:30 +0000");
 
-	set_zone("UTC");
+	zone_set("UTC");
 	assert_int_equal(cron_next(&c, noon - 1), noon);
 	assert_int_equal(cron_next(&c, noon - USEC_PER_SEC), noon);
 	assert_int_equal(cron_next(&c, noon), noon + USEC_PER_DAY);
@@ -270,7 +265,7 @@ static void the_next_time_is_later_than_now(void **state _unused_)
 
 static void hours_days_months_and_years_are_crossed(void **state _unused_)
 {
-	set_zone("UTC");
+	zone_set("UTC");
 	TIMES("* * * * *", "2025-12-31 23:58 +0000", "2025-12-31 23:59 +0000",
 		"2026-01-01 00:00 +0000", "2026-01-01 00:01 +0000");
 	TIMES("*/25 * * * *", "2026-01-01 00:00 +0000", "2026-01-01 00:25 +0000",
@@ -287,7 +282,7 @@ static void hours_days_months_and_years_are_crossed(void **state _unused_)
 
 static void a_day_matches_by_either_field_where_both_are_given(void **state _unused_)
 {
-	set_zone("UTC");
+	zone_set("UTC");
 	/* 13 November 2026 is a Friday. */
 	TIMES("0 0 13 * fri", "2026-11-01 00:00 +0000", "2026-11-06 00:00 +0000",
 		"2026-11-13 00:00 +0000", "2026-11-20 00:00 +0000", "2026-11-27 00:00 +0000",
@@ -300,7 +295,7 @@ static void a_day_matches_by_either_field_where_both_are_given(void **state _unu
 
 static void a_leap_day_comes_in_leap_years(void **state _unused_)
 {
-	set_zone("UTC");
+	zone_set("UTC");
 	TIMES("0 0 29 2 *", "2026-01-01 00:00 +0000", "2028-02-29 00:00 +0000",
 		"2032-02-29 00:00 +0000");
 	TIMES("0 0 29 2 *", "2096-02-29 00:00 +0000", "2104-02-29 00:00 +0000");
@@ -315,7 +310,7 @@ static void what_comes_at_all_is_within_the_horizon(void **state _unused_)
 {
 	usec_t start = moment("2000-01-01 00:00 +0000"), end = moment("2400-01-01 00:00 +0000");
 
-	set_zone("UTC");
+	zone_set("UTC");
 	for (unsigned weekday = 0; weekday < 7; weekday++) {
 		struct cron c = parsed("0 0 29 2 */7");
 		unsigned n = 0;
@@ -331,7 +326,7 @@ static void what_never_comes_is_never(void **state _unused_)
 {
 	struct cron nothing = {.days = 2, .months = 2, .weekdays = 1};
 
-	set_zone(BERLIN);
+	zone_set(BERLIN);
 	TIMES("0 0 30 2 *", "2026-01-01 00:00 +0000", "never");
 	TIMES("* * 31 feb,apr,jun,sep,nov *", "2026-01-01 00:00 +0000", "never");
 	TIMES("* * 30-31 2 *", "9990-01-01 00:00 +0000", "never");
@@ -342,20 +337,20 @@ static void the_ends_of_time_are_bounded(void **state _unused_)
 {
 	struct cron c = parsed("* * * * *");
 
-	set_zone(BERLIN);
+	zone_set(BERLIN);
 	assert_int_equal(cron_next(&c, 0), USEC_PER_MINUTE);
 	assert_int_equal(cron_next(&c, USEC_INFINITY), USEC_INFINITY);
 	assert_int_equal(cron_next(&c, USEC_INFINITY - 1), USEC_INFINITY);
 	assert_int_equal(cron_next(&c, UINT64_C(253402300800) * USEC_PER_SEC), USEC_INFINITY);
 	assert_int_equal(cron_next(&c, UINT64_C(253402300740) * USEC_PER_SEC),
 		UINT64_C(253402300800) * USEC_PER_SEC);
-	set_zone("<-14>14");
+	zone_set("<-14>14");
 	assert_int_equal(cron_next(&c, 0), USEC_PER_MINUTE);
 }
 
 static void a_skipped_hour_runs_once_when_it_ends(void **state _unused_)
 {
-	set_zone(BERLIN);
+	zone_set(BERLIN);
 	TIMES("30 2 * * *", "2026-03-28 00:00 +0100", "2026-03-28 02:30 +0100",
 		"2026-03-29 03:00 +0200", "2026-03-30 02:30 +0200");
 	TIMES("*/10 2 * * *", "2026-03-29 00:00 +0100", "2026-03-29 03:00 +0200",
@@ -366,10 +361,10 @@ static void a_skipped_hour_runs_once_when_it_ends(void **state _unused_)
 		"2026-03-29 03:00 +0200", "2026-03-29 03:30 +0200", "2026-03-30 01:30 +0200");
 	TIMES("30 2 28 3 *", "2026-03-29 00:00 +0100", "2027-03-28 03:00 +0200");
 	TIMES("30 2 29 3 *", "2026-03-29 03:00 +0200", "2027-03-29 02:30 +0200");
-	set_zone(NEW_YORK);
+	zone_set(NEW_YORK);
 	TIMES("15 2 * * *", "2026-03-08 00:00 -0500", "2026-03-08 03:00 -0400",
 		"2026-03-09 02:15 -0400");
-	set_zone(LORD_HOWE);
+	zone_set(LORD_HOWE);
 	TIMES("15 2 * * *", "2026-10-04 00:00 +1030", "2026-10-04 02:30 +1100",
 		"2026-10-05 02:15 +1100");
 	TIMES("30 2 * * *", "2026-10-04 00:00 +1030", "2026-10-04 02:30 +1100",
@@ -378,24 +373,24 @@ static void a_skipped_hour_runs_once_when_it_ends(void **state _unused_)
 
 static void a_repeated_hour_runs_fixed_times_once(void **state _unused_)
 {
-	set_zone(BERLIN);
+	zone_set(BERLIN);
 	TIMES("30 2 * * *", "2026-10-25 00:00 +0200", "2026-10-25 02:30 +0200",
 		"2026-10-26 02:30 +0100");
 	TIMES("30 2 * * *", "2026-10-25 02:15 +0100", "2026-10-26 02:30 +0100");
 	TIMES("*/20 2-3 * * *", "2026-10-25 02:35 +0200", "2026-10-25 02:40 +0200",
 		"2026-10-25 03:00 +0100");
 	TIMES("0 3 * * *", "2026-10-25 02:30 +0200", "2026-10-25 03:00 +0100");
-	set_zone(NEW_YORK);
+	zone_set(NEW_YORK);
 	TIMES("30 1 * * *", "2026-11-01 00:00 -0400", "2026-11-01 01:30 -0400",
 		"2026-11-02 01:30 -0500");
-	set_zone(LORD_HOWE);
+	zone_set(LORD_HOWE);
 	TIMES("45 1 * * *", "2026-04-05 00:00 +1100", "2026-04-05 01:45 +1100",
 		"2026-04-06 01:45 +1030");
 }
 
 static void what_has_no_fixed_hour_goes_with_the_wall(void **state _unused_)
 {
-	set_zone(BERLIN);
+	zone_set(BERLIN);
 	TIMES("30 * * * *", "2026-10-25 01:00 +0200", "2026-10-25 01:30 +0200",
 		"2026-10-25 02:30 +0200", "2026-10-25 02:30 +0100", "2026-10-25 03:30 +0100");
 	TIMES("15,45 */2 * * *", "2026-10-25 02:44 +0200", "2026-10-25 02:45 +0200",
@@ -404,7 +399,7 @@ static void what_has_no_fixed_hour_goes_with_the_wall(void **state _unused_)
 		"2026-03-29 03:00 +0200", "2026-03-29 03:30 +0200");
 	TIMES("15 * * * *", "2026-03-29 01:00 +0100", "2026-03-29 01:15 +0100",
 		"2026-03-29 03:15 +0200");
-	set_zone(LORD_HOWE);
+	zone_set(LORD_HOWE);
 	TIMES("45 * * * *", "2026-04-05 01:00 +1100", "2026-04-05 01:45 +1100",
 		"2026-04-05 01:45 +1030", "2026-04-05 02:45 +1030");
 	TIMES("15 * * * *", "2026-04-05 01:00 +1100", "2026-04-05 01:15 +1100",
@@ -414,7 +409,7 @@ static void what_has_no_fixed_hour_goes_with_the_wall(void **state _unused_)
 /* St John's once set clocks back at one past midnight: the new day comes twice, and the old one. */
 static void an_hour_may_come_twice_across_midnight(void **state _unused_)
 {
-	set_zone("NST3:30NDT,M3.2.0/0:01,M11.1.0/0:01");
+	zone_set("NST3:30NDT,M3.2.0/0:01,M11.1.0/0:01");
 	TIMES("0 0 * * *", "2026-10-31 12:00 -0230", "2026-11-01 00:00 -0230",
 		"2026-11-02 00:00 -0330");
 	TIMES("30 23 * * *", "2026-10-31 12:00 -0230", "2026-10-31 23:30 -0230",
@@ -429,7 +424,7 @@ static void a_day_that_a_country_leaves_out_runs_when_it_ends(void **state _unus
 {
 	if (!has_zone("Pacific/Apia"))
 		skip();
-	set_zone("Pacific/Apia"); /* went from 29 to 31 December 2011 */
+	zone_set("Pacific/Apia"); /* went from 29 to 31 December 2011 */
 	TIMES("30 12 * * *", "2011-12-29 00:00 -1000", "2011-12-29 12:30 -1000",
 		"2011-12-31 00:00 +1400", "2011-12-31 12:30 +1400");
 	TIMES("0 0 30 12 *", "2011-12-01 00:00 -1000", "2011-12-31 00:00 +1400",
@@ -467,7 +462,7 @@ static void walk_init(struct walk *w, const char *zone, int64_t start)
 {
 	int64_t latest = INT64_MIN, previous = INT64_MIN;
 
-	set_zone(zone);
+	zone_set(zone);
 	*w = (struct walk){.start = start};
 	w->minutes = calloc(YEARS_MINUTES, sizeof(w->minutes[0]));
 	assert_non_null(w->minutes);
@@ -663,7 +658,7 @@ static void any_text_is_parsed_or_refused(void **state _unused_)
 {
 	unsigned n_good = 0, n_texts = 100000;
 
-	set_zone(BERLIN);
+	zone_set(BERLIN);
 	for (unsigned i = 0; i < n_texts; i++) {
 		char what[CRON_WHAT_SIZE] = "", text[256];
 		struct cron c;

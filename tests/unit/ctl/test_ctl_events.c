@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include "ctl/events/events.h"
+#include "tests/unit/zone.h"
 
 #define EVENT(fields) "{\"parameters\":{\"event\":{\"time\":\"T\"," fields "}},\"continues\":true}"
 #define GREETING(type, pid, seq) \
@@ -281,8 +282,7 @@ static void since_takes_spans_times_and_numbers(void **state)
 	const usec_t now = UINT64_C(1764091106) * USEC_PER_SEC;
 
 	(void)state;
-	assert_int_equal(setenv("TZ", "UTC-2", 1), 0);
-	tzset();
+	zone_set("UTC-2");
 	check_since("@0", 0, 0, 0);
 	check_since("@1234", 0, 1234, 0);
 	check_since("10min", 0, 0, now - 600 * USEC_PER_SEC);
@@ -297,8 +297,7 @@ static void since_takes_spans_times_and_numbers(void **state)
 	check_since("2025-11-26", 0, 0, UINT64_C(1764108000) * USEC_PER_SEC);
 	for (size_t i = 0; i < ELEMENTSOF(bad); i++)
 		check_since(bad[i], -EINVAL, 0, 0);
-	unsetenv("TZ");
-	tzset();
+	zone_set(NULL);
 }
 
 /* Nothing happens any more, so nothing is written: that the reader went must be noticed. */

@@ -20,6 +20,7 @@
 #include "engine/engine.h"
 #include "engine/schedule.h"
 #include "engine/services.h"
+#include "tests/unit/zone.h"
 
 #define SEC    USEC_PER_SEC
 #define MINUTE USEC_PER_MINUTE
@@ -54,8 +55,7 @@ static struct spec_schedule by_cron(const char *text, usec_t jitter)
 
 static int set_clocks(void **state _unused_)
 {
-	setenv("TZ", "UTC", 1);
-	tzset();
+	zone_set("UTC");
 	clocks = (struct schedule_clock){1000 * SEC, MIDNIGHT + 12 * HOUR};
 	return 0;
 }

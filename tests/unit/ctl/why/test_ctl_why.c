@@ -3,6 +3,7 @@
  * of facts and sentences.
  */
 #include "facts.h"
+#include "tests/unit/zone.h"
 
 /* --- up --- */
 
@@ -327,7 +328,6 @@ int main(void)
 		cmocka_unit_test(of_a_service_that_waits),
 	};
 
-	setenv("TZ", "UTC0", 1);
-	tzset();
+	zone_set("UTC0");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
  */
 #include "ctl/output/text.h"
 #include "facts.h"
+#include "tests/unit/zone.h"
 
 static const struct term to_pipe = {.is_utf8 = true};
 
@@ -283,7 +284,6 @@ int main(void)
 		cmocka_unit_test(no_byte_of_a_service_commands_the_terminal),
 	};
 
-	setenv("TZ", "UTC0", 1);
-	tzset();
+	zone_set("UTC0");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

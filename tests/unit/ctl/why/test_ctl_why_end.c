@@ -2,6 +2,7 @@
  * What supctl why says of services that have ended, or are down, or on their way down.
  */
 #include "facts.h"
+#include "tests/unit/zone.h"
 
 /* --- ends --- */
 
@@ -396,7 +397,6 @@ int main(void)
 		cmocka_unit_test(of_a_service_that_stops),
 	};
 
-	setenv("TZ", "UTC0", 1);
-	tzset();
+	zone_set("UTC0");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

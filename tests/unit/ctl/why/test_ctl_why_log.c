@@ -10,6 +10,7 @@
 #include "ctl/why/why_log.h"
 #include "facts.h"
 #include "tests/unit/directory.h"
+#include "tests/unit/zone.h"
 
 /* --- moments --- */
 
@@ -34,11 +35,9 @@ static void moments_are_read_and_told_in_local_time(void **state)
 	assert_string_equal(moment_text(t, now, text), "2026-11-24 06:36:53");
 	for (size_t i = 0; i < ELEMENTSOF(wrong); i++)
 		assert_int_equal(-EINVAL, moment_parse(wrong[i], &t));
-	setenv("TZ", "XXX-2", 1);
-	tzset();
+	zone_set("XXX-2");
 	assert_string_equal(moment_text(now, now, text), "01:59:59");
-	setenv("TZ", "UTC0", 1);
-	tzset();
+	zone_set("UTC0");
 }
 
 /* --- the last lines --- */
@@ -188,7 +187,6 @@ int main(void)
 		cmocka_unit_test(a_huge_log_is_read_from_its_end_only),
 	};
 
-	setenv("TZ", "UTC0", 1);
-	tzset();
+	zone_set("UTC0");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

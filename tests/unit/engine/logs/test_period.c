@@ -13,18 +13,13 @@
 
 #include "base/macro.h"
 #include "engine/logs/file/period.h"
+#include "tests/unit/zone.h"
 
 /* Rules written out, so that no zone files are needed. */
 #define BERLIN	  "CET-1CEST,M3.5.0,M10.5.0/3"
 #define KOLKATA	  "IST-5:30"
 #define LORD_HOWE "<+1030>-10:30<+11>-11,M10.1.0,M4.1.0"
 #define SAO_PAULO "<-03>3<-02>,M10.3.0/0,M2.3.0/0" /* as it was: at midnight */
-
-static void set_zone(const char *zone)
-{
-	setenv("TZ", zone, 1);
-	tzset();
-}
 
 /* "2026-11-23 06:36:53" in UTC. */
 static usec_t at(const char *text)
@@ -42,7 +37,7 @@ static void assert_end(enum spec_every every, const char *moment, const char *en
 
 static void an_hour_ends_at_the_full_hour_and_a_day_at_midnight(void **state _unused_)
 {
-	set_zone("UTC");
+	zone_set("UTC");
 	assert_end(SPEC_EVERY_HOUR, "2026-11-23 06:36:53", "2026-11-23 07:00:00");
 	assert_end(SPEC_EVERY_DAY, "2026-11-23 06:36:53", "2026-11-24 00:00:00");
 	assert_end(SPEC_EVERY_DAY, "2026-12-31 23:59:59", "2027-01-01 00:00:00");
@@ -53,14 +48,14 @@ static void an_hour_ends_at_the_full_hour_and_a_day_at_midnight(void **state _un
 
 static void the_boundary_itself_belongs_to_what_it_begins(void **state _unused_)
 {
-	set_zone("UTC");
+	zone_set("UTC");
 	assert_end(SPEC_EVERY_HOUR, "2026-11-23 07:00:00", "2026-11-23 08:00:00");
 	assert_end(SPEC_EVERY_DAY, "2026-11-24 00:00:00", "2026-11-25 00:00:00");
 }
 
 static void hours_of_a_zone_with_half_hours_end_there(void **state _unused_)
 {
-	set_zone(KOLKATA);
+	zone_set(KOLKATA);
 	assert_end(SPEC_EVERY_HOUR, "2026-11-23 06:10:00", "2026-11-23 06:30:00");
 	assert_end(SPEC_EVERY_HOUR, "2026-11-23 06:30:00", "2026-11-23 07:30:00");
 	assert_end(SPEC_EVERY_DAY, "2026-11-23 06:10:00", "2026-11-23 18:30:00");
@@ -68,7 +63,7 @@ static void hours_of_a_zone_with_half_hours_end_there(void **state _unused_)
 
 static void days_with_23_and_25_hours_end_at_midnight(void **state _unused_)
 {
-	set_zone(BERLIN);
+	zone_set(BERLIN);
 	assert_end(SPEC_EVERY_DAY, "2026-03-28 23:00:00", "2026-03-29 22:00:00");
 	assert_end(SPEC_EVERY_DAY, "2026-10-24 22:00:00", "2026-10-25 23:00:00");
 }
@@ -76,7 +71,7 @@ static void days_with_23_and_25_hours_end_at_midnight(void **state _unused_)
 /* 02:00 to 03:00 comes twice in October, and not at all in March. */
 static void an_hour_that_comes_twice_is_two_periods(void **state _unused_)
 {
-	set_zone(BERLIN);
+	zone_set(BERLIN);
 	assert_end(SPEC_EVERY_HOUR, "2026-10-25 00:30:00", "2026-10-25 01:00:00");
 	assert_end(SPEC_EVERY_HOUR, "2026-10-25 01:00:00", "2026-10-25 02:00:00");
 	assert_end(SPEC_EVERY_HOUR, "2026-03-29 00:59:59", "2026-03-29 01:00:00");
@@ -85,7 +80,7 @@ static void an_hour_that_comes_twice_is_two_periods(void **state _unused_)
 
 static void a_day_without_midnight_and_one_with_two_have_one_end(void **state _unused_)
 {
-	set_zone(SAO_PAULO);
+	zone_set(SAO_PAULO);
 	/* 2026-10-18 begins at 01:00, which is 03:00 UTC. */
 	assert_end(SPEC_EVERY_DAY, "2026-10-18 02:59:59", "2026-10-18 03:00:00");
 	assert_end(SPEC_EVERY_DAY, "2026-10-18 03:00:00", "2026-10-19 02:00:00");
@@ -102,7 +97,7 @@ static void periods_follow_each_other_without_end(void **state _unused_)
 	for (size_t i = 0; i < ELEMENTSOF(zones); i++) {
 		usec_t t = at("2026-01-01 00:00:00");
 
-		set_zone(zones[i]);
+		zone_set(zones[i]);
 		for (int k = 0; k < 366 * 24; k++) {
 			usec_t end = period_end(SPEC_EVERY_HOUR, t);
 

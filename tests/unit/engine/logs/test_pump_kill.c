@@ -5,6 +5,7 @@
  */
 #include "pumper.h"
 #include "tests/unit/sparse.h"
+#include "tests/unit/zone.h"
 
 #include <time.h>
 
@@ -381,7 +382,7 @@ static void rotation_by_time(void **state)
 
 	/* It is noon, so that no day ends meanwhile. */
 	snprintf(zone, sizeof(zone), "TST%d", (int)(time(NULL) / 3600 % 24) - 12);
-	setenv("TZ", zone, 1);
+	zone_set(zone);
 	try_each_step(*state, &x);
 }
 

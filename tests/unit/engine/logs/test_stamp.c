@@ -14,6 +14,7 @@
 
 #include "base/macro.h"
 #include "engine/logs/format/stamp.h"
+#include "tests/unit/zone.h"
 
 #define MOMENT UINT64_C(1795415813123456) /* 2026-11-23T06:36:53.123456Z */
 
@@ -40,15 +41,12 @@ static void stamps_are_rfc_3339_and_a_blank(void **state _unused_)
 
 static void local_time_is_that_of_the_moment(void **state _unused_)
 {
-	setenv("TZ", "XST-1:30XDT,M3.5.0,M10.5.0", 1); /* summer: 2:30 ahead */
-	tzset();
+	zone_set("XST-1:30XDT,M3.5.0,M10.5.0"); /* summer: 2:30 ahead */
 	assert_int_equal(stamp_utc_offset(MOMENT), 5400);
 	assert_int_equal(stamp_utc_offset(MOMENT - 150 * USEC_PER_DAY), 9000);
-	setenv("TZ", "LMT-0:53:28", 1); /* to the minute: more can't be written */
-	tzset();
+	zone_set("LMT-0:53:28"); /* to the minute: more can't be written */
 	assert_int_equal(stamp_utc_offset(MOMENT), 53 * 60);
-	unsetenv("TZ");
-	tzset();
+	zone_set(NULL);
 }
 
 int main(void)

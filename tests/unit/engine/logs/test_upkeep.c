@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "engine/logs/sink.h"
+#include "tests/unit/zone.h"
 
 #define HOUR USEC_PER_HOUR
 /* 2026-11-23T10:00:00Z */
@@ -78,7 +79,7 @@ static int setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	*state = f;
-	setenv("TZ", "UTC", 1);
+	zone_set("UTC");
 	realtime = TEN;
 	monotonic = 1000 * HOUR;
 	pace = 0;
