@@ -6,7 +6,6 @@
 #include "core/state.h"
 #include "rig.h"
 
-#define SEC   USEC_PER_SEC
 #define OTHER 1
 #define TAKER 2
 

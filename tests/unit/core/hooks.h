@@ -3,8 +3,6 @@
 
 #include "rig.h"
 
-#define SEC USEC_PER_SEC
-
 #define PRE_START (1u << SPEC_HOOK_PRE_START)
 #define PRE_STOP  (1u << SPEC_HOOK_PRE_STOP)
 #define STOP	  (1u << SPEC_HOOK_STOP)

@@ -22,6 +22,8 @@
 #include "base/macro.h"
 #include "core/core.h"
 
+#define SEC USEC_PER_SEC
+
 #define RIG_SERVICES 8
 #define RIG_LINKS    16
 #define RIG_START    (1000 * USEC_PER_SEC)
@@ -457,6 +459,14 @@ static inline void rig_same(const struct rig *a, const struct rig *b, uint32_t i
 {
 	rig_same_record(rig_record(a, i), rig_record(b, i));
 	rig_same_past(rig_past(a, i), rig_past(b, i));
+}
+
+/* The last step asked the same of both. */
+static inline void rig_same_changes(const struct rig *a, const struct rig *b)
+{
+	assert_int_equal(a->n_changes, b->n_changes);
+	for (unsigned i = 0; i < a->n_changes; i++)
+		assert_memory_equal(&a->changes[i], &b->changes[i], sizeof(a->changes[i]));
 }
 
 /* It is not what the core goes by now. */

@@ -4,8 +4,6 @@
  */
 #include "rig.h"
 
-#define SEC USEC_PER_SEC
-
 enum { RED, BLUE, TOP, TAKER };
 
 static void init(struct rig *g)

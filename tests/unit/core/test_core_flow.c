@@ -3,8 +3,6 @@
  */
 #include "rig.h"
 
-#define SEC USEC_PER_SEC
-
 /* --- stopping --- */
 
 static void a_stop_signals_then_kills_and_kills_again(void **state _unused_)

@@ -1,8 +1,6 @@
 /* Daemons that fork: the process that is started is not the one that stays. */
 #include "rig.h"
 
-#define SEC USEC_PER_SEC
-
 static void init(struct rig *g, enum spec_ready ready)
 {
 	rig_init(g, 1, 0);

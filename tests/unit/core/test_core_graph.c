@@ -3,11 +3,7 @@
  * when it is replaced under them; and that a core made of records and a graph goes on like the
  * one before it, wherever that was.
  */
-#include "rig.h"
-
-#define SEC USEC_PER_SEC
-
-enum { DB, WEB, TOP, CACHE };
+#include "links.h"
 
 static int make(uint32_t n, const struct core_link *links, size_t n_links)
 {
@@ -470,13 +466,6 @@ static void the_script_gets_into_every_state_and_phase(void **state _unused_)
 		assert_true(waits & 1u << reasons[i]);
 }
 
-static void same_changes(const struct rig *a, const struct rig *b)
-{
-	assert_int_equal(a->n_changes, b->n_changes);
-	for (unsigned i = 0; i < a->n_changes; i++)
-		assert_memory_equal(&a->changes[i], &b->changes[i], sizeof(a->changes[i]));
-}
-
 static void a_core_made_of_records_goes_on_like_the_one_before(void **state _unused_)
 {
 	for (size_t cut = 0; cut < 3 * ELEMENTSOF(script); cut++) {
@@ -493,7 +482,7 @@ static void a_core_made_of_records_goes_on_like_the_one_before(void **state _unu
 		for (size_t i = cut / 3; i < ELEMENTSOF(script); i++) {
 			play(&old, &script[i]);
 			play(&g, &script[i]);
-			same_changes(&old, &g);
+			rig_same_changes(&old, &g);
 			for (uint32_t k = 0; k < g.n; k++) {
 				rig_same(&old, &g, k);
 				assert_int_equal(core_judge(old.core, k, CORE_EVENT_START, 0),

@@ -1,8 +1,6 @@
 /* While it runs: signs of life for its watchdog, and checks of its health. */
 #include "rig.h"
 
-#define SEC USEC_PER_SEC
-
 static void init(struct rig *g)
 {
 	rig_init(g, 1, 0);

@@ -2,17 +2,7 @@
  * Dependencies on the way up: what is needed is started first, from the ground up, and a service
  * waits for it by name.
  */
-#include "rig.h"
-
-#define SEC USEC_PER_SEC
-
-enum { DB, WEB, TOP, CACHE };
-
-/* Whoever asked for it to start is answered so; before the first one, it had no generation. */
-static void start_is(const struct rig *g, uint32_t i, enum core_outcome outcome)
-{
-	judged(g, i, CORE_EVENT_START, 0, outcome);
-}
+#include "links.h"
 
 /* The changes of the last step were of these services, in this order. */
 static void changed_in_order(const struct rig *g, const uint32_t *services, unsigned n)

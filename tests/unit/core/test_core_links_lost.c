@@ -1,17 +1,7 @@
 /*
  * Dependencies that go: what requires them follows, and comes back by itself when they do.
  */
-#include "rig.h"
-
-#define SEC USEC_PER_SEC
-
-enum { DB, WEB, TOP, CACHE };
-
-/* Whoever asked for it to start is answered so; before the first one, it had no generation. */
-static void start_is(const struct rig *g, uint32_t i, enum core_outcome outcome)
-{
-	judged(g, i, CORE_EVENT_START, 0, outcome);
-}
+#include "links.h"
 
 static void what_it_requires_is_lost_and_comes_back_and_so_does_it(void **state _unused_)
 {

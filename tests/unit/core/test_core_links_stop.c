@@ -2,17 +2,7 @@
  * Dependencies on the way down: what requires a service goes before it does; a shutdown goes
  * down the links, whenever things were started, and does not wait for ever.
  */
-#include "rig.h"
-
-#define SEC USEC_PER_SEC
-
-enum { DB, WEB, TOP, CACHE };
-
-static void run_all(struct rig *g)
-{
-	for (uint32_t i = 0; i < g->n; i++)
-		rig_run(g, i);
-}
+#include "links.h"
 
 /* 1 and 2 require 0, and 3 both of them. */
 static void diamond(struct rig *g)

@@ -5,8 +5,6 @@
  */
 #include "rig.h"
 
-#define SEC USEC_PER_SEC
-
 /* --- places to start --- */
 
 static void places_are_given_in_the_order_of_asking(void **state _unused_)
@@ -281,18 +279,6 @@ static void script_init(struct rig *g, unsigned max_starting)
 	g->policies[2].restart_limit = 1;
 }
 
-static void same_changes(const struct rig *a, const struct rig *b)
-{
-	assert_int_equal(a->n_changes, b->n_changes);
-	for (unsigned i = 0; i < a->n_changes; i++) {
-		assert_int_equal(a->changes[i].service, b->changes[i].service);
-		assert_int_equal(a->changes[i].todo, b->changes[i].todo);
-		assert_int_equal(a->changes[i].signo, b->changes[i].signo);
-		assert_int_equal(a->changes[i].scope, b->changes[i].scope);
-		assert_int_equal(a->changes[i].previous, b->changes[i].previous);
-	}
-}
-
 /* The script is worth something only while it gets everywhere. */
 static void the_script_gets_into_every_state(void **state _unused_)
 {
@@ -321,7 +307,7 @@ static void a_core_made_of_records_goes_on_like_the_one_before(void **state _unu
 			rig_restore(&g, &old, max_starting);
 			play(&old, &script[i]);
 			play(&g, &script[i]);
-			same_changes(&old, &g);
+			rig_same_changes(&old, &g);
 			for (uint32_t k = 0; k < g.n; k++)
 				rig_same(&old, &g, k);
 		}
@@ -342,7 +328,7 @@ static void a_core_made_of_records_ends_like_the_one_before(void **state _unused
 		for (size_t i = cut / 4; i < ELEMENTSOF(script); i++) {
 			play(&old, &script[i]);
 			play(&g, &script[i]);
-			same_changes(&old, &g);
+			rig_same_changes(&old, &g);
 		}
 		for (uint32_t k = 0; k < g.n; k++)
 			rig_same(&old, &g, k);
@@ -376,7 +362,7 @@ static void the_origin_of_the_clock_does_not_matter(void **state _unused_)
 		for (size_t i = 0; i < ELEMENTSOF(script); i++) {
 			play(&a, &script[i]);
 			play(&b, &script[i]);
-			same_changes(&a, &b);
+			rig_same_changes(&a, &b);
 			for (uint32_t k = 0; k < 4; k++) {
 				const struct core_record *x = rig_record(&b, k);
 				struct core_record r = *rig_record(&a, k);

@@ -1,8 +1,6 @@
 /* Another configuration while services live: what counts at once, what later, and what stays. */
 #include "rig.h"
 
-#define SEC USEC_PER_SEC
-
 static void another_policy_counts_at_once(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;

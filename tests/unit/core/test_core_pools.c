@@ -4,8 +4,6 @@
  */
 #include "rig.h"
 
-#define SEC USEC_PER_SEC
-
 /* How many have a process, or are about to. */
 static uint32_t n_live(const struct rig *g)
 {

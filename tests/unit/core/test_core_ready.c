@@ -1,8 +1,6 @@
 /* From exec to readiness, and how long that may take. */
 #include "rig.h"
 
-#define SEC USEC_PER_SEC
-
 static void init(struct rig *g, enum spec_type type, enum spec_ready ready)
 {
 	rig_init(g, 1, 0);

@@ -1,8 +1,6 @@
 /* Requests that meet a service on its way, what becomes of them, and how they are remembered. */
 #include "rig.h"
 
-#define SEC USEC_PER_SEC
-
 static void a_start_during_the_stop_starts_it_afterwards(void **state _unused_)
 {
 	_cleanup_rig_ struct rig g;

@@ -8,7 +8,6 @@
 #include "rig.h"
 
 #define MSEC USEC_PER_MSEC
-#define SEC  USEC_PER_SEC
 
 static const char *reason(const struct rig *g)
 {

@@ -4,8 +4,6 @@
  */
 #include "rig.h"
 
-#define SEC USEC_PER_SEC
-
 static void init(struct rig *g, enum spec_overlap overlap)
 {
 	rig_init(g, 2, 0);

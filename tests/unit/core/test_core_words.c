@@ -5,8 +5,6 @@
 #include "core/state.h"
 #include "rig.h"
 
-#define SEC USEC_PER_SEC
-
 /* Service 0 is told of; service 1 is the one that it has to do with. */
 struct situation {
 	struct core_record record;
