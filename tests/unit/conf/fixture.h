@@ -154,3 +154,24 @@ static inline void bad_key(struct fixture *f, const char *keys, unsigned line, c
 	snprintf(text, sizeof(text), "service web { command = \"/bin/true\"\n%s\n}\n", keys);
 	bad(f, text, line, message);
 }
+
+static inline const struct spec_service *service_at(const struct fixture *f, size_t i)
+{
+	assert_true(i < f->spec->n_services);
+	return &f->spec->services[i];
+}
+
+/* An empty list may be NULL. */
+static inline void assert_list(char *const *list, const char *const *expected)
+{
+	size_t i;
+
+	for (i = 0; expected[i]; i++) {
+		assert_non_null(list);
+		assert_non_null(list[i]);
+		assert_string_equal(list[i], expected[i]);
+	}
+	assert_true(!list || !list[i]);
+}
+#define ASSERT_LIST(list, ...) \
+	assert_list(list, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})

@@ -5,20 +5,6 @@
 #include "base/macro.h"
 #include "base/usec.h"
 
-static void assert_list(char *const *list, const char *const *expected)
-{
-	size_t i;
-
-	for (i = 0; expected[i]; i++) {
-		assert_non_null(list);
-		assert_non_null(list[i]);
-		assert_string_equal(list[i], expected[i]);
-	}
-	assert_true(!list || !list[i]);
-}
-#define ASSERT_LIST(list, ...) \
-	assert_list(list, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
-
 /* The text must be refused with just this message; "~" in it stands for the directory. */
 static void bad_exactly(struct fixture *f, const char *text, const char *message)
 {

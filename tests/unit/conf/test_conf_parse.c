@@ -6,32 +6,13 @@
 #include "base/buf.h"
 #include "base/log.h"
 
-static const struct spec_service *service(struct fixture *f, size_t i)
-{
-	assert_true(i < f->spec->n_services);
-	return &f->spec->services[i];
-}
-
-static void assert_list(char *const *list, const char *const *expected)
-{
-	size_t i;
-
-	for (i = 0; expected[i]; i++) {
-		assert_non_null(list[i]);
-		assert_string_equal(list[i], expected[i]);
-	}
-	assert_null(list[i]);
-}
-#define ASSERT_LIST(list, ...) \
-	assert_list(list, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
-
 static void a_service_of_one_key_has_the_defaults_of_the_manual(void **state)
 {
 	struct fixture *f = *state;
 	const struct spec_service *s;
 
 	good(f, "service web { command = \"/bin/x\" }\n");
-	s = service(f, 0);
+	s = service_at(f, 0);
 	assert_string_equal(s->name, "web");
 	assert_int_equal(s->place.line, 1);
 	assert_false(s->has_instances);
@@ -89,7 +70,7 @@ static void every_key_of_a_service_is_taken_over(void **state)
 		" log { file = \"/x/%{name}\" stderr = none max-size = 64K keep = 0 timestamps = "
 		"local }"
 		"\n}\n");
-	s = service(f, 0);
+	s = service_at(f, 0);
 	ASSERT_LIST(s->command, "/bin/x", "a b");
 	assert_int_equal(s->policy->type, SPEC_TYPE_ONESHOT);
 	assert_false(s->policy->autostart);
@@ -135,10 +116,10 @@ static void reload_of_a_service_replaces_that_of_defaults_key_by_key(void **stat
 	good(f, "defaults { reload { signal = USR1 command = {\"/bin/r\", \"a b\"} } }\n"
 		"service a { command = \"/bin/x\" reload { signal = 12 } }\n"
 		"service b { command = \"/bin/x\" reload { command = {} } }\n");
-	assert_int_equal(service(f, 0)->contact->reload_signal, SIGUSR2);
-	ASSERT_LIST(service(f, 0)->contact->reload_command, "/bin/r", "a b");
-	assert_int_equal(service(f, 1)->contact->reload_signal, SIGUSR1);
-	ASSERT_LIST(service(f, 1)->contact->reload_command);
+	assert_int_equal(service_at(f, 0)->contact->reload_signal, SIGUSR2);
+	ASSERT_LIST(service_at(f, 0)->contact->reload_command, "/bin/r", "a b");
+	assert_int_equal(service_at(f, 1)->contact->reload_signal, SIGUSR1);
+	ASSERT_LIST(service_at(f, 1)->contact->reload_command);
 	bad_key(f, "reload { signal = NOSUCH }", 2, "'reload.signal' in service 'web': unknown");
 	bad_key(f, "reload { command = {\"\", \"a\"} }", 2, "is empty");
 	bad_key(f, "reload { command = \"/bin/r 'a\" }", 2, "a ' is not closed");
@@ -242,17 +223,17 @@ static void defaults_fill_in_wherever_they_stand(void **state)
 		"service b { command = y nice = 1 }\n"
 		"defaults {\n nice = 5 groups = {two, three}\n"
 		" log { file = \"d/%{name}\" keep = 7 } }\n");
-	ASSERT_LIST(service(f, 0)->links->groups, "one");
-	ASSERT_LIST(service(f, 1)->links->groups, "two", "three");
-	assert_int_equal(service(f, 0)->process->nice, 5);
-	assert_int_equal(service(f, 1)->process->nice, 1);
-	assert_int_equal(service(f, 0)->log->rotation.keep, 3);
-	assert_int_equal(service(f, 1)->log->rotation.keep, 7);
-	assert_string_equal(service(f, 0)->log->file.address, "d/%{name}");
-	assert_int_equal(spec_place_of(service(f, 0), "nice").line, 4);
-	assert_int_equal(spec_place_of(service(f, 1), "nice").line, 2);
-	assert_int_equal(spec_place_of(service(f, 0), "log.keep").line, 1);
-	assert_int_equal(spec_place_of(service(f, 1), "umask").line, 2);
+	ASSERT_LIST(service_at(f, 0)->links->groups, "one");
+	ASSERT_LIST(service_at(f, 1)->links->groups, "two", "three");
+	assert_int_equal(service_at(f, 0)->process->nice, 5);
+	assert_int_equal(service_at(f, 1)->process->nice, 1);
+	assert_int_equal(service_at(f, 0)->log->rotation.keep, 3);
+	assert_int_equal(service_at(f, 1)->log->rotation.keep, 7);
+	assert_string_equal(service_at(f, 0)->log->file.address, "d/%{name}");
+	assert_int_equal(spec_place_of(service_at(f, 0), "nice").line, 4);
+	assert_int_equal(spec_place_of(service_at(f, 1), "nice").line, 2);
+	assert_int_equal(spec_place_of(service_at(f, 0), "log.keep").line, 1);
+	assert_int_equal(spec_place_of(service_at(f, 1), "umask").line, 2);
 }
 
 static void what_services_have_in_common_is_there_once(void **state)
@@ -288,8 +269,8 @@ static void an_empty_list_replaces_that_of_defaults(void **state)
 
 	good(f, "defaults { groups = {a} success-codes = {0, 1} }\n"
 		"service b { command = y groups = {} success-codes = {} }\n");
-	ASSERT_LIST(service(f, 0)->links->groups);
-	assert_false(spec_is_success(service(f, 0)->policy, 0));
+	ASSERT_LIST(service_at(f, 0)->links->groups);
+	assert_false(spec_is_success(service_at(f, 0)->policy, 0));
 }
 
 static void environment_merges_by_name_and_wins_over_files(void **state)
@@ -302,13 +283,14 @@ static void environment_merges_by_name_and_wins_over_files(void **state)
 		"service a { command = x env-file = \"s.env\" environment = {\"G=s\", \"H=s\"} }\n"
 		"service b { command = x }\n"
 		"service c { command = x env-file = \"\" environment = {} }\n");
-	ASSERT_LIST(service(f, 0)->process->file_environment, "A=file-d", "B=file-s", "D=file-d",
+	ASSERT_LIST(service_at(f, 0)->process->file_environment, "A=file-d", "B=file-s", "D=file-d",
 		"E=file-s");
-	ASSERT_LIST(service(f, 0)->environment, "C=d", "F=d", "G=s", "H=s");
-	ASSERT_LIST(service(f, 1)->process->file_environment, "A=file-d", "B=file-d", "D=file-d");
-	ASSERT_LIST(service(f, 1)->environment, "C=d", "F=d", "G=d");
-	ASSERT_LIST(service(f, 2)->process->file_environment);
-	ASSERT_LIST(service(f, 2)->environment, "C=d", "F=d", "G=d");
+	ASSERT_LIST(service_at(f, 0)->environment, "C=d", "F=d", "G=s", "H=s");
+	ASSERT_LIST(
+		service_at(f, 1)->process->file_environment, "A=file-d", "B=file-d", "D=file-d");
+	ASSERT_LIST(service_at(f, 1)->environment, "C=d", "F=d", "G=d");
+	ASSERT_LIST(service_at(f, 2)->process->file_environment);
+	ASSERT_LIST(service_at(f, 2)->environment, "C=d", "F=d", "G=d");
 	assert_string_equal(f->spec->files[0], f->main_path);
 	assert_non_null(strstr(f->spec->files[1], "/d.env"));
 	assert_non_null(strstr(f->spec->files[2], "/s.env"));
@@ -324,7 +306,7 @@ static void an_env_file_is_read_as_such_files_are(void **state)
 		"\\n\"\nD=\nA2=#no\n"
 		"D=last\nE='' \nF=a\"b");
 	good(f, "service web { command = x env-file = \"%{name}.env\" }\n");
-	ASSERT_LIST(service(f, 0)->process->file_environment, "A=b c", "B=x $y \"",
+	ASSERT_LIST(service_at(f, 0)->process->file_environment, "A=b c", "B=x $y \"",
 		"C=a \"b\" \\ $d \\n", "D=last", "A2=#no", "E=", "F=a\"b");
 }
 
@@ -352,7 +334,7 @@ static void only_a_dash_lets_an_env_file_be_missing(void **state)
 
 	bad_key(f, "env-file = \"missing\"", 2, "missing': No such file or directory");
 	good(f, "service web { command = x env-file = \"-missing\" }\n");
-	ASSERT_LIST(service(f, 0)->process->file_environment);
+	ASSERT_LIST(service_at(f, 0)->process->file_environment);
 	make_directory(f, "d");
 	bad_key(f, "env-file = \"-d\"", 2, "Is a directory");
 }
@@ -370,13 +352,13 @@ static void includes_are_sorted_and_stand_where_they_are_written(void **state)
 	good(f, "service first { command = x }\ninclude(\"services.d/*.conf\")\n"
 		"include(\"none.d/*.conf\")\nservice last { command = x }\n");
 	assert_int_equal(f->spec->n_services, 5);
-	assert_string_equal(service(f, 0)->name, "first");
-	assert_string_equal(service(f, 1)->name, "a");
-	assert_string_equal(service(f, 2)->name, "b");
-	assert_string_equal(service(f, 3)->name, "c");
-	assert_string_equal(service(f, 4)->name, "last");
-	assert_non_null(strstr(service(f, 3)->place.file, "services.d/more/c.conf"));
-	assert_int_equal(service(f, 4)->place.line, 4);
+	assert_string_equal(service_at(f, 0)->name, "first");
+	assert_string_equal(service_at(f, 1)->name, "a");
+	assert_string_equal(service_at(f, 2)->name, "b");
+	assert_string_equal(service_at(f, 3)->name, "c");
+	assert_string_equal(service_at(f, 4)->name, "last");
+	assert_non_null(strstr(service_at(f, 3)->place.file, "services.d/more/c.conf"));
+	assert_int_equal(service_at(f, 4)->place.line, 4);
 }
 
 static void a_directory_named_like_a_pattern_is_none(void **state)

@@ -7,12 +7,6 @@
 #include "base/macro.h"
 #include "conf/values/address.h"
 
-static const struct spec_service *service(struct fixture *f, size_t i)
-{
-	assert_true(i < f->spec->n_services);
-	return &f->spec->services[i];
-}
-
 /* A service of these keys, its first line being line 2. */
 static const struct spec_service *good_keys(struct fixture *f, const char *keys)
 {
@@ -20,22 +14,8 @@ static const struct spec_service *good_keys(struct fixture *f, const char *keys)
 
 	snprintf(text, sizeof(text), "service web { command = \"/bin/true\"\n%s\n}\n", keys);
 	good(f, text);
-	return service(f, 0);
+	return service_at(f, 0);
 }
-
-static void assert_list(char *const *list, const char *const *expected)
-{
-	size_t i;
-
-	for (i = 0; expected[i]; i++) {
-		assert_non_null(list);
-		assert_non_null(list[i]);
-		assert_string_equal(list[i], expected[i]);
-	}
-	assert_true(!list || !list[i]);
-}
-#define ASSERT_LIST(list, ...) \
-	assert_list(list, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 
 static void a_service_of_one_key_has_the_defaults_of_the_manual(void **state)
 {
@@ -167,13 +147,13 @@ static void a_oneshot_is_ready_by_its_end(void **state)
 	/* what defaults say is meant for others */
 	good(f, "defaults { ready { on = \"log:x\" timeout = 1s } watchdog = 1s\n"
 		" health { unix = \"/x\" } }\nservice job { command = x type = oneshot }\n");
-	assert_int_equal(service(f, 0)->policy->ready, SPEC_READY_EXEC);
-	assert_null(service(f, 0)->contact->ready_regex);
-	assert_int_equal(service(f, 0)->policy->ready_timeout_usec, USEC_INFINITY);
-	assert_int_equal(service(f, 0)->policy->watchdog_usec, 0);
-	assert_int_equal(service(f, 0)->policy->health_failures, 0);
-	assert_int_equal(service(f, 0)->contact->health->kind, SPEC_PROBE_NONE);
-	assert_null(service(f, 0)->contact->health->address);
+	assert_int_equal(service_at(f, 0)->policy->ready, SPEC_READY_EXEC);
+	assert_null(service_at(f, 0)->contact->ready_regex);
+	assert_int_equal(service_at(f, 0)->policy->ready_timeout_usec, USEC_INFINITY);
+	assert_int_equal(service_at(f, 0)->policy->watchdog_usec, 0);
+	assert_int_equal(service_at(f, 0)->policy->health_failures, 0);
+	assert_int_equal(service_at(f, 0)->contact->health->kind, SPEC_PROBE_NONE);
+	assert_null(service_at(f, 0)->contact->health->address);
 }
 
 static void addresses_are_numeric_or_localhost(void **state)
@@ -288,7 +268,7 @@ static void placeholders_are_checked_as_instances_have_them(void **state)
 	good_keys(f, "instances = 3 ready { on = \"tcp:127.0.0.1:80%{instance}\" }\n"
 		     "health { http = \"http://127.0.0.1:80%{instance}/%{name}\" }");
 	assert_string_equal(
-		service(f, 0)->contact->ready_check->address, "127.0.0.1:80%{instance}");
+		service_at(f, 0)->contact->ready_check->address, "127.0.0.1:80%{instance}");
 	/* not those in the middle, but the last one */
 	good_keys(f, "instances = 65 ready { on = \"tcp:127.0.0.1:10%{instance}\" }");
 	bad_key(f, "instances = 1000 ready { on = \"tcp:127.0.0.1:66%{instance}\" }", 2,
@@ -393,7 +373,7 @@ static void an_empty_value_takes_back_that_of_defaults(void **state)
 		" schedule { every = \"\" } hooks { pre-start = \"\" on-failed = \"\" }\n"
 		" stop { command = \"\" } pool = \"\" limits { core = \"\" } requires = {} }\n"
 		"service d { command = x schedule { every = 0 } requires = {} }\n");
-	s = service(f, 0);
+	s = service_at(f, 0);
 	assert_int_equal(s->contact->health->kind, SPEC_PROBE_TCP);
 	assert_int_equal(s->policy->health_failures, 7);
 	assert_int_equal(s->policy->ready, SPEC_READY_COMMAND);
@@ -403,7 +383,7 @@ static void an_empty_value_takes_back_that_of_defaults(void **state)
 	assert_string_equal(s->links->pool, "p");
 	assert_null(s->contact->pid_file); /* not forking */
 	ASSERT_LIST(s->links->requires, "d");
-	s = service(f, 1);
+	s = service_at(f, 1);
 	assert_int_equal(s->contact->health->kind, SPEC_PROBE_COMMAND);
 	assert_null(s->contact->health->address);
 	assert_int_equal(s->contact->health->interval_usec, 5 * USEC_PER_SEC);
@@ -420,7 +400,7 @@ static void an_empty_value_takes_back_that_of_defaults(void **state)
 	assert_int_equal(spec_limit(s, SPEC_LIMIT_CPU)->soft, 2);
 	assert_true(spec_limit(s, SPEC_LIMIT_CORE)->set);
 	ASSERT_LIST(s->links->requires, "d");
-	s = service(f, 2);
+	s = service_at(f, 2);
 	assert_int_equal(s->contact->health->kind, SPEC_PROBE_NONE);
 	assert_int_equal(s->policy->health_failures, 0);
 	assert_int_equal(s->contact->ready_check->kind, SPEC_PROBE_UNIX);
@@ -431,7 +411,7 @@ static void an_empty_value_takes_back_that_of_defaults(void **state)
 	assert_false(spec_limit(s, SPEC_LIMIT_CORE)->set);
 	assert_int_equal(spec_limit(s, SPEC_LIMIT_CPU)->hard, 3600);
 	ASSERT_LIST(s->links->requires);
-	assert_false(service(f, 3)->policy->scheduled);
+	assert_false(service_at(f, 3)->policy->scheduled);
 }
 
 static void two_choices_in_defaults_are_told_once(void **state)
@@ -616,7 +596,7 @@ static void pools_have_names_and_slots(void **state)
 	assert_string_equal(f->spec->pools[0].name, "db");
 	assert_int_equal(f->spec->pools[0].slots, 20000);
 	assert_int_equal(f->spec->pools[1].place.line, 4);
-	assert_string_equal(service(f, 0)->links->pool, "db");
+	assert_string_equal(service_at(f, 0)->links->pool, "db");
 	bad(f, "pool db { }", 1, "pool 'db' has no 'slots'");
 	bad(f, "pool db { slots = 0 }", 1, "'pool.slots' in pool 'db': '0' is not allowed");
 	bad(f, "pool db { slots = 20001 }", 1, "allowed: 1 to 20000");
