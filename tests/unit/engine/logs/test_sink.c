@@ -2,15 +2,11 @@
  * Log files: opening and what may not be opened, going on at the end, what others do to the
  * file, failing and mending, the limit of open files. Rotation is in test_sink_rotate.c.
  */
-#include "tests/unit/engine/bench.h"
+#include "sinks.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
-
-#include "engine/logs/sink.h"
-
-#define SEC USEC_PER_SEC
 
 struct fixture {
 	struct bench bench;
@@ -61,11 +57,6 @@ static struct sink *to_file(struct fixture *f, const char *path)
 				 &(struct spec_target){.sink = SPEC_SINK_FILE}, path),
 		0);
 	return &f->sinks[0];
-}
-
-static void put(struct sink *s, const char *text, usec_t now)
-{
-	sink_write(s, text, strlen(text), now);
 }
 
 #define assert_counters(s, b, l, db, dl)                           \

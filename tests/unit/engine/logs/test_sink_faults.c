@@ -3,14 +3,10 @@
  * tells it, what is dropped is counted, and once it is mended, a line in the file tells how much
  * that was, and output goes on.
  */
-#include "tests/unit/engine/bench.h"
+#include "sinks.h"
 
 #include <errno.h>
 #include <sys/mount.h>
-
-#include "engine/logs/sink.h"
-
-#define SEC USEC_PER_SEC
 
 struct fixture {
 	struct bench bench;
@@ -65,19 +61,14 @@ static void begin(struct fixture *f)
 		0);
 }
 
-static void put(struct fixture *f, const char *text, usec_t now)
-{
-	sink_write(&f->sink, text, strlen(text), now);
-}
-
 /* It has just gone wrong, at one second. */
 static void assert_dropped(struct fixture *f, const char *why)
 {
 	char text[512];
 
-	put(f, "lost\n", SEC);
-	put(f, "lost, too\n", SEC + 1);
-	put(f, "and lost\n", 2 * SEC); /* a second try */
+	put(&f->sink, "lost\n", SEC);
+	put(&f->sink, "lost, too\n", SEC + 1);
+	put(&f->sink, "and lost\n", 2 * SEC); /* a second try */
 	assert_int_equal(f->sink.counters.dropped_bytes, 24);
 	assert_int_equal(f->sink.counters.dropped_lines, 3);
 	snprintf(text, sizeof(text), "service 'web': cannot write %s: %s; dropping its output",
@@ -91,7 +82,7 @@ static void assert_goes_on(struct fixture *f, const char *before, const char *wh
 {
 	char text[512];
 
-	put(f, "after\n", 3 * SEC);
+	put(&f->sink, "after\n", 3 * SEC);
 	snprintf(text, sizeof(text), "%ssupervisord: 24 bytes, 3 lines dropped (%s)\nafter\n",
 		before, why);
 	assert_file(f->path, text);
@@ -109,7 +100,7 @@ static void a_full_disk_that_is_freed(void **state)
 	if (!mount_small(f))
 		skip();
 	begin(f);
-	put(f, "before\n", 1);
+	put(&f->sink, "before\n", 1);
 	fd = open(bench_path(&f->bench, "log/large", path), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	while (write(fd, block, sizeof(block)) > 0)
 		;
@@ -126,7 +117,7 @@ static void a_full_disk_that_is_freed(void **state)
 static void assert_error(struct fixture *f, const char *rule, const char *why)
 {
 	begin(f);
-	put(f, "before\n", 1);
+	put(&f->sink, "before\n", 1);
 	inject(rule);
 	assert_dropped(f, why);
 	assert_goes_on(f, "before\n", why);
@@ -149,7 +140,7 @@ static void a_file_system_that_becomes_read_only(void **state)
 	if (!mount_small(f))
 		skip();
 	begin(f);
-	put(f, "before\n", 1);
+	put(&f->sink, "before\n", 1);
 	sink_close(&f->sink); /* nobody may be writing there */
 	assert_int_equal(mount(NULL, f->log_dir, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
 	assert_dropped(f, "Read-only file system");
@@ -162,10 +153,10 @@ static void a_directory_that_is_removed_is_made_again(void **state)
 	struct fixture *f = *state;
 
 	begin(f);
-	put(f, "before\n", 1);
+	put(&f->sink, "before\n", 1);
 	assert_int_equal(unlink(f->path), 0);
 	assert_int_equal(rmdir(f->log_dir), 0);
-	put(f, "after\n", 1);
+	put(&f->sink, "after\n", 1);
 	assert_file(f->path, "after\n");
 	assert_int_equal(bench_logged(&f->bench, "web.log was removed while it was in use"), 1);
 	assert_int_equal(bench_log_lines(&f->bench), 1);
@@ -178,11 +169,11 @@ static void a_directory_that_is_renamed_keeps_its_file(void **state)
 	char moved[300];
 
 	begin(f);
-	put(f, "before\n", 1);
+	put(&f->sink, "before\n", 1);
 	assert_int_equal(rename(f->log_dir, f->aside), 0);
-	put(f, "between\n", 1);
+	put(&f->sink, "between\n", 1);
 	sink_reopen(&f->sink, 1);
-	put(f, "after\n", 1);
+	put(&f->sink, "after\n", 1);
 	snprintf(moved, sizeof(moved), "%s/web.log", f->aside);
 	assert_file(moved, "before\nbetween\n");
 	assert_file(f->path, "after\n");
@@ -195,9 +186,9 @@ static void a_file_that_is_removed_is_made_again(void **state)
 
 	begin(f);
 	for (unsigned i = 0; i < 2; i++) {
-		put(f, "before\n", 1);
+		put(&f->sink, "before\n", 1);
 		assert_int_equal(unlink(f->path), 0);
-		put(f, "after\n", 1);
+		put(&f->sink, "after\n", 1);
 		assert_file(f->path, "after\n");
 		assert_int_equal(bench_log_lines(&f->bench), i + 1);
 	}
@@ -207,7 +198,7 @@ static void a_file_that_is_removed_is_made_again(void **state)
 static void put_in_its_place(struct fixture *f, int (*make)(struct fixture *f), const char *why)
 {
 	begin(f);
-	put(f, "before\n", 1);
+	put(&f->sink, "before\n", 1);
 	assert_int_equal(unlink(f->path), 0);
 	assert_int_equal(make(f), 0);
 	assert_dropped(f, why);

@@ -2,13 +2,9 @@
  * Files in other formats than plain: what others do to a file in the middle of a line, settings
  * that change, losses, and files that several streams share. JSON has to be JSON, line by line.
  */
-#include "tests/unit/engine/bench.h"
+#include "sinks.h"
 
 #include <jansson.h>
-
-#include "engine/logs/sink.h"
-
-#define SEC USEC_PER_SEC
 
 struct fixture {
 	struct bench bench;
@@ -61,11 +57,6 @@ static int teardown(void **state)
 	bench_fini(&f->bench);
 	free(f);
 	return 0;
-}
-
-static void put(struct sink *s, const char *text, usec_t now)
-{
-	sink_write(s, text, strlen(text), now);
 }
 
 static void configure(struct fixture *f, enum spec_format format)

@@ -1,16 +1,13 @@
 /*
  * The sink "inherit": prefixes, whole lines, and a reader that is slow or gone.
  */
-#include "tests/unit/engine/bench.h"
+#include "sinks.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <sys/socket.h>
 
 #include "engine/logs/outlet/standard.h"
-#include "engine/logs/sink.h"
-
-#define SEC USEC_PER_SEC
 
 struct fixture {
 	struct bench bench;
@@ -76,11 +73,6 @@ static int teardown(void **state)
 	bench_fini(&f->bench);
 	free(f);
 	return 0;
-}
-
-static void put(struct sink *s, const char *text, usec_t now)
-{
-	sink_write(s, text, strlen(text), now);
 }
 
 /* Everything that can be had, with the loop running until nothing more comes. */

@@ -2,13 +2,10 @@
  * Where log files may be: which directories are walked through, and which links; what others
  * could have put there.
  */
-#include "tests/unit/engine/bench.h"
+#include "sinks.h"
 
 #include <errno.h>
 
-#include "engine/logs/sink.h"
-
-#define SEC	 USEC_PER_SEC
 #define SOMEBODY 12345
 #define ORDINARY 1000 /* the first group of people */
 #define SHARED	 "other users may write to its directory, or to one above"
@@ -80,7 +77,7 @@ static bool writes(struct fixture *f, const char *name, uint64_t max_size)
 	assert_int_equal(sink_init(&f->sink, &f->set, "web", bench_log(max_size, 1),
 				 &(struct spec_target){.sink = SPEC_SINK_FILE}, path_of(f, name)),
 		0);
-	sink_write(&f->sink, "line\n", 5, 1);
+	put(&f->sink, "line\n", 1);
 	n = f->sink.counters.bytes;
 	assert_int_equal(f->sink.counters.dropped_bytes, 5 - n);
 	sink_close(&f->sink);
@@ -224,12 +221,12 @@ static void a_rotation_follows_no_link_either(void **state)
 	make_dir(f, "theirs", 0755);
 	make_dir(f, "theirs/logs", 0755);
 	assert_true(writes(f, "theirs/logs/web.log", 8));
-	sink_write(&f->sink, "more\n", 5, 1); /* rotated */
+	put(&f->sink, "more\n", 1); /* rotated */
 	assert_int_equal(rename(path_of(f, "theirs/logs"), f->log_dir), 0); /* it was empty */
 	assert_int_equal(symlink(f->log_dir, path_of(f, "theirs/logs")), 0);
 	assert_int_equal(lchown(path_of(f, "theirs/logs"), SOMEBODY, 0), 0);
 	assert_int_equal(count_names(f->log_dir, "web.log."), 1);
-	sink_write(&f->sink, "most\n", 5, 1);
+	put(&f->sink, "most\n", 1);
 	assert_int_equal(bench_logged(&f->bench, "cannot rotate"), 1);
 	assert_int_equal(bench_logged(&f->bench, LINKED), 1);
 	assert_int_equal(count_names(f->log_dir, "web.log."), 1);

@@ -2,14 +2,11 @@
  * Rotation by size: where the cut is, names, how many are kept, and what happens when it can't
  * be done.
  */
-#include "tests/unit/engine/bench.h"
+#include "sinks.h"
 
 #include <errno.h>
 
 #include "engine/logs/file/rotate.h"
-#include "engine/logs/sink.h"
-
-#define SEC USEC_PER_SEC
 
 /* 2026-11-23T06:36:53.123456Z */
 #define MOMENT UINT64_C(1795415813123456)
@@ -54,11 +51,6 @@ static struct sink *limited(struct fixture *f, uint64_t max_size_bytes, unsigned
 				 &(struct spec_target){.sink = SPEC_SINK_FILE}, f->path, 0),
 		0);
 	return &f->sink;
-}
-
-static void put(struct sink *s, const char *text, usec_t now)
-{
-	sink_write(s, text, strlen(text), now);
 }
 
 /* What the loop would go on with, if it took long. */
