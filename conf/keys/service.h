@@ -71,7 +71,7 @@ int limits_set(struct making *m, const struct value *v);
 int output_set(struct making *m, const struct value *v);
 void output_check(struct making *m);
 
-/* conf/keys/input.c: stdin. Whether there is the service that it names is seen in links.c. */
+/* conf/keys/input.c: stdin. Whether there is the service that it names is seen in links_input.c. */
 int input_set(struct making *m, const struct value *v);
 
 /*
