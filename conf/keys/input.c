@@ -2,12 +2,14 @@
  * Where a service's stdin comes from. Whether there is the one whose output it is to read is seen
  * in links_input.c, when all services are known.
  */
+#include "conf/keys/input.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/keys/service.h"
+#include "conf/keys/depend.h"
 #include "conf/text/text.h"
 
 static const char *check_path(const char *text)
@@ -45,7 +47,7 @@ int input_set(struct making *m, const struct value *v)
 
 		if (strncmp(text, kinds[i].prefix, n) != 0)
 			continue;
-		r = service_check_text(m, v, text + n, kinds[i].check);
+		r = making_check_text(m, v, text + n, kinds[i].check);
 		if (r < 0)
 			return r == -EINVAL ? 0 : r;
 		m->s->stdin_name = strdup(text + n);
