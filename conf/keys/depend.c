@@ -3,13 +3,14 @@
  * such services is seen in links.c, when all are known. A service that stands in a list of
  * defaults does not mean itself.
  */
+#include "conf/keys/depend.h"
+
 #include <errno.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/parse.h"
 #include "conf/keys/convert.h"
-#include "conf/keys/service.h"
 #include "conf/text/text.h"
 #include "conf/values/map.h"
 #include "conf/values/strv.h"
@@ -68,7 +69,7 @@ static bool take_link(
 		return false;
 	}
 	if (names_itself(m, link)) {
-		if (service_is_own(m, v))
+		if (making_is_own(m, v))
 			value_error(errors, v, "'%.80s' is this service itself", link);
 		return false;
 	}

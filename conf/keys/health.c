@@ -2,13 +2,14 @@
  * The section `health`, and the watchdog. Of the four ways to ask one counts, so they are one
  * choice: a service that chooses takes nothing of the choice in defaults.
  */
+#include "conf/keys/health.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "conf/keys/convert.h"
-#include "conf/keys/service.h"
 #include "conf/values/address.h"
 #include "conf/values/strv.h"
 
@@ -68,7 +69,7 @@ static const char *check_http(const char *text)
 static int set_address(struct making *m, const struct value *v, enum spec_probe kind)
 {
 	struct spec_check *h = m->s->contact->health;
-	int r = service_check_text(m, v, v->strings[0],
+	int r = making_check_text(m, v, v->strings[0],
 		kind == SPEC_PROBE_TCP	  ? check_tcp
 		: kind == SPEC_PROBE_UNIX ? address_check_unix
 					  : check_http);
@@ -85,7 +86,7 @@ static int set_probe(struct making *m, const struct value *v)
 	enum spec_probe kind = kind_of(v);
 	size_t n;
 
-	if (is_empty(v) || (!service_is_own(m, v) && has_own_choice(m)))
+	if (is_empty(v) || (!making_is_own(m, v) && has_own_choice(m)))
 		return 0;
 	if (h->kind != SPEC_PROBE_NONE) {
 		value_error(m->b->errors, v,
@@ -95,7 +96,7 @@ static int set_probe(struct making *m, const struct value *v)
 	}
 	h->kind = kind;
 	if (kind == SPEC_PROBE_COMMAND)
-		return service_words(m, v, &h->command, &n);
+		return making_words(m, v, &h->command, &n);
 	return set_address(m, v, kind);
 }
 
@@ -157,7 +158,7 @@ static void check_unused(const struct making *m)
 		const struct value *v = section_find(m->own, keys[i]);
 
 		if (v)
-			service_tell(m, v->key->path,
+			making_tell(m, v->key->path,
 				"is of no use alone; allowed: along with one of command, tcp, "
 				"unix, http");
 	}
@@ -168,7 +169,7 @@ static const struct value *find_choice(const struct making *m)
 {
 	for (size_t i = 0; i < ELEMENTSOF(probes); i++) {
 		if (probes[i].kind == m->s->contact->health->kind)
-			return service_find(m, probes[i].key);
+			return making_find(m, probes[i].key);
 	}
 	return NULL;
 }
@@ -176,14 +177,14 @@ static const struct value *find_choice(const struct making *m)
 /* What defaults say is not meant for it. */
 static void check_oneshot(struct making *m)
 {
-	const struct value *choice = find_choice(m), *watchdog = service_find(m, SERVICE_WATCHDOG);
+	const struct value *choice = find_choice(m), *watchdog = making_find(m, SERVICE_WATCHDOG);
 	struct spec_check *h = m->s->contact->health;
 
-	if (choice && service_is_own(m, choice))
-		service_tell(m, choice->key->path,
+	if (choice && making_is_own(m, choice))
+		making_tell(m, choice->key->path,
 			"a oneshot is never running, so it isn't asked; allowed: no health");
-	if (m->s->policy->watchdog_usec > 0 && service_is_own(m, watchdog))
-		service_tell(m, "watchdog",
+	if (m->s->policy->watchdog_usec > 0 && making_is_own(m, watchdog))
+		making_tell(m, "watchdog",
 			"a oneshot is never running, so nothing watches it; allowed: 0");
 	m->s->policy->watchdog_usec = 0;
 	h->kind = SPEC_PROBE_NONE;

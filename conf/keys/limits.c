@@ -2,13 +2,14 @@
  * The section `limits`: "VALUE" for both the soft and the hard limit, or "SOFT:HARD". Numbers
  * are in what the kernel counts in; each kind says which words it is written in.
  */
+#include "conf/keys/limits.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/parse.h"
-#include "conf/keys/service.h"
 
 #define UNLIMITED     UINT64_MAX
 #define MAX_FILES     2147483584 /* the most that fs.nr_open can be */

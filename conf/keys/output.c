@@ -2,6 +2,8 @@
  * The log section. Its format is about targets, so it comes when these are known: setters are
  * called in the order of enum service_key.
  */
+#include "conf/keys/output.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -9,7 +11,6 @@
 
 #include "base/cleanup.h"
 #include "conf/keys/convert.h"
-#include "conf/keys/service.h"
 #include "conf/keys/target.h"
 #include "conf/text/text.h"
 #include "conf/values/strv.h"
@@ -211,7 +212,7 @@ static int set_compress(struct making *m, const struct value *v)
 
 	if (v->n == 1 && strcmp(v->strings[0], "none") == 0)
 		return 0;
-	r = service_words(m, v, &words, &n);
+	r = making_words(m, v, &words, &n);
 	if (r < 0 || n == 0 || !words || words[0][0] == '\0') {
 		strv_free(words); /* an empty one is none; what is wrong was told */
 		return r;
@@ -322,7 +323,7 @@ static void check_name(const struct making *m, const char *key, const struct spe
 {
 	if (t->sink == SPEC_SINK_FILE && t->address && m->s->n_instances > 1 &&
 		!text_has_placeholder(t->address))
-		service_tell(m, key,
+		making_tell(m, key,
 			"several instances would write one file; "
 			"it must contain %%{name} or %%{instance}");
 }
@@ -337,8 +338,7 @@ static void check_twice(const struct making *m, const struct spec_target *t, con
 	if (t->sink == SPEC_SINK_FILE || !target_is_same(t, other))
 		return;
 	if (target_write(t, &text) == 0)
-		service_tell(m, "log.also",
-			"'%.*s' stands in %s already; allowed: each target once",
+		making_tell(m, "log.also", "'%.*s' stands in %s already; allowed: each target once",
 			(int)MIN_OF(text.len, (size_t)128), text.data, key);
 }
 

@@ -3,6 +3,8 @@
  * keys go with some of its forms only. What defaults say for another form is no mistake in a
  * service, and is dropped; what the service itself says is one.
  */
+#include "conf/keys/ready.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +13,6 @@
 #include "base/cleanup.h"
 #include "base/parse.h"
 #include "conf/keys/convert.h"
-#include "conf/keys/service.h"
 #include "conf/values/address.h"
 #include "conf/values/regex.h"
 #include "conf/values/strv.h"
@@ -37,7 +38,7 @@ static const char *check_tcp(const char *text)
 static int set_address(struct making *m, const struct value *v, enum spec_ready ready,
 	enum spec_probe kind, const char *text, const char *(*check)(const char *text))
 {
-	int r = service_check_text(m, v, text, check);
+	int r = making_check_text(m, v, text, check);
 
 	if (r < 0)
 		return r == -EINVAL ? 0 : r;
@@ -138,7 +139,7 @@ int ready_set(struct making *m, const struct value *v)
 		set_timeout(m, v);
 		return 0;
 	case SERVICE_READY_COMMAND:
-		return service_words(m, v, &m->s->contact->ready_check->command, &n);
+		return making_words(m, v, &m->s->contact->ready_check->command, &n);
 	default: /* SERVICE_READY_INTERVAL */
 		convert_span(
 			m->b->errors, v, MIN_INTERVAL, &m->s->contact->ready_check->interval_usec);
@@ -148,7 +149,7 @@ int ready_set(struct making *m, const struct value *v)
 
 static bool is_own(const struct making *m, enum service_key key)
 {
-	return service_is_own(m, service_find(m, key));
+	return making_is_own(m, making_find(m, key));
 }
 
 static void check_command(struct making *m)
@@ -159,11 +160,11 @@ static void check_command(struct making *m)
 	if (m->s->policy->ready == SPEC_READY_COMMAND) {
 		c->kind = SPEC_PROBE_COMMAND;
 		if (!given)
-			service_tell(m, "ready.on", "command needs 'ready.command'");
+			making_tell(m, "ready.on", "command needs 'ready.command'");
 		return;
 	}
 	if (given && is_own(m, SERVICE_READY_COMMAND))
-		service_tell(m, "ready.command", "is of use only with ready.on = command");
+		making_tell(m, "ready.command", "is of use only with ready.on = command");
 	strv_free(c->command);
 	c->command = NULL;
 }
@@ -179,7 +180,7 @@ static void check_oneshot(struct making *m)
 	if (s->policy->ready == SPEC_READY_EXEC)
 		return;
 	if (is_own(m, SERVICE_READY_ON))
-		service_tell(
+		making_tell(
 			m, "ready.on", "a oneshot is ready when it has ended well; allowed: exec");
 	s->policy->ready = SPEC_READY_EXEC;
 	s->contact->ready_fd = 0;
@@ -196,7 +197,7 @@ void ready_check(struct making *m)
 
 	check_command(m);
 	if (c->kind == SPEC_PROBE_NONE && is_own(m, SERVICE_READY_INTERVAL))
-		service_tell(m, "ready.interval",
+		making_tell(m, "ready.interval",
 			"is of use only with ready.on = tcp:…, unix:… or command");
 	if (m->s->policy->type == SPEC_TYPE_ONESHOT)
 		check_oneshot(m);

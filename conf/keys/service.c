@@ -6,62 +6,19 @@
  */
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "conf/draft.h"
-#include "conf/keys/service.h"
+#include "conf/keys/health.h"
+#include "conf/keys/making.h"
+#include "conf/keys/output.h"
+#include "conf/keys/ready.h"
+#include "conf/keys/service_keys.h"
+#include "conf/keys/turns.h"
 #include "conf/text/errors.h"
 #include "conf/text/text.h"
 #include "conf/values/strv.h"
-
-const struct value *service_find(const struct making *m, enum service_key key)
-{
-	const struct value *v = m->own ? section_find(m->own, key) : NULL;
-
-	return v || !m->defaults ? v : section_find(m->defaults, key);
-}
-
-bool service_is_own(const struct making *m, const struct value *v)
-{
-	return m->own && v >= m->own->values && v < m->own->values + m->own->n_values;
-}
-
-void service_tell(const struct making *m, const char *key, const char *format, ...)
-{
-	char text[512];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	conf_errors_add(
-		m->b->errors, spec_place_of(m->s, key), "'%s' in %s: %s", key, m->own->where, text);
-}
-
-int service_check_text(struct making *m, const struct value *v, const char *text,
-	const char *(*check)(const char *text))
-{
-	const unsigned instances[] = {1, m->s->n_instances};
-
-	if (!m->own && text_has_placeholder(text))
-		return 0;
-	for (size_t i = 0; i < ELEMENTSOF(instances); i++) {
-		_cleanup_free_
-		char *expanded = spec_expand(text, m->s, MAX_OF(instances[i], 1U));
-		const char *what = expanded ? check(expanded) : NULL;
-
-		if (!expanded)
-			return -ENOMEM;
-		if (!what)
-			continue;
-		value_error(m->b->errors, v, "'%.128s' %s", expanded, what);
-		return -EINVAL;
-	}
-	return 0;
-}
 
 static int init_service(struct draft *d)
 {
@@ -138,8 +95,8 @@ static int keep_text(const struct value *v, char **ret_text)
 
 static int set_identity(struct making *m)
 {
-	const struct value *user_value = service_find(m, SERVICE_USER);
-	const struct value *group_value = service_find(m, SERVICE_GROUP);
+	const struct value *user_value = making_find(m, SERVICE_USER);
+	const struct value *group_value = making_find(m, SERVICE_GROUP);
 	_cleanup_free_
 	char *user = NULL, *group = NULL;
 	int r = 0;
@@ -267,20 +224,20 @@ static void check_restart(const struct making *m)
 	const struct spec_policy *p = m->s->policy;
 
 	if (p->type == SPEC_TYPE_ONESHOT && p->restart == SPEC_RESTART_ALWAYS)
-		service_tell(m, "restart",
+		making_tell(m, "restart",
 			"always cannot go with type oneshot; allowed: on-failure, on-abnormal, "
 			"never");
 	if (p->restart_delay_usec > p->restart_max_delay_usec) {
-		bool max_given = service_find(m, SERVICE_RESTART_MAX_DELAY);
+		bool max_given = making_find(m, SERVICE_RESTART_MAX_DELAY);
 		char delay[USEC_SPAN_SIZE], max[USEC_SPAN_SIZE];
 
-		service_tell(m, max_given ? "restart-max-delay" : "restart-delay",
+		making_tell(m, max_given ? "restart-max-delay" : "restart-delay",
 			"restart-delay (%s) is longer than restart-max-delay (%s)",
 			usec_span(p->restart_delay_usec, delay),
 			usec_span(p->restart_max_delay_usec, max));
 	}
 	if (p->restart_limit > 0 && p->restart_window_usec == 0)
-		service_tell(m, "restart-window",
+		making_tell(m, "restart-window",
 			"0 would never count a restart; allowed: more than 0, or restart-limit = "
 			"0");
 }
@@ -288,22 +245,22 @@ static void check_restart(const struct making *m)
 /* One from defaults is of no meaning to services that are not forking. */
 static void check_pid_file(const struct making *m)
 {
-	const struct value *v = service_find(m, SERVICE_PID_FILE);
+	const struct value *v = making_find(m, SERVICE_PID_FILE);
 	struct spec_service *s = m->s;
 
 	if (s->policy->type == SPEC_TYPE_FORKING) {
 		if (!v || v->strings[0][0] == '\0')
-			service_tell(m, "type",
+			making_tell(m, "type",
 				"forking needs 'pid-file', which tells the main process");
 		else if (s->contact->pid_file && s->n_instances > 1 &&
 			 !text_has_placeholder(s->contact->pid_file))
-			service_tell(m, "pid-file",
+			making_tell(m, "pid-file",
 				"several instances would write one file; "
 				"it must contain %%{name} or %%{instance}");
 		return;
 	}
-	if (s->contact->pid_file && service_is_own(m, v))
-		service_tell(m, "pid-file", "is of use only with type = forking");
+	if (s->contact->pid_file && making_is_own(m, v))
+		making_tell(m, "pid-file", "is of use only with type = forking");
 	free(s->contact->pid_file);
 	s->contact->pid_file = NULL;
 }
@@ -324,7 +281,7 @@ static int apply_setters(struct making *m)
 	int r = 0;
 
 	for (int key = 0; key < SERVICE_KEY_MAX && r == 0; key++) {
-		const struct value *v = service_find(m, (enum service_key)key);
+		const struct value *v = making_find(m, (enum service_key)key);
 
 		if (v)
 			r = service_set(m, (enum service_key)key, v);
@@ -370,7 +327,7 @@ static int draft_service(struct build *b, const struct section *own, struct draf
 			"digits, '.', "
 			"'_' and '-', the first a letter or digit",
 			own->title, SPEC_NAME_MAX);
-	if (!service_find(&m, SERVICE_COMMAND))
+	if (!making_find(&m, SERVICE_COMMAND))
 		conf_errors_add(
 			b->errors, own->place, "service '%.80s' has no 'command'", own->title);
 	return make(&m);

@@ -1,46 +1,31 @@
 /*
  * The table of functions that take over one key of a service each, and those of them which
- * fit into a few lines; the other ones have files of their own, see service.h.
+ * fit into a few lines; the other ones have files of their own.
  *
  * A value that is refused leaves the default in place, so that the checks which follow
  * have something sound to look at and tell of nothing that isn't in the file.
  */
+#include "conf/keys/service_keys.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 
 #include "conf/keys/convert.h"
-#include "conf/keys/service.h"
-#include "conf/keys/split.h"
+#include "conf/keys/depend.h"
+#include "conf/keys/health.h"
+#include "conf/keys/input.h"
+#include "conf/keys/limits.h"
+#include "conf/keys/output.h"
+#include "conf/keys/ready.h"
+#include "conf/keys/turns.h"
 #include "conf/text/text.h"
 #include "conf/values/strv.h"
-
-int service_words(struct making *m, const struct value *v, char ***words, size_t *ret_n)
-{
-	const char *what;
-	size_t n = 0;
-	int r = 0;
-
-	if (v->n == 1)
-		r = split_words(v->strings[0], words, &n, &what);
-	else
-		for (size_t i = 0; i < v->n && r == 0; i++)
-			r = strv_take(words, &n, strdup(v->strings[i]));
-	if (r == -EINVAL) {
-		value_error(m->b->errors, v, "cannot be split into words: %s", what);
-		n = 1; /* told */
-		r = 0;
-	} else if (r == 0 && n > 0 && (*words)[0][0] == '\0') {
-		value_error(m->b->errors, v, "is empty; allowed: a program and its arguments");
-	}
-	*ret_n = n;
-	return r;
-}
 
 static int set_command(struct making *m, const struct value *v)
 {
 	size_t n;
-	int r = service_words(m, v, &m->s->command, &n);
+	int r = making_words(m, v, &m->s->command, &n);
 
 	if (r == 0 && n == 0)
 		value_error(m->b->errors, v, "is empty; allowed: a program and its arguments");
@@ -273,7 +258,7 @@ static int set_reload_command(struct making *m, const struct value *v)
 {
 	size_t n;
 
-	return service_words(m, v, &m->s->contact->reload_command, &n);
+	return making_words(m, v, &m->s->contact->reload_command, &n);
 }
 
 /* Keys without a function are sections, or need more than themselves: see service.c. */

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
-#include "conf/keys/service.h"
+#include "conf/keys/making.h"
 #include "conf/values/address.h"
 
 #define JSON "json:"
@@ -139,7 +139,7 @@ int target_parse(
 	if (!word)
 		return parse_file(m, v, text, ret_target);
 	if (address) {
-		int r = service_check_text(m, v, address, word->check);
+		int r = making_check_text(m, v, address, word->check);
 
 		if (r < 0)
 			return r;

@@ -3,13 +3,14 @@
  * itself, the schedule. Of schedule.every and schedule.cron one counts, so they are one choice:
  * a service that chooses takes nothing of the choice in defaults.
  */
+#include "conf/keys/turns.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "conf/keys/convert.h"
-#include "conf/keys/service.h"
 
 #define MIN_HOOK_TIMEOUT USEC_PER_MSEC
 #define MIN_EVERY	 (10 * USEC_PER_MSEC)
@@ -39,7 +40,7 @@ int turns_set_hook(struct making *m, const struct value *v)
 {
 	enum spec_hook hook = hook_of(v);
 	size_t n;
-	int r = service_words(m, v, &m->s->contact->hooks[hook], &n);
+	int r = making_words(m, v, &m->s->contact->hooks[hook], &n);
 
 	if (r == 0 && n > 0)
 		m->s->policy->hooks |= 1U << hook;
@@ -64,7 +65,7 @@ static bool is_chosen(const struct making *m, const struct value *v)
 
 	if (is_none(v))
 		return false;
-	for (size_t i = 0; i < ELEMENTSOF(keys) && !service_is_own(m, v); i++) {
+	for (size_t i = 0; i < ELEMENTSOF(keys) && !making_is_own(m, v); i++) {
 		const struct value *own = m->own ? section_find(m->own, keys[i]) : NULL;
 
 		if (own && !is_none(own))
@@ -137,7 +138,7 @@ static void check_unused(const struct making *m)
 	static const enum service_key whens[] = {SERVICE_SCHEDULE_EVERY, SERVICE_SCHEDULE_CRON};
 
 	for (size_t i = 0; i < ELEMENTSOF(whens); i++) {
-		const struct value *v = service_find(m, whens[i]);
+		const struct value *v = making_find(m, whens[i]);
 
 		if (v && !is_none(v))
 			return; /* refused, and told */
@@ -146,7 +147,7 @@ static void check_unused(const struct making *m)
 		const struct value *v = section_find(m->own, keys[i]);
 
 		if (v)
-			service_tell(m, v->key->path,
+			making_tell(m, v->key->path,
 				"is of no use alone; allowed: along with one of every, cron");
 	}
 }
@@ -161,10 +162,10 @@ void turns_check(struct making *m)
 		return;
 	}
 	if (m->s->policy->restart == SPEC_RESTART_ALWAYS)
-		service_tell(m, key,
+		making_tell(m, key,
 			"a schedule cannot go with restart = always, which would start it again "
 			"between two runs; allowed: on-failure, on-abnormal, never");
 	if (s->every_usec > 0 && s->jitter_usec > s->every_usec)
-		service_tell(m, "schedule.jitter",
+		making_tell(m, "schedule.jitter",
 			"is longer than 'schedule.every'; allowed: no more than that");
 }

@@ -304,6 +304,9 @@ def program(variable):
     return os.path.abspath(path)
 
 
+MOVING = ("uptime_ms", "next_start_ms")  # in what is told of a service
+
+
 class Heir:
     """A supervisord that was not started by us, but is our child: as subprocess.Popen has it."""
 
@@ -593,6 +596,11 @@ class Supervisor:
     def services(self):
         """All services by name, asked for without supctl."""
         return {s["name"]: s for s in self.varlink("List", {"names": []})["services"]}
+
+    def lasting(self):
+        """The same without what differs with the moment of asking."""
+        return {name: {k: v for k, v in row.items() if k not in MOVING}
+                for name, row in self.services().items()}
 
     def wait_service(self, name, predicate, what, deadline=DEADLINE):
         """Waits until predicate(status) holds; returns that status."""
