@@ -19,6 +19,12 @@
 #include "launcher/foster.h"
 #include "launcher/reap.h"
 
+void adopt_refuse(struct launcher *l, uint32_t id, uint64_t generation, pid_t pid, int error)
+{
+	table_refused(&l->table,
+		&(struct refusal){.id = id, .generation = generation, .pid = pid, .error = error});
+}
+
 /* Where the kernel can tell: is it that process's pidfd? 0 or -errno. */
 static int check_pid(const struct launcher *l, pid_t pid, int pidfd)
 {
@@ -59,25 +65,29 @@ int adopt_check(struct launcher *l, const struct entry *e, pid_t pid, int pidfd)
 
 static void take_over(struct launcher *l, struct entry *e, pid_t pid, int pidfd)
 {
+	struct link_started start = e->note->start;
+
 	foster_drop(l, e);
 	reap_unwatch(l, e);
-	e->start.flags |= LINK_STARTED_ADOPTED;
-	e->start.flags &= ~(uint32_t)LINK_STARTED_FOSTERED;
-	e->start.pidfd_inode = spawn_pidfd_inode(&l->spawner, pidfd);
-	table_adopt(&l->table, e, pid);
+	start.flags |= LINK_STARTED_ADOPTED;
+	start.flags &= ~(uint32_t)LINK_STARTED_FOSTERED;
+	start.pidfd_inode = spawn_pidfd_inode(&l->spawner, pidfd);
+	table_adopt(&l->table, e, pid, &start);
 	reap_watch(l, e);
 }
 
 /* It is no child of ours, but nor was the one before. */
 static int take_fostered(struct launcher *l, struct entry *e, pid_t pid, int *pidfd)
 {
-	int r = spawner_has_room(&l->spawner, *pidfd) ? foster_watch(l, e, *pidfd) : -EMFILE;
+	struct link_started start = e->note->start;
+	int r = spawner_has_room(&l->spawner, *pidfd) ? foster_watch(l, e, *pidfd, &start)
+						      : -EMFILE;
 
 	if (r < 0)
 		return r;
 	*pidfd = -1;
-	e->start.flags |= LINK_STARTED_ADOPTED;
-	table_adopt(&l->table, e, pid);
+	start.flags |= LINK_STARTED_ADOPTED;
+	table_adopt(&l->table, e, pid, &start);
 	return 0;
 }
 
@@ -89,12 +99,12 @@ void adopt(struct launcher *l, struct entry *e, pid_t pid, int pidfd)
 
 	if (r == 0)
 		take_over(l, e, pid, pidfd);
-	else if (r == -ECHILD && (e->start.flags & LINK_STARTED_FOSTERED))
+	else if (r == -ECHILD && (e->note->start.flags & LINK_STARTED_FOSTERED))
 		r = take_fostered(l, e, pid, &owned);
 	if (r == 0)
 		return;
 	/* Adopted already, and reaped since: its end is what there is to say. */
-	if (r == -ESRCH && e->ended && pid == e->told_pid) {
+	if (r == -ESRCH && e->phase == ENTRY_ENDED && pid == e->told_pid) {
 		table_tell_again(&l->table, e);
 		return;
 	}
@@ -102,14 +112,14 @@ void adopt(struct launcher *l, struct entry *e, pid_t pid, int pidfd)
 		r = -EMFILE;
 	else if (r == -ECHILD && e->pid != 0)
 		table_set_successor(e, pid, TAKE_FD(owned));
-	table_refused(&l->table, e, pid, -r);
+	adopt_refuse(l, e->service->id, e->generation, pid, -r);
 }
 
 bool adopt_successor(struct launcher *l, struct entry *e)
 {
-	pid_t pid = e->successor;
+	pid_t pid = e->successor.pid;
 	_cleanup_close_
-	int pidfd = TAKE_FD(e->successor_fd);
+	int pidfd = e->phase == ENTRY_LIVES ? TAKE_FD(e->successor.pidfd) : -1;
 
 	if (pidfd < 0 || adopt_check(l, e, pid, pidfd) < 0)
 		return false;

@@ -10,6 +10,9 @@
 /* Makes the process the entry's main one, or says why not; takes the pidfd. */
 void adopt(struct launcher *l, struct entry *e, pid_t pid, int pidfd);
 
+/* That is to be told: it is not taken, errno. */
+void adopt_refuse(struct launcher *l, uint32_t id, uint64_t generation, pid_t pid, int error);
+
 /*
  * May that process become the entry's main one? 0: it is a child of ours, and not reaped;
  * otherwise -errno as REFUSED has it.

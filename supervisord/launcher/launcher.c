@@ -161,7 +161,7 @@ static void read_link(struct launcher *l)
 
 	if (l->engine.link < 0)
 		return;
-	for (int i = 0; i < MAX_ORDERS && r == 1 && !spawner_is_full(&l->spawner); i++)
+	for (int i = 0; i < MAX_ORDERS && r == 1 && outbox_takes_orders(l); i++)
 		r = orders_read(l, 1);
 	if (r == -EPIPE)
 		engine_process_lost_link(l, "closed the link");
@@ -220,6 +220,7 @@ static usec_t timeout_usec(const struct launcher *l, usec_t due)
 
 static int turn(struct launcher *l, const struct epoll_event *events, int n)
 {
+	struct spawn_report failure;
 	bool link = false;
 	int r;
 
@@ -232,10 +233,10 @@ static int turn(struct launcher *l, const struct epoll_event *events, int n)
 			read_signals(l, usec_now(CLOCK_MONOTONIC));
 		else if (watched)
 			reap_ended(l, watched);
-		else if (e->pidfd >= 0)
+		else if (e->fostered)
 			foster_ended(l, e);
-		else if (spawn_progress(&l->spawner, e, false))
-			orders_spawn_over(l, e);
+		else if (spawn_progress(&l->spawner, e, false, &failure))
+			orders_spawn_over(l, e, &failure);
 	}
 	/* Somebody waits for that: before the kernel takes away what is left of them. */
 	if (l->n_unburied > 0)

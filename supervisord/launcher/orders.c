@@ -44,10 +44,8 @@ static void fail_spawn(struct launcher *l, struct entry *e, int error, enum link
 	table_ended(&l->table, e, &end);
 }
 
-void orders_spawn_over(struct launcher *l, struct entry *e)
+void orders_spawn_over(struct launcher *l, struct entry *e, const struct spawn_report *f)
 {
-	const struct spawn_report *f = &e->spawn.failure;
-
 	/* On failure the child has written why and ends by itself; its status is no news. */
 	if (f->stage != LINK_STAGE_NONE)
 		fail_spawn(l, e, f->error, (enum link_stage)f->stage);
@@ -104,7 +102,7 @@ static void order_adopt(struct launcher *l, struct order *o)
 		log_debug("service %" PRIu32 ": generation %" PRIu64 " is over, nothing is adopted",
 			o->m.id, o->m.generation);
 	else if (o->lost_fds)
-		table_refused(&l->table, e, o->m.pid, EMFILE);
+		adopt_refuse(l, o->m.id, o->m.generation, o->m.pid, EMFILE);
 	else
 		adopt(l, e, o->m.pid, TAKE_FD(o->fds[0]));
 }
@@ -140,7 +138,7 @@ void orders_kill(const struct entry *e, int signo, enum link_scope scope)
 
 	if (e->pid == 0)
 		return;
-	if (e->pidfd >= 0) {
+	if (e->fostered) {
 		if (foster_kill(e, signo, scope) == -EPERM)
 			kill_as_its_user(e->service, e->pidfd, signo, scope == LINK_SCOPE_GROUP);
 		return;
@@ -171,31 +169,32 @@ void orders_kill_tree(struct launcher *l, struct service *s)
 {
 	_cleanup_close_
 	int fd = -1;
+	const char *name = table_cgroup(s);
 	char path[300];
 	int r = -ENOENT;
 
-	if (!s->cgroup || l->kept[LINK_KEEP_CGROUP] < 0)
+	if (!name || l->kept[LINK_KEEP_CGROUP] < 0)
 		return;
-	snprintf(path, sizeof(path), "%s/cgroup.kill", s->cgroup);
+	snprintf(path, sizeof(path), "%s/cgroup.kill", name);
 	fd = sys_openat(l->kept[LINK_KEEP_CGROUP], path, O_WRONLY | O_NOFOLLOW, 0);
 	r = fd < 0 ? fd : (int)sys_write(fd, "1", 1);
 	if (r < 0 && r != -ENOENT && !l->told_no_cgroup_kill) {
 		l->told_no_cgroup_kill = true;
-		log_warning("cannot kill cgroup '%s': %s", s->cgroup, strerror(-r));
+		log_warning("cannot kill cgroup '%s': %s", name, strerror(-r));
 	}
 }
 
 void orders_remove_cgroup(struct launcher *l, struct service *s)
 {
+	const char *name = table_cgroup(s);
 	int r;
 
-	if (!s->cgroup || l->kept[LINK_KEEP_CGROUP] < 0)
+	if (!name || l->kept[LINK_KEEP_CGROUP] < 0)
 		return;
-	r = sys_unlinkat(l->kept[LINK_KEEP_CGROUP], s->cgroup, AT_REMOVEDIR);
+	r = sys_unlinkat(l->kept[LINK_KEEP_CGROUP], name, AT_REMOVEDIR);
 	if (r < 0 && r != -ENOENT)
 		return; /* still in use: again when we end */
-	free(s->cgroup);
-	s->cgroup = NULL;
+	table_set_cgroup(s, NULL);
 }
 
 static void order_kill_tree(struct launcher *l, struct order *o)
@@ -243,7 +242,7 @@ static void order_ack(struct launcher *l, struct order *o)
 {
 	struct entry *e = table_find(&l->table, o->m.id, o->m.generation);
 
-	if (e && e->ended && !e->acked && e->serial == o->m.serial)
+	if (e && e->phase == ENTRY_ENDED && !e->acked && e->note->serial == o->m.serial)
 		table_ack(&l->table, e);
 	if (o->m.value)
 		order_release(l, o);

@@ -11,8 +11,8 @@
  */
 int orders_read(struct launcher *l, unsigned max);
 
-/* The result of a spawn is known: tells it. */
-void orders_spawn_over(struct launcher *l, struct entry *e);
+/* The result of a spawn is known (a stage of 0: exec has happened): tells it. */
+void orders_spawn_over(struct launcher *l, struct entry *e, const struct spawn_report *failure);
 
 /* SIGKILL to all in the service's cgroup; removing the cgroup, if it is empty. */
 void orders_kill_tree(struct launcher *l, struct service *s);

@@ -9,5 +9,8 @@ void outbox_start(struct launcher *l);
 /* Sends until nothing is left or the link is full; never waits. */
 void outbox_flush(struct launcher *l);
 
+/* There is a slot for the next spawn, and room to tell how the next order went. */
+bool outbox_takes_orders(const struct launcher *l);
+
 /* Closes the link, if there is one. */
 void outbox_close(struct launcher *l);

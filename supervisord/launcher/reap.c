@@ -50,11 +50,12 @@ static void record(
 	struct launcher *l, struct entry *e, const siginfo_t *info, const struct rusage *usage)
 {
 	struct link_exit end = reap_exit(info, usage);
+	struct spawn_report failure;
 
 	/* The error pipe may have more to say than that it ended with 127. */
-	if (spawn_progress(&l->spawner, e, true))
-		orders_spawn_over(l, e);
-	if (e->ended || adopt_successor(l, e))
+	if (spawn_progress(&l->spawner, e, true, &failure))
+		orders_spawn_over(l, e, &failure);
+	if (e->phase == ENTRY_ENDED || adopt_successor(l, e))
 		return;
 	reap_unwatch(l, e);
 	table_ended(&l->table, e, &end);
@@ -94,7 +95,7 @@ static int watch(struct launcher *l, struct entry *e)
 	struct epoll_event event = {
 		.events = EPOLLIN, .data.ptr = (void *)((uintptr_t)e | WATCH_TAG)};
 	_cleanup_close_
-	int fd = TAKE_FD(e->child_fd);
+	int fd = TAKE_FD(e->pidfd);
 	int r;
 
 	if (fd < 0)
@@ -105,7 +106,7 @@ static int watch(struct launcher *l, struct entry *e)
 		return -EMFILE;
 	r = sys_epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &event);
 	if (r == 0)
-		e->child_fd = TAKE_FD(fd);
+		e->pidfd = TAKE_FD(fd);
 	return r;
 }
 
@@ -127,11 +128,11 @@ void reap_unwatch(struct launcher *l, struct entry *e)
 {
 	l->n_unwatched -= e->unwatched;
 	e->unwatched = false;
-	if (e->child_fd < 0)
+	if (e->pidfd < 0 || e->fostered)
 		return;
 	/* Explicitly: a child that has not executed yet may hold a copy, and keep it alive. */
-	sys_epoll_ctl(l->epoll, EPOLL_CTL_DEL, e->child_fd, NULL);
-	e->child_fd = close_fd(e->child_fd);
+	sys_epoll_ctl(l->epoll, EPOLL_CTL_DEL, e->pidfd, NULL);
+	e->pidfd = close_fd(e->pidfd);
 }
 
 struct entry *reap_watched(void *data)
@@ -168,7 +169,7 @@ void reap_ended(struct launcher *l, struct entry *e)
 	struct rusage usage;
 	siginfo_t info;
 
-	if (e->child_fd < 0)
+	if (e->pidfd < 0 || e->fostered)
 		return;
 	if (!look_at(pid, &info, &usage)) { /* as where somebody traces it; it stays readable */
 		reap_unwatch(l, e);
@@ -205,7 +206,7 @@ static bool look_at_named(struct launcher *l, siginfo_t *info, struct rusage *us
 	const struct entry *e = pid > 0 ? table_find_child(&l->table, pid) : NULL;
 
 	l->reap_named = 0;
-	return (!e || e->child_fd < 0) && look_at(pid, info, usage);
+	return (!e || e->pidfd < 0) && look_at(pid, info, usage);
 }
 
 /* False: there is none, or it is too early to search again, or that failed. */

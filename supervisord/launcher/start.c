@@ -159,7 +159,6 @@ static int init(struct launcher *l, struct handover *h, bool inherited)
 	init_limits(nofile);
 	if (h->head.nofile[1] > 0) /* those were raised before */
 		memcpy(nofile, h->head.nofile, sizeof(nofile));
-	list_init(&l->dying);
 	l->retry_usec = USEC_INFINITY;
 	for (int tag = 0; tag < LINK_KEEP_MAX; tag++)
 		l->kept[tag] = -1;

@@ -86,7 +86,7 @@ struct launcher {
 	pid_t unburied[LAUNCHER_EVENTS]; /* whose ends are noted, but who are not reaped */
 	unsigned n_unburied;
 	unsigned n_unwatched; /* main processes whose end only a search finds */
-	struct list dying; /* entries whose end is to be learned, see foster.c */
+	unsigned n_dying; /* entries whose end is to be learned, see foster.c */
 	usec_t dying_usec; /* when to ask again, while there are any */
 	struct table table;
 	struct spawner spawner;
