@@ -6,9 +6,6 @@
  * the old one is reaped; by then the kernel has given it to us. But where the main process is no
  * child of ours itself (see foster.h), nor will those be that come after it: they are taken all
  * the same.
- *
- * The pidfd is what proves that the pid is not somebody else's by now: waitid() speaks of the
- * process that it was opened for.
  */
 #include "launcher/adopt.h"
 
@@ -16,72 +13,29 @@
 
 #include "base/cleanup.h"
 #include "base/sys.h"
+#include "launcher/claim.h"
 #include "launcher/foster.h"
-#include "launcher/reap.h"
-
-void adopt_refuse(struct launcher *l, uint32_t id, uint64_t generation, pid_t pid, int error)
-{
-	table_refused(&l->table,
-		&(struct refusal){.id = id, .generation = generation, .pid = pid, .error = error});
-}
-
-/* Where the kernel can tell: is it that process's pidfd? 0 or -errno. */
-static int check_pid(const struct launcher *l, pid_t pid, int pidfd)
-{
-	_cleanup_close_
-	int own = sys_pidfd_open(pid);
-
-	if (own < 0)
-		return own;
-	return spawn_pidfd_inode(&l->spawner, own) == spawn_pidfd_inode(&l->spawner, pidfd)
-		       ? 0
-		       : -EINVAL;
-}
-
-/* 0: it is that process, and nobody else's main one. */
-static int identify(struct launcher *l, const struct entry *e, pid_t pid, int pidfd)
-{
-	const struct entry *other = table_find_pid(&l->table, pid);
-
-	if (pid == l->engine.pid || (other && other != e))
-		return -EBUSY;
-	return check_pid(l, pid, pidfd);
-}
-
-int adopt_check(struct launcher *l, const struct entry *e, pid_t pid, int pidfd)
-{
-	siginfo_t info = {0};
-	int r = sys_waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT, NULL);
-
-	int wrong;
-
-	if (r == -ECHILD && sys_pidfd_send_signal(pidfd, 0) == -ESRCH)
-		return -ESRCH;
-	if (r < 0 && r != -ECHILD)
-		return r;
-	wrong = identify(l, e, pid, pidfd);
-	return wrong < 0 ? wrong : r;
-}
+#include "launcher/spawn.h"
+#include "launcher/watch.h"
 
 static void take_over(struct launcher *l, struct entry *e, pid_t pid, int pidfd)
 {
 	struct link_started start = e->note->start;
 
 	foster_drop(l, e);
-	reap_unwatch(l, e);
+	watch_end(l, e);
 	start.flags |= LINK_STARTED_ADOPTED;
 	start.flags &= ~(uint32_t)LINK_STARTED_FOSTERED;
-	start.pidfd_inode = spawn_pidfd_inode(&l->spawner, pidfd);
+	start.pidfd_inode = spawn_pidfd_inode(l->spawner, pidfd);
 	table_adopt(&l->table, e, pid, &start);
-	reap_watch(l, e);
+	watch_begin(l, e);
 }
 
 /* It is no child of ours, but nor was the one before. */
 static int take_fostered(struct launcher *l, struct entry *e, pid_t pid, int *pidfd)
 {
 	struct link_started start = e->note->start;
-	int r = spawner_has_room(&l->spawner, *pidfd) ? foster_watch(l, e, *pidfd, &start)
-						      : -EMFILE;
+	int r = spawner_has_room(l->spawner, *pidfd) ? foster_watch(l, e, *pidfd, &start) : -EMFILE;
 
 	if (r < 0)
 		return r;
@@ -95,7 +49,7 @@ void adopt(struct launcher *l, struct entry *e, pid_t pid, int pidfd)
 {
 	_cleanup_close_
 	int owned = pidfd;
-	int r = e->started && !e->released ? adopt_check(l, e, pid, pidfd) : -ESRCH;
+	int r = e->started && !e->released ? claim_check(l, e, pid, pidfd) : -ESRCH;
 
 	if (r == 0)
 		take_over(l, e, pid, pidfd);
@@ -108,11 +62,11 @@ void adopt(struct launcher *l, struct entry *e, pid_t pid, int pidfd)
 		table_tell_again(&l->table, e);
 		return;
 	}
-	if (r == -ECHILD && e->pid != 0 && !spawner_has_room(&l->spawner, pidfd))
+	if (r == -ECHILD && e->pid != 0 && !spawner_has_room(l->spawner, pidfd))
 		r = -EMFILE;
 	else if (r == -ECHILD && e->pid != 0)
 		table_set_successor(e, pid, TAKE_FD(owned));
-	adopt_refuse(l, e->service->id, e->generation, pid, -r);
+	claim_refuse(l, e->service->id, e->generation, pid, -r);
 }
 
 bool adopt_successor(struct launcher *l, struct entry *e)
@@ -121,7 +75,7 @@ bool adopt_successor(struct launcher *l, struct entry *e)
 	_cleanup_close_
 	int pidfd = e->phase == ENTRY_LIVES ? TAKE_FD(e->successor.pidfd) : -1;
 
-	if (pidfd < 0 || adopt_check(l, e, pid, pidfd) < 0)
+	if (pidfd < 0 || claim_check(l, e, pid, pidfd) < 0)
 		return false;
 	take_over(l, e, pid, pidfd);
 	return true;

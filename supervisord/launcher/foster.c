@@ -19,8 +19,9 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/sys.h"
-#include "launcher/adopt.h"
-#include "launcher/reap.h"
+#include "launcher/claim.h"
+#include "launcher/spawn.h"
+#include "launcher/watch.h"
 
 #define MAX_TRIES  50 /* a second */
 #define RETRY_USEC (20 * USEC_PER_MSEC)
@@ -90,7 +91,7 @@ static struct link_exit from_status(int status)
 		info.si_code = WCOREDUMP(status) ? CLD_DUMPED : CLD_KILLED;
 		info.si_status = WTERMSIG(status);
 	}
-	return reap_exit(&info, &(struct rusage){0});
+	return watch_exit(&info, &(struct rusage){0});
 }
 
 static bool is_reaped(const struct entry *e)
@@ -109,7 +110,7 @@ static int learn(const struct entry *e, struct link_exit *ret)
 	if (r == 0 && info.si_pid == 0)
 		return -EBUSY;
 	if (r == 0) {
-		*ret = reap_exit(&info, &usage);
+		*ret = watch_exit(&info, &usage);
 		return 0;
 	}
 	r = read_zombie(e->pid, &status);
@@ -174,7 +175,7 @@ int foster_watch(struct launcher *l, struct entry *e, int pidfd, struct link_sta
 	e->pidfd = pidfd;
 	e->fostered = true;
 	start->flags |= LINK_STARTED_FOSTERED;
-	start->pidfd_inode = spawn_pidfd_inode(&l->spawner, pidfd);
+	start->pidfd_inode = spawn_pidfd_inode(l->spawner, pidfd);
 	return 0;
 }
 
@@ -211,13 +212,13 @@ static int take(
 	int r;
 
 	for (unsigned i = 0; i < n_fds; i++)
-		if (!spawner_has_room(&l->spawner, fds[i]))
+		if (!spawner_has_room(l->spawner, fds[i]))
 			return -EMFILE;
-	r = adopt_check(l, e, m->pid, fds[0]);
+	r = claim_check(l, e, m->pid, fds[0]);
 	if (r < 0 && r != -ECHILD && r != -ESRCH)
 		return r;
 	start.flags &= ~(uint32_t)(LINK_STARTED_READY_FD | LINK_STARTED_FOSTERED);
-	start.pidfd_inode = spawn_pidfd_inode(&l->spawner, fds[0]);
+	start.pidfd_inode = spawn_pidfd_inode(l->spawner, fds[0]);
 	if (r < 0) {
 		r = foster_watch(l, e, fds[0], &start);
 		if (r < 0)
@@ -231,7 +232,7 @@ static int take(
 	e->service->uid = user_of(m->pid);
 	table_set_pid(&l->table, e, m->pid, &start);
 	if (!e->fostered)
-		reap_watch(l, e);
+		watch_begin(l, e);
 	table_started(&l->table, e);
 	return 0;
 }
@@ -250,7 +251,7 @@ void foster(struct launcher *l, const struct link_message *m, int fds[static LIN
 		return;
 	}
 	if (e) {
-		adopt_refuse(l, m->id, m->generation, m->pid, EBUSY);
+		claim_refuse(l, m->id, m->generation, m->pid, EBUSY);
 		return;
 	}
 	if (m->generation < newest) {
@@ -269,7 +270,7 @@ void foster(struct launcher *l, const struct link_message *m, int fds[static LIN
 		return;
 	if (e)
 		table_take_back(&l->table, e, newest);
-	adopt_refuse(l, m->id, m->generation, m->pid, -r);
+	claim_refuse(l, m->id, m->generation, m->pid, -r);
 }
 
 /* ---- signals ---- */

@@ -18,8 +18,8 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "launcher/foster.h"
-#include "launcher/reap.h"
-#include "launcher/upgrade.h"
+#include "launcher/spawn.h"
+#include "launcher/watch.h"
 
 _Static_assert((int)HANDOVER_SIGNALS == (int)N_SIGNALS, "all signals have their room");
 _Static_assert((int)HANDOVER_PIPES == (int)ENTRY_PIPES, "all pipes have their room");
@@ -107,8 +107,8 @@ int inherit_save(struct launcher *l, struct handover *ret)
 	table_each_service(&l->table, save_service, &h);
 	table_each(&l->table, save_entry, &h);
 	h.head.last_serial = l->table.last_serial;
-	h.head.nofile[0] = l->spawner.nofile[0];
-	h.head.nofile[1] = l->spawner.nofile[1];
+	h.head.nofile[0] = l->spawner->nofile[0];
+	h.head.nofile[1] = l->spawner->nofile[1];
 	for (int tag = 0; tag < LINK_KEEP_MAX; tag++)
 		h.head.kept[tag] = put_fd(l->kept[tag]);
 	h.head.kept[LINK_KEEP_NOTEBOOK] = 0; /* our own: the next has its own */
@@ -257,7 +257,7 @@ static int load_service(struct launcher *l, const struct handover_service *from)
 static void watch_living(struct service *s _unused_, struct entry *e, void *launcher)
 {
 	if (e->pid > 0 && !e->fostered)
-		reap_watch(launcher, e);
+		watch_begin(launcher, e);
 }
 
 static int load_table(struct launcher *l, struct handover *h)
@@ -295,6 +295,5 @@ int inherit_load(struct launcher *l, struct handover *h)
 			.uid = h->head.signals[signo].uid,
 			.since_usec = now};
 	l->reap = true;
-	upgrade_inherited(l, h->head.upgrade_op, h->head.upgrade_error);
 	return load_table(l, h);
 }

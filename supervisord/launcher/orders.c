@@ -16,12 +16,15 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "launcher/adopt.h"
+#include "launcher/claim.h"
 #include "launcher/deputy.h"
 #include "launcher/engine_process.h"
 #include "launcher/foster.h"
 #include "launcher/outbox.h"
 #include "launcher/reap.h"
+#include "launcher/spawn.h"
 #include "launcher/upgrade.h"
+#include "launcher/watch.h"
 
 /* What came with a message. Handlers take the descriptor, or it is closed after them. */
 struct order {
@@ -32,26 +35,6 @@ struct order {
 	size_t n_plan;
 	char plan[LINK_MAX_PLAN];
 };
-
-static void fail_spawn(struct launcher *l, struct entry *e, int error, enum link_stage stage)
-{
-	struct link_exit end = {.error = error,
-		.stage = stage,
-		.monotonic_usec = usec_now(CLOCK_MONOTONIC),
-		.realtime_usec = usec_now(CLOCK_REALTIME)};
-
-	reap_unwatch(l, e);
-	table_ended(&l->table, e, &end);
-}
-
-void orders_spawn_over(struct launcher *l, struct entry *e, const struct spawn_report *f)
-{
-	/* On failure the child has written why and ends by itself; its status is no news. */
-	if (f->stage != LINK_STAGE_NONE)
-		fail_spawn(l, e, f->error, (enum link_stage)f->stage);
-	else
-		table_started(&l->table, e);
-}
 
 static void order_spawn(struct launcher *l, struct order *o)
 {
@@ -87,11 +70,11 @@ static void order_spawn(struct launcher *l, struct order *o)
 	else if (o->lost_fds)
 		r = -EMFILE;
 	else
-		r = spawn_begin(&l->spawner, &l->table, e, &q, &stage);
+		r = spawn_begin(l->spawner, &l->table, e, &q, &stage);
 	if (r < 0)
-		fail_spawn(l, e, -r, stage);
+		reap_spawn_failed(l, e, -r, stage);
 	else
-		reap_watch(l, e);
+		watch_begin(l, e);
 }
 
 static void order_adopt(struct launcher *l, struct order *o)
@@ -102,7 +85,7 @@ static void order_adopt(struct launcher *l, struct order *o)
 		log_debug("service %" PRIu32 ": generation %" PRIu64 " is over, nothing is adopted",
 			o->m.id, o->m.generation);
 	else if (o->lost_fds)
-		adopt_refuse(l, o->m.id, o->m.generation, o->m.pid, EMFILE);
+		claim_refuse(l, o->m.id, o->m.generation, o->m.pid, EMFILE);
 	else
 		adopt(l, e, o->m.pid, TAKE_FD(o->fds[0]));
 }
@@ -260,7 +243,7 @@ static void keep_input(struct launcher *l, uint32_t id, int *fd)
 {
 	struct service *s = table_add_service(&l->table, id);
 
-	if (s && spawner_has_room(&l->spawner, *fd))
+	if (s && spawner_has_room(l->spawner, *fd))
 		table_keep_input(&l->table, s, TAKE_FD(*fd));
 	else
 		log_error("service %" PRIu32 ": nothing left to keep its stdin by", id);
@@ -380,4 +363,23 @@ int orders_read(struct launcher *l, unsigned max)
 			return -EIO; /* for lack of something: it is still there */
 	}
 	return 1;
+}
+
+/* What it had sent is done before anything is told to the next. */
+static void drain(struct launcher *l)
+{
+	unsigned patience = 1000; /* with reads that fail for a lack of something */
+	int r = 1;
+
+	while (l->engine.link >= 0 && (r == 1 || (r == -EIO && patience-- > 0)))
+		r = orders_read(l, 1024);
+}
+
+int orders_engine_ended(struct launcher *l, const siginfo_t *info)
+{
+	l->engine.pid = 0;
+	if (l->ending == ENDING_NOT)
+		drain(l);
+	outbox_close(l);
+	return engine_process_ended(l, info);
 }

@@ -11,8 +11,8 @@
  */
 int orders_read(struct launcher *l, unsigned max);
 
-/* The result of a spawn is known (a stage of 0: exec has happened): tells it. */
-void orders_spawn_over(struct launcher *l, struct entry *e, const struct spawn_report *failure);
+/* The engine was reaped: performs what it had sent, and then as engine_process_ended(). */
+int orders_engine_ended(struct launcher *l, const siginfo_t *info);
 
 /* SIGKILL to all in the service's cgroup; removing the cgroup, if it is empty. */
 void orders_kill_tree(struct launcher *l, struct service *s);

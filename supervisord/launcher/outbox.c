@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "launcher/spawn.h"
 
 void outbox_start(struct launcher *l)
 {
@@ -36,7 +37,7 @@ void outbox_close(struct launcher *l)
 
 bool outbox_takes_orders(const struct launcher *l)
 {
-	return !spawner_is_full(&l->spawner) && !table_is_full_of_refusals(&l->table);
+	return !spawner_is_full(l->spawner) && !table_is_full_of_refusals(&l->table);
 }
 
 static int send_input(struct launcher *l, struct service *s)
@@ -144,7 +145,7 @@ static int send_ping(struct launcher *l)
 
 static int send_synced(struct launcher *l)
 {
-	const uint64_t *nofile = l->spawner.nofile;
+	const uint64_t *nofile = l->spawner->nofile;
 	struct link_message m = {.type = LINK_SYNCED, .synced = {{nofile[0], nofile[1]}}};
 	int r = link_send(l->engine.link, &m, NULL, 0);
 

@@ -6,19 +6,13 @@
 
 #include "launcher/state.h"
 
-/* What waitid() says, as it is told; it was now. */
-struct link_exit reap_exit(const siginfo_t *info, const struct rusage *usage);
+/* The result of a spawn is known (a stage of 0: exec has happened): it is to be told. */
+void reap_spawn_over(struct launcher *l, struct entry *e, const struct spawn_report *failure);
+/* It never came so far. */
+void reap_spawn_failed(struct launcher *l, struct entry *e, int error, enum link_stage stage);
 
-/*
- * This main process, which has its pid, is a child of ours: the loop learns of its end by a pidfd.
- * Where none can be had, all children are searched for those that have ended, as for orphans.
- */
-void reap_watch(struct launcher *l, struct entry *e);
-/* Its main process is another, or none. */
-void reap_unwatch(struct launcher *l, struct entry *e);
-/* The data for which the loop's epoll tells that; NULL: it is about something else. */
-struct entry *reap_watched(void *data);
-/* That pidfd says that it has ended: it is noted, and is to be told and then buried. */
+/* The pidfd of a child (see watch.h) says that it has ended: it is noted, and is to be told and
+ * then buried. */
 void reap_ended(struct launcher *l, struct entry *e);
 void reap_bury(struct launcher *l);
 
@@ -27,5 +21,5 @@ void reap_soon(struct launcher *l, pid_t named);
 /* Somebody has ended, who is waited for: no matter what a search costs. */
 void reap_at_once(struct launcher *l);
 
-/* Reaps what there is, within bounds: l->reap stays set. 0, or what engine_process_ended() says. */
+/* Reaps what there is, within bounds: l->reap stays set. 0, or what l->other_ended() says. */
 int reap(struct launcher *l);

@@ -1,7 +1,6 @@
 /* What has to be there before the first turn of the loop. */
 #pragma once
 
-#include "launcher/launcher.h"
 #include "launcher/state.h"
 
 /*

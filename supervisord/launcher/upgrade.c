@@ -168,11 +168,6 @@ static int leave(struct launcher *l)
 	return handover_exec(&h, HANDOVER_VARIABLE, u->programs[UPGRADE_LAUNCHER], l->engine.argv);
 }
 
-bool upgrade_is_leaving(const struct launcher *l)
-{
-	return l->upgrade.stage == UPGRADE_LEAVE;
-}
-
 /* ---- probation ---- */
 
 static void drop_old(struct launcher *l)
