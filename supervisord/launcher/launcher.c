@@ -18,16 +18,16 @@
 
 #include "base/log.h"
 #include "base/sys.h"
-#include "launcher/engine_process.h"
-#include "launcher/foster.h"
+#include "launcher/engine/engine_process.h"
+#include "launcher/engine/outbox.h"
+#include "launcher/handover/upgrade.h"
 #include "launcher/orders.h"
-#include "launcher/outbox.h"
-#include "launcher/reap.h"
-#include "launcher/spawn.h"
+#include "launcher/reap/foster.h"
+#include "launcher/reap/reap.h"
+#include "launcher/reap/watch.h"
+#include "launcher/spawn/spawn.h"
 #include "launcher/start.h"
-#include "launcher/state.h"
-#include "launcher/upgrade.h"
-#include "launcher/watch.h"
+#include "launcher/table/state.h"
 
 #define SIGNALS_AT_ONCE 4
 #define MAX_ORDERS	256 /* per turn */

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "launcher/state.h"
+#include "launcher/table/state.h"
 
 /* Runs until the engine says with which status to end, and returns that. Call once. */
 int launcher_run(const struct launcher_options *options);

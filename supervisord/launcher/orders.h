@@ -1,7 +1,7 @@
 /* Performs what the engine sends. */
 #pragma once
 
-#include "launcher/state.h"
+#include "launcher/table/state.h"
 
 /*
  * Performs up to max messages. 0: nothing more there for now; 1: max was reached; -EIO:

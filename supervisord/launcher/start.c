@@ -18,11 +18,11 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "launcher/engine_process.h"
-#include "launcher/inherit.h"
-#include "launcher/passed.h"
-#include "launcher/spawn.h"
-#include "launcher/upgrade.h"
+#include "launcher/engine/engine_process.h"
+#include "launcher/handover/inherit.h"
+#include "launcher/handover/passed.h"
+#include "launcher/handover/upgrade.h"
+#include "launcher/spawn/spawn.h"
 
 static const int taken_signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
 

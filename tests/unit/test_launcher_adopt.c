@@ -21,7 +21,7 @@
 
 #include "base/cleanup.h"
 #include "base/macro.h"
-#include "launcher/table.h"
+#include "launcher/table/table.h"
 #include "launcher_fixture.h"
 
 static struct fixture f;

@@ -33,7 +33,7 @@ static void *table_calloc(size_t n, size_t size)
 
 /* The source itself, so that its memory can run out. */
 #define calloc table_calloc
-#include "launcher/table.c"
+#include "launcher/table/table.c"
 #undef calloc
 
 static struct table t;

@@ -7,16 +7,16 @@
  * child of ours itself (see foster.h), nor will those be that come after it: they are taken all
  * the same.
  */
-#include "launcher/adopt.h"
+#include "launcher/reap/adopt.h"
 
 #include <errno.h>
 
 #include "base/cleanup.h"
 #include "base/sys.h"
-#include "launcher/claim.h"
-#include "launcher/foster.h"
-#include "launcher/spawn.h"
-#include "launcher/watch.h"
+#include "launcher/reap/claim.h"
+#include "launcher/reap/foster.h"
+#include "launcher/reap/watch.h"
+#include "launcher/spawn/spawn.h"
 
 static void take_over(struct launcher *l, struct entry *e, pid_t pid, int pidfd)
 {

@@ -1,7 +1,7 @@
 /* The engine names a process, by pid and pidfd, as a generation's main one: is it that? */
 #pragma once
 
-#include "launcher/state.h"
+#include "launcher/table/state.h"
 
 /*
  * May that process become the entry's main one? 0: it is a child of ours, and not reaped;

@@ -2,13 +2,13 @@
  * The pidfd is what proves that a pid is not somebody else's by now: waitid() speaks of the
  * process that it was opened for.
  */
-#include "launcher/claim.h"
+#include "launcher/reap/claim.h"
 
 #include <errno.h>
 
 #include "base/cleanup.h"
 #include "base/sys.h"
-#include "launcher/spawn.h"
+#include "launcher/spawn/spawn.h"
 
 /* Where the kernel can tell: is it that process's pidfd? 0 or -errno. */
 static int check_pid(const struct launcher *l, pid_t pid, int pidfd)

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "launcher/child.h"
-#include "launcher/table.h"
+#include "launcher/spawn/child.h"
+#include "launcher/table/table.h"
 
 #define SPAWN_SLOTS    8
 #define SPAWN_SLOT_FDS 5 /* those of the service, see struct entry, stdin and the error pipe */

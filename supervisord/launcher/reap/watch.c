@@ -3,13 +3,13 @@
  * once it has ended, at the same cost however many there are. Only for whom none can be had, and
  * for orphans, all children are searched: here is when, in reap.c how.
  */
-#include "launcher/watch.h"
+#include "launcher/reap/watch.h"
 
 #include <errno.h>
 
 #include "base/cleanup.h"
 #include "base/sys.h"
-#include "launcher/spawn.h"
+#include "launcher/spawn/spawn.h"
 
 #define SEARCH_SHORT_USEC 20 /* those are not worth waiting */
 #define SEARCH_MAX_REST	  USEC_PER_SEC /* one during which we did not run says nothing */

@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-#include "launcher/state.h"
+#include "launcher/table/state.h"
 
 /* The result of a spawn is known (a stage of 0: exec has happened): it is to be told. */
 void reap_spawn_over(struct launcher *l, struct entry *e, const struct spawn_report *failure);

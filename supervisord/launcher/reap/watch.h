@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-#include "launcher/state.h"
+#include "launcher/table/state.h"
 
 #define WATCH_SEARCH_REST 9 /* times the length of the last search, until the next */
 

@@ -3,7 +3,7 @@
 
 #include <signal.h>
 
-#include "launcher/state.h"
+#include "launcher/table/state.h"
 
 #define ENGINE_NAME "supervisord-engine"
 

@@ -7,7 +7,7 @@
 #include <sys/types.h>
 
 #include "base/usec.h"
-#include "launcher/table.h"
+#include "launcher/table/table.h"
 #include "wire/link.h"
 
 /* Tests build with a divisor, to see in a second what takes a minute. */

@@ -6,7 +6,7 @@
  * What is not written down is lost without harm: counts of the engine's early deaths, and what has
  * been logged once.
  */
-#include "launcher/inherit.h"
+#include "launcher/handover/inherit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,9 +17,9 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "launcher/foster.h"
-#include "launcher/spawn.h"
-#include "launcher/watch.h"
+#include "launcher/reap/foster.h"
+#include "launcher/reap/watch.h"
+#include "launcher/spawn/spawn.h"
 
 _Static_assert((int)HANDOVER_SIGNALS == (int)N_SIGNALS, "all signals have their room");
 _Static_assert((int)HANDOVER_PIPES == (int)ENTRY_PIPES, "all pipes have their room");

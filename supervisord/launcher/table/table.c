@@ -7,7 +7,7 @@
  *   - an entry goes when its exit is acknowledged and it is released, which is for the engine
  *     to say once the generation is over: until then another process of it may be adopted.
  */
-#include "launcher/table.h"
+#include "launcher/table/table.h"
 
 #include <assert.h>
 #include <errno.h>

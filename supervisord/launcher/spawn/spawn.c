@@ -14,7 +14,7 @@
  * left our memory: the kernel lets go of memory before it closes descriptors, at exec as
  * at exit, so the end of the pipe tells that too.
  */
-#include "launcher/spawn.h"
+#include "launcher/spawn/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>

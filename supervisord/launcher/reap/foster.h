@@ -1,7 +1,7 @@
 /* Main processes that are no children of ours: nobody's to wait for, but known by a pidfd. */
 #pragma once
 
-#include "launcher/state.h"
+#include "launcher/table/state.h"
 
 /* Performs FOSTER; what it takes of the descriptors is -1 then. */
 void foster(struct launcher *l, const struct link_message *m, int fds[static LINK_MAX_FDS],

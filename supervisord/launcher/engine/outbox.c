@@ -6,7 +6,7 @@
  * The order is part of the contract: inputs, other kept descriptors, starts, refusals, exits by
  * serial, signals, SYNCED when nothing else is left, and how the last upgrade went.
  */
-#include "launcher/outbox.h"
+#include "launcher/engine/outbox.h"
 
 #include <errno.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "launcher/spawn.h"
+#include "launcher/spawn/spawn.h"
 
 void outbox_start(struct launcher *l)
 {

@@ -3,7 +3,7 @@
 
 #include <signal.h>
 
-#include "launcher/state.h"
+#include "launcher/table/state.h"
 
 /* Performs UPGRADE: the two programs, which it takes (and -1 is left then), are tried first. */
 void upgrade_begin(struct launcher *l, uint32_t op, int programs[2], bool lost_fds);

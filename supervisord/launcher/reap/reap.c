@@ -12,16 +12,16 @@
  * An end is looked at, noted, and only then reaped: from then on nobody else could learn it, should
  * we be killed.
  */
-#include "launcher/reap.h"
+#include "launcher/reap/reap.h"
 
 #include <errno.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "launcher/adopt.h"
-#include "launcher/spawn.h"
-#include "launcher/watch.h"
+#include "launcher/reap/adopt.h"
+#include "launcher/reap/watch.h"
+#include "launcher/spawn/spawn.h"
 
 #define MAX_REAPS	 512 /* per turn */
 #define SEARCH_LAZY_REST 99 /* as WATCH_SEARCH_REST, where nobody waits */

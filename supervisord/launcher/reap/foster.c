@@ -4,7 +4,7 @@
  * A parent may never reap it, and /proc may not be ours to read: so it is asked a few times, and
  * then the end is told as unknown. The pidfd is what proves that a pid is still that process's.
  */
-#include "launcher/foster.h"
+#include "launcher/reap/foster.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,9 +19,9 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/sys.h"
-#include "launcher/claim.h"
-#include "launcher/spawn.h"
-#include "launcher/watch.h"
+#include "launcher/reap/claim.h"
+#include "launcher/reap/watch.h"
+#include "launcher/spawn/spawn.h"
 
 #define MAX_TRIES  50 /* a second */
 #define RETRY_USEC (20 * USEC_PER_MSEC)

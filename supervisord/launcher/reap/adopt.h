@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "launcher/state.h"
+#include "launcher/table/state.h"
 
 /* Makes the process the entry's main one, or says why not; takes the pidfd. */
 void adopt(struct launcher *l, struct entry *e, pid_t pid, int pidfd);

@@ -1,7 +1,7 @@
 /* Tells the engine what there is to tell, as far as the link takes it. */
 #pragma once
 
-#include "launcher/state.h"
+#include "launcher/table/state.h"
 
 /* A new engine said HELLO: everything known is to be told. */
 void outbox_start(struct launcher *l);

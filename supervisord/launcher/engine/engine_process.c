@@ -9,7 +9,7 @@
  * that anyway; then it is always asked, so that one that hangs is replaced, and services
  * live, before systemd restarts all of it.
  */
-#include "launcher/engine_process.h"
+#include "launcher/engine/engine_process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,9 +23,9 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "launcher/outbox.h"
-#include "launcher/reap.h"
-#include "launcher/spawn.h"
+#include "launcher/engine/outbox.h"
+#include "launcher/reap/reap.h"
+#include "launcher/spawn/spawn.h"
 
 #define EXEC_FAILED_STATUS 127
 
