@@ -1,6 +1,6 @@
 /*
  * supctl upgrade: the programs on disk go on in the place of those that run. The launcher does it
- * (launcher/upgrade.c); here is who asks, and what is told.
+ * (launcher/handover/upgrade.c); here is who asks, and what is told.
  */
 #pragma once
 

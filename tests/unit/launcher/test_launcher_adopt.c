@@ -20,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "base/macro.h"
+#include "launcher/table/table.h"
 #include "launcher_fixture.h"
 #include "tests/unit/directory.h"
 
@@ -470,6 +471,48 @@ static void a_hundred_daemons_are_adopted_and_end_each_once(void **state _unused
 	fixture_expect_silence(&f, 50);
 }
 
+#define NOBODY (1 << 22) /* no pid is as great */
+
+/* As adopt(), while the launcher reads. */
+static bool ask(uint32_t id, pid_t pid, int pidfd)
+{
+	struct link_message m = {.type = LINK_ADOPT, .id = id, .generation = 1, .pid = pid};
+	struct pollfd p = {.fd = f.link, .events = POLLOUT};
+	int r;
+
+	while ((r = link_send(f.link, &m, &pidfd, 1)) == -EAGAIN && poll(&p, 1, 200) == 1)
+		;
+	assert_true(r == 0 || r == -EAGAIN);
+	return r == 0;
+}
+
+static void no_refusal_is_lost_on_an_engine_that_does_not_read(void **state _unused_)
+{
+	struct plan p = fixture_shell("true");
+	_cleanup_close_
+	int pidfd = open_pidfd(getpid());
+	pid_t asked[2 * TABLE_MAX_REFUSALS] = {0}, told[2 * TABLE_MAX_REFUSALS] = {0};
+	uint32_t n = 0, id;
+
+	p.path = "/nowhere/at/all";
+	for (id = 0; id < ELEMENTSOF(asked); id++) {
+		fixture_spawn(&f, id, 1, &p);
+		fixture_expect(&f, LINK_EXITED);
+	}
+	for (id = 0; ask(id, NOBODY + (pid_t)n, pidfd); id = ++n % ELEMENTSOF(asked)) {
+		asked[id] = NOBODY + (pid_t)n;
+		assert_true(n < 50000); /* it goes on reading, and can't remember all of that */
+	}
+	assert_true(n > ELEMENTSOF(asked));
+	for (n = 0; n < ELEMENTSOF(asked);) {
+		fixture_expect(&f, LINK_REFUSED);
+		told[f.m.id] = f.m.pid;
+		n += f.m.pid == asked[f.m.id];
+	}
+	assert_memory_equal(told, asked, sizeof(asked));
+	fixture_expect_silence(&f, 50);
+}
+
 static void a_lack_of_descriptors_is_told_and_can_be_mended(void **state _unused_)
 {
 	uint32_t n, room;
@@ -553,6 +596,7 @@ int main(int argc, char *argv[])
 		ADOPT_TEST(the_main_process_of_another_service_is_refused),
 		ADOPT_TEST(a_generation_that_is_over_adopts_nobody),
 		ADOPT_TEST(a_hundred_daemons_are_adopted_and_end_each_once),
+		ADOPT_TEST(no_refusal_is_lost_on_an_engine_that_does_not_read),
 		cmocka_unit_test_teardown(
 			a_lack_of_descriptors_is_told_and_can_be_mended, teardown),
 		cmocka_unit_test(a_call_that_fails_is_told_and_asking_again_helps),

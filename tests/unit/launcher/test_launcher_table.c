@@ -33,11 +33,12 @@ static void *table_calloc(size_t n, size_t size)
 
 /* The source itself, so that its memory can run out. */
 #define calloc table_calloc
-#include "launcher/table.c"
+#include "launcher/table/table.c"
 #undef calloc
 
 static struct table t;
 static const struct link_exit some_end = {.code = 1, .status = 3};
+static const struct link_started some_start = {.monotonic_usec = 5};
 
 static int setup(void **state _unused_)
 {
@@ -60,7 +61,7 @@ static struct entry *add(uint32_t id, uint64_t generation, pid_t pid)
 
 	assert_non_null(e);
 	assert_false(spare);
-	table_set_pid(&t, e, pid);
+	table_set_pid(&t, e, pid, &some_start);
 	return e;
 }
 
@@ -70,7 +71,7 @@ static struct entry *running(uint32_t id, pid_t pid)
 
 	e->read_fds[0] = dup(STDIN_FILENO);
 	table_started(&t, e);
-	table_told_start(e);
+	table_told_start(&t, e);
 	return e;
 }
 
@@ -81,7 +82,7 @@ static uint64_t told_next(void)
 	if (!e)
 		return 0;
 	table_told_exit(&t, e);
-	return e->serial;
+	return e->note->serial;
 }
 
 static void ten_thousand_entries_are_found_by_both_keys(void **state _unused_)
@@ -198,16 +199,16 @@ static void an_adopted_process_takes_the_place_of_an_end(void **state _unused_)
 		table_ended(&t, e[i], &some_end);
 	}
 	assert_int_equal(told_next(), 1);
-	table_adopt(&t, e[0], 20); /* told, not acknowledged */
-	table_adopt(&t, e[1], 21); /* to be told next */
-	table_adopt(&t, e[2], 22); /* to be told later */
+	table_adopt(&t, e[0], 20, &some_start); /* told, not acknowledged */
+	table_adopt(&t, e[1], 21, &some_start); /* to be told next */
+	table_adopt(&t, e[2], 22, &some_start); /* to be told later */
 	assert_int_equal(t.n_alive, 3);
 	assert_ptr_equal(table_find_pid(&t, 21), e[1]);
 	assert_int_equal(told_next(), 4);
 	assert_int_equal(told_next(), 0);
 	for (uint32_t i = 0; i < 3; i++) {
 		assert_ptr_equal(table_next_start(&t), e[i]);
-		table_told_start(e[i]);
+		table_told_start(&t, e[i]);
 	}
 	table_ended(&t, e[1], &some_end);
 	assert_int_equal(told_next(), 5);
@@ -217,7 +218,7 @@ static void an_adopted_process_takes_the_place_of_an_end(void **state _unused_)
 	assert_int_equal(told_next(), 0);
 	/* one that was acknowledged comes back as well */
 	table_ack(&t, e[3]);
-	table_adopt(&t, e[3], 23);
+	table_adopt(&t, e[3], 23, &some_start);
 	table_release(&t, e[3]->service, 1);
 	assert_ptr_equal(table_find_pid(&t, 23), e[3]);
 	table_ended(&t, e[3], &some_end);
@@ -226,31 +227,109 @@ static void an_adopted_process_takes_the_place_of_an_end(void **state _unused_)
 	assert_null(table_find(&t, 3, 1));
 }
 
+static void refuse(uint32_t id, pid_t pid, int error)
+{
+	table_refused(&t, &(struct refusal){.id = id, .generation = 1, .pid = pid, .error = error});
+}
+
 static void the_last_refusal_is_told_unless_it_is_none_any_more(void **state _unused_)
 {
 	struct entry *a = running(1, 10), *b = running(2, 11);
 
-	table_refused(&t, a, 20, 10);
-	table_refused(&t, b, 21, 10);
-	table_refused(&t, a, 22, 16);
-	assert_ptr_equal(table_next_refusal(&t), a);
-	assert_int_equal(a->refused, 22);
-	assert_int_equal(a->refusal, 16);
-	table_adopt(&t, a, 20); /* another one */
-	assert_ptr_equal(table_next_refusal(&t), a);
-	table_adopt(&t, a, 22);
-	assert_ptr_equal(table_next_refusal(&t), b);
-	table_told_refusal(&t, b);
+	refuse(1, 20, 10);
+	refuse(2, 21, 10);
+	refuse(1, 22, 16);
+	assert_int_equal(table_next_refusal(&t)->id, 1);
+	assert_int_equal(table_next_refusal(&t)->pid, 22);
+	assert_int_equal(table_next_refusal(&t)->error, 16);
+	table_adopt(&t, a, 20, &some_start); /* another one */
+	assert_int_equal(table_next_refusal(&t)->id, 1);
+	table_adopt(&t, a, 22, &some_start);
+	assert_int_equal(table_next_refusal(&t)->id, 2);
+	table_told_refusal(&t);
 	assert_null(table_next_refusal(&t));
-	table_refused(&t, a, 20, 10);
+	refuse(1, 20, 10);
 	table_tell_all(&t); /* another engine, which has not asked */
 	assert_null(table_next_refusal(&t));
 	/* one that goes takes it along */
-	table_refused(&t, b, 21, 10);
+	refuse(2, 21, 10);
 	table_ended(&t, b, &some_end);
 	table_ack(&t, b);
 	table_release(&t, b->service, 1);
 	assert_null(table_next_refusal(&t));
+}
+
+static void refusals_have_a_limit_and_are_told_in_their_order(void **state _unused_)
+{
+	for (uint32_t id = 1; id <= TABLE_MAX_REFUSALS; id++) {
+		assert_false(table_is_full_of_refusals(&t));
+		refuse(id, 20, 10);
+	}
+	assert_true(table_is_full_of_refusals(&t));
+	refuse(TABLE_MAX_REFUSALS + 1, 20, 10); /* nobody takes the answers */
+	refuse(2, 21, 10); /* that one has its place */
+	for (uint32_t id = 1; id <= TABLE_MAX_REFUSALS; id++) {
+		assert_int_equal(table_next_refusal(&t)->id, id);
+		assert_int_equal(table_next_refusal(&t)->pid, id == 2 ? 21 : 20);
+		table_told_refusal(&t);
+		assert_false(table_is_full_of_refusals(&t));
+	}
+	assert_null(table_next_refusal(&t));
+}
+
+static void what_was_added_for_nothing_leaves_all_as_it_was(void **state _unused_)
+{
+	bool spare;
+
+	table_take_back(&t, table_add(&t, 1, 7, &spare), 0);
+	assert_null(table_find_service(&t, 1));
+	running(1, 10);
+	table_take_back(&t, table_add(&t, 1, 7, &spare), 1);
+	assert_null(table_find(&t, 1, 7));
+	assert_non_null(table_find(&t, 1, 1));
+	assert_int_equal(table_find_service(&t, 1)->newest, 1);
+}
+
+static void a_start_is_told_in_its_order_unless_its_entry_goes_first(void **state _unused_)
+{
+	struct entry *e[4];
+
+	for (uint32_t i = 0; i < 4; i++)
+		e[i] = running(i, (pid_t)(10 + i));
+	table_tell_all(&t);
+	for (uint32_t i = 1; i < 4; i += 2) { /* from the middle, and the last one */
+		table_ended(&t, e[i], &some_end);
+		table_ack(&t, e[i]);
+		table_release(&t, e[i]->service, 1);
+	}
+	table_tell_again(&t, e[0]);
+	assert_ptr_equal(table_next_start(&t), e[0]);
+	table_told_start(&t, e[0]);
+	table_tell_again(&t, e[0]);
+	assert_ptr_equal(table_next_start(&t), e[2]);
+	table_told_start(&t, e[2]);
+	assert_ptr_equal(table_next_start(&t), e[0]);
+	table_told_start(&t, e[0]);
+	assert_null(table_next_start(&t));
+}
+
+static void names_of_cgroups_may_be_short_or_long(void **state _unused_)
+{
+	static const char *const names[] = {"a", "fifteen-letters", "sixteen-letters.",
+		"a-name-that-is-longer-than-a-pointer", "b", NULL,
+		"another-one-that-is-longer-than-a-pointer"};
+	struct service *s = table_add_service(&t, 1);
+
+	assert_null(table_cgroup(s));
+	for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+		assert_int_equal(table_set_cgroup(s, names[i]), 0);
+		if (names[i])
+			assert_string_equal(table_cgroup(s), names[i]);
+		else
+			assert_null(table_cgroup(s));
+	}
+	table_set_cgroup(s, NULL);
+	assert_null(table_cgroup(s));
 }
 
 static void a_removed_service_stays_while_it_has_entries(void **state _unused_)
@@ -292,6 +371,10 @@ int main(void)
 		TABLE_TEST(a_release_is_of_earlier_generations_as_well),
 		TABLE_TEST(an_adopted_process_takes_the_place_of_an_end),
 		TABLE_TEST(the_last_refusal_is_told_unless_it_is_none_any_more),
+		TABLE_TEST(refusals_have_a_limit_and_are_told_in_their_order),
+		TABLE_TEST(what_was_added_for_nothing_leaves_all_as_it_was),
+		TABLE_TEST(a_start_is_told_in_its_order_unless_its_entry_goes_first),
+		TABLE_TEST(names_of_cgroups_may_be_short_or_long),
 		TABLE_TEST(a_removed_service_stays_while_it_has_entries),
 		TABLE_TEST(without_memory_spawns_can_still_be_refused),
 	};

@@ -5,7 +5,7 @@
  * orphan is. A pidfd and no pid, since by then the process may have been reaped and its number
  * may be another's.
  */
-#include "launcher/deputy.h"
+#include "launcher/spawn/deputy.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* From one launcher to the next, or from an engine: what wire/handover.h describes. */
 #pragma once
 
-#include "launcher/state.h"
+#include "launcher/table/state.h"
 #include "wire/handover.h"
 
 /* All that there is to hand over; handover_fini() it. The descriptors stay ours. 0 or -errno. */

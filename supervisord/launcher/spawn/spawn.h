@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "launcher/child.h"
-#include "launcher/table.h"
+#include "launcher/spawn/child.h"
+#include "launcher/table/table.h"
 
 #define SPAWN_SLOTS    8
 #define SPAWN_SLOT_FDS 5 /* those of the service, see struct entry, stdin and the error pipe */
@@ -83,9 +83,10 @@ int spawn_begin(struct spawner *s, struct table *t, struct entry *e, const struc
 
 /*
  * Reads the error pipe. reaped: the child is gone, whatever the pipe says. True where the
- * spawn is over now; e->spawn.failure then tells how (stage 0: exec has happened).
+ * spawn is over now; *ret_failure then tells how (stage 0: exec has happened).
  */
-bool spawn_progress(struct spawner *s, struct entry *e, bool reaped);
+bool spawn_progress(
+	struct spawner *s, struct entry *e, bool reaped, struct spawn_report *ret_failure);
 
 /* The number by which the kernel tells processes apart for good; 0 where it has none. */
 uint64_t spawn_pidfd_inode(const struct spawner *s, int pidfd);

@@ -8,7 +8,7 @@
  * Whoever is killed meanwhile leaves what it would leave at any other time: a living engine takes
  * over from its launcher, and without one the next start finds all in the recovery area.
  */
-#include "launcher/upgrade.h"
+#include "launcher/handover/upgrade.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -19,8 +19,8 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "launcher/engine_process.h"
-#include "launcher/inherit.h"
+#include "launcher/engine/engine_process.h"
+#include "launcher/handover/inherit.h"
 
 #define MAX_EARLY_DEATHS 3
 
@@ -166,11 +166,6 @@ static int leave(struct launcher *l)
 		h.head.kept[tags[i]] = u->programs[i];
 	}
 	return handover_exec(&h, HANDOVER_VARIABLE, u->programs[UPGRADE_LAUNCHER], l->engine.argv);
-}
-
-bool upgrade_is_leaving(const struct launcher *l)
-{
-	return l->upgrade.stage == UPGRADE_LEAVE;
 }
 
 /* ---- probation ---- */

@@ -3,8 +3,7 @@
 
 #include <signal.h>
 
-#include "launcher/launcher.h"
-#include "launcher/state.h"
+#include "launcher/table/state.h"
 
 #define ENGINE_NAME "supervisord-engine"
 
@@ -21,7 +20,7 @@ int engine_process_start(struct launcher *l);
 void engine_process_lost_link(struct launcher *l, const char *why);
 
 /*
- * It was reaped. Performs what it had sent and arranges for the next. -ENOEXEC where it
+ * It was reaped, and what it had sent is done: arranges for the next. -ENOEXEC where it
  * never could be executed at all.
  */
 int engine_process_ended(struct launcher *l, const siginfo_t *info);

@@ -1,13 +1,13 @@
 /* The one struct that owns everything the launcher has, and its times. */
 #pragma once
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "base/usec.h"
-#include "launcher/spawn.h"
-#include "launcher/table.h"
+#include "launcher/table/table.h"
 #include "wire/link.h"
 
 /* Tests build with a divisor, to see in a second what takes a minute. */
@@ -29,6 +29,13 @@
 #define UPGRADE_RECOVER_USEC	LAUNCHER_SECONDS(30) /* for a new engine to be up */
 #define SLOT_WAIT_USEC		(20 * USEC_PER_MSEC) /* for a slot to come free */
 #define SEND_RETRY_USEC		(10 * USEC_PER_MSEC)
+
+struct launcher_options {
+	char *const *argv; /* of the program; all but the first go on to the engine */
+	/* Where to find the engine if not beside the program: */
+	const char *engine_near; /* from the program's directory, or "" */
+	const char *engine_path; /* else there */
+};
 
 struct engine_process {
 	char *const *argv; /* of the launcher */
@@ -86,10 +93,12 @@ struct launcher {
 	pid_t unburied[LAUNCHER_EVENTS]; /* whose ends are noted, but who are not reaped */
 	unsigned n_unburied;
 	unsigned n_unwatched; /* main processes whose end only a search finds */
-	struct list dying; /* entries whose end is to be learned, see foster.c */
+	unsigned n_dying; /* entries whose end is to be learned, see foster.c */
 	usec_t dying_usec; /* when to ask again, while there are any */
+	/* What a child's end means that is no main process; -errno: it all ends. */
+	int (*other_ended)(struct launcher *l, const siginfo_t *info);
 	struct table table;
-	struct spawner spawner;
+	struct spawner *spawner; /* see spawn.h */
 	struct engine_process engine;
 	struct upgrade upgrade;
 	int kept[LINK_KEEP_MAX];

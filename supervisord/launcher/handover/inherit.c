@@ -6,7 +6,7 @@
  * What is not written down is lost without harm: counts of the engine's early deaths, and what has
  * been logged once.
  */
-#include "launcher/inherit.h"
+#include "launcher/handover/inherit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,9 +17,9 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "launcher/foster.h"
-#include "launcher/reap.h"
-#include "launcher/upgrade.h"
+#include "launcher/reap/foster.h"
+#include "launcher/reap/watch.h"
+#include "launcher/spawn/spawn.h"
 
 _Static_assert((int)HANDOVER_SIGNALS == (int)N_SIGNALS, "all signals have their room");
 _Static_assert((int)HANDOVER_PIPES == (int)ENTRY_PIPES, "all pipes have their room");
@@ -51,43 +51,45 @@ static void save_service(struct service *s, void *handover)
 {
 	struct handover *h = handover;
 	struct handover_service *to = &h->services[h->head.n_services++];
-	size_t n = s->cgroup ? strlen(s->cgroup) : 0;
+	const char *cgroup = table_cgroup(s);
+	size_t n = cgroup ? strlen(cgroup) : 0;
 
 	to->id = s->id;
 	to->uid = s->uid;
 	to->newest = s->newest;
 	to->input = put_fd(s->input);
 	if (n < sizeof(to->cgroup)) /* a longer one can't have been made */
-		memcpy(to->cgroup, s->cgroup ? s->cgroup : "", n);
+		memcpy(to->cgroup, cgroup ? cgroup : "", n);
 }
 
 static void save_entry(struct service *s, struct entry *e, void *handover)
 {
 	struct handover *h = handover;
-	struct handover_entry *to = &h->entries[h->head.n_entries];
+	struct handover_entry *to = &h->entries[h->head.n_entries++];
+	bool ended = e->phase == ENTRY_ENDED;
 
-	if (e->pid == 0 && !e->ended)
-		return; /* it is only there to be refused */
-	h->head.n_entries++;
 	*to = (struct handover_entry){.id = s->id,
-		.flags = (e->pidfd >= 0 ? HANDOVER_FOSTERED : 0U) |
-			 (e->started ? HANDOVER_STARTED : 0U) | (e->ended ? HANDOVER_ENDED : 0U) |
+		.flags = (e->fostered ? HANDOVER_FOSTERED : 0U) |
+			 (e->started ? HANDOVER_STARTED : 0U) | (ended ? HANDOVER_ENDED : 0U) |
 			 (e->acked ? HANDOVER_ACKED : 0U) | (e->released ? HANDOVER_RELEASED : 0U),
 		.generation = e->generation,
-		.serial = e->ended ? e->serial : 0,
+		.serial = ended ? e->note->serial : 0,
 		.pid = e->pid,
 		.told_pid = e->told_pid,
-		.pidfd = put_fd(e->pidfd),
-		.successor = e->successor,
-		.successor_fd = put_fd(e->successor_fd),
+		.pidfd = e->fostered ? put_fd(e->pidfd) : 0,
 		.last_op = e->last_op,
-		.error_fd = put_fd(e->spawn.error_fd),
-		.spawn_stage = e->spawn.failure.stage,
-		.spawn_error = e->spawn.failure.error,
-		.start = e->start,
+		.start = e->note->start,
 		.exit = e->note->exit};
 	for (int i = 0; i < ENTRY_PIPES; i++)
 		to->pipes[i] = put_fd(e->read_fds[i]);
+	if (e->phase == ENTRY_STARTING) {
+		to->error_fd = e->spawn.error_fd;
+		to->spawn_stage = e->spawn.failure.stage;
+		to->spawn_error = e->spawn.failure.error;
+	} else if (e->phase == ENTRY_LIVES) {
+		to->successor = e->successor.pid;
+		to->successor_fd = put_fd(e->successor.pidfd);
+	}
 }
 
 int inherit_save(struct launcher *l, struct handover *ret)
@@ -105,8 +107,8 @@ int inherit_save(struct launcher *l, struct handover *ret)
 	table_each_service(&l->table, save_service, &h);
 	table_each(&l->table, save_entry, &h);
 	h.head.last_serial = l->table.last_serial;
-	h.head.nofile[0] = l->spawner.nofile[0];
-	h.head.nofile[1] = l->spawner.nofile[1];
+	h.head.nofile[0] = l->spawner->nofile[0];
+	h.head.nofile[1] = l->spawner->nofile[1];
 	for (int tag = 0; tag < LINK_KEEP_MAX; tag++)
 		h.head.kept[tag] = put_fd(l->kept[tag]);
 	h.head.kept[LINK_KEEP_NOTEBOOK] = 0; /* our own: the next has its own */
@@ -182,8 +184,9 @@ static int load_in_flight(struct launcher *l, struct entry *e, const struct hand
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = e};
 
-	e->spawn.error_fd = from->error_fd;
-	e->spawn.failure = (struct spawn_report){from->spawn_stage, from->spawn_error};
+	table_set_starting(e, &(struct spawn){.error_fd = from->error_fd,
+				      .failure = {from->spawn_stage, from->spawn_error},
+				      .slot = -1});
 	return sys_epoll_ctl(l->epoll, EPOLL_CTL_ADD, from->error_fd, &event);
 }
 
@@ -200,12 +203,18 @@ static void check_child(struct launcher *l, struct entry *e)
 
 static int load_living(struct launcher *l, struct entry *e, const struct handover_entry *from)
 {
-	table_set_pid(&l->table, e, from->pid);
+	struct link_started start = from->start;
+	int r = 0;
+
+	if (from->error_fd == 0 && (from->flags & HANDOVER_FOSTERED))
+		r = foster_watch(l, e, from->pidfd, &start);
+	if (r < 0)
+		return r;
+	table_set_pid(&l->table, e, from->pid, &start);
 	if (from->error_fd > 0)
 		return load_in_flight(l, e, from);
-	if (from->flags & HANDOVER_FOSTERED)
-		return foster_watch(l, e, from->pidfd);
-	check_child(l, e);
+	if (!e->fostered)
+		check_child(l, e);
 	return 0;
 }
 
@@ -216,9 +225,7 @@ static int load_entry(struct launcher *l, const struct handover_entry *from)
 
 	if (!e)
 		return -ENOMEM;
-	e->told_pid = from->told_pid;
 	e->last_op = from->last_op;
-	e->start = from->start;
 	e->started = from->flags & HANDOVER_STARTED;
 	e->released = from->flags & HANDOVER_RELEASED;
 	for (int i = 0; i < ENTRY_PIPES; i++)
@@ -226,6 +233,8 @@ static int load_entry(struct launcher *l, const struct handover_entry *from)
 	table_set_successor(e, from->successor, get_fd(from->successor_fd));
 	if (!(from->flags & HANDOVER_ENDED))
 		return load_living(l, e, from);
+	e->told_pid = from->told_pid;
+	notebook_set_pid(e->note, from->told_pid, &from->start);
 	l->table.last_serial = from->serial - 1;
 	table_ended(&l->table, e, &from->exit);
 	if (from->flags & HANDOVER_ACKED)
@@ -242,15 +251,13 @@ static int load_service(struct launcher *l, const struct handover_service *from)
 	s->uid = from->uid;
 	s->newest = from->newest;
 	s->input = get_fd(from->input);
-	if (from->cgroup[0] != '\0')
-		s->cgroup = strdup(from->cgroup);
-	return from->cgroup[0] == '\0' || s->cgroup ? 0 : -ENOMEM;
+	return from->cgroup[0] == '\0' ? 0 : table_set_cgroup(s, from->cgroup);
 }
 
 static void watch_living(struct service *s _unused_, struct entry *e, void *launcher)
 {
-	if (e->pid > 0 && e->pidfd < 0 && !e->ended)
-		reap_watch(launcher, e);
+	if (e->pid > 0 && !e->fostered)
+		watch_begin(launcher, e);
 }
 
 static int load_table(struct launcher *l, struct handover *h)
@@ -288,6 +295,5 @@ int inherit_load(struct launcher *l, struct handover *h)
 			.uid = h->head.signals[signo].uid,
 			.since_usec = now};
 	l->reap = true;
-	upgrade_inherited(l, h->head.upgrade_op, h->head.upgrade_error);
 	return load_table(l, h);
 }

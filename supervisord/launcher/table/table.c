@@ -7,8 +7,10 @@
  *   - an entry goes when its exit is acknowledged and it is released, which is for the engine
  *     to say once the generation is over: until then another process of it may be adopted.
  */
-#include "launcher/table.h"
+#include "launcher/table/table.h"
 
+#include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,9 +59,8 @@ void table_init(struct table *t)
 	t->entries.item_size = sizeof(struct entry);
 	t->services.item_size = sizeof(struct service);
 	t->notes.item_size = sizeof(struct notebook_slot);
-	list_init(&t->inputs);
-	list_init(&t->starts);
-	list_init(&t->refusals);
+	fifo_init(&t->inputs);
+	fifo_init(&t->starts);
 	list_init(&t->exits);
 	t->next_exit = &t->exits;
 	/* fill the reserves */
@@ -90,14 +91,9 @@ struct entry *table_find(struct table *t, uint32_t id, uint64_t generation)
 {
 	struct service *s = table_find_service(t, id);
 
-	if (!s)
-		return NULL;
-	list_foreach (it, &s->entries) {
-		struct entry *e = list_entry(it, struct entry, in_service);
-
+	for (struct entry *e = s ? s->entries : NULL; e; e = e->next_of_service)
 		if (e->generation == generation)
 			return e;
-	}
 	return NULL;
 }
 
@@ -112,15 +108,15 @@ struct entry *table_find_pid(struct table *t, pid_t pid)
 struct entry *table_find_child(struct table *t, pid_t pid)
 {
 	for (struct entry *e = *pid_bucket(t, pid); e; e = e->next)
-		if (e->pid == pid && e->pidfd < 0)
+		if (e->pid == pid && !e->fostered)
 			return e;
 	return NULL;
 }
 
 bool table_is_busy(const struct service *s)
 {
-	list_foreach (it, &s->entries)
-		if (list_entry(it, struct entry, in_service)->pid != 0)
+	for (const struct entry *e = s->entries; e; e = e->next_of_service)
+		if (e->pid != 0)
 			return true;
 	return false;
 }
@@ -133,8 +129,7 @@ static struct service *add_service(struct table *t, uint32_t id, bool *spare)
 		return NULL;
 	s->id = id;
 	s->input = -1;
-	list_init(&s->inputs);
-	list_init(&s->entries);
+	fifo_node_init(&s->inputs);
 	s->next = *bucket;
 	*bucket = s;
 	return s;
@@ -152,7 +147,7 @@ static void drop_service_if_done(struct table *t, struct service *s)
 {
 	struct service **at = id_bucket(t, s->id);
 
-	if (s->newest != 0 || s->cgroup || s->input >= 0 || !list_empty(&s->entries))
+	if (s->newest != 0 || table_cgroup(s) || s->input >= 0 || s->entries)
 		return;
 	while (*at != s)
 		at = &(*at)->next;
@@ -160,11 +155,39 @@ static void drop_service_if_done(struct table *t, struct service *s)
 	pool_put(&t->services, s);
 }
 
+const char *table_cgroup(const struct service *s)
+{
+	if (s->cgroup_is_far)
+		return s->cgroup.far;
+	return s->cgroup.near[0] == '\0' ? NULL : s->cgroup.near;
+}
+
+int table_set_cgroup(struct service *s, const char *name)
+{
+	size_t size = name ? strlen(name) + 1 : 0;
+	char *far = NULL;
+
+	if (s->cgroup_is_far)
+		free(s->cgroup.far);
+	s->cgroup_is_far = false;
+	s->cgroup.near[0] = '\0';
+	if (size <= sizeof(s->cgroup.near)) {
+		memcpy(s->cgroup.near, name ? name : "", MAX_OF(size, 1u));
+		return 0;
+	}
+	far = strdup(name);
+	if (!far)
+		return -ENOMEM;
+	s->cgroup.far = far;
+	s->cgroup_is_far = true;
+	return 0;
+}
+
 void table_keep_input(struct table *t, struct service *s, int fd)
 {
 	close_fd(s->input);
 	s->input = fd;
-	list_remove(&s->inputs); /* who has given it knows it */
+	fifo_remove(&t->inputs, &s->inputs); /* who has given it knows it */
 	drop_service_if_done(t, s);
 }
 
@@ -185,6 +208,37 @@ static void drop_note(struct table *t, struct entry *e)
 	notebook_drop(&t->notebook, e->own_note ? NULL : e->note);
 	if (e->own_note)
 		pool_put(&t->notes, e->note);
+}
+
+static void append_to_service(struct service *s, struct entry *e)
+{
+	struct entry **at = &s->entries;
+
+	while (*at)
+		at = &(*at)->next_of_service;
+	*at = e;
+}
+
+static void remove_from_service(struct service *s, struct entry *e)
+{
+	struct entry **at = &s->entries;
+
+	while (*at != e)
+		at = &(*at)->next_of_service;
+	*at = e->next_of_service;
+}
+
+void table_set_living(struct entry *e)
+{
+	e->phase = ENTRY_LIVES;
+	e->successor = (struct successor){.pidfd = -1};
+}
+
+void table_set_starting(struct entry *e, const struct spawn *spawn)
+{
+	table_set_successor(e, 0, -1);
+	e->phase = ENTRY_STARTING;
+	e->spawn = *spawn;
 }
 
 struct entry *table_add(struct table *t, uint32_t id, uint64_t generation, bool *ret_spare)
@@ -209,17 +263,32 @@ struct entry *table_add(struct table *t, uint32_t id, uint64_t generation, bool 
 	s->newest = generation;
 	for (int i = 0; i < ENTRY_PIPES; i++)
 		e->read_fds[i] = -1;
-	e->spawn.error_fd = e->spawn.slot = e->successor_fd = e->pidfd = e->child_fd = -1;
-	list_append(&s->entries, &e->in_service);
-	list_init(&e->starts);
-	list_init(&e->refusals);
-	list_init(&e->exits);
-	list_init(&e->dying);
+	e->pidfd = -1;
+	table_set_living(e);
+	append_to_service(s, e);
+	fifo_node_init(&e->starts);
 	*ret_spare = spare;
 	return e;
 }
 
-void table_set_pid(struct table *t, struct entry *e, pid_t pid)
+static void remove_entry(struct table *t, struct entry *e)
+{
+	struct service *s = e->service;
+
+	remove_from_service(s, e);
+	fifo_remove(&t->starts, &e->starts);
+	drop_note(t, e);
+	pool_put(&t->entries, e);
+	drop_service_if_done(t, s);
+}
+
+void table_take_back(struct table *t, struct entry *e, uint64_t newest)
+{
+	e->service->newest = newest;
+	remove_entry(t, e);
+}
+
+void table_set_pid(struct table *t, struct entry *e, pid_t pid, const struct link_started *start)
 {
 	struct entry **bucket = pid_bucket(t, pid);
 
@@ -227,7 +296,7 @@ void table_set_pid(struct table *t, struct entry *e, pid_t pid)
 	e->next = *bucket;
 	*bucket = e;
 	t->n_alive++;
-	notebook_set_pid(e->note, pid, &e->start);
+	notebook_set_pid(e->note, pid, start);
 }
 
 void table_clear_pid(struct table *t, struct entry *e)
@@ -247,28 +316,45 @@ static void drop_fds(struct entry *e)
 {
 	for (int i = 0; i < ENTRY_PIPES; i++)
 		e->read_fds[i] = close_fd(e->read_fds[i]);
-	table_set_successor(e, 0, -1);
+	if (e->phase == ENTRY_LIVES)
+		table_set_successor(e, 0, -1);
 	e->released = true;
+}
+
+static void remove_refusal(struct table *t, unsigned i)
+{
+	t->n_refusals--;
+	memmove(&t->refusals[i], &t->refusals[i + 1], (t->n_refusals - i) * sizeof(t->refusals[0]));
+}
+
+static struct refusal *find_refusal(struct table *t, uint32_t id, uint64_t generation)
+{
+	for (unsigned i = 0; i < t->n_refusals; i++)
+		if (t->refusals[i].id == id && t->refusals[i].generation == generation)
+			return &t->refusals[i];
+	return NULL;
+}
+
+/* If it is this process's; 0: whoever's. */
+static void drop_refusal(struct table *t, const struct entry *e, pid_t pid)
+{
+	const struct refusal *r = find_refusal(t, e->service->id, e->generation);
+
+	if (r && (pid == 0 || pid == r->pid))
+		remove_refusal(t, (unsigned)(r - t->refusals));
 }
 
 static void drop_if_done(struct table *t, struct entry *e)
 {
-	struct service *s = e->service;
-
 	if (!e->acked || !e->released)
 		return;
-	list_remove(&e->in_service);
-	list_remove(&e->starts);
-	list_remove(&e->refusals);
-	drop_note(t, e);
-	pool_put(&t->entries, e);
-	drop_service_if_done(t, s);
+	drop_refusal(t, e, 0);
+	remove_entry(t, e);
 }
 
 static void tell_start(struct table *t, struct entry *e)
 {
-	if (list_empty(&e->starts))
-		list_append(&t->starts, &e->starts);
+	fifo_append(&t->starts, &e->starts);
 }
 
 void table_started(struct table *t, struct entry *e)
@@ -284,40 +370,54 @@ static void unlist_exit(struct table *t, struct entry *e)
 	list_remove(&e->exits);
 }
 
-void table_adopt(struct table *t, struct entry *e, pid_t pid)
+void table_adopt(struct table *t, struct entry *e, pid_t pid, const struct link_started *start)
 {
 	table_clear_pid(t, e);
-	unlist_exit(t, e);
-	e->ended = e->acked = false;
-	if (e->refused == pid)
-		list_remove(&e->refusals); /* it was, until now */
+	if (e->phase == ENTRY_ENDED) {
+		unlist_exit(t, e);
+		table_set_living(e);
+	}
+	e->acked = false;
+	drop_refusal(t, e, pid); /* it was, until now */
 	table_set_successor(e, 0, -1);
-	table_set_pid(t, e, pid);
+	table_set_pid(t, e, pid, start);
 	table_started(t, e);
 }
 
-void table_refused(struct table *t, struct entry *e, pid_t pid, int error)
+void table_refused(struct table *t, const struct refusal *r)
 {
-	e->refused = pid;
-	e->refusal = error;
-	if (list_empty(&e->refusals))
-		list_append(&t->refusals, &e->refusals);
+	struct refusal *before = find_refusal(t, r->id, r->generation);
+
+	if (before)
+		*before = *r;
+	else if (t->n_refusals < TABLE_MAX_REFUSALS)
+		t->refusals[t->n_refusals++] = *r;
+}
+
+bool table_is_full_of_refusals(const struct table *t)
+{
+	return t->n_refusals == TABLE_MAX_REFUSALS;
+}
+
+void table_drop_refusals(struct table *t)
+{
+	t->n_refusals = 0;
 }
 
 void table_set_successor(struct entry *e, pid_t pid, int pidfd)
 {
-	close_fd(e->successor_fd);
-	e->successor = pid;
-	e->successor_fd = pidfd;
+	assert(e->phase == ENTRY_LIVES);
+	close_fd(e->successor.pidfd);
+	e->successor = (struct successor){pid, pidfd};
 }
 
 void table_ended(struct table *t, struct entry *e, const struct link_exit *end)
 {
 	table_clear_pid(t, e);
-	table_set_successor(e, 0, -1);
-	e->ended = true;
-	e->serial = ++t->last_serial;
-	notebook_end(&t->notebook, e->note, end, e->serial);
+	if (e->phase == ENTRY_LIVES)
+		table_set_successor(e, 0, -1);
+	notebook_end(&t->notebook, e->note, end, ++t->last_serial);
+	e->phase = ENTRY_ENDED;
 	/* Of a process that never ran nobody wants the output, and it has no STARTED. */
 	if (!e->started)
 		drop_fds(e);
@@ -330,17 +430,17 @@ void table_tell_again(struct table *t, struct entry *e)
 {
 	if (e->started)
 		tell_start(t, e);
-	if (!e->ended || e->acked)
+	if (e->phase != ENTRY_ENDED || e->acked)
 		return;
 	if (t->next_exit == &t->exits ||
-		list_entry(t->next_exit, struct entry, exits)->serial > e->serial)
+		list_entry(t->next_exit, struct entry, exits)->note->serial > e->note->serial)
 		t->next_exit = &e->exits;
 }
 
 static void tell_input_of(struct service *s, void *table)
 {
-	if (s->input >= 0 && list_empty(&s->inputs))
-		list_append(&((struct table *)table)->inputs, &s->inputs);
+	if (s->input >= 0)
+		fifo_append(&((struct table *)table)->inputs, &s->inputs);
 }
 
 static void tell_start_of(struct service *s _unused_, struct entry *e, void *table)
@@ -353,29 +453,28 @@ void table_tell_all(struct table *t)
 {
 	table_each_service(t, tell_input_of, t);
 	table_each(t, tell_start_of, t);
-	while (!list_empty(&t->refusals)) /* who has asked is gone */
-		table_told_refusal(t, table_next_refusal(t));
+	table_drop_refusals(t);
 	t->next_exit = t->exits.next;
 }
 
 struct service *table_next_input(struct table *t)
 {
-	return list_first(&t->inputs, struct service, inputs);
+	return fifo_first(&t->inputs, struct service, inputs);
 }
 
-void table_told_input(struct service *s)
+void table_told_input(struct table *t, struct service *s)
 {
-	list_remove(&s->inputs);
+	fifo_remove(&t->inputs, &s->inputs);
 }
 
 struct entry *table_next_start(struct table *t)
 {
-	return list_first(&t->starts, struct entry, starts);
+	return fifo_first(&t->starts, struct entry, starts);
 }
 
-struct entry *table_next_refusal(struct table *t)
+const struct refusal *table_next_refusal(const struct table *t)
 {
-	return list_first(&t->refusals, struct entry, refusals);
+	return t->n_refusals > 0 ? &t->refusals[0] : NULL;
 }
 
 struct entry *table_next_exit(struct table *t)
@@ -383,15 +482,14 @@ struct entry *table_next_exit(struct table *t)
 	return t->next_exit == &t->exits ? NULL : list_entry(t->next_exit, struct entry, exits);
 }
 
-void table_told_start(struct entry *e)
+void table_told_start(struct table *t, struct entry *e)
 {
-	list_remove(&e->starts);
+	fifo_remove(&t->starts, &e->starts);
 }
 
-void table_told_refusal(struct table *t, struct entry *e)
+void table_told_refusal(struct table *t)
 {
-	list_remove(&e->refusals);
-	drop_if_done(t, e);
+	remove_refusal(t, 0);
 }
 
 void table_told_exit(struct table *t, struct entry *e)
@@ -408,9 +506,10 @@ void table_ack(struct table *t, struct entry *e)
 
 void table_release(struct table *t, struct service *s, uint64_t generation)
 {
-	list_foreach_safe (it, &s->entries) {
-		struct entry *e = list_entry(it, struct entry, in_service);
+	struct entry *next;
 
+	for (struct entry *e = s->entries; e; e = next) {
+		next = e->next_of_service;
 		if (e->generation > generation)
 			continue;
 		drop_fds(e);
@@ -421,8 +520,8 @@ void table_release(struct table *t, struct service *s, uint64_t generation)
 void table_remove_service(struct table *t, struct service *s)
 {
 	s->newest = 0;
-	list_foreach (it, &s->entries)
-		s->newest = MAX_OF(s->newest, list_entry(it, struct entry, in_service)->generation);
+	for (const struct entry *e = s->entries; e; e = e->next_of_service)
+		s->newest = MAX_OF(s->newest, e->generation);
 	table_keep_input(t, s, -1);
 }
 
@@ -430,8 +529,8 @@ void table_each(struct table *t, void (*f)(struct service *, struct entry *, voi
 {
 	for (size_t i = 0; i < TABLE_BUCKETS; i++)
 		for (struct service *s = t->by_id[i]; s; s = s->next)
-			list_foreach (it, &s->entries)
-				f(s, list_entry(it, struct entry, in_service), context);
+			for (struct entry *e = s->entries; e; e = e->next_of_service)
+				f(s, e, context);
 }
 
 void table_each_service(struct table *t, void (*f)(struct service *, void *), void *context)

@@ -14,7 +14,7 @@
  * left our memory: the kernel lets go of memory before it closes descriptors, at exec as
  * at exit, so the end of the pipe tells that too.
  */
-#include "launcher/spawn.h"
+#include "launcher/spawn/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -245,23 +245,18 @@ static int check_pipe(int read_end, int write_end)
 /* A directory for the cgroup, or -1: no service stays down for want of one. */
 static int open_cgroup(struct spawner *s, struct service *service, int dir, const char *name)
 {
+	const char *last = table_cgroup(service);
 	int r = -ENOENT;
 
 	if (dir < 0 || !name[0])
 		return -1;
 	/* That of the last generation is there still. */
-	if (service->cgroup && strcmp(service->cgroup, name) == 0)
+	if (last && strcmp(last, name) == 0)
 		r = sys_openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (r >= 0)
 		return r;
-	if (!service->cgroup || strcmp(service->cgroup, name) != 0) {
-		char *copy = strdup(name);
-
-		if (!copy)
-			return -1;
-		free(service->cgroup);
-		service->cgroup = copy;
-	}
+	if ((!last || strcmp(last, name) != 0) && table_set_cgroup(service, name) < 0)
+		return -1;
 	r = sys_mkdirat(dir, name, 0755);
 	if (r >= 0 || r == -EEXIST)
 		r = sys_openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
@@ -411,14 +406,16 @@ uint64_t spawn_pidfd_inode(const struct spawner *s, int pidfd)
 	return s->have_pidfd_inode && sys_fstat(pidfd, &st) == 0 ? st.st_ino : 0;
 }
 
-static void note_start(const struct spawner *s, struct entry *e, pid_t pid)
+static void note_start(const struct spawner *s, struct table *t, struct entry *e, pid_t pid)
 {
+	struct link_started start = {.monotonic_usec = usec_now(CLOCK_MONOTONIC),
+		.realtime_usec = usec_now(CLOCK_REALTIME)};
+
 	/* Not reaped by anyone but us: the pid is still that process. */
-	e->child_fd = sys_pidfd_open(pid);
-	e->start.monotonic_usec = usec_now(CLOCK_MONOTONIC);
-	e->start.realtime_usec = usec_now(CLOCK_REALTIME);
-	if (e->child_fd >= 0)
-		e->start.pidfd_inode = spawn_pidfd_inode(s, e->child_fd);
+	e->pidfd = sys_pidfd_open(pid);
+	if (e->pidfd >= 0)
+		start.pidfd_inode = spawn_pidfd_inode(s, e->pidfd);
+	table_set_pid(t, e, pid, &start);
 }
 
 static int start(struct spawner *s, struct table *t, struct entry *e, const struct child *c,
@@ -444,8 +441,7 @@ static int start(struct spawner *s, struct table *t, struct entry *e, const stru
 	pid = clone_child(s, &args, c);
 	if (pid < 0)
 		return (int)pid;
-	note_start(s, e, (pid_t)pid);
-	table_set_pid(t, e, (pid_t)pid);
+	note_start(s, t, e, (pid_t)pid);
 	return 0;
 }
 
@@ -505,43 +501,45 @@ int spawn_begin(struct spawner *s, struct table *t, struct entry *e, const struc
 		}
 		return r;
 	}
-	e->spawn.slot = n;
-	e->spawn.error_fd = TAKE_FD(p.read[ERROR_PIPE]);
+	table_set_starting(e, &(struct spawn){TAKE_FD(p.read[ERROR_PIPE]), .slot = (int16_t)n});
 	for (int i = 0; i < ENTRY_PIPES; i++)
 		e->read_fds[i] = TAKE_FD(p.read[i]);
 	return 0;
 }
 
-static void finish(struct spawner *s, struct entry *e)
+static void finish(struct spawner *s, struct spawn *spawn)
 {
 	/* Explicitly: a child that has not run yet may hold a copy, and keep it alive. */
-	sys_epoll_ctl(s->epoll, EPOLL_CTL_DEL, e->spawn.error_fd, NULL);
-	e->spawn.error_fd = close_fd(e->spawn.error_fd);
-	if (e->spawn.slot < 0)
+	sys_epoll_ctl(s->epoll, EPOLL_CTL_DEL, spawn->error_fd, NULL);
+	close_fd(spawn->error_fd);
+	if (spawn->slot < 0)
 		return;
-	if (!e->spawn.unshared)
-		vacate_slot_fds(s, e->spawn.slot);
-	free_slot(s, e->spawn.slot);
-	e->spawn.slot = -1;
+	if (!spawn->unshared)
+		vacate_slot_fds(s, spawn->slot);
+	free_slot(s, spawn->slot);
 }
 
-bool spawn_progress(struct spawner *s, struct entry *e, bool reaped)
+bool spawn_progress(
+	struct spawner *s, struct entry *e, bool reaped, struct spawn_report *ret_failure)
 {
+	struct spawn *spawn = &e->spawn;
 	struct spawn_report report;
 	ssize_t n;
 
-	if (e->spawn.error_fd < 0)
+	if (e->phase != ENTRY_STARTING)
 		return false;
-	while ((n = sys_read(e->spawn.error_fd, &report, sizeof(report))) == sizeof(report)) {
+	while ((n = sys_read(spawn->error_fd, &report, sizeof(report))) == sizeof(report)) {
 		if (report.stage != LINK_STAGE_NONE) {
-			e->spawn.failure = report;
-		} else if (e->spawn.slot >= 0) {
-			e->spawn.unshared = true;
-			vacate_slot_fds(s, e->spawn.slot);
+			spawn->failure = report;
+		} else if (spawn->slot >= 0) {
+			spawn->unshared = true;
+			vacate_slot_fds(s, spawn->slot);
 		}
 	}
 	if (n != 0 && !reaped)
 		return false; /* nothing more yet */
-	finish(s, e);
+	*ret_failure = spawn->failure;
+	finish(s, spawn);
+	table_set_living(e);
 	return true;
 }

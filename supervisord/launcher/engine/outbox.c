@@ -6,7 +6,7 @@
  * The order is part of the contract: inputs, other kept descriptors, starts, refusals, exits by
  * serial, signals, SYNCED when nothing else is left, and how the last upgrade went.
  */
-#include "launcher/outbox.h"
+#include "launcher/engine/outbox.h"
 
 #include <errno.h>
 #include <string.h>
@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "launcher/spawn/spawn.h"
 
 void outbox_start(struct launcher *l)
 {
@@ -34,13 +35,18 @@ void outbox_close(struct launcher *l)
 	l->retry_usec = USEC_INFINITY;
 }
 
+bool outbox_takes_orders(const struct launcher *l)
+{
+	return !spawner_is_full(l->spawner) && !table_is_full_of_refusals(&l->table);
+}
+
 static int send_input(struct launcher *l, struct service *s)
 {
 	struct link_message m = {.type = LINK_KEPT, .value = LINK_KEEP_INPUT, .id = s->id};
 	int r = link_send(l->engine.link, &m, &s->input, 1);
 
 	if (r == 0)
-		table_told_input(s);
+		table_told_input(&l->table, s);
 	return r;
 }
 
@@ -61,7 +67,7 @@ static int send_start(struct launcher *l, struct entry *e)
 		.id = e->service->id,
 		.generation = e->generation,
 		.pid = e->told_pid,
-		.started = e->start};
+		.started = e->note->start};
 	int fds[ENTRY_PIPES], r;
 	unsigned n = 0;
 
@@ -72,21 +78,21 @@ static int send_start(struct launcher *l, struct entry *e)
 		m.started.flags |= LINK_STARTED_READY_FD;
 	r = link_send(l->engine.link, &m, fds, n);
 	if (r == 0)
-		table_told_start(e);
+		table_told_start(&l->table, e);
 	return r;
 }
 
-static int send_refusal(struct launcher *l, struct entry *e)
+static int send_refusal(struct launcher *l, const struct refusal *refusal)
 {
 	struct link_message m = {.type = LINK_REFUSED,
-		.id = e->service->id,
-		.generation = e->generation,
-		.pid = e->refused,
-		.value = (uint32_t)e->refusal};
+		.id = refusal->id,
+		.generation = refusal->generation,
+		.pid = refusal->pid,
+		.value = (uint32_t)refusal->error};
 	int r = link_send(l->engine.link, &m, NULL, 0);
 
 	if (r == 0)
-		table_told_refusal(&l->table, e);
+		table_told_refusal(&l->table);
 	return r;
 }
 
@@ -95,7 +101,7 @@ static int send_exit(struct launcher *l, struct entry *e)
 	struct link_message m = {.type = LINK_EXITED,
 		.id = e->service->id,
 		.generation = e->generation,
-		.serial = e->serial,
+		.serial = e->note->serial,
 		.pid = e->note->exit.error != 0 ? 0 : e->told_pid,
 		.exit = e->note->exit};
 	int r = link_send(l->engine.link, &m, NULL, 0);
@@ -139,7 +145,7 @@ static int send_ping(struct launcher *l)
 
 static int send_synced(struct launcher *l)
 {
-	const uint64_t *nofile = l->spawner.nofile;
+	const uint64_t *nofile = l->spawner->nofile;
 	struct link_message m = {.type = LINK_SYNCED, .synced = {{nofile[0], nofile[1]}}};
 	int r = link_send(l->engine.link, &m, NULL, 0);
 
@@ -163,6 +169,7 @@ static int send_upgraded(struct launcher *l)
 /* 0: sent one; 1: nothing to send; -errno. */
 static int send_next(struct launcher *l)
 {
+	const struct refusal *refusal;
 	struct service *s;
 	struct entry *e;
 	int signo;
@@ -179,9 +186,9 @@ static int send_next(struct launcher *l)
 	e = table_next_start(&l->table);
 	if (e)
 		return send_start(l, e);
-	e = table_next_refusal(&l->table);
-	if (e)
-		return send_refusal(l, e);
+	refusal = table_next_refusal(&l->table);
+	if (refusal)
+		return send_refusal(l, refusal);
 	e = table_next_exit(&l->table);
 	if (e)
 		return send_exit(l, e);
@@ -196,13 +203,12 @@ static int send_next(struct launcher *l)
 }
 
 /*
- * Room to send is only watched for while something is to be sent, and orders only while
- * there is a slot for the next spawn.
+ * Room to send is only watched for while something is to be sent.
  */
 static void watch_link(struct launcher *l, bool want_room)
 {
 	uint32_t interest = (want_room ? (uint32_t)EPOLLOUT : 0) |
-			    (spawner_is_full(&l->spawner) ? 0 : (uint32_t)EPOLLIN);
+			    (outbox_takes_orders(l) ? (uint32_t)EPOLLIN : 0);
 	struct epoll_event event = {.events = interest, .data.ptr = &l->engine};
 
 	if (l->engine.interest == interest)
@@ -225,6 +231,8 @@ void outbox_flush(struct launcher *l)
 		sent = true;
 	if (sent)
 		l->engine.told_usec = usec_now(CLOCK_MONOTONIC);
+	if (r == -EPIPE || r == -ECONNRESET)
+		table_drop_refusals(&l->table); /* what it sent is still to be read */
 	watch_link(l, r == -EAGAIN);
 	/*
 	 * A peer that is gone shows as the end of what it sent. Anything else (memory,

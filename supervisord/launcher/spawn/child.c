@@ -11,7 +11,7 @@
  * milliseconds. So its first act is to get a table of its own that holds the lowest few
  * only, and to say so, since only then can the launcher close its copies of them.
  */
-#include "launcher/child.h"
+#include "launcher/spawn/child.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +23,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "launcher/table.h"
+#include "launcher/table/table.h"
 
 #define _child_ __attribute__((no_sanitize("address", "undefined")))
 

@@ -3,7 +3,7 @@
 
 #include <signal.h>
 
-#include "launcher/state.h"
+#include "launcher/table/state.h"
 
 /* Performs UPGRADE: the two programs, which it takes (and -1 is left then), are tried first. */
 void upgrade_begin(struct launcher *l, uint32_t op, int programs[2], bool lost_fds);
@@ -19,9 +19,6 @@ void upgrade_recovered(struct launcher *l);
 
 /* Nobody knows yet whether this engine is fit: it does not decide that all ends. */
 bool upgrade_is_on_probation(const struct launcher *l);
-
-/* No engine is to be started: the one that has ended was the last of this launcher. */
-bool upgrade_is_leaving(const struct launcher *l);
 
 /* What is due; when to call again. Where all goes well it executes the new launcher. */
 usec_t upgrade_tick(struct launcher *l, usec_t now);

@@ -12,134 +12,56 @@
  * An end is looked at, noted, and only then reaped: from then on nobody else could learn it, should
  * we be killed.
  */
-#include "launcher/reap.h"
+#include "launcher/reap/reap.h"
 
 #include <errno.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "launcher/adopt.h"
-#include "launcher/engine_process.h"
-#include "launcher/orders.h"
-#include "launcher/upgrade.h"
+#include "launcher/reap/adopt.h"
+#include "launcher/reap/watch.h"
+#include "launcher/spawn/spawn.h"
 
-#define MAX_REAPS	  512 /* per turn */
-#define SEARCH_REST	  9 /* times the length of a search */
-#define SEARCH_SHORT_USEC 20 /* those are not worth waiting */
-#define SEARCH_LAZY_REST  99
-#define SEARCH_MAX_REST	  USEC_PER_SEC /* one during which we did not run says nothing */
+#define MAX_REAPS	 512 /* per turn */
+#define SEARCH_LAZY_REST 99 /* as WATCH_SEARCH_REST, where nobody waits */
 
-static uint64_t to_usec(struct timeval t)
+void reap_spawn_failed(struct launcher *l, struct entry *e, int error, enum link_stage stage)
 {
-	return (usec_t)t.tv_sec * USEC_PER_SEC + (usec_t)t.tv_usec;
-}
-
-struct link_exit reap_exit(const siginfo_t *info, const struct rusage *usage)
-{
-	return (struct link_exit){.code = info->si_code,
-		.status = info->si_status,
-		.user_usec = to_usec(usage->ru_utime),
-		.system_usec = to_usec(usage->ru_stime),
-		.max_rss_kib = (uint64_t)usage->ru_maxrss,
+	struct link_exit end = {.error = error,
+		.stage = stage,
 		.monotonic_usec = usec_now(CLOCK_MONOTONIC),
 		.realtime_usec = usec_now(CLOCK_REALTIME)};
+
+	watch_end(l, e);
+	table_ended(&l->table, e, &end);
+}
+
+void reap_spawn_over(struct launcher *l, struct entry *e, const struct spawn_report *f)
+{
+	/* On failure the child has written why and ends by itself; its status is no news. */
+	if (f->stage != LINK_STAGE_NONE)
+		reap_spawn_failed(l, e, f->error, (enum link_stage)f->stage);
+	else
+		table_started(&l->table, e);
 }
 
 static void record(
 	struct launcher *l, struct entry *e, const siginfo_t *info, const struct rusage *usage)
 {
-	struct link_exit end = reap_exit(info, usage);
+	struct link_exit end = watch_exit(info, usage);
+	struct spawn_report failure;
 
 	/* The error pipe may have more to say than that it ended with 127. */
-	if (spawn_progress(&l->spawner, e, true))
-		orders_spawn_over(l, e);
-	if (e->ended || adopt_successor(l, e))
+	if (spawn_progress(l->spawner, e, true, &failure))
+		reap_spawn_over(l, e, &failure);
+	if (e->phase == ENTRY_ENDED || adopt_successor(l, e))
 		return;
-	reap_unwatch(l, e);
+	watch_end(l, e);
 	table_ended(&l->table, e, &end);
 }
 
-static int take(struct launcher *l, const siginfo_t *info, bool known)
-{
-	if (info->si_pid == l->engine.pid)
-		return engine_process_ended(l, info);
-	if (!known && !upgrade_trial_ended(l, info))
-		log_debug("reaped orphan %d", (int)info->si_pid);
-	return 0;
-}
-
-static usec_t rest(const struct launcher *l, unsigned times)
-{
-	if (l->reap_search_took < SEARCH_SHORT_USEC)
-		return 0;
-	return MIN_OF(times * l->reap_search_took, SEARCH_MAX_REST);
-}
-
-static void search_in(struct launcher *l, usec_t wait)
-{
-	usec_t due = wait == 0 ? 0 : usec_now(CLOCK_MONOTONIC) + wait;
-
-	l->reap_search_usec = l->reap ? MIN_OF(l->reap_search_usec, due) : due;
-	l->reap = true;
-}
-
 /* ---- by a pidfd ---- */
-
-/* Entries are aligned, and what an entry's error pipe tells has its address itself. */
-#define WATCH_TAG ((uintptr_t)1)
-
-static int watch(struct launcher *l, struct entry *e)
-{
-	struct epoll_event event = {
-		.events = EPOLLIN, .data.ptr = (void *)((uintptr_t)e | WATCH_TAG)};
-	_cleanup_close_
-	int fd = TAKE_FD(e->child_fd);
-	int r;
-
-	if (fd < 0)
-		fd = sys_pidfd_open(e->pid);
-	if (fd < 0)
-		return fd;
-	if (!spawner_has_room(&l->spawner, fd + SPAWN_SPARE_WATCHES))
-		return -EMFILE;
-	r = sys_epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &event);
-	if (r == 0)
-		e->child_fd = TAKE_FD(fd);
-	return r;
-}
-
-/* It may have ended already. */
-static void go_without(struct launcher *l, struct entry *e)
-{
-	e->unwatched = true;
-	l->n_unwatched++;
-	search_in(l, rest(l, SEARCH_REST));
-}
-
-void reap_watch(struct launcher *l, struct entry *e)
-{
-	if (watch(l, e) < 0)
-		go_without(l, e);
-}
-
-void reap_unwatch(struct launcher *l, struct entry *e)
-{
-	l->n_unwatched -= e->unwatched;
-	e->unwatched = false;
-	if (e->child_fd < 0)
-		return;
-	/* Explicitly: a child that has not executed yet may hold a copy, and keep it alive. */
-	sys_epoll_ctl(l->epoll, EPOLL_CTL_DEL, e->child_fd, NULL);
-	e->child_fd = close_fd(e->child_fd);
-}
-
-struct entry *reap_watched(void *data)
-{
-	uintptr_t address = (uintptr_t)data;
-
-	return address & WATCH_TAG ? (struct entry *)(address & ~WATCH_TAG) : NULL;
-}
 
 static bool look_at(pid_t pid, siginfo_t *info, struct rusage *usage)
 {
@@ -168,11 +90,11 @@ void reap_ended(struct launcher *l, struct entry *e)
 	struct rusage usage;
 	siginfo_t info;
 
-	if (e->child_fd < 0)
+	if (e->pidfd < 0 || e->fostered)
 		return;
 	if (!look_at(pid, &info, &usage)) { /* as where somebody traces it; it stays readable */
-		reap_unwatch(l, e);
-		go_without(l, e);
+		watch_end(l, e);
+		watch_go_without(l, e);
 		return;
 	}
 	record(l, e, &info, &usage);
@@ -205,7 +127,7 @@ static bool look_at_named(struct launcher *l, siginfo_t *info, struct rusage *us
 	const struct entry *e = pid > 0 ? table_find_child(&l->table, pid) : NULL;
 
 	l->reap_named = 0;
-	return (!e || e->child_fd < 0) && look_at(pid, info, usage);
+	return (!e || e->pidfd < 0) && look_at(pid, info, usage);
 }
 
 /* False: there is none, or it is too early to search again, or that failed. */
@@ -228,13 +150,13 @@ static bool search(struct launcher *l, siginfo_t *info, struct rusage *usage)
 
 void reap_soon(struct launcher *l, pid_t named)
 {
-	search_in(l, rest(l, is_urgent(l) ? SEARCH_REST : SEARCH_LAZY_REST));
+	watch_search_in(l, watch_rest(l, is_urgent(l) ? WATCH_SEARCH_REST : SEARCH_LAZY_REST));
 	l->reap_named = named;
 }
 
 void reap_at_once(struct launcher *l)
 {
-	search_in(l, 0);
+	watch_search_in(l, 0);
 }
 
 int reap(struct launcher *l)
@@ -252,10 +174,11 @@ int reap(struct launcher *l)
 		if (e)
 			record(l, e, &info, &usage);
 		else
-			search_in(l, rest(l, SEARCH_REST)); /* they often come in numbers */
+			watch_search_in(l,
+				watch_rest(l, WATCH_SEARCH_REST)); /* they often come in numbers */
 		if (bury(l, info.si_pid) < 0)
 			return 0;
-		r = take(l, &info, e != NULL);
+		r = e ? 0 : l->other_ended(l, &info);
 		if (r < 0 || named)
 			return r;
 	}

@@ -3,7 +3,7 @@
  * These two numbers are all that the launcher looks at; what was passed in is kept like a
  * control socket from an engine before, and the engine judges whether it is one.
  */
-#include "launcher/passed.h"
+#include "launcher/handover/passed.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/sys.h"
-#include "launcher/spawn.h"
+#include "launcher/spawn/spawn.h"
 
 #define FIRST_PASSED_FD 3
 

@@ -4,7 +4,7 @@
  * A parent may never reap it, and /proc may not be ours to read: so it is asked a few times, and
  * then the end is told as unknown. The pidfd is what proves that a pid is still that process's.
  */
-#include "launcher/foster.h"
+#include "launcher/reap/foster.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,8 +19,9 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/sys.h"
-#include "launcher/adopt.h"
-#include "launcher/reap.h"
+#include "launcher/reap/claim.h"
+#include "launcher/reap/watch.h"
+#include "launcher/spawn/spawn.h"
 
 #define MAX_TRIES  50 /* a second */
 #define RETRY_USEC (20 * USEC_PER_MSEC)
@@ -90,7 +91,7 @@ static struct link_exit from_status(int status)
 		info.si_code = WCOREDUMP(status) ? CLD_DUMPED : CLD_KILLED;
 		info.si_status = WTERMSIG(status);
 	}
-	return reap_exit(&info, &(struct rusage){0});
+	return watch_exit(&info, &(struct rusage){0});
 }
 
 static bool is_reaped(const struct entry *e)
@@ -109,7 +110,7 @@ static int learn(const struct entry *e, struct link_exit *ret)
 	if (r == 0 && info.si_pid == 0)
 		return -EBUSY;
 	if (r == 0) {
-		*ret = reap_exit(&info, &usage);
+		*ret = watch_exit(&info, &usage);
 		return 0;
 	}
 	r = read_zombie(e->pid, &status);
@@ -131,32 +132,39 @@ void foster_ended(struct launcher *l, struct entry *e)
 
 	if (r == -EBUSY)
 		return;
-	if (r == -EAGAIN && e->n_tries++ < MAX_TRIES) {
+	if (r == -EAGAIN && e->n_tries < MAX_TRIES) {
+		e->n_tries++;
 		/* It stays readable: nothing to wait for but time. */
 		sys_epoll_ctl(l->epoll, EPOLL_CTL_DEL, e->pidfd, NULL);
-		if (list_empty(&l->dying))
+		if (l->n_dying == 0)
 			l->dying_usec = usec_now(CLOCK_MONOTONIC) + RETRY_USEC;
-		if (list_empty(&e->dying))
-			list_append(&l->dying, &e->dying);
+		l->n_dying += !e->dying;
+		e->dying = true;
 		return;
 	}
 	foster_drop(l, e);
 	table_ended(&l->table, e, &end);
 }
 
+static void ask_dying(struct service *s _unused_, struct entry *e, void *launcher)
+{
+	if (e->dying)
+		foster_ended(launcher, e);
+}
+
+/* So rare that all are gone through rather than kept in a list. */
 usec_t foster_tick(struct launcher *l, usec_t now)
 {
-	if (now >= l->dying_usec && !list_empty(&l->dying)) {
+	if (l->n_dying > 0 && now >= l->dying_usec) {
 		l->dying_usec = now + RETRY_USEC;
-		list_foreach_safe (it, &l->dying)
-			foster_ended(l, list_entry(it, struct entry, dying));
+		table_each(&l->table, ask_dying, l);
 	}
-	return list_empty(&l->dying) ? USEC_INFINITY : l->dying_usec;
+	return l->n_dying == 0 ? USEC_INFINITY : l->dying_usec;
 }
 
 /* ---- taking one ---- */
 
-int foster_watch(struct launcher *l, struct entry *e, int pidfd)
+int foster_watch(struct launcher *l, struct entry *e, int pidfd, struct link_started *start)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = e};
 	int r = sys_epoll_ctl(l->epoll, EPOLL_CTL_ADD, pidfd, &event);
@@ -165,19 +173,21 @@ int foster_watch(struct launcher *l, struct entry *e, int pidfd)
 		return r;
 	foster_drop(l, e);
 	e->pidfd = pidfd;
-	e->start.flags |= LINK_STARTED_FOSTERED;
-	e->start.pidfd_inode = spawn_pidfd_inode(&l->spawner, pidfd);
+	e->fostered = true;
+	start->flags |= LINK_STARTED_FOSTERED;
+	start->pidfd_inode = spawn_pidfd_inode(l->spawner, pidfd);
 	return 0;
 }
 
 void foster_drop(struct launcher *l, struct entry *e)
 {
-	if (e->pidfd < 0)
+	if (!e->fostered)
 		return;
 	/* Explicitly: the engine may have the same one open, and that keeps it alive. */
 	sys_epoll_ctl(l->epoll, EPOLL_CTL_DEL, e->pidfd, NULL);
 	e->pidfd = close_fd(e->pidfd);
-	list_remove(&e->dying);
+	l->n_dying -= e->dying;
+	e->fostered = e->dying = false;
 	e->n_tries = 0;
 }
 
@@ -198,19 +208,19 @@ static int take(
 	struct launcher *l, struct entry *e, const struct link_message *m, int *fds, unsigned n_fds)
 {
 	bool ready = m->started.flags & LINK_STARTED_READY_FD;
+	struct link_started start = m->started;
 	int r;
 
 	for (unsigned i = 0; i < n_fds; i++)
-		if (!spawner_has_room(&l->spawner, fds[i]))
+		if (!spawner_has_room(l->spawner, fds[i]))
 			return -EMFILE;
-	r = adopt_check(l, e, m->pid, fds[0]);
+	r = claim_check(l, e, m->pid, fds[0]);
 	if (r < 0 && r != -ECHILD && r != -ESRCH)
 		return r;
-	e->start = m->started;
-	e->start.flags &= ~(uint32_t)(LINK_STARTED_READY_FD | LINK_STARTED_FOSTERED);
-	e->start.pidfd_inode = spawn_pidfd_inode(&l->spawner, fds[0]);
+	start.flags &= ~(uint32_t)(LINK_STARTED_READY_FD | LINK_STARTED_FOSTERED);
+	start.pidfd_inode = spawn_pidfd_inode(l->spawner, fds[0]);
 	if (r < 0) {
-		r = foster_watch(l, e, fds[0]);
+		r = foster_watch(l, e, fds[0], &start);
 		if (r < 0)
 			return r;
 		fds[0] = -1;
@@ -220,9 +230,9 @@ static int take(
 	for (unsigned i = 1; i < n_fds; i++)
 		e->read_fds[i - 1] = TAKE_FD(fds[i]);
 	e->service->uid = user_of(m->pid);
-	table_set_pid(&l->table, e, m->pid);
-	if (e->pidfd < 0)
-		reap_watch(l, e);
+	table_set_pid(&l->table, e, m->pid, &start);
+	if (!e->fostered)
+		watch_begin(l, e);
 	table_started(&l->table, e);
 	return 0;
 }
@@ -234,14 +244,14 @@ void foster(struct launcher *l, const struct link_message *m, int fds[static LIN
 	struct entry *e = table_find(&l->table, m->id, m->generation);
 	uint64_t newest = s ? s->newest : 0;
 	bool busy = s && table_is_busy(s), spare;
-	int r = 0;
+	int r;
 
 	if (e && e->told_pid == m->pid) {
 		table_tell_again(&l->table, e);
 		return;
 	}
 	if (e) {
-		table_refused(&l->table, e, m->pid, EBUSY);
+		claim_refuse(l, m->id, m->generation, m->pid, EBUSY);
 		return;
 	}
 	if (m->generation < newest) {
@@ -249,23 +259,18 @@ void foster(struct launcher *l, const struct link_message *m, int fds[static LIN
 			m->id, m->generation);
 		return;
 	}
-	e = table_add(&l->table, m->id, m->generation, &spare);
-	if (!e) {
-		log_error(
-			"service %" PRIu32 ": no memory to take its process, nor to say so", m->id);
-		return;
-	}
-	if (spare)
-		r = -ENOMEM;
-	else if (busy)
+	e = busy ? NULL : table_add(&l->table, m->id, m->generation, &spare);
+	if (busy)
 		r = -EBUSY;
+	else if (!e || spare)
+		r = -ENOMEM;
 	else
 		r = lost_fds ? -EMFILE : take(l, e, m, fds, n_fds);
 	if (r == 0)
 		return;
-	e->service->newest = newest;
-	e->acked = e->released = true; /* goes when that is told */
-	table_refused(&l->table, e, m->pid, -r);
+	if (e)
+		table_take_back(&l->table, e, newest);
+	claim_refuse(l, m->id, m->generation, m->pid, -r);
 }
 
 /* ---- signals ---- */

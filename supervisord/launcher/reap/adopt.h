@@ -5,16 +5,10 @@
  */
 #pragma once
 
-#include "launcher/state.h"
+#include "launcher/table/state.h"
 
 /* Makes the process the entry's main one, or says why not; takes the pidfd. */
 void adopt(struct launcher *l, struct entry *e, pid_t pid, int pidfd);
-
-/*
- * May that process become the entry's main one? 0: it is a child of ours, and not reaped;
- * otherwise -errno as REFUSED has it.
- */
-int adopt_check(struct launcher *l, const struct entry *e, pid_t pid, int pidfd);
 
 /*
  * The main process is reaped. True: another one that was named before has taken over, and

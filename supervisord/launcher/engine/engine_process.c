@@ -9,7 +9,7 @@
  * that anyway; then it is always asked, so that one that hangs is replaced, and services
  * live, before systemd restarts all of it.
  */
-#include "launcher/engine_process.h"
+#include "launcher/engine/engine_process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,10 +23,9 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "launcher/orders.h"
-#include "launcher/outbox.h"
-#include "launcher/reap.h"
-#include "launcher/upgrade.h"
+#include "launcher/engine/outbox.h"
+#include "launcher/reap/reap.h"
+#include "launcher/spawn/spawn.h"
 
 #define EXEC_FAILED_STATUS 127
 
@@ -247,30 +246,16 @@ static void log_end(const struct engine_process *e, const siginfo_t *info)
 		info->si_code == CLD_DUMPED ? " (core dumped)" : "", next);
 }
 
-/* What it had sent is done before anything is told to the next. */
-static void drain(struct launcher *l)
-{
-	unsigned patience = 1000; /* with reads that fail for a lack of something */
-	int r = 1;
-
-	while (l->engine.link >= 0 && (r == 1 || (r == -EIO && patience-- > 0)))
-		r = orders_read(l, 1024);
-}
-
 int engine_process_ended(struct launcher *l, const siginfo_t *info)
 {
 	struct engine_process *e = &l->engine;
 
-	e->pid = 0;
-	if (l->ending == ENDING_NOT)
-		drain(l);
-	outbox_close(l);
 	if (l->exiting || l->ending != ENDING_NOT)
 		return 0;
 	if (!e->ever_hello && e->n_early_deaths == 0 && info->si_code == CLD_EXITED &&
 		info->si_status == EXEC_FAILED_STATUS)
 		return -ENOEXEC;
-	if (upgrade_is_leaving(l))
+	if (l->upgrade.stage == UPGRADE_LEAVE)
 		return 0;
 	schedule(l);
 	log_end(e, info);
