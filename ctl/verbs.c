@@ -404,12 +404,40 @@ static size_t distance(const char *a, const char *b)
 	return d[n][m];
 }
 
+/* What the words of Supervisor, systemd, runit and pm2 are called here. */
+static const char *translate(const char *name)
+{
+	static const char *const words[][2] = {
+		{"reread", "plan"},
+		{"update", "apply"},
+		{"daemon-reload", "apply"},
+		{"list", "status"},
+		{"ls", "status"},
+		{"is-active", "status"},
+		{"pid", "show"},
+		{"describe", "show"},
+		{"up", "start"},
+		{"down", "stop"},
+		{"kill", "signal"},
+		{"tail", "logs"},
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(words); i++) {
+		if (strcmp(words[i][0], name) == 0)
+			return words[i][1];
+	}
+	return name;
+}
+
 const struct verb *verb_guess(const char *name)
 {
 	const struct verb *best = NULL;
 	size_t best_distance = 3; /* more edits than two are another word */
+	const char *translated = translate(name);
 	size_t length = strlen(name);
 
+	if (translated != name)
+		return verb_find(translated);
 	if (length < 2 || length > MAX_NAME)
 		return NULL;
 	for (size_t i = 0; i < n_verbs; i++) {

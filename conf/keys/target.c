@@ -95,6 +95,23 @@ static bool is_rotated_name(const char *path)
 	return false;
 }
 
+/* What other supervisors take for a file, and what is to be written here instead; NULL: it is one.
+ */
+static const char *word_instead(const char *path)
+{
+	static const char *const all[][2] = {
+		{"/dev/null", "none"},
+		{"/dev/stdout", "inherit"},
+		{"/dev/stderr", "inherit"},
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(all); i++) {
+		if (strcmp(path, all[i][0]) == 0)
+			return all[i][1];
+	}
+	return NULL;
+}
+
 static int parse_file(
 	struct making *m, const struct value *v, const char *text, struct spec_target *ret_target)
 {
@@ -117,6 +134,11 @@ static int parse_file(
 	n = strlen(text);
 	if (n == 0 || n >= PATH_MAX || text[n - 1] == '/') {
 		value_error(m->b->errors, v, "'%.80s' names no file; %s", text, allowed);
+		return -EINVAL;
+	}
+	if (word_instead(text)) {
+		value_error(m->b->errors, v, "'%s' is no regular file; write \"%s\" instead", text,
+			word_instead(text));
 		return -EINVAL;
 	}
 	if (is_rotated_name(text)) {

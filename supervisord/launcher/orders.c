@@ -146,6 +146,9 @@ static void order_kill(struct launcher *l, struct order *o)
 		return;
 	e->last_op = o->m.op;
 	orders_kill(e, o->m.signo, (enum link_scope)o->m.value);
+	/* One that was stopped can act on it then, and KILL need not wait for that. */
+	if (o->m.signo != SIGKILL)
+		orders_kill(e, SIGCONT, (enum link_scope)o->m.value);
 }
 
 void orders_kill_tree(struct launcher *l, struct service *s)

@@ -205,7 +205,8 @@ class Board(harness.SystemTest):
         self.assertIn("nobody: no such service", err)
         code, out, err = s.ctl("wait", "web", "off", "--for", "running", "--timeout", "1s")
         self.assertEqual(4, code)
-        self.assertIn("web", out + err)
+        self.assertIn("web: was running when last seen", err)
+        self.assertIn("off: was stopped when last seen", err)
         self.assertIn("no engine is alive", err)
         self.assertEqual(4, s.ctl("stop", "web")[0])  # what acts never answers from the board
         s.end_everything()

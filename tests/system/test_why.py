@@ -359,6 +359,9 @@ class Waiting(WhyTest):
         self.expect(s, "job", self.HEAD, "Its schedule is every 10h: the next run is due in D (T).")
         self.expect(s, "cron", self.HEAD,
                     'Its schedule is "0 0 1 1 *": the next run is due in D (T).')
+        row = s.json("why", "cron")[0]
+        self.assertEqual("00.000000Z", row["run"]["time"][17:])  # not a moment before it
+        self.assertEqual(row["schedule"]["next_run"], row["run"]["time"])
         s.ok("start", "job")
         s.wait_service("job", lambda r: r["exit_code"] == 0, "has run")
         self.expect(s, "job", self.HEAD, "Its schedule is every 10h: the next run is due in D (T).",
@@ -643,7 +646,7 @@ class Ended(WhyTest):
                 self.expect(s, name, self.FAILED, *how, by_hand(name))
         s.wait_state("limit", "failed")
         self.expect(s, "limit", self.FAILED, exited(1),
-                    "The runs before exited with status 1 at T, and exited with status 1 at T.", AUTO,
+                    "Before that it exited with status 1 at T, and exited with status 1 at T.", AUTO,
                     'restart = "on-failure" would start it again, but it was started automatically 2 times '
                     "within 1h (restart-window), and restart-limit allows no more.", by_hand("limit"))
         s.wait_state("page", "failed")

@@ -128,7 +128,7 @@ static int pick(struct ctl *ctl, const struct spec *spec, json_t *names, json_t 
 	for (size_t i = 0; i < json_array_size(names); i++) {
 		if (used[i])
 			continue;
-		ctl_error(ctl, "%s: no such service", json_string_value(json_array_get(names, i)));
+		ctl_no_such(ctl, json_string_value(json_array_get(names, i)));
 		status = CTL_NOTHING_THERE;
 	}
 	return status;

@@ -38,6 +38,8 @@ static void wrong_usage_is_two_and_tells_on_stderr(void **state)
 		{{"stauts"}, "did you mean 'status'?"},
 		{{"shut"}, "did you mean 'shutdown'?"},
 		{{"strat"}, "did you mean 'start'?"},
+		{{"reread"}, "did you mean 'plan'?"},
+		{{"tail", "web"}, "did you mean 'logs'?"},
 		{{"--nosuch"}, "--nosuch is not known"},
 		{{"-x", "status"}, "-x is not known"},
 		{{"status", "-s"}, "-s needs a value"},

@@ -214,7 +214,7 @@ static void of_a_service_in_backoff(void **state)
 			"'ABRT', 'time': '2026-11-24T06:36:20Z'}], " DEADLINE "}",
 			NULL,
 			"Its process exited with status 1; only 0 counts as success.\n"
-			"The runs before exited with status 2 at 06:36:30, and was killed by "
+			"Before that it exited with status 2 at 06:36:30, and was killed by "
 			"signal 6 (ABRT) at 2026-11-24 06:36:20.\n" AGAIN},
 	};
 
