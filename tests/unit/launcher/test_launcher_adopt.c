@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,7 +12,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -491,7 +491,7 @@ static void no_refusal_is_lost_on_an_engine_that_does_not_read(void **state _unu
 {
 	struct plan p = fixture_shell("true");
 	_cleanup_close_
-	int pidfd = open_pidfd(getpid());
+	int pidfd = fixture_pidfd(getpid());
 	pid_t asked[2 * TABLE_MAX_REFUSALS] = {0}, told[2 * TABLE_MAX_REFUSALS] = {0};
 	uint32_t n = 0, id;
 
