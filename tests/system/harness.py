@@ -506,6 +506,13 @@ class Supervisor:
         wait_until(self.answers, "the next engine answers")
         return new
 
+    def die_at(self, n):
+        """Where SUPERVISOR_FAULT says "…:any:@DIR/die:KILL": at the nth call from here on, of the next
+        program where this one has ended; "N!": each one, until the file is taken away."""
+        with open(f"{self.dir}/die.new", "w", encoding="ascii") as f:
+            f.write(str(n))
+        os.rename(f"{self.dir}/die.new", f"{self.dir}/die")
+
     def kill_launcher(self):
         """KILLs the launcher and waits until its engine has taken its place; the new pid."""
         engine, old = self.wait_engine(), self.process

@@ -251,9 +251,7 @@ class EngineKill(harness.SystemTest):
         pids = {n: s.wait_state(n, "running")["pid"] for n in ("web", "beat")}
         engine = self.frozen(s)
         # Each engine finds its end at the sixth of its calls, until that is taken back.
-        with open(f"{s.dir}/new", "w", encoding="ascii") as f:
-            f.write("6!")
-        os.rename(f"{s.dir}/new", f"{s.dir}/die")
+        s.die_at("6!")
         os.kill(engine, signal.SIGKILL)
 
         def said():

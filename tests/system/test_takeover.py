@@ -161,9 +161,7 @@ class Takeover(harness.SystemTest):
             self.freeze_launcher(s)
             s.ok("start", "once", "--no-wait")
             os.kill(engine, signal.SIGSTOP)
-            with open(f"{s.dir}/new", "w", encoding="ascii") as f:
-                f.write(str(n))
-            os.rename(f"{s.dir}/new", f"{s.dir}/die")
+            s.die_at(n)
             os.kill(launcher.pid, signal.SIGCONT)
             wait_until(lambda: launcher.poll() is not None or self.is_at_rest(s, launcher.pid, n // 2 + 1),
                        "the launcher comes to it, or has done all")

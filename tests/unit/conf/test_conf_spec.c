@@ -3,10 +3,10 @@
 
 #include <stdalign.h>
 
-#include "conf/keys/split.h"
 #include "conf/share.h"
 #include "conf/text/text.h"
 #include "conf/values/map.h"
+#include "conf/values/split.h"
 #include "conf/values/strv.h"
 
 static void assert_expands(const struct spec_service *s, const char *text, const char *expected)

@@ -1,7 +1,7 @@
 /* Lists of other services, and the pool. */
 #pragma once
 
-#include "conf/keys/making.h"
+#include "conf/keys/service/making.h"
 
 int depend_set_links(struct making *m, const struct value *v);
 int depend_set_pool(struct making *m, const struct value *v);

@@ -2,7 +2,7 @@
  * The value of a key is the service's own, else that of defaults; what is wrong with it is told
  * with its place and the name of the service.
  */
-#include "conf/keys/making.h"
+#include "conf/keys/service/making.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -10,9 +10,9 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "conf/keys/split.h"
 #include "conf/text/errors.h"
 #include "conf/text/text.h"
+#include "conf/values/split.h"
 #include "conf/values/strv.h"
 
 const struct value *making_find(const struct making *m, enum service_key key)

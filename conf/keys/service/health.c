@@ -2,7 +2,7 @@
  * The section `health`, and the watchdog. Of the four ways to ask one counts, so they are one
  * choice: a service that chooses takes nothing of the choice in defaults.
  */
-#include "conf/keys/health.h"
+#include "conf/keys/service/health.h"
 
 #include <errno.h>
 #include <stdlib.h>

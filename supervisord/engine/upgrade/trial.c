@@ -4,7 +4,7 @@
  * engine would mend in the area is mended in a copy. What services do meanwhile may show in that as
  * a record half written, which the copy mends as well.
  */
-#include "engine/takeover/trial.h"
+#include "engine/upgrade/trial.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
  * The section `limits`: "VALUE" for both the soft and the hard limit, or "SOFT:HARD". Numbers
  * are in what the kernel counts in; each kind says which words it is written in.
  */
-#include "conf/keys/limits.h"
+#include "conf/keys/service/limits.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * Where output goes, as one text: a path, a word, or a word with an address behind it. What begins
  * like none of these is a path, so a file called "journal" is to be written "./journal".
  */
-#include "conf/keys/target.h"
+#include "conf/keys/service/target.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
-#include "conf/keys/making.h"
+#include "conf/keys/service/making.h"
 #include "conf/values/address.h"
 
 #define JSON "json:"

@@ -3,7 +3,7 @@
  * itself, the schedule. Of schedule.every and schedule.cron one counts, so they are one choice:
  * a service that chooses takes nothing of the choice in defaults.
  */
-#include "conf/keys/turns.h"
+#include "conf/keys/service/turns.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -2,14 +2,14 @@
  * Where a service's stdin comes from. Whether there is the one whose output it is to read is seen
  * in links_input.c, when all services are known.
  */
-#include "conf/keys/input.h"
+#include "conf/keys/service/input.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/keys/depend.h"
+#include "conf/keys/service/depend.h"
 #include "conf/text/text.h"
 
 static const char *check_path(const char *text)

@@ -1,7 +1,7 @@
 /* Which function takes which key. */
 #pragma once
 
-#include "conf/keys/making.h"
+#include "conf/keys/service/making.h"
 
 #define SERVICE_MAX_LIST 1000 /* names in environment and groups: they are compared pairwise */
 

@@ -3,7 +3,7 @@
  * keys go with some of its forms only. What defaults say for another form is no mistake in a
  * service, and is dropped; what the service itself says is one.
  */
-#include "conf/keys/ready.h"
+#include "conf/keys/service/ready.h"
 
 #include <errno.h>
 #include <stdio.h>

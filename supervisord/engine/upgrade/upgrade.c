@@ -5,7 +5,7 @@
  * Where it works the engine that is asked does not live to tell: the client asks the next one
  * with the same id, which the launcher, whichever is there then, takes as the same upgrade.
  */
-#include "engine/takeover/upgrade.h"
+#include "engine/upgrade/upgrade.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
  * The log section. Its format is about targets, so it comes when these are known: setters are
  * called in the order of enum service_key.
  */
-#include "conf/keys/output.h"
+#include "conf/keys/service/output.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -11,7 +11,7 @@
 
 #include "base/cleanup.h"
 #include "conf/keys/convert.h"
-#include "conf/keys/target.h"
+#include "conf/keys/service/target.h"
 #include "conf/text/text.h"
 #include "conf/values/strv.h"
 

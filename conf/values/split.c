@@ -3,7 +3,7 @@
  * the whole text's length, in which any word fits, as quotes only ever take bytes away.
  * Splitting comes before %{name} is replaced, so that what is put in stays one word.
  */
-#include "conf/keys/split.h"
+#include "conf/values/split.h"
 
 #include <errno.h>
 #include <stdbool.h>

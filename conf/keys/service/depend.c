@@ -3,7 +3,7 @@
  * such services is seen in links.c, when all are known. A service that stands in a list of
  * defaults does not mean itself.
  */
-#include "conf/keys/depend.h"
+#include "conf/keys/service/depend.h"
 
 #include <errno.h>
 #include <string.h>

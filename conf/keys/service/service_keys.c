@@ -5,20 +5,20 @@
  * A value that is refused leaves the default in place, so that the checks which follow
  * have something sound to look at and tell of nothing that isn't in the file.
  */
-#include "conf/keys/service_keys.h"
+#include "conf/keys/service/service_keys.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 
 #include "conf/keys/convert.h"
-#include "conf/keys/depend.h"
-#include "conf/keys/health.h"
-#include "conf/keys/input.h"
-#include "conf/keys/limits.h"
-#include "conf/keys/output.h"
-#include "conf/keys/ready.h"
-#include "conf/keys/turns.h"
+#include "conf/keys/service/depend.h"
+#include "conf/keys/service/health.h"
+#include "conf/keys/service/input.h"
+#include "conf/keys/service/limits.h"
+#include "conf/keys/service/output.h"
+#include "conf/keys/service/ready.h"
+#include "conf/keys/service/turns.h"
 #include "conf/text/text.h"
 #include "conf/values/strv.h"
 

@@ -1,7 +1,7 @@
 /* Hooks, the stop command, and the schedule. */
 #pragma once
 
-#include "conf/keys/making.h"
+#include "conf/keys/service/making.h"
 
 int turns_set_hook(struct making *m, const struct value *v);
 int turns_set_hook_timeout(struct making *m, const struct value *v);
