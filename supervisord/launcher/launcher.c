@@ -270,12 +270,14 @@ static int other_ended(struct launcher *l, const siginfo_t *info)
 
 int launcher_run(const struct launcher_options *options)
 {
-	/* These live as long as the process: nothing is freed. */
+	/* These live as long as the process: nothing is freed. Zeros, which take no memory yet. */
 	static struct spawner spawner;
-	static struct launcher launcher = {.spawner = &spawner, .other_ended = other_ended};
+	static struct launcher launcher;
 	struct launcher *l = &launcher;
 	int r;
 
+	l->spawner = &spawner;
+	l->other_ended = other_ended;
 	sys_faults_init("launcher");
 	if (!start(l, options, &r))
 		return r;
