@@ -179,21 +179,6 @@ static void read_link(struct launcher *l)
 	}
 }
 
-/* Slots come free within a millisecond, unless execs hang. */
-static usec_t slots_tick(struct launcher *l, usec_t now)
-{
-	if (!spawner_is_full(l->spawner)) {
-		l->full_usec = 0;
-		return USEC_INFINITY;
-	}
-	if (l->full_usec == 0)
-		l->full_usec = now;
-	if (now < l->full_usec + SLOT_WAIT_USEC)
-		return l->full_usec + SLOT_WAIT_USEC;
-	l->spawner->stuck = true;
-	return USEC_INFINITY;
-}
-
 static usec_t tick(struct launcher *l, usec_t now)
 {
 	usec_t due = MIN_OF(upgrade_tick(l, now), engine_process_tick(l, now));
@@ -207,7 +192,7 @@ static usec_t tick(struct launcher *l, usec_t now)
 		}
 		due = MIN_OF(due, l->exiting_usec);
 	}
-	due = MIN_OF(due, slots_tick(l, now));
+	due = MIN_OF(due, spawner_tick(l->spawner, now));
 	return MIN_OF(due, ending_tick(l, now));
 }
 
@@ -285,12 +270,14 @@ static int other_ended(struct launcher *l, const siginfo_t *info)
 
 int launcher_run(const struct launcher_options *options)
 {
-	/* These live as long as the process: nothing is freed. */
+	/* These live as long as the process: nothing is freed. Zeros, which take no memory yet. */
 	static struct spawner spawner;
-	static struct launcher launcher = {.spawner = &spawner, .other_ended = other_ended};
+	static struct launcher launcher;
 	struct launcher *l = &launcher;
 	int r;
 
+	l->spawner = &spawner;
+	l->other_ended = other_ended;
 	sys_faults_init("launcher");
 	if (!start(l, options, &r))
 		return r;

@@ -135,6 +135,7 @@ static void free_slot(struct spawner *s, int slot)
 	l->plan = NULL;
 	l->busy = false;
 	s->n_busy--;
+	s->full_usec = 0; /* all may be busy for as long as they go from one to the next */
 	s->stuck = false;
 }
 
@@ -153,6 +154,18 @@ static int take_slot(struct spawner *s)
 bool spawner_is_full(const struct spawner *s)
 {
 	return s->n_slots > 0 && s->n_busy == s->n_slots && !s->stuck;
+}
+
+usec_t spawner_tick(struct spawner *s, usec_t now)
+{
+	if (!spawner_is_full(s))
+		return USEC_INFINITY;
+	if (s->full_usec == 0)
+		s->full_usec = now;
+	if (now < s->full_usec + SPAWN_SLOT_WAIT_USEC)
+		return s->full_usec + SPAWN_SLOT_WAIT_USEC;
+	s->stuck = true;
+	return USEC_INFINITY;
 }
 
 bool spawner_has_room(const struct spawner *s, int fd)

@@ -7,11 +7,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/usec.h"
 #include "launcher/spawn/child.h"
 #include "launcher/table/table.h"
 
 #define SPAWN_SLOTS    8
 #define SPAWN_SLOT_FDS 5 /* those of the service, see struct entry, stdin and the error pipe */
+
+/* For one to come free. They do within a millisecond; a loaded machine takes its time. */
+#define SPAWN_SLOT_WAIT_USEC (100 * USEC_PER_MSEC)
 
 /* Descriptors 3 to here are reserved: /dev/null at 3, then those of the slots. */
 #define SPAWN_NULL_FD	 3
@@ -38,6 +42,7 @@ struct spawner {
 	int epoll;
 	struct slot slots[SPAWN_SLOTS];
 	int n_slots, n_busy;
+	usec_t full_usec; /* since when no slot is free, nor has come free; 0: one is */
 	bool stuck; /* no slot came free for long: what hangs in them must not delay others */
 	uint64_t nofile[2]; /* for children */
 	uint64_t signals; /* see struct child */
@@ -61,6 +66,8 @@ void spawner_note_signals(struct spawner *s);
  * copy a large table of descriptors.
  */
 bool spawner_is_full(const struct spawner *s);
+/* Notices that it is stuck; when to call again. */
+usec_t spawner_tick(struct spawner *s, usec_t now);
 
 /* This descriptor may be kept for a service: what is left is for starting an engine. */
 bool spawner_has_room(const struct spawner *s, int fd);

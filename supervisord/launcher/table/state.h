@@ -27,7 +27,6 @@
 #define ENDING_KILL_USEC	LAUNCHER_SECONDS(5) /* for what KILL does not end */
 #define UPGRADE_TRIAL_USEC	(10 * USEC_PER_SEC) /* for new programs to pass their trial */
 #define UPGRADE_RECOVER_USEC	LAUNCHER_SECONDS(30) /* for a new engine to be up */
-#define SLOT_WAIT_USEC		(20 * USEC_PER_MSEC) /* for a slot to come free */
 #define SEND_RETRY_USEC		(10 * USEC_PER_MSEC)
 
 struct launcher_options {
@@ -106,7 +105,6 @@ struct launcher {
 	/* outbox: what is to be told besides the table */
 	uint32_t tell_kept; /* bit per tag */
 	bool tell_synced, tell_ping;
-	usec_t full_usec; /* since when no slot is free; 0: one is */
 	usec_t retry_usec; /* USEC_INFINITY: the link is not in trouble */
 	/* the end */
 	enum ending_stage ending; /* of the table, by ourselves */
