@@ -77,9 +77,12 @@ static const char events_text[] =
 	"the oldest first. With -f what happens from now on, also after a --since, without a gap;\n"
 	"it goes on when supervisord's engine is replaced, and says so.\n"
 	"\n"
-	"  -f, --follow     wait for what happens; Ctrl-C ends it\n"
-	"      --since D    only what is no older: 10min, 2026-11-25T17:18:26Z,\n"
-	"                   '2026-11-25 17:18' (local time), or @N: after event number N\n";
+	"  -f, --follow       wait for what happens; Ctrl-C ends it\n"
+	"      --since D      only what is no older: 10min, 2026-11-25T17:18:26Z,\n"
+	"                     '2026-11-25 17:18' (local time), or @N: after event number N\n"
+	"  -c, --config FILE  ask no supervisord: read the journal where FILE puts it\n"
+	"\n"
+	"Where no supervisord answers, the journal is read from its file.\n";
 
 static const char note_text[] =
 	"Puts a line of text, 1024 bytes at most, into the journal, with your uid: whoever "
@@ -248,10 +251,10 @@ const struct verb verbs[] = {
 	},
 	{
 		.name = "events",
-		.usage = "[-f] [--since D] [NAME...]",
+		.usage = "[-f] [--since D] [-c FILE] [NAME...]",
 		.summary = "show what has happened, or happens",
 		.details = events_text,
-		.options = VERB_FOLLOW | VERB_SINCE,
+		.options = VERB_FOLLOW | VERB_SINCE | VERB_CONFIG,
 		.max_args = VERB_ANY_ARGS,
 		.takes = VERB_TAKES_NAMES,
 		.run = verb_events,

@@ -1,22 +1,18 @@
 /*
- * The file is copied before it is looked at: one that is cut off meanwhile would end a process
- * that has it mapped.
+ * A start tells where in its logs that run begins; those of a service are kept in their order.
  */
 #include "ctl/logs/range/runs.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/cleanup.h"
+#include "base/macro.h"
+#include "ctl/events/journal_file.h"
 #include "ctl/output/moment.h"
 #include "ctl/output/render_json.h"
 #include "wire/control.h"
 #include "wire/journal.h"
-
-#define MAX_JOURNAL (64 << 20)
 
 void runs_fini(struct runs_book *book)
 {
@@ -146,66 +142,14 @@ int runs_ask(struct ctl *ctl, json_t *names, struct runs_book *book)
 
 /* --- from the file --- */
 
-/* The whole file in memory, with its size. */
-static int read_file(const char *path, void **ret_memory, size_t *ret_size)
+static int on_start(json_t *event, void *userdata)
 {
-	_cleanup_close_
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	_cleanup_free_
-	char *memory = NULL;
-	struct stat st;
-	size_t at = 0;
-	ssize_t n;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_size > MAX_JOURNAL)
-		return -EBADMSG;
-	/* Aligned as the structs in it, as malloc() does for any. */
-	memory = calloc(1, (size_t)st.st_size + 1);
-	if (!memory)
-		return -ENOMEM;
-	while (at < (size_t)st.st_size &&
-		(n = pread(fd, memory + at, (size_t)st.st_size - at, (off_t)at)) != 0) {
-		if (n < 0)
-			return -errno;
-		at += (size_t)n;
-	}
-	*ret_memory = TAKE_PTR(memory);
-	*ret_size = at;
-	return 0;
-}
-
-static int add_body(struct runs_book *book, const struct journal_entry *entry)
-{
-	json_t *event = json_loadb(entry->body, entry->length, 0, NULL);
-	int r = event ? runs_add(book, event) : 0;
-
-	json_decref(event);
-	return r;
+	return runs_add(userdata, event);
 }
 
 int runs_read(const char *path, struct runs_book *book)
 {
-	_cleanup_free_
-	void *memory = NULL;
-	_cleanup_free_
-	struct journal_entry *entry = malloc(sizeof(*entry));
-	struct journal_damage damage;
-	struct journal_cursor cursor;
-	struct journal journal;
-	size_t size = 0;
-	int r = entry ? read_file(path, &memory, &size) : -ENOMEM;
+	static const struct journal_range starts = {.kinds = UINT64_C(1) << JOURNAL_START};
 
-	if (r == 0)
-		r = journal_open(&journal, memory, size, &damage);
-	if (r < 0)
-		return r;
-	journal_seek_after(0, &cursor);
-	cursor.kinds = UINT64_C(1) << JOURNAL_START;
-	while ((r = journal_next(&journal, &cursor, entry)) != 0) {
-		if (r > 0 && add_body(book, entry) < 0)
-			return -ENOMEM;
-	}
-	return 0;
+	return journal_file_read(path, &starts, on_start, book);
 }

@@ -21,7 +21,6 @@
 
 #define ROOT_RUNTIME_DIR   "/run/supervisord"
 #define ROOT_CONFIGURATION "/etc/supervisord/supervisord.conf"
-#define REFUSED_USEC	   (100 * USEC_PER_MSEC)
 #define MAX_SAVED	   (64 << 20)
 
 void where_fini(struct where *w)
@@ -78,7 +77,7 @@ static json_t *pack_service(
 
 /* --- names --- */
 
-static bool matches(const struct spec_service *s, const char *instance, const char *pattern)
+bool where_means(const struct spec_service *s, const char *instance, const char *pattern)
 {
 	if (pattern[0] == '@') {
 		for (char **g = s->links->groups; g && *g; g++) {
@@ -100,7 +99,7 @@ static bool is_named(const struct spec_service *s, const char *instance, json_t 
 
 	json_array_foreach(names, i, name)
 	{
-		if (!matches(s, instance, json_string_value(name)))
+		if (!where_means(s, instance, json_string_value(name)))
 			continue;
 		found = used[i] = true;
 	}
@@ -266,8 +265,7 @@ static int load_default(struct ctl *ctl, const char *directory, struct spec **re
 	return load_file(ctl, path, &context, directory, ret_spec);
 }
 
-/* What is known without a supervisord: 0, or -errno after it was told. */
-static int load(struct ctl *ctl, struct spec **ret_spec)
+int where_load(struct ctl *ctl, struct spec **ret_spec)
 {
 	_cleanup_free_
 	char *directory = where_directory(ctl);
@@ -286,7 +284,7 @@ static int load(struct ctl *ctl, struct spec **ret_spec)
 static int use_configuration(struct ctl *ctl, json_t *names, struct where *w)
 {
 	struct spec *spec = NULL;
-	int r = load(ctl, &spec);
+	int r = where_load(ctl, &spec);
 
 	if (r < 0)
 		return CTL_NOTHING_THERE;
@@ -308,8 +306,7 @@ static int keep_services(json_t *parameters, void *userdata)
 	return 0;
 }
 
-/* Nobody is there, or nobody who answers; not: we may not ask. */
-static bool is_silence(int result)
+bool where_is_silence(int result)
 {
 	switch (result) {
 	case -ENOENT:
@@ -332,13 +329,13 @@ int where_ask(struct ctl *ctl, json_t *names, struct where *ret_where)
 	*ret_where = (struct where){0};
 	if (!ctl->config) {
 		/* There is another way, so one that is just starting is not waited for. */
-		ctl->client.refused_usec = REFUSED_USEC;
+		ctl->client.refused_usec = WHERE_REFUSED_USEC;
 		parameters = json_pack("{s:O}", "names", names);
 		r = parameters ? client_call(&ctl->client, method, parameters, 0, keep_services,
 					 &ret_where->services, &error)
 			       : -ENOMEM;
 		json_decref(parameters);
 	}
-	return is_silence(r) ? use_configuration(ctl, names, ret_where)
-			     : ctl_explain(ctl, method, r, error);
+	return where_is_silence(r) ? use_configuration(ctl, names, ret_where)
+				   : ctl_explain(ctl, method, r, error);
 }

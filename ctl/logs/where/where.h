@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include "conf/spec.h"
 #include "ctl/ctl.h"
 
 struct where {
@@ -13,6 +14,21 @@ struct where {
 };
 
 void where_fini(struct where *w);
+
+/* Where there is another way than to ask, one that is just starting is waited for so long. */
+#define WHERE_REFUSED_USEC (100 * USEC_PER_MSEC)
+
+/* Is a call's result that nobody is there, or nobody who answers? Not: we may not ask. */
+bool where_is_silence(int result);
+
+/*
+ * What is known without a supervisord: the configuration that it had, or --config, or the default
+ * one; which, or what failed, was told. 0 or -errno; spec_free().
+ */
+int where_load(struct ctl *ctl, struct spec **ret_spec);
+
+/* Does a name, a glob or @group mean that instance of a service? */
+bool where_means(const struct spec_service *s, const char *instance, const char *pattern);
 
 /* The directory that the socket is in; owned by the caller. NULL for lack of memory. */
 char *where_directory(const struct ctl *ctl);

@@ -158,6 +158,20 @@ static void of_a_service_in_backoff(void **state)
 		{"backoff", "{'cause': 'start-timeout', " TERM ", " DEADLINE "}", NULL,
 			"It did not become ready within 30s (ready.timeout) of its start, so "
 			"supervisord ended it.\n" BY_TERM AGAIN},
+		{"backoff",
+			"{'cause': 'start-timeout', 'type': 'forking', 'readiness': {'on': 'exec', "
+			"'timeout_ms': 1000}, " TERM ", " DEADLINE "}",
+			NULL,
+			"It did not become ready within 1s (ready.timeout) of its start, so "
+			"supervisord ended it.\nTo be ready, its first process has to end, and its "
+			"pid-file to name the main process.\n" BY_TERM AGAIN},
+		{"backoff",
+			"{'cause': 'start-timeout', 'readiness': {'on': 'unix:/run/web', "
+			"'timeout_ms': 1000}, " TERM ", " DEADLINE "}",
+			NULL,
+			"It did not become ready within 1s (ready.timeout) of its start, so "
+			"supervisord ended it.\nTo be ready, the socket /run/web has to accept a "
+			"connection.\n" BY_TERM AGAIN},
 		{"backoff", "{'type': 'oneshot', 'cause': 'start-timeout', " TERM ", " DEADLINE "}",
 			NULL,
 			"It did not end within 30s (ready.timeout) of its start, so supervisord "
