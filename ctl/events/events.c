@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "ctl/events/past.h"
-#include "ctl/logs/where.h"
+#include "ctl/logs/where/where.h"
 #include "ctl/output/render_json.h"
 #include "ctl/verbs.h"
 #include "wire/control.h"

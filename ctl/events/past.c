@@ -12,7 +12,7 @@
 
 #include "base/cleanup.h"
 #include "conf/spec.h"
-#include "ctl/logs/where.h"
+#include "ctl/logs/where/where.h"
 #include "ctl/output/render_json.h"
 #include "wire/journal.h"
 

@@ -4,8 +4,8 @@
  */
 #include <errno.h>
 
+#include "ctl/output/moment.h"
 #include "ctl/output/render_json.h"
-#include "ctl/why/moment.h"
 #include "ctl/why/why_internal.h"
 
 static void say_since(struct tale *t)

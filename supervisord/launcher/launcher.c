@@ -18,14 +18,16 @@
 
 #include "base/log.h"
 #include "base/sys.h"
-#include "launcher/engine_process.h"
-#include "launcher/foster.h"
+#include "launcher/engine/engine_process.h"
+#include "launcher/engine/outbox.h"
+#include "launcher/handover/upgrade.h"
 #include "launcher/orders.h"
-#include "launcher/outbox.h"
-#include "launcher/reap.h"
+#include "launcher/reap/foster.h"
+#include "launcher/reap/reap.h"
+#include "launcher/reap/watch.h"
+#include "launcher/spawn/spawn.h"
 #include "launcher/start.h"
-#include "launcher/state.h"
-#include "launcher/upgrade.h"
+#include "launcher/table/state.h"
 
 #define SIGNALS_AT_ONCE 4
 #define MAX_ORDERS	256 /* per turn */
@@ -161,7 +163,7 @@ static void read_link(struct launcher *l)
 
 	if (l->engine.link < 0)
 		return;
-	for (int i = 0; i < MAX_ORDERS && r == 1 && !spawner_is_full(&l->spawner); i++)
+	for (int i = 0; i < MAX_ORDERS && r == 1 && outbox_takes_orders(l); i++)
 		r = orders_read(l, 1);
 	if (r == -EPIPE)
 		engine_process_lost_link(l, "closed the link");
@@ -177,21 +179,6 @@ static void read_link(struct launcher *l)
 	}
 }
 
-/* Slots come free within a millisecond, unless execs hang. */
-static usec_t slots_tick(struct launcher *l, usec_t now)
-{
-	if (!spawner_is_full(&l->spawner)) {
-		l->full_usec = 0;
-		return USEC_INFINITY;
-	}
-	if (l->full_usec == 0)
-		l->full_usec = now;
-	if (now < l->full_usec + SLOT_WAIT_USEC)
-		return l->full_usec + SLOT_WAIT_USEC;
-	l->spawner.stuck = true;
-	return USEC_INFINITY;
-}
-
 static usec_t tick(struct launcher *l, usec_t now)
 {
 	usec_t due = MIN_OF(upgrade_tick(l, now), engine_process_tick(l, now));
@@ -205,7 +192,7 @@ static usec_t tick(struct launcher *l, usec_t now)
 		}
 		due = MIN_OF(due, l->exiting_usec);
 	}
-	due = MIN_OF(due, slots_tick(l, now));
+	due = MIN_OF(due, spawner_tick(l->spawner, now));
 	return MIN_OF(due, ending_tick(l, now));
 }
 
@@ -220,11 +207,12 @@ static usec_t timeout_usec(const struct launcher *l, usec_t due)
 
 static int turn(struct launcher *l, const struct epoll_event *events, int n)
 {
+	struct spawn_report failure;
 	bool link = false;
 	int r;
 
 	for (int i = 0; i < n; i++) {
-		struct entry *e = events[i].data.ptr, *watched = reap_watched(e);
+		struct entry *e = events[i].data.ptr, *watched = watch_entry(e);
 
 		if (events[i].data.ptr == &l->engine)
 			link = true;
@@ -232,10 +220,10 @@ static int turn(struct launcher *l, const struct epoll_event *events, int n)
 			read_signals(l, usec_now(CLOCK_MONOTONIC));
 		else if (watched)
 			reap_ended(l, watched);
-		else if (e->pidfd >= 0)
+		else if (e->fostered)
 			foster_ended(l, e);
-		else if (spawn_progress(&l->spawner, e, false))
-			orders_spawn_over(l, e);
+		else if (spawn_progress(l->spawner, e, false, &failure))
+			reap_spawn_over(l, e, &failure);
 	}
 	/* Somebody waits for that: before the kernel takes away what is left of them. */
 	if (l->n_unburied > 0)
@@ -271,12 +259,25 @@ static int loop(struct launcher *l)
 	}
 }
 
+static int other_ended(struct launcher *l, const siginfo_t *info)
+{
+	if (info->si_pid == l->engine.pid)
+		return orders_engine_ended(l, info);
+	if (!upgrade_trial_ended(l, info))
+		log_debug("reaped orphan %d", (int)info->si_pid);
+	return 0;
+}
+
 int launcher_run(const struct launcher_options *options)
 {
-	static struct launcher launcher; /* lives as long as the process: nothing is freed */
+	/* These live as long as the process: nothing is freed. Zeros, which take no memory yet. */
+	static struct spawner spawner;
+	static struct launcher launcher;
 	struct launcher *l = &launcher;
 	int r;
 
+	l->spawner = &spawner;
+	l->other_ended = other_ended;
 	sys_faults_init("launcher");
 	if (!start(l, options, &r))
 		return r;

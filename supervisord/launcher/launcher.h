@@ -4,12 +4,7 @@
  */
 #pragma once
 
-struct launcher_options {
-	char *const *argv; /* of the program; all but the first go on to the engine */
-	/* Where to find the engine if not beside the program: */
-	const char *engine_near; /* from the program's directory, or "" */
-	const char *engine_path; /* else there */
-};
+#include "launcher/table/state.h"
 
 /* Runs until the engine says with which status to end, and returns that. Call once. */
 int launcher_run(const struct launcher_options *options);

@@ -15,13 +15,16 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "launcher/adopt.h"
-#include "launcher/deputy.h"
-#include "launcher/engine_process.h"
-#include "launcher/foster.h"
-#include "launcher/outbox.h"
-#include "launcher/reap.h"
-#include "launcher/upgrade.h"
+#include "launcher/engine/engine_process.h"
+#include "launcher/engine/outbox.h"
+#include "launcher/handover/upgrade.h"
+#include "launcher/reap/adopt.h"
+#include "launcher/reap/claim.h"
+#include "launcher/reap/foster.h"
+#include "launcher/reap/reap.h"
+#include "launcher/reap/watch.h"
+#include "launcher/spawn/deputy.h"
+#include "launcher/spawn/spawn.h"
 
 /* What came with a message. Handlers take the descriptor, or it is closed after them. */
 struct order {
@@ -32,28 +35,6 @@ struct order {
 	size_t n_plan;
 	char plan[LINK_MAX_PLAN];
 };
-
-static void fail_spawn(struct launcher *l, struct entry *e, int error, enum link_stage stage)
-{
-	struct link_exit end = {.error = error,
-		.stage = stage,
-		.monotonic_usec = usec_now(CLOCK_MONOTONIC),
-		.realtime_usec = usec_now(CLOCK_REALTIME)};
-
-	reap_unwatch(l, e);
-	table_ended(&l->table, e, &end);
-}
-
-void orders_spawn_over(struct launcher *l, struct entry *e)
-{
-	const struct spawn_report *f = &e->spawn.failure;
-
-	/* On failure the child has written why and ends by itself; its status is no news. */
-	if (f->stage != LINK_STAGE_NONE)
-		fail_spawn(l, e, f->error, (enum link_stage)f->stage);
-	else
-		table_started(&l->table, e);
-}
 
 static void order_spawn(struct launcher *l, struct order *o)
 {
@@ -89,11 +70,11 @@ static void order_spawn(struct launcher *l, struct order *o)
 	else if (o->lost_fds)
 		r = -EMFILE;
 	else
-		r = spawn_begin(&l->spawner, &l->table, e, &q, &stage);
+		r = spawn_begin(l->spawner, &l->table, e, &q, &stage);
 	if (r < 0)
-		fail_spawn(l, e, -r, stage);
+		reap_spawn_failed(l, e, -r, stage);
 	else
-		reap_watch(l, e);
+		watch_begin(l, e);
 }
 
 static void order_adopt(struct launcher *l, struct order *o)
@@ -104,7 +85,7 @@ static void order_adopt(struct launcher *l, struct order *o)
 		log_debug("service %" PRIu32 ": generation %" PRIu64 " is over, nothing is adopted",
 			o->m.id, o->m.generation);
 	else if (o->lost_fds)
-		table_refused(&l->table, e, o->m.pid, EMFILE);
+		claim_refuse(l, o->m.id, o->m.generation, o->m.pid, EMFILE);
 	else
 		adopt(l, e, o->m.pid, TAKE_FD(o->fds[0]));
 }
@@ -140,7 +121,7 @@ void orders_kill(const struct entry *e, int signo, enum link_scope scope)
 
 	if (e->pid == 0)
 		return;
-	if (e->pidfd >= 0) {
+	if (e->fostered) {
 		if (foster_kill(e, signo, scope) == -EPERM)
 			kill_as_its_user(e->service, e->pidfd, signo, scope == LINK_SCOPE_GROUP);
 		return;
@@ -160,45 +141,46 @@ void orders_kill(const struct entry *e, int signo, enum link_scope scope)
 static void order_kill(struct launcher *l, struct order *o)
 {
 	struct entry *e = table_find(&l->table, o->m.id, o->m.generation);
+	enum link_scope scope = (enum link_scope)(o->m.value & ~LINK_SCOPE_CONTINUE);
 
 	if (!e || o->m.op <= e->last_op)
 		return;
 	e->last_op = o->m.op;
-	orders_kill(e, o->m.signo, (enum link_scope)o->m.value);
-	/* One that was stopped can act on it then, and KILL need not wait for that. */
-	if (o->m.signo != SIGKILL)
-		orders_kill(e, SIGCONT, (enum link_scope)o->m.value);
+	orders_kill(e, o->m.signo, scope);
+	if (o->m.value & LINK_SCOPE_CONTINUE)
+		orders_kill(e, SIGCONT, scope);
 }
 
 void orders_kill_tree(struct launcher *l, struct service *s)
 {
 	_cleanup_close_
 	int fd = -1;
+	const char *name = table_cgroup(s);
 	char path[300];
 	int r = -ENOENT;
 
-	if (!s->cgroup || l->kept[LINK_KEEP_CGROUP] < 0)
+	if (!name || l->kept[LINK_KEEP_CGROUP] < 0)
 		return;
-	snprintf(path, sizeof(path), "%s/cgroup.kill", s->cgroup);
+	snprintf(path, sizeof(path), "%s/cgroup.kill", name);
 	fd = sys_openat(l->kept[LINK_KEEP_CGROUP], path, O_WRONLY | O_NOFOLLOW, 0);
 	r = fd < 0 ? fd : (int)sys_write(fd, "1", 1);
 	if (r < 0 && r != -ENOENT && !l->told_no_cgroup_kill) {
 		l->told_no_cgroup_kill = true;
-		log_warning("cannot kill cgroup '%s': %s", s->cgroup, strerror(-r));
+		log_warning("cannot kill cgroup '%s': %s", name, strerror(-r));
 	}
 }
 
 void orders_remove_cgroup(struct launcher *l, struct service *s)
 {
+	const char *name = table_cgroup(s);
 	int r;
 
-	if (!s->cgroup || l->kept[LINK_KEEP_CGROUP] < 0)
+	if (!name || l->kept[LINK_KEEP_CGROUP] < 0)
 		return;
-	r = sys_unlinkat(l->kept[LINK_KEEP_CGROUP], s->cgroup, AT_REMOVEDIR);
+	r = sys_unlinkat(l->kept[LINK_KEEP_CGROUP], name, AT_REMOVEDIR);
 	if (r < 0 && r != -ENOENT)
 		return; /* still in use: again when we end */
-	free(s->cgroup);
-	s->cgroup = NULL;
+	table_set_cgroup(s, NULL);
 }
 
 static void order_kill_tree(struct launcher *l, struct order *o)
@@ -246,7 +228,7 @@ static void order_ack(struct launcher *l, struct order *o)
 {
 	struct entry *e = table_find(&l->table, o->m.id, o->m.generation);
 
-	if (e && e->ended && !e->acked && e->serial == o->m.serial)
+	if (e && e->phase == ENTRY_ENDED && !e->acked && e->note->serial == o->m.serial)
 		table_ack(&l->table, e);
 	if (o->m.value)
 		order_release(l, o);
@@ -264,7 +246,7 @@ static void keep_input(struct launcher *l, uint32_t id, int *fd)
 {
 	struct service *s = table_add_service(&l->table, id);
 
-	if (s && spawner_has_room(&l->spawner, *fd))
+	if (s && spawner_has_room(l->spawner, *fd))
 		table_keep_input(&l->table, s, TAKE_FD(*fd));
 	else
 		log_error("service %" PRIu32 ": nothing left to keep its stdin by", id);
@@ -384,4 +366,23 @@ int orders_read(struct launcher *l, unsigned max)
 			return -EIO; /* for lack of something: it is still there */
 	}
 	return 1;
+}
+
+/* What it had sent is done before anything is told to the next. */
+static void drain(struct launcher *l)
+{
+	unsigned patience = 1000; /* with reads that fail for a lack of something */
+	int r = 1;
+
+	while (l->engine.link >= 0 && (r == 1 || (r == -EIO && patience-- > 0)))
+		r = orders_read(l, 1024);
+}
+
+int orders_engine_ended(struct launcher *l, const siginfo_t *info)
+{
+	l->engine.pid = 0;
+	if (l->ending == ENDING_NOT)
+		drain(l);
+	outbox_close(l);
+	return engine_process_ended(l, info);
 }

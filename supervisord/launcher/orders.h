@@ -1,7 +1,7 @@
 /* Performs what the engine sends. */
 #pragma once
 
-#include "launcher/state.h"
+#include "launcher/table/state.h"
 
 /*
  * Performs up to max messages. 0: nothing more there for now; 1: max was reached; -EIO:
@@ -11,8 +11,8 @@
  */
 int orders_read(struct launcher *l, unsigned max);
 
-/* The result of a spawn is known: tells it. */
-void orders_spawn_over(struct launcher *l, struct entry *e);
+/* The engine was reaped: performs what it had sent, and then as engine_process_ended(). */
+int orders_engine_ended(struct launcher *l, const siginfo_t *info);
 
 /* SIGKILL to all in the service's cgroup; removing the cgroup, if it is empty. */
 void orders_kill_tree(struct launcher *l, struct service *s);

@@ -18,9 +18,11 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "launcher/engine_process.h"
-#include "launcher/inherit.h"
-#include "launcher/passed.h"
+#include "launcher/engine/engine_process.h"
+#include "launcher/handover/inherit.h"
+#include "launcher/handover/passed.h"
+#include "launcher/handover/upgrade.h"
+#include "launcher/spawn/spawn.h"
 
 static const int taken_signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
 
@@ -119,7 +121,7 @@ static void init_notebook(struct launcher *l)
 			strerror(-r));
 		return;
 	}
-	memcpy(l->table.notebook.head->nofile, l->spawner.nofile,
+	memcpy(l->table.notebook.head->nofile, l->spawner->nofile,
 		sizeof(l->table.notebook.head->nofile));
 }
 
@@ -138,7 +140,7 @@ static int init_descriptors(
 		r = inherited ? init_fds(spared, n, &lack) : init_fds(&passed, passed >= 0, &lack);
 	if (r < 0)
 		return r;
-	spawner_init(&l->spawner, nofile);
+	spawner_init(l->spawner, nofile);
 	log_init("supervisord");
 	if (lack > 0)
 		log_warning("cannot open /dev/null: %s; services get an empty file that can't be "
@@ -159,7 +161,6 @@ static int init(struct launcher *l, struct handover *h, bool inherited)
 	init_limits(nofile);
 	if (h->head.nofile[1] > 0) /* those were raised before */
 		memcpy(nofile, h->head.nofile, sizeof(nofile));
-	list_init(&l->dying);
 	l->retry_usec = USEC_INFINITY;
 	for (int tag = 0; tag < LINK_KEEP_MAX; tag++)
 		l->kept[tag] = -1;
@@ -168,7 +169,7 @@ static int init(struct launcher *l, struct handover *h, bool inherited)
 	r = init_descriptors(l, h, inherited, nofile);
 	if (r < 0)
 		return r;
-	l->epoll = l->spawner.epoll = sys_epoll_create();
+	l->epoll = l->spawner->epoll = sys_epoll_create();
 	if (l->epoll < 0)
 		return l->epoll;
 	r = init_signals(l);
@@ -176,13 +177,16 @@ static int init(struct launcher *l, struct handover *h, bool inherited)
 		return r;
 	table_init(&l->table);
 	init_notebook(l);
-	spawner_note_signals(&l->spawner);
+	spawner_note_signals(l->spawner);
 	prctl(PR_SET_NAME, "supervisord");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		log_warning(
 			"cannot become a subreaper: %s; orphans of services are not reaped here",
 			strerror(errno));
-	return inherited ? inherit_load(l, h) : 0;
+	r = inherited ? inherit_load(l, h) : 0;
+	if (r == 0 && inherited)
+		upgrade_inherited(l, h->head.upgrade_op, h->head.upgrade_error);
+	return r;
 }
 
 /* The new launcher can't start: the one before can, and takes the same back. */

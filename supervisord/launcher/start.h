@@ -1,8 +1,7 @@
 /* What has to be there before the first turn of the loop. */
 #pragma once
 
-#include "launcher/launcher.h"
-#include "launcher/state.h"
+#include "launcher/table/state.h"
 
 /*
  * True: l is ready, and an engine is started or due. False: it is to end with *ret_status, having

@@ -90,7 +90,7 @@ enum handover_entry_flags {
 	HANDOVER_RELEASED = 1 << 4, /* its pipes are done with */
 };
 
-/* A generation that the engine has not done with: see launcher/table.h. */
+/* A generation that the engine has not done with: see launcher/table/table.h. */
 struct handover_entry {
 	uint32_t id, flags; /* enum handover_entry_flags */
 	uint64_t generation;
@@ -101,7 +101,7 @@ struct handover_entry {
 	int32_t successor, successor_fd; /* who is going to be the main process, and its pidfd */
 	uint32_t last_op; /* of KILL */
 	int32_t pipes[HANDOVER_PIPES]; /* read ends: stdout, stderr, readiness */
-	/* While it is not known whether exec will work, as launcher/spawn.h has it: */
+	/* While it is not known whether exec will work, as launcher/spawn/spawn.h has it: */
 	int32_t error_fd, spawn_stage, spawn_error;
 	struct link_started start; /* without LINK_STARTED_READY_FD */
 	struct link_exit exit;

@@ -5,7 +5,7 @@ import signal
 import time
 
 import harness
-from harness import SLEEP, command_of, is_alive, py, service, sh, wait_until
+from harness import SLEEP, command_of, is_alive, py, service, sh, stat_of, wait_until
 
 STUBBORN = py("import signal,time\n"
               "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -177,6 +177,18 @@ class Stop(harness.SystemTest):
         s.ok("signal", "USR1", "web")
         s.wait_log("web", "got usr1")
         self.assertNotEqual(0, s.ctl("signal", "NOSUCHSIGNAL", "web")[0])
+
+    def test_supctl_signal_sends_no_other_one_along(self):
+        s = self.supervisor(service("web", sh("trap 'echo got usr1' USR1; echo ready; "
+                                              "while :; do sleep 0.05; done")))
+        s.wait_log("web", "ready")
+        pid = s.json("status", "web")[0]["pid"]
+        s.ok("signal", "STOP", "web")
+        s.ok("signal", "USR1", "web")
+        wait_until(lambda: stat_of(pid)[0] == b"T", "the process to be stopped")
+        self.assertNotIn("got usr1", s.read_log("web"))
+        s.ok("signal", "CONT", "web")
+        s.wait_log("web", "got usr1")
 
 
 if __name__ == "__main__":
