@@ -32,6 +32,7 @@ void outbox_start(struct launcher *l)
 void outbox_close(struct launcher *l)
 {
 	l->engine.link = close_fd(l->engine.link);
+	table_drop_refusals(&l->table); /* they are nobody's, and would hold up the next one */
 	l->retry_usec = USEC_INFINITY;
 }
 

@@ -487,30 +487,56 @@ static bool ask(uint32_t id, pid_t pid, int pidfd)
 	return r == 0;
 }
 
-static void no_refusal_is_lost_on_an_engine_that_does_not_read(void **state _unused_)
+#define N_ASKED (2 * TABLE_MAX_REFUSALS)
+
+/* Of each of so many generations, which are over, whom it was asked about last. */
+static void ask_until_it_does_not_read(pid_t ret_asked[static N_ASKED])
 {
 	struct plan p = fixture_shell("true");
 	_cleanup_close_
 	int pidfd = fixture_pidfd(getpid());
-	pid_t asked[2 * TABLE_MAX_REFUSALS] = {0}, told[2 * TABLE_MAX_REFUSALS] = {0};
 	uint32_t n = 0, id;
 
 	p.path = "/nowhere/at/all";
-	for (id = 0; id < ELEMENTSOF(asked); id++) {
+	for (id = 0; id < N_ASKED; id++) {
 		fixture_spawn(&f, id, 1, &p);
 		fixture_expect(&f, LINK_EXITED);
 	}
-	for (id = 0; ask(id, NOBODY + (pid_t)n, pidfd); id = ++n % ELEMENTSOF(asked)) {
-		asked[id] = NOBODY + (pid_t)n;
+	for (id = 0; ask(id, NOBODY + (pid_t)n, pidfd); id = ++n % N_ASKED) {
+		ret_asked[id] = NOBODY + (pid_t)n;
 		assert_true(n < 50000); /* it goes on reading, and can't remember all of that */
 	}
-	assert_true(n > ELEMENTSOF(asked));
-	for (n = 0; n < ELEMENTSOF(asked);) {
+	assert_true(n > N_ASKED);
+}
+
+static void no_refusal_is_lost_on_an_engine_that_does_not_read(void **state _unused_)
+{
+	pid_t asked[N_ASKED] = {0}, told[N_ASKED] = {0};
+
+	ask_until_it_does_not_read(asked);
+	for (uint32_t n = 0; n < N_ASKED;) {
 		fixture_expect(&f, LINK_REFUSED);
 		told[f.m.id] = f.m.pid;
 		n += f.m.pid == asked[f.m.id];
 	}
 	assert_memory_equal(told, asked, sizeof(asked));
+	fixture_expect_silence(&f, 50);
+}
+
+static void refusals_that_nobody_took_do_not_hold_up_the_next_engine(void **state _unused_)
+{
+	pid_t asked[N_ASKED];
+	int link = f.link;
+
+	ask_until_it_does_not_read(asked);
+	/* Our end stays open: it is by the engine's end that the launcher learns of that. */
+	assert_int_equal(kill(f.engine, SIGKILL), 0);
+	fixture_accept(&f);
+	close(link);
+	fixture_simple(&f, LINK_HELLO);
+	for (uint32_t n = 0; n < N_ASKED; n++)
+		fixture_expect(&f, LINK_EXITED);
+	fixture_expect(&f, LINK_SYNCED);
 	fixture_expect_silence(&f, 50);
 }
 
@@ -598,6 +624,7 @@ int main(int argc, char *argv[])
 		ADOPT_TEST(a_generation_that_is_over_adopts_nobody),
 		ADOPT_TEST(a_hundred_daemons_are_adopted_and_end_each_once),
 		ADOPT_TEST(no_refusal_is_lost_on_an_engine_that_does_not_read),
+		ADOPT_TEST(refusals_that_nobody_took_do_not_hold_up_the_next_engine),
 		cmocka_unit_test_teardown(
 			a_lack_of_descriptors_is_told_and_can_be_mended, teardown),
 		cmocka_unit_test(a_call_that_fails_is_told_and_asking_again_helps),
