@@ -48,6 +48,7 @@ void event_state(struct service *s, enum core_state previous, uint64_t seq, uint
 	const char *reason)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
+	const struct event_asked asked = event_asked_of(s);
 	struct event_draft d;
 
 	event_begin(&d, s->engine, s,
@@ -68,7 +69,7 @@ void event_state(struct service *s, enum core_state previous, uint64_t seq, uint
 		body_boolean(&d.body, "alert", true);
 	event_put_cause(&d);
 	if (r->why == CORE_WHY_OPERATOR || r->why == CORE_WHY_RESTART)
-		event_put_asked(&d, "asked", &s->asked);
+		event_put_asked(&d, "asked", &asked);
 	event_end(&d, NULL, 0);
 	/* What it brings about for others, in the same step. */
 	if (s->engine->cause.seq == 0)

@@ -28,7 +28,7 @@ static void on_output(struct pump *p, const char *data, size_t n)
 {
 	struct stream *t = CONTAINER_OF(p, struct stream, pump);
 	struct service *s = t->service;
-	struct readiness *r = s->readiness;
+	struct readiness *r = readiness_find(s);
 	/* What earlier generations wrote says nothing of this one. */
 	size_t skipped = (size_t)MIN_OF((uint64_t)n, stream_left(t));
 	int k = watch_take(r->watch, (unsigned)(t - s->streams), data + skipped, n - skipped);
@@ -52,7 +52,7 @@ static void on_output(struct pump *p, const char *data, size_t n)
 
 void ready_attach(struct service *s)
 {
-	const struct readiness *r = s->readiness;
+	const struct readiness *r = readiness_find(s);
 	bool watched = r && r->asking && r->watch && !watch_is_over(r->watch);
 
 	for (unsigned i = 0; i < s->n_streams; i++)

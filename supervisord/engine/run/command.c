@@ -48,9 +48,7 @@ void command_set_handler(
 
 struct command *command_find(const struct service *s, enum command_kind kind)
 {
-	list_foreach (node, &s->commands) {
-		struct command *c = list_entry(node, struct command, node);
-
+	for (struct command *c = s->commands; c; c = c->next) {
 		if (c->kind == kind && c->stage != STAGE_OVER)
 			return c;
 	}
@@ -60,9 +58,7 @@ struct command *command_find(const struct service *s, enum command_kind kind)
 struct command *command_find_run(
 	const struct service *s, enum command_kind kind, uint64_t generation)
 {
-	list_foreach (node, &s->commands) {
-		struct command *c = list_entry(node, struct command, node);
-
+	for (struct command *c = s->commands; c; c = c->next) {
 		if (c->kind == kind && c->generation == generation)
 			return c;
 	}
@@ -93,9 +89,7 @@ pid_t command_pid(const struct service *s, enum command_kind kind, usec_t *ret_s
 
 bool command_has_pid(const struct service *s, pid_t pid)
 {
-	list_foreach (node, &s->commands) {
-		const struct command *c = list_entry(node, struct command, node);
-
+	for (const struct command *c = s->commands; c; c = c->next) {
 		if (c->stage == STAGE_SENT && c->pid == pid)
 			return true;
 	}
@@ -133,7 +127,8 @@ struct command *command_new(struct service *s, enum command_kind kind)
 	c->timer.dispatch = on_timer;
 	c->source = (struct loop_source){.fd = -1, .dispatch = on_output};
 	list_init(&c->line);
-	list_append(&s->commands, &c->node);
+	c->next = s->commands;
+	s->commands = c;
 	s->engine->commands.n_alive++;
 	return c;
 }
@@ -163,7 +158,12 @@ void command_free(struct command *c)
 	close_output(c);
 	forget_words(c);
 	close_fd(c->pidfd);
-	list_remove(&c->node);
+	for (struct command **p = &c->service->commands; *p; p = &(*p)->next) {
+		if (*p == c) {
+			*p = c->next;
+			break;
+		}
+	}
 	list_remove(&c->line);
 	loop_timer_remove(loop_of(c), &c->timer);
 	all->n_alive -= c->stage != STAGE_OVER;
@@ -173,8 +173,8 @@ void command_free(struct command *c)
 
 void command_free_all(struct service *s)
 {
-	list_foreach_safe (node, &s->commands)
-		command_free(list_entry(node, struct command, node));
+	while (s->commands)
+		command_free(s->commands);
 }
 
 static void tell(struct command *c, unsigned marks)

@@ -124,9 +124,16 @@ static int find_pipe(struct service *s)
 	return fd < 0 ? -1 : TAKE_FD(fd);
 }
 
+static struct input *input_of(const struct service *s)
+{
+	return part_find(s, PART_INPUT);
+}
+
 int input_open(const struct service *s)
 {
-	return s->input ? open_anew(s->input->fd, 0) : -1;
+	const struct input *i = input_of(s);
+
+	return i ? open_anew(i->fd, 0) : -1;
 }
 
 /* How: uplink_send() or uplink_post(). */
@@ -144,7 +151,7 @@ static int give(struct service *s, bool wait)
 
 static int make(struct service *s)
 {
-	struct input *i = calloc(1, sizeof(*i));
+	struct input *i = part_get(s, PART_INPUT, sizeof(*i));
 	struct stat st;
 
 	if (!i)
@@ -156,10 +163,9 @@ static int make(struct service *s)
 	if (i->fd < 0) {
 		int r = i->fd;
 
-		free(i);
+		part_drop(s, PART_INPUT);
 		return r;
 	}
-	s->input = i;
 	s->input_inode = sys_fstat(i->fd, &st) == 0 ? st.st_ino : 0;
 	list_append(&s->engine->inputs.all, &i->node);
 	return 0;
@@ -219,23 +225,22 @@ void input_offer(struct service *s)
 
 void input_free(struct service *s)
 {
-	struct input *i = s->input;
+	struct input *i = input_of(s);
 
 	if (!i)
 		return;
 	part(i);
 	list_remove(&i->node);
 	close_fd(i->fd);
-	free(i);
-	s->input = NULL;
+	part_drop(s, PART_INPUT);
 	s->input_inode = 0;
 }
 
 static int ensure(struct service *s)
 {
-	int r = s->input ? 0 : make(s);
+	int r = input_of(s) ? 0 : make(s);
 
-	return r < 0 ? r : join_all(s->input);
+	return r < 0 ? r : join_all(input_of(s));
 }
 
 void input_follow(struct service *s)
@@ -258,7 +263,7 @@ int input_prepare(struct service *s)
 {
 	int r = is_wanted(s) ? ensure(s) : 0;
 
-	return r == 0 && s->input ? give(s, false) : r;
+	return r == 0 && input_of(s) ? give(s, false) : r;
 }
 
 /* Of the pipe that there is: whoever has joined parts before that goes. */

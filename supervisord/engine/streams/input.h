@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "engine/part.h"
 
 struct engine;
 struct service;
@@ -27,6 +28,7 @@ struct inputs {
 
 /* There is no end of it while one of those who have it lives: nobody has less than both ends. */
 struct input {
+	struct part part;
 	struct service *service;
 	struct list node; /* of inputs.all */
 	char *from; /* owned: the service or instance that it reads */

@@ -207,16 +207,19 @@ static uint64_t inode_of(int fd)
 }
 
 /* Told again after the engine's restart or a REFETCH, or left to it, it is the one that we have. */
-static int take_pipe(struct stream *t, int fd, uint64_t inode)
+static void take_pipe(struct stream *t, int fd)
 {
+	uint64_t inode = inode_of(fd);
+
 	if (t->fd >= 0 && inode_of(t->fd) != inode) {
 		(void)pump_drain(&t->pump, PUMP_DRAIN_MAX);
 		abandon_pipe(t);
 	}
-	if (t->fd < 0)
-		return begin_pipe(t, fd);
-	close_fd(fd);
-	return 0;
+	if (t->fd >= 0)
+		close_fd(fd);
+	else if (begin_pipe(t, fd) < 0)
+		inode = 0;
+	t->inode = inode;
 }
 
 void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
@@ -226,9 +229,7 @@ void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 			fds[i] = close_fd(fds[i]);
 			continue;
 		}
-		s->pipe_inodes[i] = inode_of(fds[i]);
-		if (take_pipe(&s->streams[i], TAKE_FD(fds[i]), s->pipe_inodes[i]) < 0)
-			s->pipe_inodes[i] = 0;
+		take_pipe(&s->streams[i], TAKE_FD(fds[i]));
 	}
 	/* The launcher has what was left with the process that it was left to. */
 	if (n_fds > 0 && s->left_generation > 0)
@@ -236,11 +237,44 @@ void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 	ready_attach(s);
 }
 
+/* --- of a process that is being started --- */
+
+struct made {
+	struct part part;
+	struct pipes pipes;
+};
+
+const struct pipes *service_made_pipes(const struct service *s)
+{
+	static const struct pipes none;
+	const struct made *m = part_find(s, PART_PIPES);
+
+	return m ? &m->pipes : &none;
+}
+
+struct pipes *service_make_pipes(struct service *s)
+{
+	struct made *m = part_get(s, PART_PIPES, sizeof(*m));
+
+	return m ? &m->pipes : NULL;
+}
+
+void service_drop_made_pipes(struct service *s)
+{
+	struct made *m = part_find(s, PART_PIPES);
+
+	if (!m)
+		return;
+	pipes_close(&m->pipes);
+	part_drop(s, PART_PIPES);
+}
+
 void service_drain_untold(struct service *s)
 {
-	struct pipes *p = &s->pipes;
+	struct made *m = part_find(s, PART_PIPES);
+	struct pipes *p = m ? &m->pipes : NULL;
 
-	if (p->generation == 0 || p->generation != core_record(s->engine->core, s->id)->generation)
+	if (!p || p->generation != core_record(s->engine->core, s->id)->generation)
 		return;
 	for (unsigned i = 0; i < s->n_streams; i++)
 		if (s->streams[i].fd < 0 && p->read[i] >= 0)
@@ -279,7 +313,7 @@ static void leave_pipes(struct service *s)
 
 void service_close_pipes(struct service *s)
 {
-	pipes_close(&s->pipes); /* its process was never told of */
+	service_drop_made_pipes(s); /* its process was never told of */
 	leave_pipes(s);
 }
 
@@ -300,8 +334,10 @@ static uint64_t *begun_of(const struct stream *t)
 void streams_begin(struct service *s)
 {
 	for (unsigned i = 0; i < s->n_streams; i++) {
-		const struct stream *t = &s->streams[i];
+		struct stream *t = &s->streams[i];
 		int pending = 0;
+
+		t->inode = 0;
 
 		if (t->fd >= 0 && sys_pending(t->fd, &pending) == 0 && pending > 0)
 			*begun_of(t) = taken_of(t) + (uint64_t)pending;

@@ -90,7 +90,7 @@ static int give(struct service *s, pid_t pid, int pidfd, bool known)
 	int pipes[REOPEN_PIPES], fds[LINK_MAX_FDS] = {pidfd}, result;
 	unsigned n = 1;
 
-	reopen_pipes(s, pid, true, known ? s->pipe_inodes : NULL, pipes);
+	reopen_pipes(s, pid, true, known, pipes);
 	for (unsigned k = 0; k < REOPEN_PIPES; k++) {
 		if (pipes[k] >= 0)
 			fds[n++] = pipes[k];
