@@ -52,7 +52,6 @@ struct stream {
 	struct sink sink;
 	int fd; /* the pipe's read end, owned; -1: none open */
 	uint64_t inode; /* of the pipe that this generation's process has; 0: not known */
-	uint64_t seen_generation; /* the last one whose line for log:REGEX has come by here */
 };
 
 /* A configuration that services go by: the one in force, or one that they are leaving. */

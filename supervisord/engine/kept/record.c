@@ -102,7 +102,7 @@ void service_commit_counters(struct service *s)
 			c->lines,
 			c->dropped_bytes,
 			c->dropped_lines,
-			t->seen_generation,
+			to->seen_generation,
 			.line = t->sink.at.line,
 			.decoder = t->sink.at.decoder,
 			.held = {through->held[0], through->held[1], through->held[2]},
@@ -168,7 +168,6 @@ static void restore_counters(struct service *s)
 		t->sink.lost_bytes = c->lost_bytes;
 		t->sink.lost_lines = c->lost_lines;
 		t->sink.lost_why = c->lost_why;
-		t->seen_generation = c->seen_generation;
 		t->pump.through = format_restore(c->through, c->held);
 		for (struct sink *k = t->sink.next; k; k = k->next)
 			sink_follow(k, &t->pump.through);

@@ -111,7 +111,7 @@ static void end_pipe(struct stream *t)
 	close_pipe(t);
 }
 
-static void on_pipe_ended(struct pump *p)
+void streams_pipe_ended(struct pump *p)
 {
 	struct stream *t = CONTAINER_OF(p, struct stream, pump);
 	struct service *s = t->service;
@@ -134,8 +134,7 @@ int streams_new(struct service *s)
 
 		t->service = s;
 		t->fd = -1;
-		pump_init(
-			&t->pump, &s->engine->pumps, &t->sink, s->id, s->n_streams, on_pipe_ended);
+		pump_init(&t->pump, &s->engine->pumps, &t->sink, s->id, s->n_streams);
 		s->n_streams++;
 		r = stream_sinks_init(t);
 		if (r < 0)
@@ -234,7 +233,6 @@ void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 	/* The launcher has what was left with the process that it was left to. */
 	if (n_fds > 0 && s->left_generation > 0)
 		release(s, s->left_generation);
-	ready_attach(s);
 }
 
 /* --- of a process that is being started --- */
@@ -288,7 +286,7 @@ void service_drain(struct service *s)
 		struct stream *t = &s->streams[i];
 
 		if (t->fd >= 0 && pump_drain(&t->pump, PUMP_DRAIN_MAX) == PUMP_ENDED)
-			on_pipe_ended(&t->pump);
+			streams_pipe_ended(&t->pump);
 	}
 	service_commit_counters(s);
 }
@@ -322,13 +320,17 @@ static uint64_t taken_of(const struct stream *t)
 	return t->sink.counters.bytes + t->sink.counters.dropped_bytes;
 }
 
-/* Kept in the recovery area alone: few services ever have any. */
-static uint64_t *begun_of(const struct stream *t)
+/* What few services ever have is kept there alone. */
+static struct recovery_counters *kept_of(const struct stream *t)
 {
 	struct service *s = t->service;
 
-	return &recovery_counters(&s->engine->store.area, s->id, (unsigned)(t - s->streams))
-			->begun_bytes;
+	return recovery_counters(&s->engine->store.area, s->id, (unsigned)(t - s->streams));
+}
+
+uint64_t *stream_seen_generation(const struct stream *t)
+{
+	return &kept_of(t)->seen_generation;
 }
 
 void streams_begin(struct service *s)
@@ -340,13 +342,13 @@ void streams_begin(struct service *s)
 		t->inode = 0;
 
 		if (t->fd >= 0 && sys_pending(t->fd, &pending) == 0 && pending > 0)
-			*begun_of(t) = taken_of(t) + (uint64_t)pending;
+			kept_of(t)->begun_bytes = taken_of(t) + (uint64_t)pending;
 	}
 }
 
 uint64_t stream_left(const struct stream *t)
 {
-	uint64_t begun = *begun_of(t), taken = taken_of(t);
+	uint64_t begun = kept_of(t)->begun_bytes, taken = taken_of(t);
 
 	return begun > taken ? begun - taken : 0;
 }
@@ -427,6 +429,7 @@ void streams_init(struct engine *e)
 	int r;
 
 	e->pumps.rest_usec = PUMP_REST_USEC;
+	e->pumps.tap = ready_log_tap;
 	r = pump_set_hold(&e->pumps, read_fd, write_fd, room, &e->sinks, &owner);
 	if (r < 0 || kept)
 		return;
