@@ -41,9 +41,7 @@
 #include "engine/tree/tree.h"
 #include "engine/uplink/uplink.h"
 
-struct command;
 struct engine;
-struct request_waiter;
 
 /* One pipe of a service and where it goes. */
 struct stream {
@@ -81,8 +79,6 @@ struct service {
 	const struct spec_service *spec; /* what its generation goes by; of configs[config] */
 	const struct spec_service *next; /* what the next one will; NULL: the same */
 	struct part *parts; /* what only some services have */
-	struct request_waiter *waiters; /* requests that wait for it */
-	struct command *commands; /* that are run for it, see run/command.h */
 
 	struct loop_timer timer; /* the core's deadline */
 	struct stream *streams; /* n_streams: 1, or 2 with a pipe for stderr */
@@ -92,12 +88,10 @@ struct service {
 	uint64_t told_generation; /* the last one that the launcher has spoken of */
 	uint64_t left_generation; /* has gone; what waits in its pipes is not logged yet; 0: none */
 	uint64_t begun; /* the generation that invocation is of */
-	uint64_t foster_generation; /* whose process was given to the launcher; 0: none was */
 	uint64_t cgroup_generation; /* names its cgroup, see tree_cgroup_name() */
 	/* The real clock when the state was entered, and when the process was started. */
 	usec_t since_realtime_usec, started_realtime_usec;
 	uint64_t pidfd_inode;
-	uint64_t input_inode; /* of its input, or of the one that the last engine had */
 	uint64_t event_seq; /* of the last change of its state */
 	uint64_t event_serial, event_generation; /* of the last end and start that were told */
 
@@ -113,14 +107,15 @@ struct service {
 	uint8_t hooks_unable,
 		hooks_absent; /* bits: whose end has yet to be told, see run/hooks.c */
 	uint8_t mainpid_told; /* bits: what was told of that in this generation */
-	bool undecided; /* next was found so: the last engine may not have come to act on it */
-	bool removed; /* not configured any more: it goes once its processes have gone */
-	bool forgotten; /* it has gone; only those who waited for that are still told */
-	bool fresh; /* without a record: autostart has not been thought of */
-	bool rlimits_due; /* they have changed while the process was being started */
-	bool lacks_pipes; /* they did not arrive for want of descriptors */
-	bool cgroup_spent; /* was killed as a whole: not to be used again */
-	bool reload_due; /* see run/reload_command.h */
+	bool undecided : 1; /* next was found so: the last engine may not have come to act on it */
+	bool removed : 1; /* not configured any more: it goes once its processes have gone */
+	bool forgotten : 1; /* it has gone; only those who waited for that are still told */
+	bool fresh : 1; /* without a record: autostart has not been thought of */
+	bool rlimits_due : 1; /* they have changed while the process was being started */
+	bool lacks_pipes : 1; /* they did not arrive for want of descriptors */
+	bool cgroup_spent : 1; /* was killed as a whole: not to be used again */
+	bool fostered : 1; /* the process of the generation begun was given to the launcher */
+	bool reload_due : 1; /* see run/reload_command.h */
 	uint8_t invocation[16]; /* random, of the current generation */
 	char *name; /* behind this */
 };

@@ -25,23 +25,44 @@ void *part_get(struct service *s, enum part_kind kind, size_t size)
 	p = calloc(1, size);
 	if (!p)
 		return NULL;
+	part_attach(s, p, kind);
+	return p;
+}
+
+void part_attach(struct service *s, struct part *p, enum part_kind kind)
+{
 	p->kind = (uint8_t)kind;
 	p->next = s->parts;
 	s->parts = p;
-	return p;
+}
+
+void part_detach(struct service *s, struct part *p)
+{
+	struct part **at = &s->parts;
+
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+}
+
+void *part_next(const struct part *p)
+{
+	uint8_t kind = p->kind;
+
+	do {
+		p = p->next;
+	} while (p && p->kind != kind);
+	return (struct part *)p;
 }
 
 void part_drop(struct service *s, enum part_kind kind)
 {
-	for (struct part **p = &s->parts; *p; p = &(*p)->next) {
-		struct part *found = *p;
+	struct part *p = part_find(s, kind);
 
-		if (found->kind != kind)
-			continue;
-		*p = found->next;
-		free(found);
+	if (!p)
 		return;
-	}
+	part_detach(s, p);
+	free(p);
 }
 
 void part_drop_all(struct service *s)

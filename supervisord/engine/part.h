@@ -26,6 +26,9 @@ enum part_kind {
 	PART_SUCCESSORS, /* succession.h: others wait for its end */
 	PART_PREDECESSOR, /* succession.h: it waits for the end of another one */
 	PART_SCHEDULE, /* schedule.h: it runs by a schedule, or has done so */
+	/* Of these a service may have several: */
+	PART_COMMAND, /* run/command_internal.h: it is run for the service */
+	PART_WAITER, /* control/request.h: a request waits for the service */
 	PART_KIND_MAX
 };
 
@@ -38,7 +41,16 @@ struct part {
 void *part_find(const struct service *s, enum part_kind kind);
 /* Makes one, zeroed, where there is none; size is that of its struct. NULL for lack of memory. */
 void *part_get(struct service *s, enum part_kind kind, size_t size);
-/* Gives it back, if there is one; what it owns is the caller's to give back first. */
+/* Gives back what part_get() has made, if there is one; what it owns is the caller's to give back
+ * first. */
 void part_drop(struct service *s, enum part_kind kind);
-/* All that there are, likewise. */
+/*
+ * For those that may be several, and are allocated elsewhere: takes one in, out again, and finds
+ * the next one of its kind.
+ */
+void part_attach(struct service *s, struct part *p, enum part_kind kind);
+void part_detach(struct service *s, struct part *p);
+void *part_next(const struct part *p);
+
+/* All that part_get() has made, likewise. */
 void part_drop_all(struct service *s);

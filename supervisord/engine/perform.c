@@ -51,6 +51,7 @@ static void end_generation(struct service *s)
 static void begin_generation(struct service *s)
 {
 	s->begun = core_record(s->engine->core, s->id)->generation;
+	s->fostered = false;
 	streams_begin(s);
 	tree_renew_cgroup(s);
 	if (getrandom(s->invocation, sizeof(s->invocation), GRND_NONBLOCK) < 0) {

@@ -288,7 +288,7 @@ static bool is_over(const struct service *s)
 /* The launcher has heard all there is to hear, and nothing runs for it. */
 static bool is_told(const struct service *s)
 {
-	return !s->outbox.in_line && !s->commands && !part_find(s, PART_TREE_WATCH);
+	return !s->outbox.in_line && !part_find(s, PART_COMMAND) && !part_find(s, PART_TREE_WATCH);
 }
 
 /* False: the launcher can't be told just now. */

@@ -131,10 +131,10 @@ static enum core_outcome judge(const struct request_wish *w)
 
 void request_judge(struct service *s)
 {
-	for (struct request_waiter *w = s->waiters, *next; w; w = next) {
+	for (struct request_waiter *w = part_find(s, PART_WAITER), *next; w; w = next) {
 		enum core_outcome outcome = judge(&w->wish);
 
-		next = w->next;
+		next = part_next(&w->part);
 		if (outcome == CORE_PENDING)
 			continue;
 		request_unwatch(w);
@@ -147,22 +147,15 @@ enum core_outcome request_watch(struct request_waiter *w)
 	enum core_outcome outcome = judge(&w->wish);
 
 	w->waits = outcome == CORE_PENDING;
-	if (w->waits) {
-		w->next = w->wish.service->waiters;
-		w->wish.service->waiters = w;
-	}
+	if (w->waits)
+		part_attach(w->wish.service, &w->part, PART_WAITER);
 	return outcome;
 }
 
 void request_unwatch(struct request_waiter *w)
 {
-	struct request_waiter **p;
-
-	if (!w->waits)
-		return;
-	for (p = &w->wish.service->waiters; *p != w; p = &(*p)->next)
-		;
-	*p = w->next;
+	if (w->waits)
+		part_detach(w->wish.service, &w->part);
 	w->waits = false;
 }
 

@@ -21,8 +21,8 @@ struct request_wish {
  * may step neither core nor engine; or it never comes, because of request_unwatch().
  */
 struct request_waiter {
-	struct request_waiter *next; /* in service.waiters */
-	bool waits; /* it is in there */
+	struct part part;
+	bool waits; /* it is one of the service's */
 	struct request_wish wish;
 	void (*told)(struct request_waiter *w, bool ok);
 };

@@ -28,7 +28,7 @@ _Static_assert(CORE_MAX_OPS == RECOVERY_OPS, "and the requests");
 #define FIELDS_OF_SERVICE(X)                                                              \
 	X(last_serial) X(pidfd_inode) X(main_pid) X(cgroup_generation) X(cgroup_spent)    \
 	X(since_realtime_usec) X(started_realtime_usec) \
-	X(event_seq) X(event_serial) X(event_generation) X(oom_kills) X(input_inode) \
+	X(event_seq) X(event_serial) X(event_generation) X(oom_kills) \
 	X(reload_due)
 
 /* clang-format on */
@@ -49,6 +49,7 @@ static void store_parts(const struct service *s, struct recovery_record *record)
 	record->asked_verb = (uint8_t)asked.verb;
 	record->asked_uid = asked.uid;
 	record->asked_pid = asked.pid;
+	record->input_inode = input_inode(s);
 	record->roll_op = turn.op;
 	record->roll_place = turn.place;
 	record->schedule_last_usec = runs.last_usec;
@@ -144,13 +145,15 @@ static void restore_parts(struct service *s, const struct recovery_record *r)
 		event_note_asked(
 			s, &(struct event_asked){r->asked_seq, (enum event_verb)r->asked_verb,
 				   r->asked_uid, r->asked_pid});
+	if (r->input_inode > 0)
+		lack |= input_restore(s, r->input_inode);
 	if (r->roll_op > 0)
 		lack |= rolling_set_turn(s, &(struct rolling_turn){r->roll_op, r->roll_place});
 	if (r->schedule_last_usec > 0 || r->schedule_next_usec > 0)
 		lack |= schedule_set_runs(
 			s, &(struct schedule_runs){r->schedule_last_usec, r->schedule_next_usec});
 	if (lack < 0)
-		log_error("service '%s': no memory to go on with its turns", s->name);
+		log_error("service '%s': no memory to go on with all that it had", s->name);
 	restore_exits(s, r);
 }
 

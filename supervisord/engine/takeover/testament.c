@@ -306,7 +306,7 @@ static void add_process_of(struct testament *t, struct service *s)
 		(t->n_entries == n || !(t->h.entries[n].flags & HANDOVER_STARTED)))
 		add_rest(t, s, s->left_generation);
 	/* What it was not asked to start yet, it is going to be asked to. */
-	if (part_find(s, PART_INPUT) || t->n_entries > n)
+	if (input_is_there(s) || t->n_entries > n)
 		add_service(t, s->id, s, newest);
 }
 
