@@ -89,13 +89,13 @@ static void put_log(struct event_draft *d, const struct stream *stream, const ch
 		k = k->next;
 	if (!k)
 		return;
-	r = k->file.fd >= 0 ? sys_fstat(k->file.fd, &st)
-			    : sys_fstatat(AT_FDCWD, k->file.path, &st, 0);
+	r = logfile_is_open(&k->file) ? sys_fstat(k->file.held->fd, &st)
+				      : sys_fstatat(AT_FDCWD, k->file.path, &st, 0);
 	body_open(&d->body, NULL, '{');
 	body_string(&d->body, "stream", name);
 	body_string(&d->body, "path", k->file.path);
-	if (k->file.fd >= 0)
-		body_integer(&d->body, "offset", (int64_t)k->file.offset);
+	if (logfile_is_open(&k->file))
+		body_integer(&d->body, "offset", (int64_t)k->file.held->offset);
 	else
 		body_integer(&d->body, "offset", r < 0 ? 0 : (int64_t)st.st_size);
 	if (r == 0) {
