@@ -35,6 +35,9 @@ struct core_slot {
 	bool stuck; /* CORE_WAITING: for what nobody is going to bring about */
 };
 
+/* There are thousands of them. */
+_Static_assert(sizeof(struct core_slot) <= 160, "struct core_slot has grown");
+
 struct core_list {
 	uint32_t first, last;
 };

@@ -20,6 +20,9 @@
 #include "engine/succession.h"
 #include "engine/uplink/uplink_outbox.h"
 
+/* There are thousands of them: what not all of them need is a part (part.h). */
+_Static_assert(sizeof(struct service) <= 256, "struct service has grown");
+
 /* That the launcher is behind with what it was told to start can't be held against a service. */
 static void allow_for_launcher(struct service *s)
 {
