@@ -100,6 +100,8 @@ void core_remove(struct core *c, uint32_t service)
 	static const struct core_past none;
 
 	c->slots[service] = (struct core_slot){0};
+	if (c->graph && service < c->graph->n)
+		c->graph->users[service] = (struct core_users){0};
 	set_past(&c->pasts[service], &none);
 }
 

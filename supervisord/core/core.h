@@ -295,8 +295,9 @@ int core_graph_new(uint32_t n_services, const struct core_link *links, size_t n_
 	struct core_graph **ret_graph);
 void core_graph_free(struct core_graph *g);
 /*
- * The graph in force from now on, which the core owns; for as many services as there is room
- * for (core_new(), core_grow()). Can't fail. CORE_EVENT_SETTLE is to follow, once policies fit.
+ * The graph in force from now on, which the core owns (NULL: no links and no pools); for as many
+ * services as there is room for (core_new(), core_grow()). Can't fail. CORE_EVENT_SETTLE is to
+ * follow, once policies fit.
  */
 void core_set_graph(struct core *c, struct core_graph *g);
 /*

@@ -19,6 +19,8 @@ void core_graph_free(struct core_graph *g)
 	free(g->rank);
 	free(g->pool_of);
 	free(g->pools);
+	free(g->users);
+	free(g->walks);
 	free(g);
 }
 
@@ -36,7 +38,10 @@ static struct core_graph *allocate(uint32_t n, size_t n_links, uint32_t n_pools)
 	g->rank = calloc(2 * ((size_t)n + 1), sizeof(*g->rank));
 	g->pool_of = calloc(n > 0 ? n : 1, sizeof(*g->pool_of));
 	g->pools = calloc(n_pools > 0 ? n_pools : 1, sizeof(*g->pools));
-	if (!g->down || !g->edges || !g->rank || !g->pool_of || !g->pools) {
+	g->users = calloc(n > 0 ? n : 1, sizeof(*g->users));
+	g->walks = calloc(n > 0 ? n : 1, sizeof(*g->walks));
+	if (!g->down || !g->edges || !g->rank || !g->pool_of || !g->pools || !g->users ||
+		!g->walks) {
 		core_graph_free(g);
 		return NULL;
 	}
@@ -141,6 +146,13 @@ int core_graph_new(uint32_t n_services, const struct core_link *links, size_t n_
 	return 0;
 }
 
+const struct core_users *graph_users(const struct core *c, uint32_t i)
+{
+	static const struct core_users nobody;
+
+	return c->graph && i < c->graph->n ? &c->graph->users[i] : &nobody;
+}
+
 struct core_pool *graph_pool(const struct core *c, uint32_t i)
 {
 	struct core_graph *g = c->graph;
@@ -161,7 +173,7 @@ void graph_count(struct core *c, uint32_t i, enum core_state from, enum core_sta
 	if (live == 0 && stopping == 0)
 		return;
 	graph_foreach (c->graph, down, i, e) {
-		struct core_users *u = &c->slots[e->other].users;
+		struct core_users *u = &c->graph->users[e->other];
 
 		if (!is_ordering(e->kinds))
 			continue;
@@ -195,8 +207,8 @@ void core_set_graph(struct core *c, struct core_graph *g)
 	for (uint32_t p = 0; old && p < old->n_pools; p++)
 		move_line(c, &old->pools[p].waiting);
 	move_line(c, &unpooled);
-	for (uint32_t i = 0; i < c->n; i++)
-		c->slots[i].users = (struct core_users){0};
+	if (g)
+		memset(g->users, 0, g->n * sizeof(*g->users));
 	for (uint32_t i = 0; i < c->n; i++) {
 		const struct core_record *r = &c->slots[i].record;
 		struct core_pool *pool = graph_pool(c, i);

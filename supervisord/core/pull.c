@@ -1,6 +1,6 @@
 /*
  * A start reaches what is needed for it: all of that is marked as coming, and then begun. The walk
- * along requires and wants is depth first and keeps its place in the slots, so it needs no memory
+ * along requires and wants is depth first and keeps its place in the graph, so it needs no memory
  * and no recursion; a service's turn comes when all that it needs itself has had one. So records
  * are changed, and committed, from the ground up: an engine that dies on the way has begun less
  * than was asked for, never a service whose ground nobody is going to lay.
@@ -99,52 +99,56 @@ static void pull_one(struct core *c, uint32_t i, bool yield, usec_t now)
 	}
 	if (yield)
 		make_room(c, i, now);
-	core_move(c, i, IN_PULL, c->slots[i].parent, now);
+	core_move(c, i, IN_PULL, c->graph->walks[i].parent, now);
 }
 
 /* The next one to visit from here, or NO_SERVICE once all have been. */
 static uint32_t next_down(struct core *c, uint32_t i)
 {
-	struct core_slot *s = &c->slots[i];
-	const struct core_edge *e = graph_begin(c->graph, c->graph->down, i);
-	const struct core_edge *end = graph_end(c->graph, c->graph->down, i);
+	struct core_graph *g = c->graph;
+	struct core_walk *w = &g->walks[i];
+	const struct core_edge *e = graph_begin(g, g->down, i);
+	const struct core_edge *end = graph_end(g, g->down, i);
 
-	for (e += s->edge; e != end; e++) {
-		s->edge++;
+	for (e += w->edge; e != end; e++) {
+		w->edge++;
 		if ((e->kinds & (CORE_LINK_REQUIRES | CORE_LINK_WANTS)) &&
-			c->slots[e->other].visit != c->visit && is_to_visit(c, e->other))
+			g->walks[e->other].visit != g->visit && is_to_visit(c, e->other))
 			return e->other;
 	}
 	return NO_SERVICE;
 }
 
-static void begin_visit(struct core *c, uint32_t i, uint32_t parent)
+static void begin_visit(struct core_graph *g, uint32_t i, uint32_t parent)
 {
-	c->slots[i].visit = c->visit;
-	c->slots[i].parent = parent;
-	c->slots[i].edge = 0;
+	struct core_walk *w = &g->walks[i];
+
+	w->visit = g->visit;
+	w->parent = parent;
+	w->edge = 0;
 }
 
 /* All that is needed below i, deepest first, as a list; each is marked as one that comes. */
 static uint32_t walk(struct core *c, uint32_t i)
 {
+	struct core_graph *g = c->graph;
 	uint32_t first = NO_SERVICE, last = NO_SERVICE;
 
-	c->visit++;
-	begin_visit(c, i, NO_SERVICE);
+	g->visit++;
+	begin_visit(g, i, NO_SERVICE);
 	for (uint32_t at = i; at != NO_SERVICE;) {
-		uint32_t below = next_down(c, at), parent = c->slots[at].parent;
+		uint32_t below = next_down(c, at), parent = g->walks[at].parent;
 
 		if (below != NO_SERVICE) {
-			begin_visit(c, below, at);
+			begin_visit(g, below, at);
 			at = below;
 			continue;
 		}
 		if (at != i && is_to_pull(c, at)) {
 			c->slots[at].to_pull = true;
-			c->slots[at].next_pull = NO_SERVICE;
+			g->walks[at].next_pull = NO_SERVICE;
 			if (last != NO_SERVICE)
-				c->slots[last].next_pull = at;
+				g->walks[last].next_pull = at;
 			else
 				first = at;
 			last = at;
@@ -160,7 +164,7 @@ void pull(struct core *c, uint32_t i, bool yield, usec_t now)
 
 	if (!c->graph || i >= c->graph->n)
 		return;
-	for (uint32_t at = walk(c, i); at != NO_SERVICE; at = c->slots[at].next_pull) {
+	for (uint32_t at = walk(c, i); at != NO_SERVICE; at = c->graph->walks[at].next_pull) {
 		c->slots[at].to_pull = false;
 		pull_one(c, at, yield, now);
 		/* it does not come after all: those that wait for it have to know */

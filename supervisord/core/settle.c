@@ -215,7 +215,7 @@ uint32_t find_lost(const struct core *c, uint32_t i)
 
 bool waits_for_dependents(const struct core *c, uint32_t i)
 {
-	const struct core_users *u = &c->slots[i].users;
+	const struct core_users *u = graph_users(c, i);
 
 	return !c->hurried && !c->impatient && (u->n_requiring > 0 || u->n_stopping > 0);
 }

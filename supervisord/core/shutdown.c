@@ -27,7 +27,7 @@ bool may_stop(const struct core *c, uint32_t i)
 {
 	return c->shutting_down &&
 	       (c->impatient || c->hurried || c->slots[i].record.phase == CORE_PHASE_PRE_START ||
-		       (c->wave != NO_SERVICE && c->slots[i].users.n_after == 0 &&
+		       (c->wave != NO_SERVICE && graph_users(c, i)->n_after == 0 &&
 			       !is_relied_on(c, i)));
 }
 
@@ -44,7 +44,7 @@ void shutdown_freed(struct core *c, uint32_t i)
 static uint32_t newest_free(const struct core *c)
 {
 	for (uint32_t i = c->live.last; i != NO_SERVICE; i = c->slots[i].node.prev) {
-		if (c->slots[i].users.n_after == 0)
+		if (graph_users(c, i)->n_after == 0)
 			return i;
 	}
 	return NO_SERVICE;

@@ -27,17 +27,16 @@ struct core_slot {
 	const struct spec_policy *next_policy; /* from its next generation on; NULL: the same */
 	struct core_record record;
 	struct core_node node;
-	struct core_users users;
 	struct core_change change; /* collected in this step */
-	uint32_t next_change;
+	uint32_t next_change, next_look;
 	bool queued; /* in the list of changes */
 	bool to_look; /* in the list of those to look at */
+	bool to_pull; /* its turn is still to come, see pull.c */
 	bool stuck; /* CORE_WAITING: for what nobody is going to bring about */
-	uint32_t next_look;
-	/* Of the last walk along links, see pull.c. */
-	uint32_t parent, edge, visit, next_pull;
-	bool to_pull; /* its turn is still to come */
 };
+
+/* There are thousands of them. */
+_Static_assert(sizeof(struct core_slot) <= 160, "struct core_slot has grown");
 
 struct core_list {
 	uint32_t first, last;
@@ -60,7 +59,6 @@ struct core {
 	struct core_list unpooled; /* wait for a pool that no graph has told of yet */
 	uint32_t first_change, last_change;
 	uint32_t first_look, last_look;
-	uint32_t visit;
 	struct core_graph *graph; /* owned; NULL: nobody depends on anybody */
 };
 
@@ -76,6 +74,11 @@ struct core_pool {
 	struct core_list waiting; /* first come, first served */
 };
 
+/* Where a service was in the last walk along links that came to it, see pull.c. */
+struct core_walk {
+	uint32_t parent, edge, visit, next_pull;
+};
+
 struct core_graph {
 	uint32_t n;
 	/*
@@ -88,6 +91,9 @@ struct core_graph {
 	uint32_t *pool_of; /* CORE_NO_POOL */
 	struct core_pool *pools;
 	uint32_t n_pools;
+	struct core_users *users;
+	struct core_walk *walks;
+	uint32_t visit; /* the last walk */
 };
 
 /* for (each edge) of a service; none without a graph, or for a service that it doesn't know. */
@@ -223,6 +229,8 @@ struct core_list *core_list_of(
 
 /* --- graph.c --- */
 
+/* Who depends on a service: nobody, without a graph or for one that it doesn't know. */
+const struct core_users *graph_users(const struct core *c, uint32_t i);
 /* A service's pool, or NULL. */
 struct core_pool *graph_pool(const struct core *c, uint32_t i);
 /* In a state for a reason, a service has a slot of its pool. */

@@ -22,6 +22,7 @@
 #include "engine/logs/sink.h"
 #include "engine/loop.h"
 #include "engine/options.h"
+#include "engine/part.h"
 #include "engine/ready/health.h"
 #include "engine/ready/notify.h"
 #include "engine/ready/ready.h"
@@ -41,8 +42,6 @@
 #include "engine/uplink/uplink.h"
 
 struct engine;
-struct health;
-struct readiness;
 
 /* One pipe of a service and where it goes. */
 struct stream {
@@ -50,7 +49,7 @@ struct stream {
 	struct pump pump;
 	struct sink sink;
 	int fd; /* the pipe's read end, owned; -1: none open */
-	uint64_t seen_generation; /* the last one whose line for log:REGEX has come by here */
+	uint64_t inode; /* of the pipe that this generation's process has; 0: not known */
 };
 
 /* A configuration that services go by: the one in force, or one that they are leaving. */
@@ -72,49 +71,30 @@ struct service_exit {
 
 /*
  * One service or instance. Its id is that of core, link and recovery area. There are thousands of
- * them, so what few of them have is kept apart, and small members stand together at the end.
+ * them, so what few of them have is kept apart (part.h), and small members stand together at the
+ * end.
  */
 struct service {
 	struct engine *engine;
 	const struct spec_service *spec; /* what its generation goes by; of configs[config] */
 	const struct spec_service *next; /* what the next one will; NULL: the same */
-	struct list successors; /* services that wait for its end, by their node predecessor */
-	struct list predecessor;
-	struct list waiters; /* items of requests that wait for it */
-	struct list commands; /* that are run for it, see run/command.h */
+	struct part *parts; /* what only some services have */
 
 	struct loop_timer timer; /* the core's deadline */
-	struct schedule schedule;
 	struct stream *streams; /* n_streams: 1, or 2 with a pipe for stderr */
-	struct input *input; /* owned by input.c: the pipe that is its stdin; NULL: it has none */
-	struct pipes pipes; /* of the generation that is being started, until that is told */
 	struct uplink_outbox outbox; /* what the launcher has yet to be told */
-	struct uplink_adoption adoption; /* what it was asked, and has yet to answer */
-	struct tree_watch *watch; /* while its tree is waited for */
-	struct mainpid_search *mainpid_search; /* while a pid-file is waited for */
-	struct readiness *readiness; /* owned by ready/ready.c; NULL: nothing is asked or known */
-	struct health *health; /* owned by ready/health.c; likewise */
-	struct service_exit *exits; /* SERVICE_EXITS, newest first; NULL: none has ended */
-	struct hook_outcome *hook_outcomes; /* of SPEC_HOOK_MAX hooks; NULL: none has ended */
-	struct reload_outcome *reload_outcome; /* of the last one; NULL: none has ended */
 
 	uint64_t last_serial; /* of the last exit counted */
 	uint64_t told_generation; /* the last one that the launcher has spoken of */
 	uint64_t left_generation; /* has gone; what waits in its pipes is not logged yet; 0: none */
 	uint64_t begun; /* the generation that invocation is of */
-	uint64_t foster_generation; /* whose process was given to the launcher; 0: none was */
 	uint64_t cgroup_generation; /* names its cgroup, see tree_cgroup_name() */
 	/* The real clock when the state was entered, and when the process was started. */
 	usec_t since_realtime_usec, started_realtime_usec;
 	uint64_t pidfd_inode;
-	uint64_t pipe_inodes[RECOVERY_STREAMS]; /* of this generation's output */
-	uint64_t input_inode; /* of its input, or of the one that the last engine had */
 	uint64_t event_seq; /* of the last change of its state */
 	uint64_t event_serial, event_generation; /* of the last end and start that were told */
-	struct event_asked asked; /* by the last request that was about it */
-	uint64_t roll_op; /* a rolling restart that it has its turn in; 0: none */
 
-	uint32_t roll_place; /* its turn */
 	uint32_t place; /* while services are put in order */
 	uint32_t board_place; /* in the order of the configuration: of answers, and on the board */
 	uint32_t oom_kills; /* in its cgroup, when its process was started */
@@ -127,14 +107,15 @@ struct service {
 	uint8_t hooks_unable,
 		hooks_absent; /* bits: whose end has yet to be told, see run/hooks.c */
 	uint8_t mainpid_told; /* bits: what was told of that in this generation */
-	bool undecided; /* next was found so: the last engine may not have come to act on it */
-	bool removed; /* not configured any more: it goes once its processes have gone */
-	bool forgotten; /* it has gone; only those who waited for that are still told */
-	bool fresh; /* without a record: autostart has not been thought of */
-	bool rlimits_due; /* they have changed while the process was being started */
-	bool lacks_pipes; /* they did not arrive for want of descriptors */
-	bool cgroup_spent; /* was killed as a whole: not to be used again */
-	bool reload_due; /* see run/reload_command.h */
+	bool undecided : 1; /* next was found so: the last engine may not have come to act on it */
+	bool removed : 1; /* not configured any more: it goes once its processes have gone */
+	bool forgotten : 1; /* it has gone; only those who waited for that are still told */
+	bool fresh : 1; /* without a record: autostart has not been thought of */
+	bool rlimits_due : 1; /* they have changed while the process was being started */
+	bool lacks_pipes : 1; /* they did not arrive for want of descriptors */
+	bool cgroup_spent : 1; /* was killed as a whole: not to be used again */
+	bool fostered : 1; /* the process of the generation begun was given to the launcher */
+	bool reload_due : 1; /* see run/reload_command.h */
 	uint8_t invocation[16]; /* random, of the current generation */
 	char *name; /* behind this */
 };

@@ -45,13 +45,13 @@ static void end_generation(struct service *s)
 	mainpid_cancel(s);
 	service_close_pipes(s);
 	s->main_pid = 0;
-	s->outbox.marks &= ~(unsigned)(UPLINK_SIGNAL | UPLINK_REFETCH);
+	s->outbox.marks &= (uint8_t) ~(UPLINK_SIGNAL | UPLINK_REFETCH);
 }
 
 static void begin_generation(struct service *s)
 {
 	s->begun = core_record(s->engine->core, s->id)->generation;
-	memset(s->pipe_inodes, 0, sizeof(s->pipe_inodes));
+	s->fostered = false;
 	streams_begin(s);
 	tree_renew_cgroup(s);
 	if (getrandom(s->invocation, sizeof(s->invocation), GRND_NONBLOCK) < 0) {
@@ -97,7 +97,7 @@ static void note_change(const struct service *s, const struct core_change *c, co
 
 static void send_signal(struct service *s, const struct core_change *c)
 {
-	s->outbox.signo = c->signo;
+	s->outbox.signo = (uint8_t)c->signo;
 	s->outbox.scope = (uint8_t)c->scope;
 	if (c->signo == SIGKILL && core_record(s->engine->core, s->id)->killed)
 		log_warning("service '%s': sending KILL to what is left of it", s->name);
@@ -140,8 +140,8 @@ static void perform(struct engine *e, const struct core_change *c)
 	/* One that comes with a change of state has a number of its own. */
 	bool pending = publish || (health && publish_is_health_told(s));
 	uint64_t seq = pending ? ++e->queue_seq : 0;
-	bool due = (c->todo & CORE_DO_SCHEDULE) && s->schedule.due_usec <= e->loop.now_usec;
-	usec_t due_usec = s->schedule.due_usec;
+	bool due = (c->todo & CORE_DO_SCHEDULE) && schedule_due_usec(s) <= e->loop.now_usec;
+	usec_t due_usec = schedule_due_usec(s);
 	bool was_live = !is_over(c->previous), over = is_over((enum core_state)r->state);
 	bool begins = r->generation != s->begun; /* with its process, or a hook before that */
 	uint8_t state = r->state;
@@ -242,6 +242,7 @@ static enum core_end end_of(const struct link_exit *x)
 static void note_exit(struct service *s, const struct core_event *event, const struct link_exit *x)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
+	struct service_exit *exits;
 	usec_t ran = usec_sub(event->at_usec, r->started_usec) / USEC_PER_MSEC;
 
 	if (event->generation != r->generation || r->main_ended)
@@ -250,14 +251,13 @@ static void note_exit(struct service *s, const struct core_event *event, const s
 	if (r->phase == CORE_PHASE_FORKED && event->survivors && event->end == CORE_END_EXITED &&
 		spec_is_success(s->spec->policy, event->status))
 		return;
-	if (!s->exits)
-		s->exits = calloc(SERVICE_EXITS, sizeof(*s->exits));
-	if (!s->exits) {
+	exits = service_exits_get(s);
+	if (!exits) {
 		log_error("service '%s': no memory to remember how it has ended", s->name);
 		return;
 	}
-	memmove(s->exits + 1, s->exits, (SERVICE_EXITS - 1) * sizeof(s->exits[0]));
-	s->exits[0] = (struct service_exit){
+	memmove(exits + 1, exits, (SERVICE_EXITS - 1) * sizeof(exits[0]));
+	exits[0] = (struct service_exit){
 		.realtime_msec = (x->realtime_usec ? x->realtime_usec : usec_now(CLOCK_REALTIME)) /
 				 USEC_PER_MSEC,
 		.ran_msec = (uint32_t)MIN_OF(ran, (usec_t)UINT32_MAX),

@@ -123,23 +123,23 @@ static void unwatch_clock(struct engine *e)
 
 /* --- planning --- */
 
-static void ask(struct service *s, bool renew)
+static void ask(struct schedule *p, bool renew)
 {
-	struct engine *e = s->engine;
+	struct engine *e = p->service->engine;
 
-	if (list_empty(&s->schedule.node))
-		s->schedule.renew = renew;
+	if (list_empty(&p->node))
+		p->renew = renew;
 	else
-		s->schedule.renew &= renew;
-	list_remove(&s->schedule.node);
-	list_append(&e->schedules.to_plan, &s->schedule.node);
+		p->renew &= renew;
+	list_remove(&p->node);
+	list_append(&e->schedules.to_plan, &p->node);
 	loop_timer_set(&e->loop, &e->schedules.timer, e->loop.now_usec);
 }
 
-static void plan(struct service *s)
+static void plan(struct schedule *p)
 {
+	struct service *s = p->service;
 	struct engine *e = s->engine;
-	struct schedule *p = &s->schedule;
 	const struct spec_schedule *spec = s->spec->contact->schedule;
 	struct schedule_clock now;
 
@@ -168,10 +168,10 @@ static void on_plan(struct loop_timer *t)
 	}
 	tzset();
 	while (!list_empty(&now)) {
-		struct service *s = list_first(&now, struct service, schedule.node);
+		struct schedule *p = list_first(&now, struct schedule, node);
 
-		list_remove(&s->schedule.node);
-		plan(s);
+		list_remove(&p->node);
+		plan(p);
 	}
 }
 
@@ -180,11 +180,11 @@ void schedules_clock_set(struct engine *e)
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < e->n_services; i++) {
-		struct service *s = e->services[i];
+		struct schedule *p = part_find(e->services[i], PART_SCHEDULE);
 
-		if (!is_of_calendar(s) || s->schedule.due_usec == USEC_INFINITY)
+		if (!p || !is_of_calendar(p->service) || p->due_usec == USEC_INFINITY)
 			continue;
-		ask(s, true);
+		ask(p, true);
 		n++;
 	}
 	if (n > 0)
@@ -195,27 +195,76 @@ void schedules_clock_set(struct engine *e)
 
 /* --- one service --- */
 
-void schedule_init(struct schedule *s)
+static struct schedule *obtain(struct service *s)
 {
-	*s = (struct schedule){.due_usec = USEC_INFINITY};
-	list_init(&s->node);
+	struct schedule *p = part_get(s, PART_SCHEDULE, sizeof(*p));
+
+	if (!p || p->service)
+		return p;
+	p->service = s;
+	p->due_usec = USEC_INFINITY;
+	list_init(&p->node);
+	return p;
 }
 
-void schedule_fini(struct schedule *s)
+int schedule_new(struct service *s)
 {
-	list_remove(&s->node);
+	return s->spec->policy->scheduled && !obtain(s) ? -ENOMEM : 0;
+}
+
+void schedule_free(struct service *s)
+{
+	struct schedule *p = part_find(s, PART_SCHEDULE);
+
+	if (p)
+		list_remove(&p->node);
+	part_drop(s, PART_SCHEDULE);
+}
+
+usec_t schedule_due_usec(const struct service *s)
+{
+	const struct schedule *p = part_find(s, PART_SCHEDULE);
+
+	return p ? p->due_usec : USEC_INFINITY;
+}
+
+struct schedule_runs schedule_runs_of(const struct service *s)
+{
+	const struct schedule *p = part_find(s, PART_SCHEDULE);
+
+	return p ? p->runs : (struct schedule_runs){0};
+}
+
+int schedule_set_runs(struct service *s, const struct schedule_runs *runs)
+{
+	struct schedule *p = obtain(s);
+
+	if (!p)
+		return -ENOMEM;
+	p->runs = *runs;
+	return 0;
+}
+
+static void tell_lack(const struct service *s)
+{
+	log_error("service '%s': no memory for its schedule; it does not run by it", s->name);
 }
 
 void schedule_follow(struct service *s, bool plan)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
-	struct schedule *p = &s->schedule;
+	struct schedule *p = plan ? obtain(s) : part_find(s, PART_SCHEDULE);
 
+	if (!p) {
+		if (plan)
+			tell_lack(s);
+		return;
+	}
 	if (plan) {
 		if (p->due_usec <= s->engine->loop.now_usec)
 			p->runs.last_usec = p->runs.next_usec;
 		p->runs.next_usec = 0;
-		ask(s, false);
+		ask(p, false);
 	} else if (!r->desired_up) {
 		/* Once it is wanted again, `every` begins anew. */
 		if (!is_of_calendar(s))
@@ -237,21 +286,26 @@ void schedule_adopt(struct service *s, const struct spec_service *old)
 {
 	const struct spec_schedule *from = old->contact->schedule, *to = s->spec->contact->schedule;
 
+	struct schedule *p;
+
 	if (is_same(from, to))
 		return;
+	p = obtain(s);
+	if (!p)
+		return tell_lack(s);
 	if (!from->every_usec != !to->every_usec)
-		s->schedule.runs.last_usec = 0; /* of another clock */
-	s->schedule.runs.next_usec = 0;
-	ask(s, false);
+		p->runs.last_usec = 0; /* of another clock */
+	p->runs.next_usec = 0;
+	ask(p, false);
 }
 
 usec_t schedule_next_realtime(const struct service *s)
 {
-	const struct schedule *p = &s->schedule;
+	const struct schedule *p = part_find(s, PART_SCHEDULE);
 	struct schedule_clock now = read_clocks();
 	usec_t due;
 
-	if (!s->spec->policy->scheduled || p->due_usec == USEC_INFINITY)
+	if (!p || !s->spec->policy->scheduled || p->due_usec == USEC_INFINITY)
 		return 0;
 	due = schedule_due_realtime(s->spec->contact->schedule, seed_of(s), &now, &p->runs);
 	/* It is planned, but not by what the clocks are now: those are about to be seen to. */
@@ -285,15 +339,18 @@ void schedules_fini(struct engine *e)
 static void recover(struct service *s)
 {
 	struct engine *e = s->engine;
-	struct schedule *p = &s->schedule;
+	usec_t due_usec = core_record(e->core, s->id)->due_usec, due, off;
 	struct schedule_clock now;
-	usec_t due, off;
+	struct schedule *p;
 
-	p->due_usec = core_record(e->core, s->id)->due_usec;
-	if (p->due_usec == USEC_INFINITY)
+	if (due_usec == USEC_INFINITY)
 		return; /* the core asks, if there should be one */
+	p = obtain(s);
+	if (!p)
+		return tell_lack(s);
+	p->due_usec = due_usec;
 	if (p->runs.next_usec == 0) {
-		ask(s, false); /* by another schedule than it has now */
+		ask(p, false); /* by another schedule than it has now */
 		return;
 	}
 	if (!is_of_calendar(s))
@@ -308,7 +365,7 @@ static void recover(struct service *s)
 	if (off <= JUMP_USEC)
 		return;
 	p->renew = true;
-	plan(s); /* at once, before the core hears that it is due */
+	plan(p); /* at once, before the core hears that it is due */
 }
 
 void schedules_recover(struct engine *e)

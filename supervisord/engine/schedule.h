@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "conf/spec.h"
 #include "engine/loop.h"
+#include "engine/part.h"
 #include "engine/schedule_next.h"
 
 struct engine;
@@ -19,6 +20,8 @@ struct service;
 
 /* Of a service. */
 struct schedule {
+	struct part part;
+	struct service *service;
 	struct list node; /* in schedules.to_plan */
 	bool renew; /* to be planned because the clock was set */
 	usec_t due_usec; /* monotonic, as the core has it; USEC_INFINITY: no run is planned */
@@ -43,8 +46,16 @@ void schedules_recover(struct engine *e);
 /* The real clock was set, or has gone on while the machine was asleep. */
 void schedules_clock_set(struct engine *e);
 
-void schedule_init(struct schedule *s);
-void schedule_fini(struct schedule *s);
+/* Makes room for what a service with a schedule has. 0 or -ENOMEM. */
+int schedule_new(struct service *s);
+void schedule_free(struct service *s);
+
+/* When it is due, as the core has had it when that was last looked at. */
+usec_t schedule_due_usec(const struct service *s);
+/* What of it survives the engine; zeros where there is nothing. */
+struct schedule_runs schedule_runs_of(const struct service *s);
+/* 0 or -ENOMEM. */
+int schedule_set_runs(struct service *s, const struct schedule_runs *runs);
 
 /*
  * To be called for each change of a service with a schedule, before its record is committed; plan:

@@ -17,6 +17,11 @@
 #include "engine/reload/config.h"
 #include "engine/services.h"
 #include "engine/streams/streams.h"
+#include "engine/succession.h"
+#include "engine/uplink/uplink_outbox.h"
+
+/* There are thousands of them: what not all of them need is a part (part.h). */
+_Static_assert(sizeof(struct service) <= 256, "struct service has grown");
 
 /* That the launcher is behind with what it was told to start can't be held against a service. */
 static void allow_for_launcher(struct service *s)
@@ -105,12 +110,6 @@ int service_new(struct engine *e, uint32_t id, const struct spec_service *spec, 
 	s->instance = instance;
 	s->pidfd = -1;
 	s->timer.dispatch = on_deadline;
-	schedule_init(&s->schedule);
-	list_init(&s->outbox.node);
-	list_init(&s->waiters);
-	list_init(&s->successors);
-	list_init(&s->predecessor);
-	list_init(&s->commands);
 	s->since_realtime_usec = usec_now(CLOCK_REALTIME);
 	r = loop_timer_add(&e->loop, &s->timer);
 	if (r < 0) {
@@ -120,6 +119,8 @@ int service_new(struct engine *e, uint32_t id, const struct spec_service *spec, 
 	s->config = config;
 	e->configs[config].n_users++;
 	r = streams_new(s);
+	if (r == 0)
+		r = schedule_new(s);
 	if (r < 0) {
 		service_free(s);
 		return r;
@@ -133,21 +134,19 @@ void service_free(struct service *s)
 	struct engine *e = s->engine;
 
 	close_fd(s->pidfd);
-	pipes_close(&s->pipes);
+	service_drop_made_pipes(s);
 	tree_unwatch(s);
 	ready_free(s);
 	health_free(s);
 	mainpid_cancel(s);
 	command_free_all(s);
-	free(s->hook_outcomes);
-	free(s->reload_outcome);
-	free(s->exits);
 	input_free(s);
 	streams_free(s);
-	list_remove(&s->outbox.node);
-	list_remove(&s->predecessor);
+	uplink_outbox_drop(s);
+	succession_end(s);
 	loop_timer_remove(&e->loop, &s->timer);
-	schedule_fini(&s->schedule);
+	schedule_free(s);
+	part_drop_all(s);
 	if (s->next)
 		config_unref(e, s->next_config);
 	config_unref(e, s->config);
@@ -220,6 +219,25 @@ const char *service_reason(const struct service *s, char ret_text[static CORE_RE
 		error_text, name_of, pool_of, s->engine};
 
 	return core_reason(s->engine->core, s->id, &words, ret_text);
+}
+
+struct exits {
+	struct part part;
+	struct service_exit last[SERVICE_EXITS];
+};
+
+const struct service_exit *service_exits(const struct service *s)
+{
+	const struct exits *x = part_find(s, PART_EXITS);
+
+	return x ? x->last : NULL;
+}
+
+struct service_exit *service_exits_get(struct service *s)
+{
+	struct exits *x = part_get(s, PART_EXITS, sizeof(*x));
+
+	return x ? x->last : NULL;
 }
 
 const char *service_exit_text(const struct service_exit *x, char ret_text[static CORE_REASON_SIZE])

@@ -60,6 +60,12 @@ void service_drain(struct service *s);
  */
 void service_close_pipes(struct service *s);
 
+/* Those that were made for a generation, until its process is told of; borrowed. */
+const struct pipes *service_made_pipes(const struct service *s);
+/* The same, with room for them, to be given back at once if none are made; NULL: no memory. */
+struct pipes *service_make_pipes(struct service *s);
+void service_drop_made_pipes(struct service *s);
+
 /* A spawn that failed before the launcher heard of it; error is a negative errno. */
 void service_spawn_failed(struct service *s, int error);
 
@@ -80,6 +86,11 @@ void service_commit_removal(struct engine *e, uint32_t id, uint64_t generation);
 
 /* "service 'web': ..." in words, from the core. */
 const char *service_reason(const struct service *s, char ret_text[static CORE_REASON_SIZE]);
+
+/* How its last generations ended: SERVICE_EXITS, newest first; NULL: none has. */
+const struct service_exit *service_exits(const struct service *s);
+/* The same, with room made for them; NULL for lack of memory. */
+struct service_exit *service_exits_get(struct service *s);
 
 /* How one of its last generations ended, in words. Returns ret_text. */
 const char *service_exit_text(const struct service_exit *x, char ret_text[static CORE_REASON_SIZE]);

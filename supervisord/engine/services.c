@@ -16,6 +16,7 @@
 #include "engine/control/request.h"
 #include "engine/reload/links.h"
 #include "engine/service.h"
+#include "engine/succession.h"
 
 /* Services often end together: one look serves them all. */
 #define SWEEP_USEC (10 * USEC_PER_MSEC)
@@ -287,7 +288,7 @@ static bool is_over(const struct service *s)
 /* The launcher has heard all there is to hear, and nothing runs for it. */
 static bool is_told(const struct service *s)
 {
-	return list_empty(&s->outbox.node) && list_empty(&s->commands) && !s->watch;
+	return !s->outbox.in_line && !part_find(s, PART_COMMAND) && !part_find(s, PART_TREE_WATCH);
 }
 
 /* False: the launcher can't be told just now. */
@@ -312,10 +313,9 @@ static void release_successors(struct service *s)
 {
 	struct service *next;
 
-	while ((next = list_first(&s->successors, struct service, predecessor))) {
+	while ((next = succession_take(s))) {
 		struct core_event event = {.type = CORE_EVENT_UNBLOCK, .service = next->id};
 
-		list_remove(&next->predecessor);
 		engine_event(s->engine, &event);
 	}
 }
@@ -331,38 +331,45 @@ void services_sweep_soon(struct engine *e)
 		loop_timer_set(&e->loop, &e->sweep, usec_add(e->loop.now_usec, SWEEP_USEC));
 }
 
+/* How many the others are, which keep their order. */
+static uint32_t put_forgotten_last(struct engine *e)
+{
+	struct service **forgotten = e->by_name; /* made anew afterwards */
+	uint32_t n = 0, n_forgotten = 0;
+
+	for (uint32_t i = 0; i < e->n_services; i++) {
+		struct service *s = e->services[i];
+
+		if (s->forgotten)
+			forgotten[n_forgotten++] = s;
+		else
+			e->services[n++] = s;
+	}
+	memcpy(e->services + n, forgotten, n_forgotten * sizeof(struct service *));
+	return n;
+}
+
 void services_sweep(struct engine *e)
 {
-	uint32_t kept = 0, n = e->n_services;
+	uint32_t n = e->n_services;
 	bool left = false;
-	struct list gone;
-	struct service *s;
 
-	list_init(&gone);
 	engine_judge_ended(e);
 	for (uint32_t i = 0; i < n; i++) {
-		bool over;
+		struct service *s = e->services[i];
 
-		s = e->services[i];
-		over = is_over(s);
-		if (over)
-			command_kill_all(s);
-		if (over && is_told(s) && forget(s)) {
-			list_remove(&s->predecessor); /* it waits for nobody any more */
-			list_append(&gone, &s->predecessor);
+		if (!is_over(s))
 			continue;
-		}
-		left |= over;
-		e->services[kept++] = s;
+		command_kill_all(s);
+		left |= !is_told(s) || !forget(s);
 	}
 	if (left)
 		services_sweep_soon(e);
-	e->n_services = kept;
+	e->n_services = put_forgotten_last(e);
 	sort_names(e); /* before successors start, which looks for services */
-	while ((s = list_first(&gone, struct service, predecessor))) {
-		list_remove(&s->predecessor);
-		release_successors(s);
-		service_free(s);
+	for (uint32_t i = e->n_services; i < n; i++) {
+		release_successors(e->services[i]);
+		service_free(e->services[i]);
 	}
 }
 

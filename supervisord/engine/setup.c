@@ -312,7 +312,7 @@ static int make_services(struct engine *e)
 	sink_set_init(&e->sinks, &e->loop, e->spec->log_dir, max_open_logs(), STDOUT_FILENO);
 	e->sinks.describe = stream_sinks_describe;
 	e->sinks.writable = stream_sinks_writable;
-	r = pump_set_init(&e->pumps, &e->loop);
+	r = pump_set_init(&e->pumps, &e->loop, streams_pipe_ended);
 	if (r == 0)
 		streams_init(e);
 	input_init(e);

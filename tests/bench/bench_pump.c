@@ -123,13 +123,13 @@ static void begin(struct bench *b, enum way way, const struct kind *kind, int fd
 	snprintf(b->path, sizeof(b->path), "%s/bench_pump.%d.log", directory, (int)getpid());
 	check("loop", loop_init(&b->loop));
 	sink_set_init(&b->sinks, &b->loop, directory, 4, STDOUT_FILENO);
-	check("pumps", pump_set_init(&b->pumps, &b->loop));
+	check("pumps", pump_set_init(&b->pumps, &b->loop, ended));
 	if (way == HELD)
 		check("holding pipe", pump_set_hold(&b->pumps, -1, -1, room, &b->sinks, &owner));
 	check("sink", sink_init(&b->sink, &b->sinks, "bench", &log,
 			      &(struct spec_target){.sink = SPEC_SINK_FILE, .format = kind->format},
 			      b->path));
-	pump_init(&b->pump, &b->pumps, &b->sink, 0, 0, ended);
+	pump_init(&b->pump, &b->pumps, &b->sink, 0, 0);
 	check("pump", pump_start(&b->pump, fd));
 	has_ended = false;
 }

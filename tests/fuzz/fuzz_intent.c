@@ -136,7 +136,7 @@ static void set_up(struct hold *kept)
 	if (loop_init(&all.loop) < 0)
 		abort();
 	sink_set_init(&all.sinks, &all.loop, directory, 2, STDOUT_FILENO);
-	if (pump_set_init(&all.pumps, &all.loop) < 0 ||
+	if (pump_set_init(&all.pumps, &all.loop, ended) < 0 ||
 		pump_set_hold(&all.pumps, dup(kept->read_fd), dup(kept->write_fd), room, &all.sinks,
 			&owner) < 0 ||
 		sink_init(&all.sink, &all.sinks, "a", &log, &target, path_of("a", path)) < 0 ||
@@ -144,7 +144,7 @@ static void set_up(struct hold *kept)
 		abort();
 	all.sink.next = &all.further;
 	all.further.further = true;
-	pump_init(&all.pump, &all.pumps, &all.sink, 0, 0, ended);
+	pump_init(&all.pump, &all.pumps, &all.sink, 0, 0);
 }
 
 static void tear_down(void)

@@ -33,7 +33,7 @@ struct request {
 static void free_request(struct request *q)
 {
 	for (uint32_t i = 0; i < q->n_items; i++)
-		list_remove(&q->items[i].waiter.node);
+		request_unwatch(&q->items[i].waiter);
 	json_decref(q->results);
 	json_decref(q->first);
 	free(q);
@@ -76,7 +76,7 @@ json_t *request_result(const struct service *s, bool ok, const char *message)
 static void answer(struct request *q, const struct request_wish *w, bool ok)
 {
 	const struct service *s = w->service;
-	const struct reload_outcome *r = s->reload_outcome;
+	const struct reload_outcome *r = part_find(s, PART_RELOAD_OUTCOME);
 	bool told = w->command > 0 && r && r->serial == w->command;
 	char failure[128];
 	json_t *result;
@@ -107,7 +107,7 @@ static void finish(struct request *q)
 
 static enum core_outcome judge_command(const struct request_wish *w)
 {
-	const struct reload_outcome *r = w->service->reload_outcome;
+	const struct reload_outcome *r = part_find(w->service, PART_RELOAD_OUTCOME);
 
 	if (command_serial(w->service, COMMAND_RELOAD) == w->command)
 		return CORE_PENDING;
@@ -131,13 +131,13 @@ static enum core_outcome judge(const struct request_wish *w)
 
 void request_judge(struct service *s)
 {
-	list_foreach_safe (node, &s->waiters) {
-		struct request_waiter *w = list_entry(node, struct request_waiter, node);
+	for (struct request_waiter *w = part_find(s, PART_WAITER), *next; w; w = next) {
 		enum core_outcome outcome = judge(&w->wish);
 
+		next = part_next(&w->part);
 		if (outcome == CORE_PENDING)
 			continue;
-		list_remove(&w->node);
+		request_unwatch(w);
 		w->told(w, outcome == CORE_DONE);
 	}
 }
@@ -146,10 +146,17 @@ enum core_outcome request_watch(struct request_waiter *w)
 {
 	enum core_outcome outcome = judge(&w->wish);
 
-	list_init(&w->node);
-	if (outcome == CORE_PENDING)
-		list_append(&w->wish.service->waiters, &w->node);
+	w->waits = outcome == CORE_PENDING;
+	if (w->waits)
+		part_attach(w->wish.service, &w->part, PART_WAITER);
 	return outcome;
+}
+
+void request_unwatch(struct request_waiter *w)
+{
+	if (w->waits)
+		part_detach(w->wish.service, &w->part);
+	w->waits = false;
 }
 
 static void on_told(struct request_waiter *w, bool ok)
@@ -264,7 +271,7 @@ void request_await(
 		outcome = request_watch(&item->waiter);
 		if (wait && outcome == CORE_PENDING)
 			continue;
-		list_remove(&item->waiter.node);
+		request_unwatch(&item->waiter);
 		answer(q, &item->waiter.wish, outcome != CORE_NOT_DONE);
 	}
 	finish(q);

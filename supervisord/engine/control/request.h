@@ -18,16 +18,19 @@ struct request_wish {
 
 /*
  * Somebody who waits for a wish. told() comes from within the performing of changes, once, and
- * may step neither core nor engine; or it never comes, because this was removed from the list.
+ * may step neither core nor engine; or it never comes, because of request_unwatch().
  */
 struct request_waiter {
-	struct list node; /* in service.waiters */
+	struct part part;
+	bool waits; /* it is one of the service's */
 	struct request_wish wish;
 	void (*told)(struct request_waiter *w, bool ok);
 };
 
 /* What has become of the wish; as long as that is CORE_PENDING, it is waited for. */
 enum core_outcome request_watch(struct request_waiter *w);
+/* Nobody waits any more; nor maybe before. */
+void request_unwatch(struct request_waiter *w);
 
 struct request_wishes {
 	struct request_wish *wishes; /* owned */

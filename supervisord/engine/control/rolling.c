@@ -35,10 +35,32 @@ struct rolling {
 		timer; /* for what may not be done from within the performing of changes */
 };
 
+struct turn {
+	struct part part;
+	struct rolling_turn turn;
+};
+
+struct rolling_turn rolling_turn(const struct service *s)
+{
+	const struct turn *t = part_find(s, PART_ROLL);
+
+	return t ? t->turn : (struct rolling_turn){0};
+}
+
+int rolling_set_turn(struct service *s, const struct rolling_turn *turn)
+{
+	struct turn *t = part_get(s, PART_ROLL, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	t->turn = *turn;
+	return 0;
+}
+
 static void rolling_free(struct rolling *r)
 {
 	list_remove(&r->node);
-	list_remove(&r->waiter.node);
+	request_unwatch(&r->waiter);
 	loop_timer_remove(&r->engine->loop, &r->timer);
 	for (uint32_t i = 0; i < r->n; i++)
 		free(r->names[i]);
@@ -105,12 +127,12 @@ static struct service *find(const struct rolling *r, uint32_t i)
 {
 	struct service *s = services_find(r->engine, r->names[i]);
 
-	return s && s->roll_op == r->op ? s : NULL;
+	return s && rolling_turn(s).op == r->op ? s : NULL;
 }
 
 static void leave(struct service *s)
 {
-	s->roll_op = 0;
+	part_drop(s, PART_ROLL);
 	service_commit(s, false, 0, 0);
 }
 
@@ -228,7 +250,6 @@ static struct rolling *rolling_new(
 	r->op = op;
 	list_init(&r->node);
 	list_init(&r->calls);
-	list_init(&r->waiter.node);
 	r->waiter.told = on_told;
 	r->timer.dispatch = on_timer;
 	r->results = json_array();
@@ -261,21 +282,30 @@ static struct rolling *find_rolling(struct engine *e, uint64_t op)
 static const struct service *find_busy(struct service *const *services, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		if (services[i]->roll_op != 0)
+		if (part_find(services[i], PART_ROLL))
 			return services[i];
 	}
 	return NULL;
+}
+
+/* All or nobody. -ENOMEM */
+static int give_turns(struct service *const *services, uint32_t n, uint64_t op)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (rolling_set_turn(services[i], &(struct rolling_turn){op, i}) == 0)
+			continue;
+		while (i-- > 0)
+			part_drop(services[i], PART_ROLL);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 /* Those that come after one which is under way, or has failed, have not begun. */
 static void enlist(struct rolling *r)
 {
 	for (uint32_t i = 0; i < r->n; i++) {
-		struct service *s = services_find(r->engine, r->names[i]);
-
-		s->roll_op = r->op;
-		s->roll_place = i;
-		service_commit(s, false, 0, 0);
+		service_commit(services_find(r->engine, r->names[i]), false, 0, 0);
 	}
 }
 
@@ -345,6 +375,10 @@ void rolling_begin(struct engine *e, struct server_call *call, struct service **
 		add_earlier(r, services, n);
 	} else {
 		r = rolling_new(e, services, n, op ? op : make_op());
+		if (r && give_turns(services, n, r->op) < 0) {
+			rolling_free(r);
+			r = NULL;
+		}
 		if (!r) {
 			server_error_message(
 				call, CONTROL_ERROR_FAILED, "out of memory; nothing was done");
@@ -362,19 +396,20 @@ void rolling_begin(struct engine *e, struct server_call *call, struct service **
 
 void rolling_leave(struct service *s)
 {
-	if (!core_remembers(s->engine->core, s->id, s->roll_op))
-		s->roll_op = 0;
+	if (!core_remembers(s->engine->core, s->id, rolling_turn(s).op))
+		part_drop(s, PART_ROLL);
 }
 
 /* --- after another engine --- */
 
 static int compare(const void *a, const void *b)
 {
-	const struct service *x = *(struct service *const *)a, *y = *(struct service *const *)b;
+	struct rolling_turn x = rolling_turn(*(struct service *const *)a),
+			    y = rolling_turn(*(struct service *const *)b);
 
-	if (x->roll_op != y->roll_op)
-		return x->roll_op < y->roll_op ? -1 : 1;
-	return x->roll_place < y->roll_place ? -1 : x->roll_place > y->roll_place;
+	if (x.op != y.op)
+		return x.op < y.op ? -1 : 1;
+	return x.place < y.place ? -1 : x.place > y.place;
 }
 
 static int recover(struct engine *e, struct service **services)
@@ -382,14 +417,14 @@ static int recover(struct engine *e, struct service **services)
 	uint32_t n = 0, first = 0;
 
 	for (uint32_t i = 0; i < e->n_services; i++) {
-		if (e->services[i]->roll_op != 0)
+		if (part_find(e->services[i], PART_ROLL))
 			services[n++] = e->services[i];
 	}
 	qsort(services, n, sizeof(struct service *), compare);
 	for (uint32_t i = 1; i <= n; i++) {
-		if (i < n && services[i]->roll_op == services[first]->roll_op)
+		if (i < n && rolling_turn(services[i]).op == rolling_turn(services[first]).op)
 			continue;
-		if (!rolling_new(e, services + first, i - first, services[first]->roll_op))
+		if (!rolling_new(e, services + first, i - first, rolling_turn(services[first]).op))
 			return -ENOMEM;
 		first = i;
 	}

@@ -10,6 +10,15 @@
 /* All services are there: finds what the last engine had begun. 0 or -ENOMEM. */
 int rollings_init(struct engine *e);
 void rollings_fini(struct engine *e);
+/* A service's turn in one, which its record keeps. */
+struct rolling_turn {
+	uint64_t op; /* the request's id; 0: it has none */
+	uint32_t place;
+};
+struct rolling_turn rolling_turn(const struct service *s);
+/* As the record has it. 0 or -ENOMEM. */
+int rolling_set_turn(struct service *s, const struct rolling_turn *turn);
+
 /* The launcher has told everything: goes on with that. */
 void rollings_resume(struct engine *e);
 

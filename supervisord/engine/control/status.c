@@ -213,10 +213,10 @@ static json_t *ids(const struct spec_identity *i)
 
 static json_t *exits(const struct service *s)
 {
+	const struct service_exit *x = service_exits(s);
 	json_t *array = json_array();
 
-	for (unsigned i = 0; s->exits && i < SERVICE_EXITS && s->exits[i].realtime_msec > 0; i++) {
-		const struct service_exit *x = &s->exits[i];
+	for (unsigned i = 0; x && i < SERVICE_EXITS && x->realtime_msec > 0; i++, x++) {
 		char text[CORE_REASON_SIZE];
 
 		json_array_append_new(array, json_pack("{s:o,s:I,s:o}", "time",

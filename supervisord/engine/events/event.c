@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/macro.h"
 #include "base/parse.h"
 #include "engine/events/event_draft.h"
@@ -180,6 +181,28 @@ void event_put_cause(struct event_draft *d)
 
 /* --- requests --- */
 
+struct asked {
+	struct part part;
+	struct event_asked last;
+};
+
+struct event_asked event_asked_of(const struct service *s)
+{
+	const struct asked *a = part_find(s, PART_ASKED);
+
+	return a ? a->last : (struct event_asked){0};
+}
+
+void event_note_asked(struct service *s, const struct event_asked *asked)
+{
+	struct asked *a = part_get(s, PART_ASKED, sizeof(*a));
+
+	if (a)
+		a->last = *asked;
+	else
+		log_error("service '%s': no memory to remember who has asked", s->name);
+}
+
 void event_request(struct engine *e, const struct peer *peer, enum event_verb verb, const char *id,
 	struct service *const *services, uint32_t n)
 {
@@ -202,7 +225,7 @@ void event_request(struct engine *e, const struct peer *peer, enum event_verb ve
 	event_end(&d, (const struct service *const *)services, n);
 	event_is_cause(&d, &asked, 0);
 	for (uint32_t i = 0; i < n; i++)
-		services[i]->asked = e->cause.asked;
+		event_note_asked(services[i], &e->cause.asked);
 }
 
 void event_refused(struct engine *e, const struct peer *peer, const char *method)

@@ -60,6 +60,10 @@ struct event_cause {
 /* What comes now has no cause that we know of (a clock, say), or one that is told in a moment. */
 void event_forget_cause(struct engine *e);
 
+/* By the last request that was about a service; which a service keeps, and its record. */
+struct event_asked event_asked_of(const struct service *s);
+void event_note_asked(struct service *s, const struct event_asked *asked);
+
 /* The number that the next event gets. An event that is committed first is told under it. */
 uint64_t event_take_seq(struct engine *e);
 

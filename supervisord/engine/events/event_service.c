@@ -48,6 +48,7 @@ void event_state(struct service *s, enum core_state previous, uint64_t seq, uint
 	const char *reason)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
+	const struct event_asked asked = event_asked_of(s);
 	struct event_draft d;
 
 	event_begin(&d, s->engine, s,
@@ -68,7 +69,7 @@ void event_state(struct service *s, enum core_state previous, uint64_t seq, uint
 		body_boolean(&d.body, "alert", true);
 	event_put_cause(&d);
 	if (r->why == CORE_WHY_OPERATOR || r->why == CORE_WHY_RESTART)
-		event_put_asked(&d, "asked", &s->asked);
+		event_put_asked(&d, "asked", &asked);
 	event_end(&d, NULL, 0);
 	/* What it brings about for others, in the same step. */
 	if (s->engine->cause.seq == 0)
@@ -88,13 +89,13 @@ static void put_log(struct event_draft *d, const struct stream *stream, const ch
 		k = k->next;
 	if (!k)
 		return;
-	r = k->file.fd >= 0 ? sys_fstat(k->file.fd, &st)
-			    : sys_fstatat(AT_FDCWD, k->file.path, &st, 0);
+	r = logfile_is_open(&k->file) ? sys_fstat(k->file.held->fd, &st)
+				      : sys_fstatat(AT_FDCWD, k->file.path, &st, 0);
 	body_open(&d->body, NULL, '{');
 	body_string(&d->body, "stream", name);
 	body_string(&d->body, "path", k->file.path);
-	if (k->file.fd >= 0)
-		body_integer(&d->body, "offset", (int64_t)k->file.offset);
+	if (logfile_is_open(&k->file))
+		body_integer(&d->body, "offset", (int64_t)k->file.held->offset);
 	else
 		body_integer(&d->body, "offset", r < 0 ? 0 : (int64_t)st.st_size);
 	if (r == 0) {

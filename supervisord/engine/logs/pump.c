@@ -42,7 +42,7 @@ void pump_set_owe(struct pump_set *set)
 	loop_timer_set(set->loop, &set->settle, usec_add(set->loop->now_usec, PUMP_SETTLE_USEC));
 }
 
-int pump_set_init(struct pump_set *set, struct loop *loop)
+int pump_set_init(struct pump_set *set, struct loop *loop, void (*ended)(struct pump *p))
 {
 	_cleanup_free_
 	char *buffer = aligned_alloc(PUMP_BUFFER_ALIGN, PUMP_BUFFER_SIZE);
@@ -50,7 +50,7 @@ int pump_set_init(struct pump_set *set, struct loop *loop)
 
 	if (!buffer)
 		return -ENOMEM;
-	*set = (struct pump_set){.hold = HOLD_INIT};
+	*set = (struct pump_set){.hold = HOLD_INIT, .ended = ended};
 	r = loop_init(&set->pipes);
 	if (r < 0)
 		return r;
@@ -97,8 +97,8 @@ static ssize_t plain_turn(struct pump *p, size_t n, size_t n_refused)
 
 	if (r <= 0)
 		return r;
-	if (p->tap)
-		p->tap(p, data, (size_t)r);
+	if (p->set->tap)
+		p->set->tap(p, data, (size_t)r);
 	fanout_write(
 		p, data, (size_t)r, n_refused - MIN_OF(n_refused, n - (size_t)r), false, false);
 	if (p->set->owner)
@@ -149,17 +149,16 @@ static void dispatch(struct loop_source *s, uint32_t events _unused_)
 	if (r > 0)
 		pump_pace(p, (size_t)r);
 	else if (r == 0)
-		p->ended(p);
+		p->set->ended(p);
 }
 
-void pump_init(struct pump *p, struct pump_set *set, struct sink *sink, uint32_t id,
-	unsigned stream, void (*ended)(struct pump *p))
+void pump_init(
+	struct pump *p, struct pump_set *set, struct sink *sink, uint32_t id, unsigned stream)
 {
 	*p = (struct pump){
 		.source = {.fd = -1, .dispatch = dispatch},
 		.set = set,
 		.sink = sink,
-		.ended = ended,
 		.id = id,
 		.stream = (uint8_t)stream,
 		.fd = -1,

@@ -65,6 +65,10 @@ struct pump_set {
 	struct loop_timer rest; /* in the engine's loop: the first one ends */
 	struct pump *resting; /* who does, by pace.next */
 	unsigned n_large, max_large;
+	/* The pipe has ended (or failed), and the pump is out of the loop. May end the pump. */
+	void (*ended)(struct pump *p);
+	/* Sees what was read before it is written; NULL: nobody looks. May not end the pump. */
+	void (*tap)(struct pump *p, const char *data, size_t n);
 	struct loop_timer settle; /* in the engine's loop */
 	bool owes; /* it is armed */
 	bool told; /* that something with the holding pipe is wrong */
@@ -72,34 +76,33 @@ struct pump_set {
 
 /* See pump_pace.c. */
 struct pump_pace {
-	usec_t turn_usec; /* the last turn */
 	struct pump *next; /* that rests, too */
-	uint8_t n_full; /* turns that found the pipe nearly full, each close to the last one */
-	uint8_t n_calm; /* turns in a row that did not */
-	uint8_t n_halved; /* how often the rest is, so that the pipe isn't full by its end */
-	uint8_t n_ahead; /* turns it has had in advance */
-	bool large; /* its pipe was made larger */
-	bool resting; /* out of the loop for now */
+	uint32_t turn_usec; /* when it had the last turn, modulo 2^32 */
+	unsigned n_full : 4; /* turns that found the pipe nearly full, each close to the last one */
+	unsigned n_calm : 7; /* turns in a row that did not */
+	unsigned n_halved : 3; /* how often the rest is, so that the pipe isn't full by its end */
+	unsigned n_ahead : 3; /* turns it has had in advance */
+	bool large : 1; /* its pipe was made larger */
+	bool resting : 1; /* out of the loop for now */
 };
 
 struct pump {
 	struct loop_source source;
 	struct pump_set *set;
 	struct sink *sink; /* borrowed; its settings may change at any time */
-	/* The pipe has ended (or failed), and the pump is out of the loop. May end the pump. */
-	void (*ended)(struct pump *p);
-	/* Sees what was read before it is written; NULL: nobody looks. May not end the pump. */
-	void (*tap)(struct pump *p, const char *data, size_t n);
+	struct gate *gate; /* owned by gate.c; NULL: nobody waits, and there is no limit */
+	struct pump_pace pace;
+	int fd; /* borrowed: the owner closes it, after pump_stop(); -1 */
 	uint32_t id; /* of the service */
+	/* Where a file is that has lost nothing. May be set, for recovery, right after init. */
+	struct format_state through;
 	uint8_t stream;
 	bool plain; /* it is no pipe at all */
 	bool waiting; /* out of the loop until its gate opens */
-	struct pump_pace pace;
-	/* Where a file is that has lost nothing. May be set, for recovery, right after init. */
-	struct format_state through;
-	int fd; /* borrowed: the owner closes it, after pump_stop(); -1 */
-	struct gate *gate; /* owned by gate.c; NULL: nobody waits, and there is no limit */
 };
+
+/* There are thousands of them. */
+_Static_assert(sizeof(struct pump) <= 72, "struct pump has grown");
 
 enum pump_outcome {
 	PUMP_EMPTY, /* all that was there is read, or has to wait; more may come */
@@ -109,7 +112,7 @@ enum pump_outcome {
 };
 
 /* 0 or -errno. The loop must outlive the set, and the set its pumps. */
-int pump_set_init(struct pump_set *set, struct loop *loop);
+int pump_set_init(struct pump_set *set, struct loop *loop, void (*ended)(struct pump *p));
 void pump_set_fini(struct pump_set *set);
 
 /*
@@ -128,8 +131,8 @@ void pump_set_redo(struct pump_set *set);
 void pump_set_owe(struct pump_set *set);
 
 /* Makes it known, without a pipe. The sink must outlive it, and those that are chained to it. */
-void pump_init(struct pump *p, struct pump_set *set, struct sink *sink, uint32_t id,
-	unsigned stream, void (*ended)(struct pump *p));
+void pump_init(
+	struct pump *p, struct pump_set *set, struct sink *sink, uint32_t id, unsigned stream);
 
 /* fd: the read end of a pipe, O_NONBLOCK. 0, or -errno and nothing is to be undone. */
 int pump_start(struct pump *p, int fd);

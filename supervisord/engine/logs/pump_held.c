@@ -83,8 +83,8 @@ static size_t move_batch(struct pump *p, size_t left, size_t n_refused, bool aga
 		.stream = p->stream,
 		.total = left,
 		.batch = (uint64_t)n};
-	if (p->tap)
-		p->tap(p, set->buffer, (size_t)n);
+	if (set->tap)
+		set->tap(p, set->buffer, (size_t)n);
 	fanout_write(p, set->buffer, (size_t)n, n_refused - MIN_OF(n_refused, left - (size_t)n),
 		!taken, again);
 	finish(p, (size_t)n, taken);
@@ -263,8 +263,8 @@ static size_t redo_batch(struct pump *p, size_t count)
 			set->ledger.intent.decoder = FORMAT_JSON | FORMAT_TORN;
 		return redo_done(p, count);
 	}
-	if (p->tap)
-		p->tap(p, set->buffer, n);
+	if (set->tap)
+		set->tap(p, set->buffer, n);
 	fanout_redo(p, set->buffer, n);
 	finish(p, n, taken);
 	return count - n;

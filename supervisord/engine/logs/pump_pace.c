@@ -25,15 +25,27 @@ int pump_watch(struct pump *p)
 	return 0;
 }
 
+/* If that was more than an hour ago it may seem to be less, and that costs a rest. */
+static usec_t since_turn(const struct pump *p, usec_t now)
+{
+	return (uint32_t)now - p->pace.turn_usec;
+}
+
 static usec_t rest_of(const struct pump *p)
 {
 	return p->pace.n_halved < PUMP_REST_HALVED ? p->set->rest_usec >> p->pace.n_halved : 0;
 }
 
-static void rest(struct pump *p)
+/* When its rest is over, or was; it has had a turn not long ago. */
+static usec_t rest_end(const struct pump *p, usec_t now)
+{
+	return now - since_turn(p, now) + rest_of(p);
+}
+
+static void rest(struct pump *p, usec_t now)
 {
 	struct pump_set *set = p->set;
-	usec_t until = usec_add(p->pace.turn_usec, rest_of(p));
+	usec_t until = rest_end(p, now);
 
 	if (!set->resting || until < set->rest.entry.deadline)
 		loop_timer_set(set->loop, &set->rest, until);
@@ -51,7 +63,7 @@ void pump_end_rests(struct loop_timer *t)
 
 	for (struct pump **at = &set->resting; *at;) {
 		struct pump *p = *at;
-		usec_t until = usec_add(p->pace.turn_usec, rest_of(p));
+		usec_t until = rest_end(p, now);
 
 		if (until <= now) {
 			p->pace.resting = false;
@@ -115,10 +127,10 @@ void pump_pace(struct pump *p, size_t n)
 {
 	struct pump_pace *pace = &p->pace;
 	usec_t now = usec_now(CLOCK_MONOTONIC);
-	bool close = now < usec_add(pace->turn_usec, p->set->rest_usec);
+	bool close = since_turn(p, now) < p->set->rest_usec;
 
-	pace->turn_usec = now;
-	pace->n_ahead = (uint8_t)((n - 1) / PUMP_TURN_BYTES);
+	pace->turn_usec = (uint32_t)now;
+	pace->n_ahead = (unsigned)MIN_OF((n - 1) / PUMP_TURN_BYTES, (size_t)7);
 	if (is_full(p, n)) {
 		note_full(p);
 		return;
@@ -127,7 +139,7 @@ void pump_pace(struct pump *p, size_t n)
 	if (!close)
 		pace->n_full = 0;
 	else if (rest_of(p) > 0)
-		rest(p);
+		rest(p, now);
 }
 
 void pump_forget_pace(struct pump *p)

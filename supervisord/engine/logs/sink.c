@@ -16,7 +16,7 @@
 #include "engine/logs/sink_internal.h"
 
 /* There are thousands of sinks; a buffer or a spare field would multiply. */
-_Static_assert(sizeof(struct sink) <= 168, "struct sink has grown");
+_Static_assert(sizeof(struct sink) <= 136, "struct sink has grown");
 
 static const char *name_of(const struct logfile *f)
 {
@@ -78,7 +78,7 @@ static void drop_target(struct sink *s)
 	if (s->kind == SPEC_SINK_FILE)
 		logfile_fini(&s->set->files, &s->file);
 	else if (is_outlet(s->kind))
-		outlet_leave(&s->writer);
+		sink_leave(s);
 	s->kind = SPEC_SINK_NONE;
 }
 
@@ -115,19 +115,14 @@ static int change_target(
 	struct sink old;
 	int r;
 
-	/* So that no list points here. */
 	sink_end(s, now);
-	sink_close(s);
-	if (is_outlet(s->kind))
-		list_remove(&s->writer.waiting);
+	sink_close(s); /* so that no list leads here */
 	old = *s;
 	r = set_target(s, target, path);
 	if (r < 0) {
 		*s = old;
 		return r;
 	}
-	if (is_outlet(old.kind))
-		list_init(&old.writer.waiting);
 	drop_target(&old);
 	sink_forget_lost(s);
 	s->at = (struct format_state){0};
@@ -344,7 +339,7 @@ void sink_reopen(struct sink *s, usec_t now)
 {
 	int r;
 
-	if (s->kind != SPEC_SINK_FILE || (s->file.fd < 0 && !s->file.broken))
+	if (s->kind != SPEC_SINK_FILE || (!logfile_is_open(&s->file) && !s->file.broken))
 		return;
 	logfile_close(&s->set->files, &s->file);
 	s->file.rotate_failed = false;

@@ -42,6 +42,14 @@ enum sink_why {
 	SINK_WHY_LEFT, /* nobody waited for it any longer */
 };
 
+/* What a sink has to write to an outlet. */
+struct sink_outlet {
+	struct sink *sink;
+	struct outlet_writer writer;
+	uint32_t ahead; /* so much of what comes next it has taken already */
+	uint32_t calm_sec; /* monotonic: being slow before then is no news */
+};
+
 struct sink {
 	struct sink_set *set;
 	const char *name; /* of the service; borrowed */
@@ -51,11 +59,7 @@ struct sink {
 	struct log_counters counters;
 	union {
 		struct logfile file; /* SPEC_SINK_FILE */
-		struct { /* what else writes anywhere */
-			struct outlet_writer writer;
-			uint32_t ahead; /* so much of what comes next it has taken already */
-			uint32_t calm_sec; /* monotonic: being slow before then is no news */
-		};
+		struct sink_outlet *out; /* owned; what else writes anywhere */
 	};
 	/* Dropped, and no line there has told of it yet. May be set likewise. */
 	uint64_t lost_bytes, lost_lines;

@@ -89,9 +89,9 @@ static void note(struct sink *s, struct batch *b, enum intent_phase phase, size_
 	sink_tell(s, i);
 	i->done = b->done;
 	i->length = length;
-	i->device = s->file.device;
-	i->inode = s->file.inode;
-	i->offset = s->file.offset;
+	i->device = s->file.held->device;
+	i->inode = s->file.held->inode;
+	i->offset = s->file.held->offset;
 	ledger_commit(b->ledger, phase);
 }
 
@@ -135,7 +135,7 @@ static int make_piece(struct sink *s, struct batch *b, struct piece *ret)
 {
 	bool marked = s->lost_bytes > 0;
 
-	if (s->file.offset == 0)
+	if (s->file.held->offset == 0)
 		format_leave(b->about.kind, &s->at);
 	if (marked ? s->at.line != INTENT_LINE_START : !format_is_ready(&b->format, &s->at))
 		make_end(s, b, ret);
@@ -305,9 +305,10 @@ static bool ends_with_line(const struct logfile *f)
 	struct stat st;
 	char last;
 
-	if (fd < 0 || sys_fstat(fd, &st) < 0 || st.st_dev != f->device || st.st_ino != f->inode)
+	if (fd < 0 || sys_fstat(fd, &st) < 0 || st.st_dev != f->held->device ||
+		st.st_ino != f->held->inode)
 		return true;
-	return sys_pread(fd, &last, 1, (off_t)f->offset - 1) != 1 || last == '\n';
+	return sys_pread(fd, &last, 1, (off_t)f->held->offset - 1) != 1 || last == '\n';
 }
 
 /*
@@ -319,11 +320,11 @@ static void note_file(struct sink *s, uint64_t device, uint64_t inode)
 {
 	bool ended;
 
-	if (device == s->file.device && inode == s->file.inode)
+	if (device == s->file.held->device && inode == s->file.held->inode)
 		return;
 	if (inode != 0)
 		format_leave((enum spec_format)s->format, &s->at);
-	if (s->format != SPEC_FORMAT_JSON || s->file.offset == 0)
+	if (s->format != SPEC_FORMAT_JSON || s->file.held->offset == 0)
 		return;
 	ended = ends_with_line(&s->file);
 	if (ended && s->at.line != INTENT_LINE_START) {
@@ -336,7 +337,8 @@ static void note_file(struct sink *s, uint64_t device, uint64_t inode)
 
 int sink_open_file(struct sink *s)
 {
-	uint64_t device = s->file.device, inode = s->file.inode;
+	const struct logfile_held *held = s->file.held;
+	uint64_t device = held ? held->device : 0, inode = held ? held->inode : 0;
 	int r = logfile_ready(&s->set->files, &s->file);
 
 	if (r == 0)

@@ -21,6 +21,7 @@ void sink_tell(const struct sink *s, struct intent *i);
 /* --- sink_outlet.c: all but files and SPEC_SINK_NONE --- */
 
 int sink_join(struct sink *s, const struct spec_target *target, const char *address);
+void sink_leave(struct sink *s);
 bool sink_goes_to(const struct sink *s, const struct spec_target *target, const char *address);
 void sink_write_outlet(struct sink *s, const char *data, size_t n, usec_t now);
 /* So much of what comes it has taken in advance: that counts as written. Of any kind. */

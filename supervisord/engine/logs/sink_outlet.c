@@ -5,8 +5,10 @@
  * than every such sink has by then. Then a sink may be ahead of the batches that come.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/macro.h"
 #include "engine/logs/sink_internal.h"
@@ -15,7 +17,7 @@
 
 static void on_writable(struct outlet_writer *w)
 {
-	struct sink *s = CONTAINER_OF(w, struct sink, writer);
+	struct sink *s = CONTAINER_OF(w, struct sink_outlet, writer)->sink;
 
 	if (s->set->writable)
 		s->set->writable(s);
@@ -33,24 +35,34 @@ static struct spec_target with_address(const struct spec_target *target, const c
 int sink_join(struct sink *s, const struct spec_target *target, const char *address)
 {
 	struct spec_target full = with_address(target, address);
+	_cleanup_free_
+	struct sink_outlet *out = calloc(1, sizeof(*out));
+	int r = out ? outlet_join(&s->set->outlets, &out->writer, &full) : -ENOMEM;
 
-	s->writer = (struct outlet_writer){0};
-	s->ahead = 0;
-	s->calm_sec = 0;
-	return outlet_join(&s->set->outlets, &s->writer, &full);
+	if (r < 0)
+		return r;
+	out->sink = s;
+	s->out = TAKE_PTR(out);
+	return 0;
+}
+
+void sink_leave(struct sink *s)
+{
+	outlet_leave(&s->out->writer);
+	free(TAKE_PTR(s->out));
 }
 
 bool sink_goes_to(const struct sink *s, const struct spec_target *target, const char *address)
 {
 	struct spec_target full = with_address(target, address);
 
-	return outlet_goes_to(&s->writer, &full);
+	return outlet_goes_to(&s->out->writer, &full);
 }
 
 /* What was in the middle of a line, and counted as written. */
 static void end_line(struct sink *s, const struct log_origin *origin, usec_t now)
 {
-	size_t lost = outlet_end(&s->writer, origin, now);
+	size_t lost = outlet_end(&s->out->writer, origin, now);
 
 	s->counters.bytes -= MIN_OF(s->counters.bytes, (uint64_t)lost);
 	s->counters.dropped_bytes += lost;
@@ -74,11 +86,11 @@ static bool tell_lost(struct sink *s, const struct log_origin *origin, usec_t no
 	end_line(s, origin, now);
 	own.stream = "supervisord";
 	if (s->kind == SPEC_SINK_INHERIT)
-		about.kind = (enum spec_format)s->writer.format;
+		about.kind = (enum spec_format)s->out->writer.format;
 	if (about.kind == SPEC_FORMAT_JSON)
 		about.realtime = usec_now(CLOCK_REALTIME);
 	n = 1 + format_marker(&about, s->lost_bytes, s->lost_lines, sink_lost_why(s), text + 1);
-	if (outlet_take(&s->writer, &own, text + from, n - from, now) == 0)
+	if (outlet_take(&s->out->writer, &own, text + from, n - from, now) == 0)
 		return false;
 	s->at.line = INTENT_LINE_START;
 	sink_forget_lost(s);
@@ -92,11 +104,11 @@ static size_t take(struct sink *s, const char *data, size_t n, usec_t now)
 
 	if (n == 0)
 		return 0;
-	s->writer.writable = sink_blocks(s) ? on_writable : NULL;
+	s->out->writer.writable = sink_blocks(s) ? on_writable : NULL;
 	sink_describe(s, &origin);
 	if (!tell_lost(s, &origin, now))
 		return 0;
-	taken = outlet_take(&s->writer, &origin, data, n, now);
+	taken = outlet_take(&s->out->writer, &origin, data, n, now);
 	if (taken > 0)
 		s->at.line = data[taken - 1] == '\n' ? INTENT_LINE_START : INTENT_LINE_OPEN;
 	return taken;
@@ -104,10 +116,10 @@ static size_t take(struct sink *s, const char *data, size_t n, usec_t now)
 
 size_t sink_offer(struct sink *s, const void *data, size_t n, usec_t now)
 {
-	size_t done = MIN_OF(n, (size_t)s->ahead);
+	size_t done = MIN_OF(n, (size_t)s->out->ahead);
 
-	s->ahead += (uint32_t)take(s, (const char *)data + done, n - done, now);
-	return MIN_OF(n, (size_t)s->ahead);
+	s->out->ahead += (uint32_t)take(s, (const char *)data + done, n - done, now);
+	return MIN_OF(n, (size_t)s->out->ahead);
 }
 
 /* What it has taken already, of these. */
@@ -117,8 +129,8 @@ size_t sink_pass_over(struct sink *s, const char *data, size_t n)
 
 	if (s->kind == SPEC_SINK_FILE || s->kind == SPEC_SINK_NONE)
 		return 0;
-	done = MIN_OF(n, (size_t)s->ahead);
-	s->ahead -= (uint32_t)done;
+	done = MIN_OF(n, (size_t)s->out->ahead);
+	s->out->ahead -= (uint32_t)done;
 	sink_count_written(s, data, done);
 	return done;
 }
@@ -126,7 +138,7 @@ size_t sink_pass_over(struct sink *s, const char *data, size_t n)
 /* A reader that is slow time and again is one trouble, not many; failures the outlet tells. */
 static void drop(struct sink *s, const char *data, size_t n, usec_t now)
 {
-	const struct outlet *o = s->writer.outlet;
+	const struct outlet *o = s->out->writer.outlet;
 	uint32_t sec = (uint32_t)(now / USEC_PER_SEC);
 	char name[OUTLET_NAME_SIZE];
 
@@ -136,10 +148,10 @@ static void drop(struct sink *s, const char *data, size_t n, usec_t now)
 		sink_refuse(s, data, n, (unsigned)-o->error);
 		return;
 	}
-	if (sec >= s->calm_sec)
+	if (sec >= s->out->calm_sec)
 		log_warning("service '%s': %s is too slow; dropping what it doesn't take", s->name,
 			outlet_name(o, name));
-	s->calm_sec = sec + CALM_SEC;
+	s->out->calm_sec = sec + CALM_SEC;
 	sink_refuse(s, data, n, SINK_WHY_SLOW);
 }
 
@@ -169,7 +181,7 @@ void sink_end_outlet(struct sink *s, usec_t now)
 {
 	struct log_origin origin;
 
-	if (s->writer.partial.len == 0 && s->lost_bytes == 0)
+	if (s->out->writer.partial.len == 0 && s->lost_bytes == 0)
 		return;
 	sink_describe(s, &origin);
 	end_line(s, &origin, now);

@@ -25,6 +25,7 @@
 #define MAX_FIRST_USEC (5 * USEC_PER_SEC) /* the first question comes within this */
 
 struct health {
+	struct part part;
 	struct service *service;
 	uint64_t generation; /* that is asked; 0: none */
 	struct loop_timer timer; /* the next question */
@@ -41,6 +42,11 @@ struct health {
 
 _Static_assert(HEALTH_TEXT_SIZE >= PROBE_TEXT_SIZE && HEALTH_OUTPUT_SIZE >= PROBE_OUTPUT_SIZE,
 	"what a probe tells has room");
+
+static struct health *find_health(const struct service *s)
+{
+	return part_find(s, PART_HEALTH);
+}
 
 static struct loop *loop_of(const struct health *h)
 {
@@ -143,7 +149,7 @@ static bool is_our_lack(int error)
 static void on_command(
 	struct service *s, enum command_kind kind _unused_, const struct command_result *result)
 {
-	struct health *h = s->health;
+	struct health *h = find_health(s);
 
 	if (!h || !h->running)
 		return;
@@ -237,10 +243,10 @@ void health_init(struct engine *e)
 
 static struct health *health_new(struct service *s)
 {
-	struct health *h = calloc(1, sizeof(*h));
+	struct health *h = part_get(s, PART_HEALTH, sizeof(*h));
 
 	if (!h || loop_timer_add(&s->engine->loop, &h->timer) < 0) {
-		free(h);
+		part_drop(s, PART_HEALTH);
 		return NULL;
 	}
 	h->service = s;
@@ -263,12 +269,12 @@ void health_begin(struct service *s)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
 	const struct spec_check *c = s->spec->contact->health;
-	struct health *h = s->health;
+	struct health *h = find_health(s);
 
 	if (c->kind == SPEC_PROBE_NONE || (h && h->generation == r->generation))
 		return;
 	if (!h)
-		h = s->health = health_new(s);
+		h = health_new(s);
 	if (!h) {
 		log_error("service '%s': no memory to ask how it is", s->name);
 		return;
@@ -285,7 +291,7 @@ void health_begin(struct service *s)
 
 void health_end(struct service *s)
 {
-	struct health *h = s->health;
+	struct health *h = find_health(s);
 
 	if (!h || h->generation == 0)
 		return;
@@ -306,7 +312,7 @@ void health_configure(struct service *s)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
 	const struct spec_check *c = s->spec->contact->health;
-	struct health *h = s->health;
+	struct health *h = find_health(s);
 	usec_t next;
 
 	if (!h || h->generation == 0 || h->kind != c->kind) {
@@ -323,31 +329,34 @@ void health_configure(struct service *s)
 
 void health_free(struct service *s)
 {
-	struct health *h = s->health;
+	struct health *h = find_health(s);
 
 	if (!h)
 		return;
 	health_end(s);
 	release(h);
 	loop_timer_remove(loop_of(h), &h->timer);
-	free(h);
-	s->health = NULL;
+	part_drop(s, PART_HEALTH);
 }
 
 const struct health_outcome *health_last(const struct service *s)
 {
-	const struct health *h = s->health;
+	const struct health *h = find_health(s);
 
 	return h && h->last.realtime_usec > 0 ? &h->last : NULL;
 }
 
 bool health_is_alerted(const struct service *s)
 {
-	return s->health && s->health->alerted;
+	const struct health *h = find_health(s);
+
+	return h && h->alerted;
 }
 
 void health_set_alerted(struct service *s, bool alerted)
 {
-	if (s->health)
-		s->health->alerted = alerted;
+	struct health *h = find_health(s);
+
+	if (h)
+		h->alerted = alerted;
 }

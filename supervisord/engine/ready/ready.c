@@ -39,21 +39,25 @@ static void on_timer(struct loop_timer *t)
 		ready_attempt(r);
 }
 
+struct readiness *readiness_find(const struct service *s)
+{
+	return part_find(s, PART_READINESS);
+}
+
 struct readiness *readiness_get(struct service *s)
 {
-	struct readiness *r = s->readiness;
+	struct readiness *r = readiness_find(s);
 
 	if (r)
 		return r;
-	r = calloc(1, sizeof(*r));
+	r = part_get(s, PART_READINESS, sizeof(*r));
 	if (!r || loop_timer_add(&s->engine->loop, &r->timer) < 0) {
-		free(r);
+		part_drop(s, PART_READINESS);
 		return NULL;
 	}
 	r->service = s;
 	r->timer.dispatch = on_timer;
 	ready_pipe_init(r);
-	s->readiness = r;
 	return r;
 }
 
@@ -91,7 +95,7 @@ static bool is_asked(const struct service *s)
 void ready_begin(struct service *s)
 {
 	uint64_t generation = record_of(s)->generation;
-	struct readiness *r = s->readiness;
+	struct readiness *r = readiness_find(s);
 	int k = -ENOMEM;
 
 	if (r && r->asking && r->generation == generation)
@@ -115,7 +119,7 @@ void ready_begin(struct service *s)
 
 void ready_end(struct service *s)
 {
-	struct readiness *r = s->readiness;
+	struct readiness *r = readiness_find(s);
 
 	if (!r)
 		return;
@@ -140,7 +144,7 @@ void ready_resume(struct service *s)
 {
 	if (is_waited_for(s) && s->spec->policy->ready == SPEC_READY_LOG) {
 		ready_begin(s);
-		ready_log_resume(s->readiness);
+		ready_log_resume(readiness_find(s));
 	}
 }
 
@@ -160,7 +164,7 @@ void ready_follow(struct service *s)
 
 void ready_settle(struct service *s)
 {
-	struct readiness *r = s->readiness;
+	struct readiness *r = readiness_find(s);
 
 	if (!r)
 		return;
@@ -170,7 +174,7 @@ void ready_settle(struct service *s)
 
 void ready_configure(struct service *s)
 {
-	const struct readiness *r = s->readiness;
+	const struct readiness *r = readiness_find(s);
 
 	/* Settings are looked at with each attempt, but for an expression. */
 	if (!r || !r->asking || r->seen ||
@@ -182,7 +186,7 @@ void ready_configure(struct service *s)
 
 void ready_free(struct service *s)
 {
-	struct readiness *r = s->readiness;
+	struct readiness *r = readiness_find(s);
 
 	if (!r)
 		return;
@@ -190,13 +194,12 @@ void ready_free(struct service *s)
 	ready_pipe_close(r);
 	ready_log_free(r);
 	loop_timer_remove(&s->engine->loop, &r->timer);
-	free(r);
-	s->readiness = NULL;
+	part_drop(s, PART_READINESS);
 }
 
 const char *ready_problem(const struct service *s)
 {
-	const struct readiness *r = s->readiness;
+	const struct readiness *r = readiness_find(s);
 
 	return r && r->asking ? r->problem : "";
 }

@@ -33,8 +33,9 @@ void ready_end(struct service *s);
 void service_take_ready_fd(struct service *s, int fd);
 /* That one, while it is read from; -1. */
 int ready_pipe_fd(const struct service *s);
-/* Pipes of its output have been opened: where they are to be looked at, they are. */
-void ready_attach(struct service *s);
+/* For struct pump_set: what comes through a pipe of a service may be the line that is waited for.
+ */
+void ready_log_tap(struct pump *p, const char *data, size_t n);
 /* Takes in what it has said until now, before its end is judged. May give an event to the core. */
 void ready_settle(struct service *s);
 /* It goes by other settings from now on. */

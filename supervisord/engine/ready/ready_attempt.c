@@ -62,7 +62,7 @@ static int start_probe(struct readiness *r)
 static void on_command(
 	struct service *s, enum command_kind kind _unused_, const struct command_result *result)
 {
-	struct readiness *r = s->readiness;
+	struct readiness *r = readiness_find(s);
 
 	if (!r || !r->asking)
 		return;

@@ -10,6 +10,7 @@
 #include "wire/notify.h"
 
 struct readiness {
+	struct part part;
 	struct service *service;
 	/* what it has said of itself, and which generation that was */
 	uint64_t said_generation;
@@ -32,7 +33,9 @@ struct readiness {
 	size_t n_read;
 };
 
-/* That of the service, made where there is none; NULL for lack of memory. */
+/* That of the service; NULL: nothing is asked or known. */
+struct readiness *readiness_find(const struct service *s);
+/* The same, made where there is none; NULL for lack of memory. */
 struct readiness *readiness_get(struct service *s);
 /*
  * Tells the core that this generation is ready. The last thing that the caller does: much may

@@ -24,39 +24,31 @@ static void note_seen(struct readiness *r)
 }
 
 /* From within a pump, and maybe from within the core's changes: only remembered. */
-static void on_output(struct pump *p, const char *data, size_t n)
+void ready_log_tap(struct pump *p, const char *data, size_t n)
 {
 	struct stream *t = CONTAINER_OF(p, struct stream, pump);
 	struct service *s = t->service;
-	struct readiness *r = s->readiness;
-	/* What earlier generations wrote says nothing of this one. */
-	size_t skipped = (size_t)MIN_OF((uint64_t)n, stream_left(t));
-	int k = watch_take(r->watch, (unsigned)(t - s->streams), data + skipped, n - skipped);
+	struct readiness *r = readiness_find(s);
+	size_t skipped;
+	int k;
 
+	if (!r || !r->asking || !r->watch || watch_is_over(r->watch))
+		return;
+	/* What earlier generations wrote says nothing of this one. */
+	skipped = (size_t)MIN_OF((uint64_t)n, stream_left(t));
+	k = watch_take(r->watch, (unsigned)(t - s->streams), data + skipped, n - skipped);
 	if (k == -E2BIG) {
 		snprintf(r->problem, sizeof(r->problem),
 			"its expression takes too long on too many lines");
 		log_error("service '%s': not ready: %s; looking at no more of them", s->name,
 			r->problem);
 	}
-	if (k == 0)
-		return;
-	ready_attach(s);
 	if (k != 1)
 		return;
 	/* Committed before the batch is: the next engine will not see it again. */
-	t->seen_generation = r->generation;
+	*stream_seen_generation(t) = r->generation;
 	service_commit_counters(s);
 	note_seen(r);
-}
-
-void ready_attach(struct service *s)
-{
-	const struct readiness *r = s->readiness;
-	bool watched = r && r->asking && r->watch && !watch_is_over(r->watch);
-
-	for (unsigned i = 0; i < s->n_streams; i++)
-		s->streams[i].pump.tap = watched ? on_output : NULL;
 }
 
 static int compile(struct readiness *r)
@@ -88,7 +80,6 @@ int ready_log_begin(struct readiness *r)
 	r->watch = watch_new(r->service->n_streams, r->matcher);
 	if (!r->watch)
 		return -ENOMEM;
-	ready_attach(r->service);
 	return 0;
 }
 
@@ -98,7 +89,7 @@ void ready_log_resume(struct readiness *r)
 	char line[WATCH_LINE_MAX];
 
 	for (unsigned i = 0; s && i < s->n_streams && r->watch && !r->seen; i++) {
-		if (s->streams[i].seen_generation == r->generation)
+		if (*stream_seen_generation(&s->streams[i]) == r->generation)
 			note_seen(r);
 		else if (stream_left(&s->streams[i]) == 0)
 			(void)watch_take(r->watch, i, line,
@@ -108,7 +99,6 @@ void ready_log_resume(struct readiness *r)
 
 void ready_log_end(struct readiness *r)
 {
-	ready_attach(r->service);
 	watch_free(TAKE_PTR(r->watch));
 }
 

@@ -107,7 +107,7 @@ bool ready_pipe_settle(struct readiness *r)
 
 int ready_pipe_fd(const struct service *s)
 {
-	const struct readiness *r = s->readiness;
+	const struct readiness *r = readiness_find(s);
 
 	if (!r || r->pipe_generation != core_record(s->engine->core, s->id)->generation)
 		return -1;

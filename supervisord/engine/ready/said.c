@@ -27,7 +27,7 @@ static struct readiness *get_said(struct service *s)
 
 static const struct readiness *find_said(const struct service *s)
 {
-	const struct readiness *r = s->readiness;
+	const struct readiness *r = readiness_find(s);
 	const struct core_record *c = core_record(s->engine->core, s->id);
 
 	return r && r->said_generation == c->generation && is_live(c) ? r : NULL;
@@ -46,7 +46,8 @@ void ready_note_status(struct service *s, const char *text)
 void ready_note_doing(struct service *s, enum ready_doing doing)
 {
 	/* Most say READY=1 and nothing else, which takes no memory. */
-	struct readiness *r = s->readiness || doing != READY_DOING_NOTHING ? get_said(s) : NULL;
+	struct readiness *r =
+		readiness_find(s) || doing != READY_DOING_NOTHING ? get_said(s) : NULL;
 
 	if (!r)
 		return;

@@ -21,6 +21,7 @@
 #include "engine/service.h"
 #include "engine/services.h"
 #include "engine/streams/streams.h"
+#include "engine/succession.h"
 
 static bool is_live(const struct core_record *r)
 {
@@ -95,7 +96,7 @@ static bool is_to_start(const struct service *s)
 
 static void start(struct service *s, uint64_t op, struct request_wishes *wishes)
 {
-	bool waits = !list_empty(&s->predecessor);
+	bool waits = succession_predecessor(s);
 	struct core_event event = {.type = CORE_EVENT_AUTOSTART,
 		.service = s->id,
 		.op = op,
@@ -117,7 +118,7 @@ static void stop(struct service *s, uint64_t op, struct request_wishes *wishes)
 
 	s->removed = true;
 	streams_give_up(s);
-	list_remove(&s->predecessor); /* what it has been waiting for does not matter now */
+	succession_leave(s); /* what it has been waiting for does not matter now */
 	request_wish(wishes, s, CORE_EVENT_STOP);
 	engine_event(s->engine, &event);
 	services_sweep_soon(s->engine);
@@ -130,8 +131,8 @@ static void keep_after_all(struct service *s, uint64_t op, struct request_wishes
 
 	s->removed = false;
 	/* It does not go, so nobody can wait for that: release_forgotten() comes to them. */
-	list_foreach_safe (it, &s->successors)
-		list_remove(it);
+	while (succession_take(s))
+		;
 	if (is_to_start(s)) {
 		request_wish(wishes, s, CORE_EVENT_AUTOSTART);
 		engine_event(s->engine, &event);
@@ -143,7 +144,7 @@ static void keep_after_all(struct service *s, uint64_t op, struct request_wishes
 /* --- names that have changed --- */
 
 /* The new one starts when the old one is gone: it wants the same port, or the same files. */
-static void succeed(struct engine *e, const struct spec_service *before, unsigned old_instance,
+static int succeed(struct engine *e, const struct spec_service *before, unsigned old_instance,
 	const struct spec_service *after, unsigned new_instance)
 {
 	char name[SPEC_INSTANCE_NAME_MAX];
@@ -151,9 +152,10 @@ static void succeed(struct engine *e, const struct spec_service *before, unsigne
 
 	old = services_find(e, spec_instance_name(before, old_instance, name));
 	next = services_find(e, spec_instance_name(after, new_instance, name));
-	if (old && next && old != next && old->removed && next->fresh &&
-		list_empty(&next->predecessor))
-		list_append(&old->successors, &next->predecessor);
+	if (!old || !next || old == next || !old->removed || !next->fresh ||
+		succession_predecessor(next))
+		return 0;
+	return succession_add(old, next);
 }
 
 static int link_successors(struct engine *e, const struct spec *before)
@@ -170,8 +172,8 @@ static int link_successors(struct engine *e, const struct spec *before)
 			continue;
 		if (strcmp(a->name, b->name) == 0 && a->has_instances == b->has_instances)
 			continue;
-		for (unsigned k = 1; k <= a->n_instances; k++)
-			succeed(e, b, MIN_OF(k, b->n_instances), a, k);
+		for (unsigned k = 1; k <= a->n_instances && r == 0; k++)
+			r = succeed(e, b, MIN_OF(k, b->n_instances), a, k);
 	}
 	return r;
 }
@@ -195,7 +197,7 @@ static void release_forgotten(struct engine *e)
 		struct core_event event = {.type = CORE_EVENT_UNBLOCK, .service = s->id};
 
 		if (core_record(e->core, s->id)->why == CORE_WHY_PREDECESSOR &&
-			list_empty(&s->predecessor))
+			!succession_predecessor(s))
 			engine_event(e, &event);
 	}
 }

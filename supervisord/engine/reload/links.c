@@ -206,7 +206,9 @@ static int make(const struct engine *e, const struct spec *spec, const struct na
 		if (all || names->items[i].stays)
 			r = add_links(names, &links, &names->items[i]);
 	}
-	if (r == 0)
+	if (r == 0 && links.n == 0 && spec->n_pools == 0)
+		*ret_graph = NULL; /* nobody depends on anybody: that takes no memory */
+	else if (r == 0)
 		r = core_graph_new(e->n_ids, links.items, links.n, pools, pools + e->n_ids,
 			(uint32_t)spec->n_pools, ret_graph);
 	free(links.items);

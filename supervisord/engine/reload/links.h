@@ -11,7 +11,7 @@
 /*
  * The graph of all services that there are, and of those that are about to be added (NULL: none),
  * as spec, with its roster, says; what it does not name keeps its links until it has gone. 0 or
- * -ENOMEM; the caller owns *ret_graph.
+ * -ENOMEM; the caller owns *ret_graph, which is NULL where there is nothing to say.
  */
 int links_make(const struct engine *e, const struct spec *spec, const struct roster *roster,
 	const struct services_addition *addition, struct core_graph **ret_graph);

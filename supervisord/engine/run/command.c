@@ -48,9 +48,7 @@ void command_set_handler(
 
 struct command *command_find(const struct service *s, enum command_kind kind)
 {
-	list_foreach (node, &s->commands) {
-		struct command *c = list_entry(node, struct command, node);
-
+	for (struct command *c = part_find(s, PART_COMMAND); c; c = part_next(&c->part)) {
 		if (c->kind == kind && c->stage != STAGE_OVER)
 			return c;
 	}
@@ -60,9 +58,7 @@ struct command *command_find(const struct service *s, enum command_kind kind)
 struct command *command_find_run(
 	const struct service *s, enum command_kind kind, uint64_t generation)
 {
-	list_foreach (node, &s->commands) {
-		struct command *c = list_entry(node, struct command, node);
-
+	for (struct command *c = part_find(s, PART_COMMAND); c; c = part_next(&c->part)) {
 		if (c->kind == kind && c->generation == generation)
 			return c;
 	}
@@ -93,9 +89,7 @@ pid_t command_pid(const struct service *s, enum command_kind kind, usec_t *ret_s
 
 bool command_has_pid(const struct service *s, pid_t pid)
 {
-	list_foreach (node, &s->commands) {
-		const struct command *c = list_entry(node, struct command, node);
-
+	for (const struct command *c = part_find(s, PART_COMMAND); c; c = part_next(&c->part)) {
 		if (c->stage == STAGE_SENT && c->pid == pid)
 			return true;
 	}
@@ -133,7 +127,7 @@ struct command *command_new(struct service *s, enum command_kind kind)
 	c->timer.dispatch = on_timer;
 	c->source = (struct loop_source){.fd = -1, .dispatch = on_output};
 	list_init(&c->line);
-	list_append(&s->commands, &c->node);
+	part_attach(s, &c->part, PART_COMMAND);
 	s->engine->commands.n_alive++;
 	return c;
 }
@@ -163,7 +157,7 @@ void command_free(struct command *c)
 	close_output(c);
 	forget_words(c);
 	close_fd(c->pidfd);
-	list_remove(&c->node);
+	part_detach(c->service, &c->part);
 	list_remove(&c->line);
 	loop_timer_remove(loop_of(c), &c->timer);
 	all->n_alive -= c->stage != STAGE_OVER;
@@ -173,8 +167,10 @@ void command_free(struct command *c)
 
 void command_free_all(struct service *s)
 {
-	list_foreach_safe (node, &s->commands)
-		command_free(list_entry(node, struct command, node));
+	struct command *c;
+
+	while ((c = part_find(s, PART_COMMAND)))
+		command_free(c);
 }
 
 static void tell(struct command *c, unsigned marks)

@@ -9,9 +9,7 @@
 
 bool command_situation(const struct service *s, unsigned i, struct command_situation *ret)
 {
-	list_foreach (node, &s->commands) {
-		const struct command *c = list_entry(node, struct command, node);
-
+	for (const struct command *c = part_find(s, PART_COMMAND); c; c = part_next(&c->part)) {
 		if ((c->stage != STAGE_SENT && c->stage != STAGE_HELD) || i-- > 0)
 			continue;
 		*ret = (struct command_situation){.kind = c->kind,

@@ -22,7 +22,7 @@ enum stage {
 enum mark { MARK_SPAWN = 1 << 0, MARK_KILL = 1 << 1, MARK_RELEASE = 1 << 2, MARK_ACK = 1 << 3 };
 
 struct command {
-	struct list node; /* in service.commands */
+	struct part part;
 	struct list line; /* in commands.outbox or .waiting */
 	struct service *service;
 	enum command_kind kind;

@@ -53,11 +53,16 @@ const char *hooks_title(enum spec_hook hook)
 	return titles[hook];
 }
 
+struct hook_outcomes {
+	struct part part;
+	struct hook_outcome of[SPEC_HOOK_MAX];
+};
+
 const struct hook_outcome *hooks_outcome(const struct service *s, enum spec_hook hook)
 {
-	const struct hook_outcome *o = s->hook_outcomes ? &s->hook_outcomes[hook] : NULL;
+	const struct hook_outcomes *all = part_find(s, PART_HOOK_OUTCOMES);
 
-	return o && o->realtime_usec > 0 ? o : NULL;
+	return all && all->of[hook].realtime_usec > 0 ? &all->of[hook] : NULL;
 }
 
 pid_t hooks_pid(const struct service *s, enum spec_hook hook, usec_t *ret_since_usec)
@@ -69,13 +74,12 @@ pid_t hooks_pid(const struct service *s, enum spec_hook hook, usec_t *ret_since_
 
 static void note_outcome(struct service *s, enum spec_hook hook, const struct command_result *r)
 {
+	struct hook_outcomes *all = part_get(s, PART_HOOK_OUTCOMES, sizeof(*all));
 	struct hook_outcome *o;
 
-	if (!s->hook_outcomes) /* few services have hooks */
-		s->hook_outcomes = calloc(SPEC_HOOK_MAX, sizeof(*o));
-	if (!s->hook_outcomes)
+	if (!all)
 		return;
-	o = &s->hook_outcomes[hook];
+	o = &all->of[hook];
 	o->realtime_usec = usec_now(CLOCK_REALTIME);
 	o->serial = r->serial;
 	o->ok = r->ok;

@@ -37,6 +37,7 @@ enum cause {
 };
 
 struct mainpid_search {
+	struct part part;
 	struct service *service;
 	struct loop_timer timer;
 	usec_t wait_usec;
@@ -112,8 +113,10 @@ static const char *describe(enum cause cause)
 
 static bool is_under_way(const struct service *s, pid_t pid)
 {
-	return s->adoption.pid == pid &&
-	       s->adoption.generation == core_record(s->engine->core, s->id)->generation;
+	const struct uplink_adoption *a = part_find(s, PART_ADOPTION);
+
+	return a && a->pid == pid &&
+	       a->generation == core_record(s->engine->core, s->id)->generation;
 }
 
 /* 0, or -errno with the cause. */
@@ -212,30 +215,28 @@ void mainpid_find(struct service *s)
 	struct loop *loop = &s->engine->loop;
 	struct mainpid_search *m;
 
-	if (s->mainpid_search || !s->spec->contact->pid_file)
+	if (part_find(s, PART_MAINPID_SEARCH) || !s->spec->contact->pid_file)
 		return;
-	m = calloc(1, sizeof(*m));
+	m = part_get(s, PART_MAINPID_SEARCH, sizeof(*m));
 	if (!m || loop_timer_add(loop, &m->timer) < 0) {
-		free(m);
+		part_drop(s, PART_MAINPID_SEARCH);
 		log_error("service '%s': no memory to look at its pid-file", s->name);
 		return;
 	}
 	m->service = s;
 	m->wait_usec = LOOK_MIN_USEC;
 	m->timer.dispatch = on_timer;
-	s->mainpid_search = m;
 	loop_timer_set(loop, &m->timer, loop->now_usec);
 }
 
 static void end_search(struct service *s)
 {
-	struct mainpid_search *m = s->mainpid_search;
+	struct mainpid_search *m = part_find(s, PART_MAINPID_SEARCH);
 
 	if (!m)
 		return;
 	loop_timer_remove(&s->engine->loop, &m->timer);
-	free(m);
-	s->mainpid_search = NULL;
+	part_drop(s, PART_MAINPID_SEARCH);
 }
 
 void mainpid_found(struct service *s)
@@ -248,7 +249,7 @@ void mainpid_found(struct service *s)
 
 void mainpid_cancel(struct service *s)
 {
-	const struct mainpid_search *m = s->mainpid_search;
+	const struct mainpid_search *m = part_find(s, PART_MAINPID_SEARCH);
 
 	if (m && m->missing[0])
 		log_warning("service '%s': its pid-file %s: %s", s->name,

@@ -30,10 +30,8 @@ static void set_due(struct service *s, bool due)
 static void on_done(
 	struct service *s, enum command_kind kind _unused_, const struct command_result *r)
 {
-	struct reload_outcome *o = s->reload_outcome;
+	struct reload_outcome *o = part_get(s, PART_RELOAD_OUTCOME, sizeof(*o));
 
-	if (!o) /* few services ever have one */
-		o = s->reload_outcome = malloc(sizeof(*o));
 	set_due(s, false);
 	if (!r->ok)
 		log_warning("service '%s': reload command %s", s->name, r->text);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/part.h"
 #include "engine/run/result.h"
 
 struct engine;
@@ -13,6 +14,7 @@ struct service;
 
 /* How the last one of a service ended. */
 struct reload_outcome {
+	struct part part;
 	uint64_t serial;
 	bool ok;
 	char text[RESULT_TEXT_SIZE + 16]; /* "reload command exited with code 1: last line" */

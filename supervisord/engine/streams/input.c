@@ -107,8 +107,8 @@ static int find_pipe(struct service *s)
 	_cleanup_close_
 	int kept = take_kept(s->engine, s->id), fd = -1;
 
-	if (kept < 0 && s->input_inode > 0 && s->main_pid > 0) {
-		kept = reopen_input(s->main_pid, s->input_inode);
+	if (kept < 0 && input_inode(s) > 0 && s->main_pid > 0) {
+		kept = reopen_input(s->main_pid, input_inode(s));
 		if (kept < 0)
 			log_warning(
 				"service '%s': its stdin is a new pipe; what was in the old one is "
@@ -124,9 +124,53 @@ static int find_pipe(struct service *s)
 	return fd < 0 ? -1 : TAKE_FD(fd);
 }
 
+/* With a pipe. */
+static struct input *input_of(const struct service *s)
+{
+	struct input *i = part_find(s, PART_INPUT);
+
+	return i && i->fd >= 0 ? i : NULL;
+}
+
+static struct input *obtain(struct service *s)
+{
+	struct input *i = part_get(s, PART_INPUT, sizeof(*i));
+
+	if (!i || i->service)
+		return i;
+	i->service = s;
+	i->fd = -1;
+	list_init(&i->node);
+	return i;
+}
+
+bool input_is_there(const struct service *s)
+{
+	return input_of(s) != NULL;
+}
+
+uint64_t input_inode(const struct service *s)
+{
+	const struct input *i = part_find(s, PART_INPUT);
+
+	return i ? i->inode : 0;
+}
+
+int input_restore(struct service *s, uint64_t inode)
+{
+	struct input *i = obtain(s);
+
+	if (!i)
+		return -ENOMEM;
+	i->inode = inode;
+	return 0;
+}
+
 int input_open(const struct service *s)
 {
-	return s->input ? open_anew(s->input->fd, 0) : -1;
+	const struct input *i = input_of(s);
+
+	return i ? open_anew(i->fd, 0) : -1;
 }
 
 /* How: uplink_send() or uplink_post(). */
@@ -144,23 +188,19 @@ static int give(struct service *s, bool wait)
 
 static int make(struct service *s)
 {
-	struct input *i = calloc(1, sizeof(*i));
+	struct input *i = obtain(s);
 	struct stat st;
+	int fd;
 
 	if (!i)
 		return -ENOMEM;
-	i->service = s;
-	i->fd = find_pipe(s);
-	if (i->fd < 0)
-		i->fd = make_pipe(s->engine);
-	if (i->fd < 0) {
-		int r = i->fd;
-
-		free(i);
-		return r;
-	}
-	s->input = i;
-	s->input_inode = sys_fstat(i->fd, &st) == 0 ? st.st_ino : 0;
+	fd = find_pipe(s);
+	if (fd < 0)
+		fd = make_pipe(s->engine);
+	if (fd < 0)
+		return fd;
+	i->fd = fd;
+	i->inode = sys_fstat(i->fd, &st) == 0 ? st.st_ino : 0;
 	list_append(&s->engine->inputs.all, &i->node);
 	return 0;
 }
@@ -219,23 +259,21 @@ void input_offer(struct service *s)
 
 void input_free(struct service *s)
 {
-	struct input *i = s->input;
+	struct input *i = part_find(s, PART_INPUT);
 
 	if (!i)
 		return;
 	part(i);
 	list_remove(&i->node);
 	close_fd(i->fd);
-	free(i);
-	s->input = NULL;
-	s->input_inode = 0;
+	part_drop(s, PART_INPUT);
 }
 
 static int ensure(struct service *s)
 {
-	int r = s->input ? 0 : make(s);
+	int r = input_of(s) ? 0 : make(s);
 
-	return r < 0 ? r : join_all(s->input);
+	return r < 0 ? r : join_all(input_of(s));
 }
 
 void input_follow(struct service *s)
@@ -258,7 +296,7 @@ int input_prepare(struct service *s)
 {
 	int r = is_wanted(s) ? ensure(s) : 0;
 
-	return r == 0 && s->input ? give(s, false) : r;
+	return r == 0 && input_of(s) ? give(s, false) : r;
 }
 
 /* Of the pipe that there is: whoever has joined parts before that goes. */

@@ -5,10 +5,12 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/list.h"
+#include "engine/part.h"
 
 struct engine;
 struct service;
@@ -27,10 +29,12 @@ struct inputs {
 
 /* There is no end of it while one of those who have it lives: nobody has less than both ends. */
 struct input {
+	struct part part;
 	struct service *service;
 	struct list node; /* of inputs.all */
 	char *from; /* owned: the service or instance that it reads */
-	int fd; /* owned: both ends, O_NONBLOCK, shared with no process */
+	int fd; /* owned: both ends, O_NONBLOCK, shared with no process; -1: it is yet to be made */
+	uint64_t inode; /* of the pipe, or of the one that the last engine had; 0: not known */
 };
 
 /* Takes over what the launcher tells as kept, before input_init(). -ENOMEM, and it is closed. */
@@ -53,6 +57,12 @@ void input_offer(struct service *s);
 int input_prepare(struct service *s);
 /* The service is no more. */
 void input_free(struct service *s);
+
+/* It has such a pipe. */
+bool input_is_there(const struct service *s);
+/* What is known of the pipe, for the next engine, and by it. 0 or -ENOMEM. */
+uint64_t input_inode(const struct service *s);
+int input_restore(struct service *s, uint64_t inode);
 
 /* Both ends, as a process has them: owned by the caller. -1: it has none; -errno. */
 int input_open(const struct service *s);

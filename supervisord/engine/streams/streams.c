@@ -111,7 +111,7 @@ static void end_pipe(struct stream *t)
 	close_pipe(t);
 }
 
-static void on_pipe_ended(struct pump *p)
+void streams_pipe_ended(struct pump *p)
 {
 	struct stream *t = CONTAINER_OF(p, struct stream, pump);
 	struct service *s = t->service;
@@ -134,8 +134,7 @@ int streams_new(struct service *s)
 
 		t->service = s;
 		t->fd = -1;
-		pump_init(
-			&t->pump, &s->engine->pumps, &t->sink, s->id, s->n_streams, on_pipe_ended);
+		pump_init(&t->pump, &s->engine->pumps, &t->sink, s->id, s->n_streams);
 		s->n_streams++;
 		r = stream_sinks_init(t);
 		if (r < 0)
@@ -207,16 +206,19 @@ static uint64_t inode_of(int fd)
 }
 
 /* Told again after the engine's restart or a REFETCH, or left to it, it is the one that we have. */
-static int take_pipe(struct stream *t, int fd, uint64_t inode)
+static void take_pipe(struct stream *t, int fd)
 {
+	uint64_t inode = inode_of(fd);
+
 	if (t->fd >= 0 && inode_of(t->fd) != inode) {
 		(void)pump_drain(&t->pump, PUMP_DRAIN_MAX);
 		abandon_pipe(t);
 	}
-	if (t->fd < 0)
-		return begin_pipe(t, fd);
-	close_fd(fd);
-	return 0;
+	if (t->fd >= 0)
+		close_fd(fd);
+	else if (begin_pipe(t, fd) < 0)
+		inode = 0;
+	t->inode = inode;
 }
 
 void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
@@ -226,21 +228,51 @@ void service_take_pipes(struct service *s, int *fds, unsigned n_fds)
 			fds[i] = close_fd(fds[i]);
 			continue;
 		}
-		s->pipe_inodes[i] = inode_of(fds[i]);
-		if (take_pipe(&s->streams[i], TAKE_FD(fds[i]), s->pipe_inodes[i]) < 0)
-			s->pipe_inodes[i] = 0;
+		take_pipe(&s->streams[i], TAKE_FD(fds[i]));
 	}
 	/* The launcher has what was left with the process that it was left to. */
 	if (n_fds > 0 && s->left_generation > 0)
 		release(s, s->left_generation);
-	ready_attach(s);
+}
+
+/* --- of a process that is being started --- */
+
+struct made {
+	struct part part;
+	struct pipes pipes;
+};
+
+const struct pipes *service_made_pipes(const struct service *s)
+{
+	static const struct pipes none;
+	const struct made *m = part_find(s, PART_PIPES);
+
+	return m ? &m->pipes : &none;
+}
+
+struct pipes *service_make_pipes(struct service *s)
+{
+	struct made *m = part_get(s, PART_PIPES, sizeof(*m));
+
+	return m ? &m->pipes : NULL;
+}
+
+void service_drop_made_pipes(struct service *s)
+{
+	struct made *m = part_find(s, PART_PIPES);
+
+	if (!m)
+		return;
+	pipes_close(&m->pipes);
+	part_drop(s, PART_PIPES);
 }
 
 void service_drain_untold(struct service *s)
 {
-	struct pipes *p = &s->pipes;
+	struct made *m = part_find(s, PART_PIPES);
+	struct pipes *p = m ? &m->pipes : NULL;
 
-	if (p->generation == 0 || p->generation != core_record(s->engine->core, s->id)->generation)
+	if (!p || p->generation != core_record(s->engine->core, s->id)->generation)
 		return;
 	for (unsigned i = 0; i < s->n_streams; i++)
 		if (s->streams[i].fd < 0 && p->read[i] >= 0)
@@ -254,7 +286,7 @@ void service_drain(struct service *s)
 		struct stream *t = &s->streams[i];
 
 		if (t->fd >= 0 && pump_drain(&t->pump, PUMP_DRAIN_MAX) == PUMP_ENDED)
-			on_pipe_ended(&t->pump);
+			streams_pipe_ended(&t->pump);
 	}
 	service_commit_counters(s);
 }
@@ -279,7 +311,7 @@ static void leave_pipes(struct service *s)
 
 void service_close_pipes(struct service *s)
 {
-	pipes_close(&s->pipes); /* its process was never told of */
+	service_drop_made_pipes(s); /* its process was never told of */
 	leave_pipes(s);
 }
 
@@ -288,29 +320,35 @@ static uint64_t taken_of(const struct stream *t)
 	return t->sink.counters.bytes + t->sink.counters.dropped_bytes;
 }
 
-/* Kept in the recovery area alone: few services ever have any. */
-static uint64_t *begun_of(const struct stream *t)
+/* What few services ever have is kept there alone. */
+static struct recovery_counters *kept_of(const struct stream *t)
 {
 	struct service *s = t->service;
 
-	return &recovery_counters(&s->engine->store.area, s->id, (unsigned)(t - s->streams))
-			->begun_bytes;
+	return recovery_counters(&s->engine->store.area, s->id, (unsigned)(t - s->streams));
+}
+
+uint64_t *stream_seen_generation(const struct stream *t)
+{
+	return &kept_of(t)->seen_generation;
 }
 
 void streams_begin(struct service *s)
 {
 	for (unsigned i = 0; i < s->n_streams; i++) {
-		const struct stream *t = &s->streams[i];
+		struct stream *t = &s->streams[i];
 		int pending = 0;
 
+		t->inode = 0;
+
 		if (t->fd >= 0 && sys_pending(t->fd, &pending) == 0 && pending > 0)
-			*begun_of(t) = taken_of(t) + (uint64_t)pending;
+			kept_of(t)->begun_bytes = taken_of(t) + (uint64_t)pending;
 	}
 }
 
 uint64_t stream_left(const struct stream *t)
 {
-	uint64_t begun = *begun_of(t), taken = taken_of(t);
+	uint64_t begun = kept_of(t)->begun_bytes, taken = taken_of(t);
 
 	return begun > taken ? begun - taken : 0;
 }
@@ -391,6 +429,7 @@ void streams_init(struct engine *e)
 	int r;
 
 	e->pumps.rest_usec = PUMP_REST_USEC;
+	e->pumps.tap = ready_log_tap;
 	r = pump_set_hold(&e->pumps, read_fd, write_fd, room, &e->sinks, &owner);
 	if (r < 0 || kept)
 		return;

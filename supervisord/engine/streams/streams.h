@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct engine;
+struct pump;
 struct service;
 struct stream;
 
@@ -23,7 +24,11 @@ void streams_give_up(struct service *s);
 void streams_begin(struct service *s);
 /* So many of the next bytes that come from the pipe are of those generations. */
 uint64_t stream_left(const struct stream *t);
+/* The last generation whose line for log:REGEX has come by there. */
+uint64_t *stream_seen_generation(const struct stream *t);
 
+/* For pump_set_init(): a pipe has no writer any more. */
+void streams_pipe_ended(struct pump *p);
 /* Before there are services. Never fails: without the pipe, a kill can lose a batch. */
 void streams_init(struct engine *e);
 /* When services are there as the last engine left them: finishes what its pump was at. */

@@ -30,7 +30,7 @@ bool foster_is_under_way(const struct service *s)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
 
-	return s->foster_generation > 0 && s->foster_generation == r->generation;
+	return s->fostered && s->begun == r->generation;
 }
 
 /* Nobody saw it, and nobody can be asked. */
@@ -45,7 +45,7 @@ static void note_unknown_end(struct service *s, pid_t pid)
 			.monotonic_usec = e->loop.now_usec,
 			.realtime_usec = usec_now(CLOCK_REALTIME)}};
 
-	s->foster_generation = 0;
+	s->fostered = false;
 	engine_note_ended(e, s, &m);
 }
 
@@ -90,7 +90,7 @@ static int give(struct service *s, pid_t pid, int pidfd, bool known)
 	int pipes[REOPEN_PIPES], fds[LINK_MAX_FDS] = {pidfd}, result;
 	unsigned n = 1;
 
-	reopen_pipes(s, pid, true, known ? s->pipe_inodes : NULL, pipes);
+	reopen_pipes(s, pid, true, known, pipes);
 	for (unsigned k = 0; k < REOPEN_PIPES; k++) {
 		if (pipes[k] >= 0)
 			fds[n++] = pipes[k];
@@ -101,7 +101,7 @@ static int give(struct service *s, pid_t pid, int pidfd, bool known)
 	for (unsigned k = 1; k < n; k++)
 		close_fd(fds[k]);
 	if (result == 0)
-		s->foster_generation = r->generation;
+		s->fostered = true;
 	return result;
 }
 
@@ -180,7 +180,7 @@ void foster_missing(struct engine *e)
 
 bool foster_refused(struct service *s, const struct link_message *m)
 {
-	if (s->foster_generation == 0 || s->foster_generation != m->generation)
+	if (!s->fostered || s->begun != m->generation)
 		return false;
 	log_error("service '%s': pid %d can't be gone on with: %s", s->name, (int)m->pid,
 		strerror((int)m->value));

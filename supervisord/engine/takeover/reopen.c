@@ -41,15 +41,14 @@ static int reopen(pid_t pid, unsigned number, uint64_t inode, int mode)
 	return TAKE_FD(fd);
 }
 
-static int reopen_output(
-	const struct service *s, pid_t pid, unsigned stream, const uint64_t *inodes)
+static int reopen_output(const struct service *s, pid_t pid, unsigned stream, bool known)
 {
-	int fd = reopen(pid, stream == 0 ? STDOUT_FILENO : STDERR_FILENO,
-		inodes ? inodes[stream] : 0, O_RDONLY);
+	uint64_t inode = known && stream < s->n_streams ? s->streams[stream].inode : 0;
+	int fd = reopen(pid, stream == 0 ? STDOUT_FILENO : STDERR_FILENO, inode, O_RDONLY);
 
 	/* One pipe serves both: a program may keep it for its stderr only. */
-	if (fd == -ENOTSUP && stream == 0 && !s->spec->split_stderr && inodes && inodes[0] > 0)
-		fd = reopen(pid, STDERR_FILENO, inodes[0], O_RDONLY);
+	if (fd == -ENOTSUP && stream == 0 && !s->spec->split_stderr && inode > 0)
+		fd = reopen(pid, STDERR_FILENO, inode, O_RDONLY);
 	if (fd < 0)
 		log_warning("service '%s': the %s of pid %d can't be read any more: %s", s->name,
 			stream == 0 ? "output" : "stderr", (int)pid,
@@ -57,8 +56,8 @@ static int reopen_output(
 	return fd < 0 ? -1 : fd;
 }
 
-void reopen_pipes(const struct service *s, pid_t pid, bool main, const uint64_t *inodes,
-	int ret_fds[static REOPEN_PIPES])
+void reopen_pipes(
+	const struct service *s, pid_t pid, bool main, bool known, int ret_fds[static REOPEN_PIPES])
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
 	int fd;
@@ -66,9 +65,9 @@ void reopen_pipes(const struct service *s, pid_t pid, bool main, const uint64_t 
 	for (unsigned k = 0; k < REOPEN_PIPES; k++)
 		ret_fds[k] = -1;
 	if (!main || spec_has_output(s->spec))
-		ret_fds[0] = reopen_output(s, pid, 0, inodes);
+		ret_fds[0] = reopen_output(s, pid, 0, known);
 	if (main && s->spec->split_stderr)
-		ret_fds[1] = reopen_output(s, pid, 1, inodes);
+		ret_fds[1] = reopen_output(s, pid, 1, known);
 	if (!main || s->spec->policy->ready != SPEC_READY_FD || r->state != CORE_STARTING)
 		return;
 	fd = reopen(pid, (unsigned)s->spec->contact->ready_fd, 0, O_RDONLY);

@@ -14,10 +14,10 @@ struct service;
 
 /*
  * Opens those that the service's definition asks for; main: it is its main process, and no command.
- * inodes, where known, are those of its two output pipes: what leads elsewhere by now is left
- * alone. -1 for each that there is not; the caller owns them.
+ * known: it is the one that its streams' pipes were made for; what leads elsewhere by now is left
+ * alone then. -1 for each that there is not; the caller owns them.
  */
-void reopen_pipes(const struct service *s, pid_t pid, bool main, const uint64_t *inodes,
+void reopen_pipes(const struct service *s, pid_t pid, bool main, bool known,
 	int ret_fds[static REOPEN_PIPES]);
 
 /* Both ends of the pipe with that inode, if it is the process's stdin. -1: it isn't. */

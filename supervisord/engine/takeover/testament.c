@@ -185,7 +185,7 @@ static void add_reopened(struct testament *t, struct handover_entry *x, const st
 	bool known = main && core_record(t->e->core, f->service->id)->pid == f->pid;
 	int pipes[HANDOVER_PIPES];
 
-	reopen_pipes(f->service, f->pid, main, known ? f->service->pipe_inodes : NULL, pipes);
+	reopen_pipes(f->service, f->pid, main, known, pipes);
 	for (unsigned k = 0; k < HANDOVER_PIPES; k++) {
 		x->pipes[k] = fd_or_none(pipes[k]);
 		if (pipes[k] >= 0)
@@ -295,7 +295,7 @@ static void add_process_of(struct testament *t, struct service *s)
 	uint64_t newest = s->told_generation;
 
 	if (missing_is_under_way(s))
-		add_untold(t, s, COMMAND_KIND_MAX, r->generation, &s->pipes);
+		add_untold(t, s, COMMAND_KIND_MAX, r->generation, service_made_pipes(s));
 	else if (service_has_process(s) && missing_is_told(s) && !r->main_ended)
 		add_main(t, s);
 	else if (service_has_process(s) && missing_is_told(s))
@@ -306,7 +306,7 @@ static void add_process_of(struct testament *t, struct service *s)
 		(t->n_entries == n || !(t->h.entries[n].flags & HANDOVER_STARTED)))
 		add_rest(t, s, s->left_generation);
 	/* What it was not asked to start yet, it is going to be asked to. */
-	if (s->input || t->n_entries > n)
+	if (input_is_there(s) || t->n_entries > n)
 		add_service(t, s->id, s, newest);
 }
 

@@ -391,15 +391,15 @@ static void look_again(struct tree_watch *w)
 void tree_watch(struct service *s)
 {
 	struct engine *e = s->engine;
-	struct tree_watch *w = s->watch;
+	struct tree_watch *w = part_find(s, PART_TREE_WATCH);
 
 	if (w) {
 		loop_timer_set(&e->loop, &w->timer, e->loop.now_usec);
 		return;
 	}
-	w = calloc(1, sizeof(*w));
+	w = part_get(s, PART_TREE_WATCH, sizeof(*w));
 	if (!w || loop_timer_add(&e->loop, &w->timer) < 0) {
-		free(w);
+		part_drop(s, PART_TREE_WATCH);
 		return; /* the core asks again when the stop timeout has passed */
 	}
 	w->service = s;
@@ -407,18 +407,16 @@ void tree_watch(struct service *s)
 	w->wait_usec = LOOK_SOON_USEC;
 	w->source = (struct loop_source){.fd = -1, .dispatch = on_process};
 	w->timer.dispatch = on_timer;
-	s->watch = w;
 	loop_timer_set(&e->loop, &w->timer, e->loop.now_usec);
 }
 
 void tree_unwatch(struct service *s)
 {
-	struct tree_watch *w = s->watch;
+	struct tree_watch *w = part_find(s, PART_TREE_WATCH);
 
 	if (!w)
 		return;
 	drop_process(w);
 	loop_timer_remove(&s->engine->loop, &w->timer);
-	free(w);
-	s->watch = NULL;
+	part_drop(s, PART_TREE_WATCH);
 }

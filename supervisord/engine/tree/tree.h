@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "engine/loop.h"
+#include "engine/part.h"
 #include "engine/tree/mains.h"
 #include "engine/tree/proc.h"
 
@@ -46,6 +47,7 @@ struct tree {
 
 /* A tree that is being waited for: one of its processes at a time. */
 struct tree_watch {
+	struct part part;
 	struct service *service;
 	struct loop_source source;
 	struct loop_timer timer;

@@ -428,15 +428,19 @@ int spawn_send(struct service *s)
 	struct link_message m = {
 		.id = s->id, .generation = core_record(s->engine->core, s->id)->generation};
 	char cgroup[TREE_CGROUP_NAME_SIZE];
-	int r = spawn_arguments(s, &argv.items);
+	struct pipes *pipes = service_make_pipes(s);
+	int r = pipes ? spawn_arguments(s, &argv.items) : -ENOMEM;
 
 	if (r == 0)
 		r = spawn_environment(s, &envp.items);
 	if (r == 0)
 		r = input_prepare(s);
-	return r < 0 ? r
-		     : send_plan(s, argv.items, envp.items, pipes_of(s->spec),
-			       tree_cgroup_name(s, cgroup), &m, &s->pipes);
+	if (r == 0)
+		r = send_plan(s, argv.items, envp.items, pipes_of(s->spec),
+			tree_cgroup_name(s, cgroup), &m, pipes);
+	if (pipes && pipes->generation == 0)
+		service_drop_made_pipes(s);
+	return r;
 }
 
 int spawn_send_command(struct service *s, const struct spawn_command *c, struct pipes *pipes)

@@ -7,7 +7,7 @@
 #include "engine/engine.h"
 #include "engine/streams/pipes.h"
 
-/* Sends SPAWN for the current generation; s->pipes are its then. 0, -EAGAIN, -errno. */
+/* Sends SPAWN for the current generation; service_made_pipes() are its then. 0, -EAGAIN, -errno. */
 int spawn_send(struct service *s);
 
 /* A command beside the process, with one pipe for stdout and stderr. */

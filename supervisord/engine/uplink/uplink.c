@@ -95,12 +95,15 @@ int uplink_adopt(struct service *s, pid_t pid, int pidfd)
 		.id = s->id,
 		.generation = core_record(s->engine->core, s->id)->generation,
 		.pid = pid};
-	int r = uplink_send(s->engine, &m, &pidfd, 1);
-	bool ended = s->adoption.generation == m.generation && s->adoption.ended;
+	struct uplink_adoption *a = part_get(s, PART_ADOPTION, sizeof(*a));
+	int r = a ? uplink_send(s->engine, &m, &pidfd, 1) : -ENOMEM;
 
-	if (r == 0)
-		s->adoption = (struct uplink_adoption){m.generation, pid, ended};
-	return r;
+	if (r < 0)
+		return r;
+	a->ended &= a->generation == m.generation;
+	a->generation = m.generation;
+	a->pid = pid;
+	return 0;
 }
 
 static void close_fds(int *fds, unsigned n)
@@ -146,6 +149,7 @@ static void on_started(
 {
 	struct engine *e = s->engine;
 	const struct core_record *r = core_record(e->core, m->id);
+	const struct uplink_adoption *adoption = part_find(s, PART_ADOPTION);
 	bool adopted = (m->started.flags & LINK_STARTED_ADOPTED) != 0;
 	struct core_event event = {.type = adopted ? CORE_EVENT_MAINPID : CORE_EVENT_STARTED,
 		.service = m->id,
@@ -154,16 +158,16 @@ static void on_started(
 		.at_usec = m->started.monotonic_usec};
 
 	/* Those that came are the same, or those of an earlier SPAWN; the launcher has a copy. */
-	if (s->pipes.generation == m->generation)
-		pipes_close(&s->pipes);
+	if (service_made_pipes(s)->generation == m->generation)
+		service_drop_made_pipes(s);
 	if (m->generation != r->generation || !is_live(r)) {
 		if (n_fds > 0 && (m->started.flags & LINK_STARTED_READY_FD))
 			close_fds(fds + --n_fds, 1);
 		service_take_rest(s, m->generation, fds, n_fds);
 		return;
 	}
-	if (m->pid == s->adoption.pid)
-		s->adoption = (struct uplink_adoption){0};
+	if (adoption && m->pid == adoption->pid)
+		part_drop(s, PART_ADOPTION);
 	s->pidfd_inode = m->started.pidfd_inode;
 	s->main_pid = m->pid;
 	mains_changed(s);
@@ -183,20 +187,25 @@ static void on_started(
 		mainpid_found(s);
 }
 
-static bool is_being_adopted(const struct service *s, const struct link_message *m)
+static struct uplink_adoption *find_adoption(const struct service *s, const struct link_message *m)
 {
-	return s->adoption.pid > 0 && s->adoption.generation == m->generation;
+	struct uplink_adoption *a = part_find(s, PART_ADOPTION);
+
+	return a && a->pid > 0 && a->generation == m->generation ? a : NULL;
 }
 
 static void on_refused(struct service *s, const struct link_message *m)
 {
-	bool ended = s->adoption.ended;
+	const struct uplink_adoption *a;
+	bool ended;
 
 	if (foster_refused(s, m))
 		return;
-	if (!is_being_adopted(s, m) || s->adoption.pid != m->pid)
+	a = find_adoption(s, m);
+	if (!a || a->pid != m->pid)
 		return; /* another one has been asked for since */
-	s->adoption = (struct uplink_adoption){0};
+	ended = a->ended;
+	part_drop(s, PART_ADOPTION);
 	if (ended)
 		uplink_tell(s, UPLINK_REFETCH); /* it was an end, and is told again */
 	mainpid_refused(s, m->pid, (int)m->value);
@@ -204,8 +213,10 @@ static void on_refused(struct service *s, const struct link_message *m)
 
 static void on_exited(struct service *s, const struct link_message *m)
 {
-	if (is_being_adopted(s, m))
-		s->adoption.ended = true; /* not acknowledged, so the launcher keeps it */
+	struct uplink_adoption *a = find_adoption(s, m);
+
+	if (a)
+		a->ended = true; /* not acknowledged, so the launcher keeps it */
 	else
 		engine_note_ended(s->engine, s, m);
 }
@@ -368,7 +379,6 @@ int uplink_init(struct engine *e)
 	socklen_t n = sizeof(type);
 	int r;
 
-	list_init(&u->outbox);
 	u->source = (struct loop_source){.fd = -1, .dispatch = on_link};
 	uplink_kept_init(u);
 	if (getsockopt(LINK_FD, SOL_SOCKET, SO_TYPE, &type, &n) < 0 || type != SOCK_SEQPACKET)

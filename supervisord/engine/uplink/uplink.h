@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/list.h"
 #include "engine/loop.h"
+#include "engine/part.h"
 #include "wire/link.h"
 
 struct engine;
@@ -28,18 +28,20 @@ enum uplink_mark {
 };
 
 struct uplink_outbox {
-	struct list node; /* in uplink.outbox while marks are set */
-	unsigned marks;
+	struct service *next; /* in line */
 	uint64_t ack_generation, ack_serial;
 	uint64_t release_generation;
-	int signo;
+	uint8_t marks; /* enum uplink_mark */
+	bool in_line;
+	uint8_t signo;
 	uint8_t scope; /* enum spec_kill */
 };
 
 /* Until it is answered, an end is not judged: it may be that of the process before. */
 struct uplink_adoption {
+	struct part part;
 	uint64_t generation;
-	pid_t pid; /* 0: none is under way */
+	pid_t pid; /* 0: it could not even be asked */
 	bool ended; /* EXITED has come meanwhile */
 };
 
@@ -49,7 +51,7 @@ struct uplink {
 	usec_t full_usec; /* when there was more to tell than the link took, last; 0: never */
 	struct loop_timer patience; /* at its end the launcher is listened to, orders or not */
 	bool told_lack; /* of descriptors */
-	struct list outbox;
+	struct service *head, *tail; /* of the line of those who have something to tell */
 	bool late; /* all that is in there can wait for the end of the round */
 	int kept[LINK_KEEP_MAX]; /* from the launcher, until taken; -1 */
 	int mirror[LINK_KEEP_MAX]; /* owned: copies of all that the launcher keeps; -1 */

@@ -81,7 +81,7 @@ static int send_ack(struct service *s)
 	int r = uplink_post(&m, NULL, 0);
 
 	if (r == 0 && release)
-		s->outbox.marks &= ~(unsigned)UPLINK_RELEASE;
+		s->outbox.marks &= (uint8_t)~UPLINK_RELEASE;
 	return r;
 }
 
@@ -103,23 +103,59 @@ static int send_mark(struct service *s, enum uplink_mark mark)
 	return 0;
 }
 
+/* --- the line --- */
+
+static void get_in_line(struct service *s)
+{
+	struct uplink *u = &s->engine->uplink;
+
+	if (s->outbox.in_line)
+		return;
+	s->outbox.in_line = true;
+	s->outbox.next = NULL;
+	if (u->head)
+		u->tail->outbox.next = s;
+	else
+		u->head = s;
+	u->tail = s;
+}
+
+/* It is mostly the first. */
+void uplink_outbox_drop(struct service *s)
+{
+	struct uplink *u = &s->engine->uplink;
+	struct service *before = NULL, *i = u->head;
+
+	if (!s->outbox.in_line)
+		return;
+	for (; i != s; i = i->outbox.next)
+		before = i;
+	if (before)
+		before->outbox.next = s->outbox.next;
+	else
+		u->head = s->outbox.next;
+	if (u->tail == s)
+		u->tail = before;
+	s->outbox.in_line = false;
+}
+
 /* -EAGAIN: the link is full, marks are left. */
 static int send_marks(struct service *s)
 {
 	while (s->outbox.marks) {
-		unsigned mark = s->outbox.marks & -s->outbox.marks;
+		unsigned mark = s->outbox.marks & -(unsigned)s->outbox.marks;
 		int r = send_mark(s, (enum uplink_mark)mark);
 
 		if (r == -EAGAIN)
 			return r;
-		s->outbox.marks &= ~mark;
+		s->outbox.marks &= (uint8_t)~mark;
 		if (r < 0 && mark == UPLINK_SPAWN)
 			service_spawn_failed(s, r);
 		else if (r < 0)
 			log_warning("service '%s': cannot tell the launcher: %s", s->name,
 				strerror(-r));
 	}
-	list_remove(&s->outbox.node);
+	uplink_outbox_drop(s);
 	return 0;
 }
 
@@ -128,7 +164,7 @@ static int send_all_marks(struct engine *e)
 	struct service *s;
 
 	e->uplink.late = false;
-	while ((s = list_first(&e->uplink.outbox, struct service, outbox.node))) {
+	while ((s = e->uplink.head)) {
 		if (send_marks(s) == -EAGAIN)
 			return -EAGAIN;
 	}
@@ -174,7 +210,7 @@ static int send_all(struct engine *e)
 
 static bool is_behind(const struct uplink *u)
 {
-	return !u->late && !list_empty(&u->outbox);
+	return !u->late && u->head;
 }
 
 void uplink_flush(struct engine *e)
@@ -197,11 +233,10 @@ usec_t uplink_behind_usec(const struct engine *e)
 void uplink_tell(struct service *s, unsigned marks)
 {
 	struct uplink *u = &s->engine->uplink;
-	bool first = list_empty(&u->outbox) || u->late;
+	bool first = !u->head || u->late;
 
-	s->outbox.marks |= marks;
-	if (list_empty(&s->outbox.node))
-		list_append(&u->outbox, &s->outbox.node);
+	s->outbox.marks |= (uint8_t)marks;
+	get_in_line(s);
 	if (!first)
 		return;
 	/* Nothing waits for these; with what follows, the launcher is woken once. */

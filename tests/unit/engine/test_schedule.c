@@ -396,7 +396,7 @@ static struct fixture *fixture_new(const struct core_record *records)
 			.name = (char *)names[i],
 			.spec = &f->specs[i],
 			.timer.dispatch = on_deadline};
-		schedule_init(&s->schedule);
+		assert_int_equal(schedule_new(s), 0);
 		assert_int_equal(loop_timer_add(&e->loop, &s->timer), 0);
 		core_add(e->core, i, &f->policies[i], records ? &records[i] : NULL,
 			clocks.monotonic_usec);
@@ -409,7 +409,7 @@ static struct fixture *fixture_new(const struct core_record *records)
 static void fixture_free(struct fixture *f)
 {
 	for (uint32_t i = 0; i < N_SERVICES; i++) {
-		schedule_fini(&f->services[i].schedule);
+		schedule_free(&f->services[i]);
 		loop_timer_remove(&f->engine.loop, &f->services[i].timer);
 	}
 	loop_timer_remove(&f->engine.loop, &f->tick);
@@ -642,7 +642,7 @@ static void a_service_may_go_while_its_schedule_is_to_be_planned(void **state _u
 
 	event(f, CORE_EVENT_AUTOSTART, 0);
 	event(f, CORE_EVENT_AUTOSTART, 1);
-	schedule_fini(&f->services[0].schedule);
+	schedule_free(&f->services[0]);
 	round_after(f, 0);
 	assert_int_equal(f->n_planned, 1);
 	fixture_free(f);
@@ -689,15 +689,16 @@ static void the_same_schedule_in_another_configuration_changes_nothing(void **st
 	struct fixture *f = fixture_new(NULL);
 	char text[] = "30 12 * * *";
 	struct spec_schedule old = f->schedules[1];
+	const struct schedule *schedule = part_find(&f->services[1], PART_SCHEDULE);
 
 	event(f, CORE_EVENT_AUTOSTART, 1);
 	round_after(f, 0);
 	old.cron_text = text;
 	adopt(f, 1, &old);
-	assert_true(list_empty(&f->services[1].schedule.node));
+	assert_true(list_empty(&schedule->node));
 	text[1] = '1';
 	adopt(f, 1, &old);
-	assert_false(list_empty(&f->services[1].schedule.node));
+	assert_false(list_empty(&schedule->node));
 	fixture_free(f);
 }
 
@@ -712,12 +713,12 @@ static struct fixture *next_engine(struct fixture *f)
 
 	for (uint32_t i = 0; i < N_SERVICES; i++) {
 		records[i] = *record(f, i);
-		runs[i] = f->services[i].schedule.runs;
+		runs[i] = schedule_runs_of(&f->services[i]);
 	}
 	fixture_free(f);
 	next = fixture_new(records);
 	for (uint32_t i = 0; i < N_SERVICES; i++) {
-		next->services[i].schedule.runs = runs[i];
+		assert_int_equal(schedule_set_runs(&next->services[i], &runs[i]), 0);
 		loop_timer_set(&next->engine.loop, &next->services[i].timer,
 			core_deadline(next->engine.core, i));
 	}

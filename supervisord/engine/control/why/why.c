@@ -86,7 +86,7 @@ static json_t *pack_end(enum core_end end, int status, uint8_t stage, usec_t at,
 json_t *why_end(const struct service *s)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
-	const struct service_exit *x = s->exits;
+	const struct service_exit *x = service_exits(s);
 	/* A daemon's end that nobody has seen is not among those noted. */
 	bool noted = x && x->end == r->end && x->status == (int16_t)r->end_status;
 
@@ -99,15 +99,13 @@ json_t *why_end(const struct service *s)
 
 static json_t *ends(const struct service *s)
 {
+	const struct service_exit *x = service_exits(s);
 	json_t *array = json_array();
 
-	for (unsigned i = 0; s->exits && i < SERVICE_EXITS && s->exits[i].realtime_msec > 0; i++) {
-		const struct service_exit *x = &s->exits[i];
-
+	for (unsigned i = 0; x && i < SERVICE_EXITS && x->realtime_msec > 0; i++, x++)
 		json_array_append_new(array, pack_end((enum core_end)x->end, x->status, x->stage,
 						     x->realtime_msec * USEC_PER_MSEC,
 						     json_integer((json_int_t)x->ran_msec)));
-	}
 	return array;
 }
 

@@ -192,6 +192,7 @@ json_t *why_chain(const struct service *s)
 	const struct core_record *r = core_record(s->engine->core, s->id);
 	struct walk w = {.journal = journal_file_ring(s->engine), .name = s->name};
 	json_t *chain, *event;
+	struct event_asked asked = event_asked_of(s);
 	size_t i;
 
 	if (!w.journal)
@@ -204,8 +205,8 @@ json_t *why_chain(const struct service *s)
 			r->state == CORE_STOPPED || (r->state == CORE_STOPPING && !r->desired_up));
 	if (core_is_shutting_down(s->engine->core))
 		find_newest(&w, JOURNAL_SHUTDOWN, UINT64_MAX);
-	if (s->asked.seq > 0)
-		find_newest(&w, JOURNAL_REQUEST, s->asked.seq + 1);
+	if (asked.seq > 0)
+		find_newest(&w, JOURNAL_REQUEST, asked.seq + 1);
 	json_array_foreach(w.causes, i, event)
 	{
 		if (!has_seq(w.events, seq_of(event)))
@@ -219,11 +220,11 @@ json_t *why_chain(const struct service *s)
 
 json_t *why_request(const struct service *s)
 {
-	const struct event_asked *a = &s->asked;
+	const struct event_asked a = event_asked_of(s);
 
-	if (a->seq == 0 || a->verb == EVENT_VERB_NONE)
+	if (a.seq == 0 || a.verb == EVENT_VERB_NONE)
 		return json_null();
-	return json_pack("{s:I,s:s,s:I,s:o}", "seq", (json_int_t)a->seq, "verb",
-		event_verb_to_string(a->verb), "uid", (json_int_t)a->uid, "client_pid",
-		a->pid > 0 ? json_integer((json_int_t)a->pid) : json_null());
+	return json_pack("{s:I,s:s,s:I,s:o}", "seq", (json_int_t)a.seq, "verb",
+		event_verb_to_string(a.verb), "uid", (json_int_t)a.uid, "client_pid",
+		a.pid > 0 ? json_integer((json_int_t)a.pid) : json_null());
 }

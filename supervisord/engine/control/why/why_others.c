@@ -9,6 +9,7 @@
 #include "engine/control/why/why_internal.h"
 #include "engine/service.h"
 #include "engine/services.h"
+#include "engine/succession.h"
 
 static const struct core_record *record_of(const struct service *s)
 {
@@ -105,20 +106,6 @@ json_t *why_starting(const struct service *s)
 
 /* --- the way to the root --- */
 
-/* Whose end this one, which takes its place, waits for. */
-static const struct service *predecessor_of(const struct service *s)
-{
-	const struct engine *e = s->engine;
-
-	for (uint32_t i = 0; i < e->n_services; i++) {
-		list_foreach (it, &e->services[i]->successors) {
-			if (it == &s->predecessor)
-				return e->services[i];
-		}
-	}
-	return NULL;
-}
-
 /* Whom a service is waiting for, or was stopped for; NULL. */
 static const struct service *cause_of(const struct service *s)
 {
@@ -127,7 +114,7 @@ static const struct service *cause_of(const struct service *s)
 		r->state == CORE_WAITING || r->state == CORE_STOPPING || r->state == CORE_STOPPED;
 
 	if (waits(s, CORE_WHY_PREDECESSOR))
-		return predecessor_of(s);
+		return succession_predecessor(s);
 	if (!down || r->blocker == CORE_NO_SERVICE ||
 		(r->why != CORE_WHY_DEPENDENCY && r->why != CORE_WHY_CONFLICT))
 		return NULL;

@@ -53,8 +53,7 @@ void logfile_init(struct logfile *f)
 {
 	static const struct spec_rotation none;
 
-	*f = (struct logfile){.fd = -1, .rotation = &none};
-	list_init(&f->lru);
+	*f = (struct logfile){.rotation = &none};
 }
 
 void logfile_set_rotation(
@@ -70,6 +69,7 @@ void logfile_fini(struct logfile_set *set, struct logfile *f)
 {
 	logfile_close(set, f);
 	upkeep_forget(set, f);
+	free(TAKE_PTR(f->held));
 	free(TAKE_PTR(f->path));
 }
 
@@ -95,17 +95,34 @@ const char *logfile_strerror(int error)
 
 void logfile_close(struct logfile_set *set, struct logfile *f)
 {
-	if (f->fd < 0)
-		return;
-	f->fd = close_fd(f->fd);
-	list_remove(&f->lru);
-	set->n_open--;
+	const struct upkeep_owner *owner = set->upkeep.owner;
+
+	if (logfile_is_open(f)) {
+		f->held->fd = close_fd(f->held->fd);
+		list_remove(&f->held->lru);
+		set->n_open--;
+	}
+	if (f->held && !f->upkeep && owner && !owner->is_mid_line(f))
+		free(TAKE_PTR(f->held));
+}
+
+static int make_held(struct logfile *f)
+{
+	if (f->held)
+		return 0;
+	f->held = calloc(1, sizeof(*f->held));
+	if (!f->held)
+		return -ENOMEM;
+	f->held->file = f;
+	f->held->fd = -1;
+	list_init(&f->held->lru);
+	return 0;
 }
 
 static void hold(struct logfile_set *set, struct logfile *f, int fd)
 {
-	f->fd = fd;
-	list_append(&set->open, &f->lru);
+	f->held->fd = fd;
+	list_append(&set->open, &f->held->lru);
 	set->n_open++;
 }
 
@@ -114,23 +131,30 @@ static bool is_file(const struct stat *st, uint64_t device, uint64_t inode)
 	return st->st_dev == device && st->st_ino == inode;
 }
 
-static void take(struct logfile_set *set, struct logfile *f, int fd, const struct stat *st)
+/* Takes over fd, also where that fails. */
+static int take(struct logfile_set *set, struct logfile *f, int fd, const struct stat *st)
 {
-	if (f->upkeep && !is_file(st, f->device, f->inode))
+	if (make_held(f) < 0) {
+		close_fd(fd);
+		return -ENOMEM;
+	}
+	f->held->file = f; /* it may have been moved while it was not open */
+	if (f->upkeep && !is_file(st, f->held->device, f->held->inode))
 		f->upkeep->due_usec = 0;
-	f->device = st->st_dev;
-	f->inode = st->st_ino;
-	f->offset = (uint64_t)st->st_size;
+	f->held->device = st->st_dev;
+	f->held->inode = st->st_ino;
+	f->held->offset = (uint64_t)st->st_size;
 	hold(set, f, fd);
+	return 0;
 }
 
 static bool close_oldest(struct logfile_set *set)
 {
-	struct logfile *f = list_first(&set->open, struct logfile, lru);
+	struct logfile_held *held = list_first(&set->open, struct logfile_held, lru);
 
-	if (!f)
+	if (!held)
 		return false;
-	logfile_close(set, f);
+	logfile_close(set, held->file);
 	return true;
 }
 
@@ -180,22 +204,21 @@ static int open_closed(struct logfile_set *set, struct logfile *f, struct stat *
 	r = check(set, fd, ret_st);
 	if (r < 0)
 		return r;
-	take(set, f, TAKE_FD(fd), ret_st);
-	return 0;
+	return take(set, f, TAKE_FD(fd), ret_st);
 }
 
 int logfile_open(struct logfile_set *set, struct logfile *f)
 {
 	struct stat st;
 
-	return f->fd >= 0 ? 0 : open_closed(set, f, &st);
+	return logfile_is_open(f) ? 0 : open_closed(set, f, &st);
 }
 
 /* Whether the path still names the file held: 1 or 0; -errno where it can't be told. */
 static int is_in_place(const struct logfile *f)
 {
 	struct stat held, named;
-	int r = sys_fstat(f->fd, &held);
+	int r = sys_fstat(f->held->fd, &held);
 
 	if (r < 0)
 		return r;
@@ -215,7 +238,7 @@ static int is_in_place(const struct logfile *f)
 static int replace(
 	struct logfile_set *set, struct logfile *f, char ret_stamp[static ROTATE_STAMP_SIZE])
 {
-	const struct logfile old = *f;
+	const struct logfile_held old = *f->held;
 	int held, r = is_in_place(f);
 	ret_stamp[0] = '\0';
 	if (r > 0) {
@@ -224,15 +247,15 @@ static int replace(
 	if (r < 0)
 		return r;
 	/* Out of the list, so that opening the new one can't close it. */
-	held = TAKE_FD(f->fd);
-	list_remove(&f->lru);
+	held = TAKE_FD(f->held->fd);
+	list_remove(&f->held->lru);
 	set->n_open--;
 	r = logfile_open(set, f);
 	if (r < 0) {
 		hold(set, f, held);
-		f->device = old.device;
-		f->inode = old.inode;
-		f->offset = old.offset;
+		f->held->device = old.device;
+		f->held->inode = old.inode;
+		f->held->offset = old.offset;
 		if (ret_stamp[0])
 			rotate_undo(f->path, ret_stamp);
 		return r;
@@ -283,13 +306,13 @@ void logfile_rotate(struct logfile_set *set, struct logfile *f, const char *name
 void logfile_rotate_idle(struct logfile_set *set, struct logfile *f, const char *name)
 {
 	char stamp[ROTATE_STAMP_SIZE];
-	bool was_open = f->fd >= 0;
+	bool was_open = logfile_is_open(f);
 	usec_t now = usec_now(CLOCK_MONOTONIC);
 
 	if (logfile_ready(set, f) < 0)
 		return; /* whoever writes to it will say so */
 	/* It may be another one by now. */
-	if (f->is_due && f->offset > 0) {
+	if (f->is_due && f->held->offset > 0) {
 		logfile_plan_rotation(set);
 		if (rotate(set, f, name, now, stamp) == 0 && stamp[0])
 			upkeep_rotated(set, f, stamp, false);
@@ -307,13 +330,13 @@ size_t logfile_fit(const struct logfile *f, const char *data, size_t n, bool mid
 	usec_t now)
 {
 	uint64_t max = f->rotation->max_size_bytes;
-	uint64_t room = max > f->offset ? max - f->offset : 0;
+	uint64_t room = max > f->held->offset ? max - f->held->offset : 0;
 	uint64_t reserve = MIN_OF((uint64_t)LOGFILE_LINE_RESERVE, max / 4);
 	const char *newline;
 
 	if (f->rotate_failed && now < f->retry_usec)
 		return n;
-	if (f->is_due && f->offset > 0) {
+	if (f->is_due && f->held->offset > 0) {
 		if (!mid_line)
 			return 0;
 		newline = memchr(data, '\n', n);
@@ -327,7 +350,7 @@ size_t logfile_fit(const struct logfile *f, const char *data, size_t n, bool mid
 	newline = memrchr(data, '\n', MIN_OF((uint64_t)n, room));
 	if (newline)
 		return (size_t)(newline - data) + 1;
-	if (f->offset > 0 && !mid_line)
+	if (f->held->offset > 0 && !mid_line)
 		return 0;
 	if (whole > 0)
 		room = MAX_OF(room, (uint64_t)whole + 1);
@@ -347,18 +370,18 @@ static bool is_removed(struct logfile_set *set, struct logfile *f, const struct 
 int logfile_ready(struct logfile_set *set, struct logfile *f)
 {
 	struct stat st;
-	int r = f->fd < 0 ? 0 : sys_fstat(f->fd, &st);
+	int r = logfile_is_open(f) ? sys_fstat(f->held->fd, &st) : 0;
 
 	if (r < 0)
 		return r;
-	if (f->fd < 0 || is_removed(set, f, &st)) {
+	if (!logfile_is_open(f) || is_removed(set, f, &st)) {
 		r = open_closed(set, f, &st);
 		if (r < 0)
 			return r;
 	} else {
-		f->offset = (uint64_t)st.st_size;
-		list_remove(&f->lru);
-		list_append(&set->open, &f->lru);
+		f->held->offset = (uint64_t)st.st_size;
+		list_remove(&f->held->lru);
+		list_append(&set->open, &f->held->lru);
 	}
 	f->is_due = upkeep_is_due(set, f, &st);
 	return 0;
@@ -366,14 +389,14 @@ int logfile_ready(struct logfile_set *set, struct logfile *f)
 
 int logfile_reserve(struct logfile *f, uint64_t n)
 {
-	int r = sys_reserve(f->fd, (off_t)f->offset, (off_t)n);
+	int r = sys_reserve(f->held->fd, (off_t)f->held->offset, (off_t)n);
 
 	return r == -EOPNOTSUPP || r == -ENOSYS ? 0 : r;
 }
 
 void logfile_trim(struct logfile *f)
 {
-	(void)sys_ftruncate(f->fd, (off_t)f->offset);
+	(void)sys_ftruncate(f->held->fd, (off_t)f->held->offset);
 }
 
 size_t logfile_put(struct logfile *f, const char *data, size_t n, int *ret_error)
@@ -381,23 +404,23 @@ size_t logfile_put(struct logfile *f, const char *data, size_t n, int *ret_error
 	size_t done = 0;
 
 	while (done < n) {
-		ssize_t r = sys_pwrite(f->fd, data + done, n - done, (off_t)f->offset);
+		ssize_t r = sys_pwrite(f->held->fd, data + done, n - done, (off_t)f->held->offset);
 
 		if (r <= 0) {
 			*ret_error = r < 0 ? (int)r : -EIO;
 			break;
 		}
 		done += (size_t)r;
-		f->offset += (uint64_t)r;
+		f->held->offset += (uint64_t)r;
 	}
 	return done;
 }
 
 void logfile_take_back(struct logfile *f, size_t n)
 {
-	f->offset -= MIN_OF(f->offset, (uint64_t)n);
+	f->held->offset -= MIN_OF(f->held->offset, (uint64_t)n);
 	/* Where that fails, they stay, and the next batch goes behind them. */
-	(void)sys_ftruncate(f->fd, (off_t)f->offset);
+	(void)sys_ftruncate(f->held->fd, (off_t)f->held->offset);
 }
 
 /* --- after another process --- */
@@ -421,8 +444,7 @@ static int open_renamed(struct logfile_set *set, struct logfile *f, uint64_t dev
 		return r;
 	if (!is_file(&st, device, inode))
 		return -ESTALE;
-	take(set, f, TAKE_FD(fd), &st);
-	return 0;
+	return take(set, f, TAKE_FD(fd), &st);
 }
 
 /* 1: the path names that very file. */
@@ -446,7 +468,7 @@ int logfile_resume(struct logfile_set *set, struct logfile *f, uint64_t device, 
 	else
 		r = open_renamed(set, f, device, inode, name);
 	if (r == 0)
-		f->offset = MIN_OF(f->offset, offset);
+		f->held->offset = MIN_OF(f->held->offset, offset);
 	return r == -ENOENT ? -ESTALE : r;
 }
 
@@ -482,7 +504,7 @@ int logfile_resume_rotation(struct logfile_set *set, struct logfile *f, const ch
 	if (r < 0)
 		return r;
 	/* The same one: the rename is yet to come, whatever it was for. */
-	if (f->device == device && f->inode == inode) {
+	if (f->held->device == device && f->held->inode == inode) {
 		f->is_due = true;
 		return 0;
 	}

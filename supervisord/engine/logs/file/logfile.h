@@ -26,14 +26,21 @@ struct logfile_set {
 	struct upkeep_set upkeep;
 };
 
+/* One that is open, or was, and matters still: it ended in the middle of a line, or has upkeep. */
+struct logfile_held {
+	struct list lru; /* in logfile_set.open */
+	struct logfile *file;
+	uint64_t device, inode, offset; /* offset: where the next byte goes */
+	int fd; /* owned; -1: not open */
+};
+
+/* There are thousands of them, most of which nobody writes to just now. */
 struct logfile {
 	char *path; /* owned; absolute */
-	struct list lru;
-	uint64_t device, inode, offset; /* while open; offset: where the next byte goes */
+	struct logfile_held *held; /* owned; never NULL while it is open */
 	const struct spec_rotation *rotation; /* borrowed; never NULL after logfile_init() */
 	struct upkeep *upkeep; /* owned; NULL: it needs none */
 	usec_t retry_usec; /* monotonic: not before then what failed is tried again */
-	int fd; /* owned; -1: not open */
 	bool broken : 1; /* can't be written; the owner's to set */
 	bool rotate_failed : 1; /* and reported */
 	bool prune_failed : 1; /* likewise */
@@ -62,6 +69,11 @@ void logfile_init(struct logfile *f);
 void logfile_set_rotation(
 	struct logfile_set *set, struct logfile *f, const struct spec_rotation *rotation);
 void logfile_fini(struct logfile_set *set, struct logfile *f);
+
+static inline bool logfile_is_open(const struct logfile *f)
+{
+	return f->held && f->held->fd >= 0;
+}
 
 /* Opens or creates it and goes on at its end; does nothing if it is open. 0 or -errno. */
 int logfile_open(struct logfile_set *set, struct logfile *f);

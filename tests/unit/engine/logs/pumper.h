@@ -220,7 +220,7 @@ static void pump_everything(struct fixture *f)
 	assert_int_equal(loop_init(&pumper.loop), 0);
 	sink_set_init(&pumper.sinks, &pumper.loop, f->bench.dir, 2, STDOUT_FILENO);
 	pumper.sinks.describe = describe;
-	assert_int_equal(pump_set_init(&pumper.pumps, &pumper.loop), 0);
+	assert_int_equal(pump_set_init(&pumper.pumps, &pumper.loop, ended), 0);
 	assert_int_equal(pump_set_hold(&pumper.pumps, dup(f->hold.read_fd), dup(f->hold.write_fd),
 				 room, &pumper.sinks, &owner),
 		0);
@@ -234,7 +234,7 @@ static void pump_everything(struct fixture *f)
 		s->lost_bytes = shared->lost_bytes[i];
 		s->lost_lines = shared->lost_lines[i];
 		s->lost_why = shared->lost_why[i];
-		pump_init(&pumper.streams[i].pump, &pumper.pumps, s, i, 0, ended);
+		pump_init(&pumper.streams[i].pump, &pumper.pumps, s, i, 0);
 		pumper.streams[i].pump.through = shared->through[i];
 		if (f->scenario->has_reader)
 			add_reader(f, i);

@@ -102,7 +102,7 @@ static int setup(void **state)
 	*state = fixture = f;
 	bench_init(&f->bench);
 	assert_int_equal(loop_init(&f->loop), 0);
-	assert_int_equal(pump_set_init(&f->pumps, &f->loop), 0);
+	assert_int_equal(pump_set_init(&f->pumps, &f->loop, ended), 0);
 	sink_set_init(&f->set, &f->loop, f->bench.dir, 16, STDOUT_FILENO);
 	f->set.writable = writable;
 	f->set.outlets.make_service = make_fake;
@@ -114,7 +114,7 @@ static int setup(void **state)
 	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
 	f->reader = fds[0];
 	f->writer = fds[1];
-	pump_init(&f->pump, &f->pumps, &f->sink, 0, 0, ended);
+	pump_init(&f->pump, &f->pumps, &f->sink, 0, 0);
 	assert_int_equal(pump_start(&f->pump, f->reader), 0);
 	return 0;
 }

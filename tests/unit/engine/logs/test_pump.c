@@ -44,7 +44,7 @@ static void start(struct fixture *f, struct stream *s, const char *name)
 	assert_int_equal(sink_init(&s->sink, &f->set, name, bench_log(0, 1),
 				 &(struct spec_target){.sink = SPEC_SINK_FILE}, path),
 		0);
-	pump_init(&s->pump, &f->pumps, &s->sink, s == &f->b, 0, ended);
+	pump_init(&s->pump, &f->pumps, &s->sink, s == &f->b, 0);
 	assert_int_equal(pump_start(&s->pump, s->reader), 0);
 }
 
@@ -65,7 +65,7 @@ static int setup(void **state)
 	*state = f;
 	bench_init(&f->bench);
 	assert_int_equal(loop_init(&f->loop), 0);
-	assert_int_equal(pump_set_init(&f->pumps, &f->loop), 0);
+	assert_int_equal(pump_set_init(&f->pumps, &f->loop, ended), 0);
 	sink_set_init(&f->set, &f->loop, f->bench.dir, 16, STDOUT_FILENO);
 	start(f, &f->a, "a");
 	start(f, &f->b, "b");

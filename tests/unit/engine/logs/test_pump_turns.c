@@ -51,7 +51,7 @@ static void start(struct fixture *f, unsigned n)
 		assert_int_equal(sink_init(&x->sink, &f->set, "flood", &log,
 					 &(struct spec_target){.sink = SPEC_SINK_NONE}, NULL),
 			0);
-		pump_init(&x->pump, &f->pumps, &x->sink, f->n, 0, ended);
+		pump_init(&x->pump, &f->pumps, &x->sink, f->n, 0);
 		assert_int_equal(pump_start(&x->pump, x->reader), 0);
 	}
 }
@@ -63,7 +63,7 @@ static int setup(void **state)
 	*state = f;
 	bench_init(&f->bench);
 	assert_int_equal(loop_init(&f->loop), 0);
-	assert_int_equal(pump_set_init(&f->pumps, &f->loop), 0);
+	assert_int_equal(pump_set_init(&f->pumps, &f->loop, ended), 0);
 	sink_set_init(&f->set, &f->loop, f->bench.dir, 16, STDOUT_FILENO);
 	f->aside.dispatch = aside;
 	assert_int_equal(loop_add(&f->loop, &f->aside, eventfd(1, EFD_CLOEXEC), EPOLLIN), 0);
@@ -213,7 +213,7 @@ static void write_line(struct fixture *f, unsigned i)
 /* Ends all rests that are over. */
 static void rest_over(struct fixture *f, unsigned i)
 {
-	f->floods[i].pump.pace.turn_usec = 0;
+	f->floods[i].pump.pace.turn_usec -= (uint32_t)(2 * REST);
 	loop_timer_set(&f->loop, &f->pumps.rest, 1);
 	assert_int_equal(loop_once(&f->loop), 0);
 	assert_int_equal(loop_once(&f->loop), 0);
@@ -306,8 +306,8 @@ static void the_fuller_a_pipe_is_found_the_shorter_are_the_rests(void **state)
 	write_line(f, 1); /* it is tried again, and the others have never known of it */
 	assert_int_equal(x->pump.pace.n_halved, PUMP_REST_HALVED - 1);
 	assert_true(x->pump.pace.resting);
-	assert_int_equal(f->pumps.rest.entry.deadline,
-		x->pump.pace.turn_usec + (REST >> (PUMP_REST_HALVED - 1)));
+	assert_int_equal((uint32_t)f->pumps.rest.entry.deadline,
+		(uint32_t)(x->pump.pace.turn_usec + (REST >> (PUMP_REST_HALVED - 1))));
 	assert_int_equal(f->floods[0].pump.pace.n_halved, 0);
 }
 

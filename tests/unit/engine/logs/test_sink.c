@@ -329,7 +329,7 @@ static unsigned n_open(const struct fixture *f)
 	unsigned n = 0;
 
 	for (size_t i = 0; i < ELEMENTSOF(f->sinks); i++)
-		n += f->sinks[i].file.fd >= 0;
+		n += logfile_is_open(&f->sinks[i].file);
 	return n;
 }
 
@@ -351,10 +351,10 @@ static void only_the_last_written_files_are_open(void **state)
 			assert_int_equal(n_open(f), f->set.files.n_open);
 		}
 	}
-	assert_true(f->sinks[3].file.fd >= 0 && f->sinks[4].file.fd >= 0);
+	assert_true(logfile_is_open(&f->sinks[3].file) && logfile_is_open(&f->sinks[4].file));
 	put(&f->sinks[3], "line\n", 4);
 	put(&f->sinks[0], "line\n", 5); /* 4 was the oldest now */
-	assert_true(f->sinks[3].file.fd >= 0 && f->sinks[4].file.fd < 0);
+	assert_true(logfile_is_open(&f->sinks[3].file) && !logfile_is_open(&f->sinks[4].file));
 	snprintf(path, sizeof(path), "%s/1.log", f->log_dir);
 	assert_file(path, "line\nline\nline\n");
 	snprintf(path, sizeof(path), "%s/0.log", f->log_dir);
@@ -375,12 +375,12 @@ static void without_descriptors_another_file_is_closed(void **state)
 	sink_init(&f->sinks[1], &f->set, "other", bench_log(0, 1),
 		&(struct spec_target){.sink = SPEC_SINK_FILE}, path);
 	/* All below are taken; one more is for the directory. */
-	none.rlim_cur = (rlim_t)s->file.fd + 2;
+	none.rlim_cur = (rlim_t)s->file.held->fd + 2;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
 	put(&f->sinks[1], "b\n", 2);
 	setrlimit(RLIMIT_NOFILE, &f->nofile);
 	assert_file(path, "b\n");
-	assert_int_equal(s->file.fd, -1);
+	assert_false(logfile_is_open(&s->file));
 	assert_int_equal(bench_log_lines(&f->bench), 0);
 }
 
@@ -410,11 +410,11 @@ static void new_settings_keep_counters_and_an_unchanged_file(void **state)
 	int fd;
 
 	put(s, "a\n", 1);
-	fd = s->file.fd;
+	fd = s->file.held->fd;
 	assert_int_equal(sink_configure(s, bench_log(100, 7),
 				 &(struct spec_target){.sink = SPEC_SINK_FILE}, f->path, 2),
 		0);
-	assert_int_equal(s->file.fd, fd);
+	assert_int_equal(s->file.held->fd, fd);
 	assert_int_equal(s->file.rotation->max_size_bytes, 100);
 	assert_int_equal(s->file.rotation->keep, 7);
 	snprintf(path, sizeof(path), "%s/new.log", f->log_dir);

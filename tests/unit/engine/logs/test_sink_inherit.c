@@ -86,7 +86,7 @@ static char *read_all(struct fixture *f, size_t *ret_n)
 
 		if (r > 0) {
 			n += (size_t)r;
-		} else if (f->db.writer.outlet->source.fd >= 0) {
+		} else if (f->db.out->writer.outlet->source.fd >= 0) {
 			assert_int_equal(loop_once(&f->loop), 0); /* the pipe has room: no wait */
 		} else {
 			break;
@@ -120,7 +120,7 @@ static void a_line_waits_for_its_end_and_lets_others_pass(void **state)
 	assert_string_equal(read_all(f, NULL), "[web] first\n[db@2] whole\n");
 	put(&f->web, " line\n", 1);
 	assert_string_equal(read_all(f, NULL), "[web] half a line\n");
-	assert_null(f->web.writer.partial.data);
+	assert_null(f->web.out->writer.partial.data);
 	assert_int_equal(f->web.counters.bytes, 18);
 	assert_int_equal(f->web.counters.lines, 2);
 }
@@ -153,7 +153,7 @@ static void an_endless_line_is_cut_and_takes_no_memory(void **state)
 	assert_true(strncmp(out, "[web] xxx", 9) == 0 && out[n - 1] == '\n');
 	for (int i = 0; i < 50; i++) {
 		sink_write(&f->web, data, sizeof(data), 1);
-		assert_true(f->web.writer.partial.len <= STANDARD_MAX_LINE);
+		assert_true(f->web.out->writer.partial.len <= STANDARD_MAX_LINE);
 		out = read_all(f, &n);
 		assert_true(n % STANDARD_MAX_LINE == 0 && n >= STANDARD_MAX_LINE);
 		for (size_t at = 0; at < n; at += STANDARD_MAX_LINE)
@@ -191,7 +191,7 @@ static unsigned flood(struct fixture *f, usec_t now)
 			"-------------------------------------------------------------------------"
 			"------");
 		put(i % 3 ? &f->web : &f->db, line, now);
-		assert_true(f->web.writer.outlet->pending.len <= STANDARD_MAX_PENDING);
+		assert_true(f->web.out->writer.outlet->pending.len <= STANDARD_MAX_PENDING);
 	}
 	return i;
 }
@@ -254,7 +254,7 @@ static void no_line_goes_into_a_pipe_in_part(void **state)
 		assert_true(read(f->reader, data, sizeof(data)) > 0);
 		assert_int_equal(loop_once(&f->loop), 0);
 		/* So another process may write its own lines to the same pipe. */
-		assert_int_equal(f->web.writer.outlet->pending.data[0], '[');
+		assert_int_equal(f->web.out->writer.outlet->pending.data[0], '[');
 	}
 }
 
@@ -266,7 +266,7 @@ static void a_slow_reader_of_a_socket_gets_whole_lines(void **state)
 static void the_rest_of_a_torn_line_goes_first(void **state)
 {
 	struct fixture *f = *state;
-	struct outlet *w = f->web.writer.outlet;
+	struct outlet *w = f->web.out->writer.outlet;
 
 	/* As after a write that took only "[web] hal". */
 	assert_int_equal(buf_append(&w->pending, SIZE_MAX, "f a line\n", 9), 0);

@@ -350,7 +350,7 @@ static void a_redo_that_can_open_no_new_file_gives_the_old_one_its_name_back(voi
 	inject("test:open:1:EIO");
 	assert_int_equal(
 		logfile_resume_rotation(&f->set.files, &s->file, "web", st.st_dev, st.st_ino), 0);
-	assert_int_equal(s->file.inode, st.st_ino);
+	assert_int_equal(s->file.held->inode, st.st_ino);
 	assert_file(f->path, "12345678\n");
 	assert_int_equal(n_rotated(f), 0);
 	assert_int_equal(bench_logged(&f->bench, "service 'web': cannot rotate "), 1);

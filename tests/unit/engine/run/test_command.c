@@ -85,9 +85,6 @@ static void make_service(uint32_t id)
 	s->name = strdup(name);
 	s->id = id;
 	s->instance = 1;
-	list_init(&s->commands);
-	list_init(&s->outbox.node);
-	list_init(&s->waiters);
 	f->by_id[id] = s;
 	core_add(f->engine.core, id, &f->policy, NULL, f->engine.loop.now_usec);
 }
@@ -117,7 +114,6 @@ static int set_up(void **state _unused_)
 	e->tree.cgroup_fd = -1;
 	e->tree.blind = true;
 	assert_int_equal(loop_init(&e->loop), 0);
-	list_init(&e->uplink.outbox);
 	e->uplink.source = (struct loop_source){.fd = -1};
 	e->core = core_new(SERVICES, 0);
 	e->services = e->by_id = f->by_id;
@@ -139,6 +135,7 @@ static int tear_down(void **state _unused_)
 
 	for (uint32_t id = 0; id < SERVICES; id++) {
 		command_free_all(&f->services[id]);
+		part_drop_all(&f->services[id]);
 		free(f->services[id].name);
 	}
 	assert_int_equal(f->engine.commands.n_alive, 0);
@@ -627,8 +624,6 @@ static void a_failure_is_told_once_however_often_it_is_found(void **state _unuse
 	hooks_changed(s, CORE_RUNNING);
 	expect(LINK_SPAWN, 0, COMMAND_HOOK_ON_FAILED);
 	assert_true(f->m.generation > generation);
-	free(s->hook_outcomes);
-	s->hook_outcomes = NULL;
 }
 
 int main(void)
