@@ -5,7 +5,7 @@
  * resolved on paper); links between directories are the administrator's business.
  */
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -85,14 +85,17 @@ static char *path_of(
 {
 	_cleanup_free_
 	char *expanded = spec_expand(file, s, instance);
+	const char *below;
 	char *path;
 
 	if (!expanded)
 		return NULL;
 	/* without a log-dir, which has been told, relative names still compare well */
-	if (asprintf(&path, "%s/%s",
-		    expanded[0] == '/' || !b->spec->log_dir ? "" : b->spec->log_dir, expanded) < 0)
+	below = expanded[0] == '/' || !b->spec->log_dir ? "" : b->spec->log_dir;
+	path = malloc(strlen(below) + strlen(expanded) + 2);
+	if (!path)
 		return NULL;
+	stpcpy(stpcpy(stpcpy(path, below), "/"), expanded);
 	normalise(path);
 	return path;
 }

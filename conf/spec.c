@@ -78,10 +78,12 @@ struct spec_place spec_place_of(const struct spec_service *s, const char *key)
 const char *spec_instance_name(const struct spec_service *s, unsigned instance,
 	char ret_name[static SPEC_INSTANCE_NAME_MAX])
 {
+	size_t n = strnlen(s->name, SPEC_INSTANCE_NAME_MAX - 1);
+
 	if (s->has_instances)
 		snprintf(ret_name, SPEC_INSTANCE_NAME_MAX, "%s@%u", s->name, instance);
 	else
-		snprintf(ret_name, SPEC_INSTANCE_NAME_MAX, "%s", s->name);
+		*(char *)mempcpy(ret_name, s->name, n) = '\0';
 	return ret_name;
 }
 
@@ -93,6 +95,8 @@ char *spec_expand(const char *text, const struct spec_service *s, unsigned insta
 	} words[] = {{"%{name}", name}, {"%{instance}", number}};
 	_cleanup_buf_ struct buf b = {0};
 
+	if (!strchr(text, '%'))
+		return strdup(text);
 	spec_instance_name(s, instance, name);
 	if (s->has_instances)
 		snprintf(number, sizeof(number), "%u", instance);

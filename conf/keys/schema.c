@@ -7,7 +7,7 @@
  */
 #include "conf/keys/schema.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "conf/text/errors.h"
@@ -377,15 +377,17 @@ static void check_section(
 
 char *schema_where(const struct guard *g, const struct guard_entry *e)
 {
-	char *where;
-	int r;
+	size_t n = (size_t)length_of(e->title_len);
+	char *where, *end;
 
-	if (e->has_title)
-		r = asprintf(&where, "%s '%.*s'", e->key->name, length_of(e->title_len),
-			g->text.data + e->title);
-	else
-		r = asprintf(&where, "%s", e->key->name);
-	return r < 0 ? NULL : where;
+	if (!e->has_title)
+		return strdup(e->key->name);
+	where = malloc(strlen(e->key->name) + n + sizeof(" ''"));
+	if (!where)
+		return NULL;
+	end = mempcpy(stpcpy(stpcpy(where, e->key->name), " '"), g->text.data + e->title, n);
+	memcpy(end, "'", sizeof("'"));
+	return where;
 }
 
 bool schema_check(struct guard *g, size_t i, const char *file, struct conf_errors *errors)

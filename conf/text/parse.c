@@ -24,6 +24,8 @@
 /* flex's; libconfuse's header leaves it out. */
 int cfg_yylex_destroy(void);
 
+_Static_assert(SERVICE_KEY_MAX <= PARSE_IDS, "there is a bit for each key");
+
 void section_fini(struct section *s)
 {
 	for (size_t i = 0; i < s->n_values; i++)
@@ -34,7 +36,7 @@ void section_fini(struct section *s)
 	*s = (struct section){0};
 }
 
-const struct value *section_find(const struct section *s, unsigned id)
+const struct value *section_get(const struct section *s, unsigned id)
 {
 	for (size_t i = 0; i < s->n_values; i++) {
 		if (s->values[i].key->id == id)
@@ -178,6 +180,8 @@ static int copy_values(cfg_t *cfg, const struct guard *g, size_t first, size_t e
 			s->n_values--;
 		} else if (r < 0) {
 			return r;
+		} else {
+			s->ids[e->key->id / 64] |= UINT64_C(1) << e->key->id % 64;
 		}
 	}
 	return 0;

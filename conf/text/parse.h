@@ -1,9 +1,12 @@
 /* One statement of a configuration, as libconfuse reads it. */
 #pragma once
 
+#include <stdint.h>
+
 #include "conf/keys/schema.h"
 
 #define PARSE_MAX_LIST 10000 /* values of one key */
+#define PARSE_IDS      192 /* ids of keys are less */
 
 struct value {
 	const struct schema_key *key;
@@ -21,12 +24,20 @@ struct section {
 	char *where; /* NULL: not a section */
 	struct value *values;
 	size_t n_values;
+	uint64_t ids[PARSE_IDS / 64]; /* bits: of which keys there is a value */
 };
 
 void section_fini(struct section *s);
 
-/* The section's value for a key, or NULL. */
-const struct value *section_find(const struct section *s, unsigned id);
+/* The section's value for a key that it has. */
+const struct value *section_get(const struct section *s, unsigned id);
+
+/* The section's value for a key, or NULL. A service is asked for all that there are, and has few.
+ */
+static inline const struct value *section_find(const struct section *s, unsigned id)
+{
+	return s->ids[id / 64] >> id % 64 & 1 ? section_get(s, id) : NULL;
+}
 
 /*
  * Parses the statement at index i of the top level, which schema_check() has passed.

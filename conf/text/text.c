@@ -40,21 +40,37 @@ static size_t character(const unsigned char *p, size_t n)
 	return len;
 }
 
+/* Eight bytes of ASCII, none of them NUL. */
+static bool is_plain(const unsigned char *p)
+{
+	const uint64_t high = UINT64_C(0x8080808080808080), low = UINT64_C(0x0101010101010101);
+	uint64_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return ((word | (word - low)) & high) == 0;
+}
+
+static unsigned line_of(const char *text, size_t n)
+{
+	unsigned line = 1;
+
+	for (size_t i = 0; i < n; i++)
+		line += text[i] == '\n';
+	return line;
+}
+
 bool text_check(const char *text, size_t n, unsigned *reterr_line, const char **reterr_what)
 {
 	const unsigned char *p = (const unsigned char *)text;
-	unsigned line = 1;
 
 	for (size_t i = 0; i < n;) {
-		size_t len = character(p + i, n - i);
+		size_t len = n - i >= 8 && is_plain(p + i) ? 8 : character(p + i, n - i);
 
 		if (len == 0 || p[i] == '\0') {
-			*reterr_line = line;
+			*reterr_line = line_of(text, i);
 			*reterr_what = len == 0 ? "not UTF-8" : "a NUL byte";
 			return false;
 		}
-		if (p[i] == '\n')
-			line++;
 		i += len;
 	}
 	return true;

@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/macro.h"
@@ -127,6 +128,27 @@ int sys_fallocate(int fd, off_t size)
 		r = posix_fallocate(fd, 0, size);
 	while (r == EINTR);
 	return -r;
+}
+
+/* Room is there already: what can't be written now is only slower later. */
+int sys_fallocate_mapped(int fd, off_t from, off_t size)
+{
+	static char zeros[4096];
+	struct iovec parts[16];
+	int r = sys_fallocate(fd, size);
+
+	for (size_t i = 0; i < ELEMENTSOF(parts); i++)
+		parts[i] = (struct iovec){zeros, sizeof(zeros)};
+	for (ssize_t n = 0; r == 0 && from < size; from += n) {
+		size_t left = (size_t)(size - from);
+		size_t n_parts = MIN_OF(left / sizeof(zeros), ELEMENTSOF(parts));
+
+		n = n_parts > 0 ? pwritev(fd, parts, (int)n_parts, from)
+				: pwrite(fd, zeros, left, from);
+		if (n <= 0)
+			break;
+	}
+	return r;
 }
 
 int sys_reserve(int fd, off_t offset, off_t n)

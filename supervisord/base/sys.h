@@ -49,6 +49,12 @@ int sys_fstatat(int dir, const char *path, struct stat *ret_st, int flags);
 int sys_ftruncate(int fd, off_t size);
 int sys_futimens(int fd, const struct timespec times[static 2]); /* access, modification */
 int sys_fallocate(int fd, off_t size); /* posix_fallocate(fd, 0, size) */
+/*
+ * The same for a file that is to be mapped: what it has from there on, which nobody needs, becomes
+ * zeros that are written and not only reserved. The first store to a page that is only reserved
+ * costs ext4 8 to 13 us, to one that was written a tenth of that.
+ */
+int sys_fallocate_mapped(int fd, off_t from, off_t size);
 int sys_reserve(int fd, off_t offset, off_t n); /* fallocate(2) that keeps the size */
 int sys_mkdirat(int dir, const char *path, mode_t mode);
 int sys_unlinkat(int dir, const char *path, int flags);

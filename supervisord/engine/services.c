@@ -162,7 +162,6 @@ static void enter(struct engine *e, struct service *s, const struct core_record 
 	if (!record) {
 		fresh.generation = service_last_generation(e, s->id);
 		s->fresh = true;
-		tree_avoid_cgroup(s);
 	}
 	core_add(e->core, s->id, s->spec->policy, record ? record : &fresh, e->loop.now_usec);
 	if (s->next)
@@ -204,6 +203,7 @@ static void order(struct engine *e, const struct roster *r)
 
 void services_take_in(struct engine *e, const struct roster *r, struct services_addition *a)
 {
+	tree_avoid_cgroups(e, a->services, a->n);
 	for (uint32_t i = 0; i < a->n; i++)
 		enter(e, a->services[i], NULL);
 	a->n = 0; /* they are the engine's now */
@@ -250,6 +250,7 @@ static int restore(struct engine *e, uint32_t id, const struct roster rosters[RE
 		return 0;
 	}
 	log_error("bug: what was kept of service '%s' makes no sense", s->name);
+	tree_avoid_cgroups(e, &s, 1);
 	enter(e, s, NULL);
 	return 0;
 }

@@ -76,7 +76,9 @@ static int open_file(const char *path, struct stat *ret_st)
 	r = sys_fcntl(fd, F_SETLK, (long)&lock);
 	if (r < 0)
 		return r == -EAGAIN || r == -EACCES ? -EBUSY : r;
-	return TAKE_FD(fd);
+	/* Whose lock it was may have written to it until now. */
+	r = sys_fstat(fd, ret_st);
+	return r < 0 ? r : TAKE_FD(fd);
 }
 
 static const char *describe(int error)
@@ -98,11 +100,12 @@ static const char *describe(int error)
 /* All of it, so that no store finds a disk full. What was cut off comes back as zeros. */
 static int map_file(int fd, size_t *size, void **ret_memory)
 {
+	off_t had = (off_t)*size;
 	int r;
 
 	if (*size < JOURNAL_FILE_SIZE || !journal_size_is_valid(*size))
 		*size = JOURNAL_FILE_SIZE;
-	r = sys_fallocate(fd, (off_t)*size);
+	r = sys_fallocate_mapped(fd, had, (off_t)*size);
 	return r < 0 ? r : sys_mmap(*size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, ret_memory);
 }
 
@@ -120,15 +123,16 @@ static void make_id(uint8_t ret_id[static 16])
 		memcpy(ret_id, &now, sizeof(now));
 }
 
-/* Takes what is in the memory, or makes a journal there if it is blank. */
-static int take_memory(struct journal *ring, void *memory, size_t size, const char *path)
+/* Takes what is in the memory, or makes a journal there if it is blank, as a new file is. */
+static int take_memory(
+	struct journal *ring, void *memory, size_t size, bool is_new, const char *path)
 {
 	struct journal_damage damage;
 	uint8_t id[16];
 	int r;
 
 	make_id(id);
-	if (is_blank(memory, size)) {
+	if (is_new || is_blank(memory, size)) {
 		journal_format(ring, memory, size, id, usec_now(CLOCK_REALTIME));
 		return 0;
 	}
@@ -177,7 +181,7 @@ static int try_open(struct journal_file *f, const char *path)
 		return r;
 	/* Without a place it is only not protected. */
 	mapping_add(&f->mapping, memory, size);
-	r = take_memory(&ring, memory, size, path);
+	r = take_memory(&ring, memory, size, st.st_size == 0, path);
 	if (r < 0) {
 		mapping_remove(&f->mapping);
 		sys_munmap(memory, size);

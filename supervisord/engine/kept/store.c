@@ -244,7 +244,7 @@ static int make_file(const char *path, size_t size, void **ret_memory)
 	fd = sys_openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return fd;
-	r = sys_fallocate(fd, (off_t)size);
+	r = sys_fallocate_mapped(fd, 0, (off_t)size);
 	if (r == 0)
 		r = map(fd, size, ret_memory);
 	if (r < 0) {
@@ -399,7 +399,8 @@ int store_grow(struct store *s, uint32_t capacity)
 	/* One that was lost is in parts, which can't be moved. */
 	if (mapping_is_lost(&s->mapping))
 		return -EIO;
-	r = s->unsaved ? 0 : sys_fallocate(s->file_fd, (off_t)size);
+	r = s->unsaved ? 0
+		       : sys_fallocate_mapped(s->file_fd, (off_t)s->area.size, (off_t)size);
 	if (r < 0)
 		return r;
 	mapping_remove(&s->mapping);

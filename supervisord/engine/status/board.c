@@ -207,7 +207,7 @@ static int make_file(const struct board *b, const char *path, size_t size)
 		return fd;
 	r = lock(fd);
 	if (r == 0)
-		r = sys_fallocate(fd, (off_t)size);
+		r = sys_fallocate_mapped(fd, 0, (off_t)size);
 	if (r == 0)
 		r = sys_fstat(fd, &st);
 	if (r == 0 && st.st_gid != b->group)
@@ -309,7 +309,7 @@ static int grow(struct board *b, uint32_t capacity)
 	if (r == 0 && (size_t)st.st_size < b->area.size)
 		return -EIO;
 	if (r == 0)
-		r = sys_fallocate(b->fd, (off_t)size);
+		r = sys_fallocate_mapped(b->fd, (off_t)b->area.size, (off_t)size);
 	if (r < 0)
 		return r;
 	mapping_remove(&b->mapping);

@@ -285,7 +285,7 @@ static int send_making_room(struct status_queue *q, const struct queue_buffer *m
 		}
 		may_drop = make_room(q, (enum queue_type)message->type);
 		/* Also when nothing could be dropped: a reader may have been faster. */
-		r = send_if_room(q, message, n);
+		r = send_once(q, message, n);
 	}
 	return r == -EINVAL ? -EIDRM : r == -EAGAIN ? -ENOBUFS : r;
 }

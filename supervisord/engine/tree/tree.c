@@ -112,15 +112,18 @@ static bool has_no_directory(int dir_fd)
 	return sys_fstat(dir_fd, &st) == 0 && st.st_nlink == 2;
 }
 
-void tree_avoid_cgroup(struct service *s)
+void tree_avoid_cgroups(const struct engine *e, struct service *const *services, uint32_t n)
 {
 	char name[TREE_CGROUP_NAME_SIZE];
+	int fd = e->tree.cgroup_fd;
 	struct stat st;
 
-	s->cgroup_spent = s->engine->tree.cgroup_fd >= 0 &&
-			  !has_no_directory(s->engine->tree.cgroup_fd) &&
-			  sys_fstatat(s->engine->tree.cgroup_fd, tree_cgroup_name(s, name), &st,
-				  AT_SYMLINK_NOFOLLOW) == 0;
+	if (fd < 0 || has_no_directory(fd))
+		return;
+	for (uint32_t i = 0; i < n; i++)
+		services[i]->cgroup_spent =
+			sys_fstatat(fd, tree_cgroup_name(services[i], name), &st,
+				AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 void tree_verify(struct service *s, pid_t pid)

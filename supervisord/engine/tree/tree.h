@@ -79,8 +79,8 @@ const char *tree_cgroup_name(const struct service *s, char ret_name[static TREE_
  * once whatever is cloned into a cgroup that was killed before.
  */
 void tree_renew_cgroup(struct service *s);
-/* A new service: what is left of another one's cgroup with its name is not for it. */
-void tree_avoid_cgroup(struct service *s);
+/* New services: what is left of other ones' cgroups with their names is not for them. */
+void tree_avoid_cgroups(const struct engine *e, struct service *const *services, uint32_t n);
 /* Makes sure, once, that processes do get into their cgroups; gives cgroups up otherwise. */
 void tree_verify(struct service *s, pid_t pid);
 
