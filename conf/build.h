@@ -29,7 +29,7 @@ int global_apply(struct build *b, const struct section *s);
 /* Directories by default, and the sections control and queue. */
 int global_finish(struct build *b);
 
-/* conf/keys/service.c: all services, from defaults and sections. */
+/* conf/keys/service/service.c: all services, from defaults and sections. */
 int service_build_all(struct build *b);
 
 /* conf/check.c: what can only be seen across services. */

@@ -46,7 +46,11 @@ int ctl_run(int argc, char **argv, FILE *out, FILE *err);
 /* "supctl: ..." and a newline on stderr, with every control byte made harmless. */
 void ctl_error(struct ctl *ctl, const char *format, ...) _printf_(2, 3);
 
-/* The same without the "supctl: ", for messages that say by themselves what they are about. */
+/* Tells that a name means no service. */
+void ctl_no_such(struct ctl *ctl, const char *name);
+
+/* The same as ctl_error() without the "supctl: ", for messages that say by themselves what they are
+ * about. */
 void ctl_tell(struct ctl *ctl, const char *text);
 
 /* Writes bytes as they are to the output. */

@@ -77,9 +77,12 @@ static const char events_text[] =
 	"the oldest first. With -f what happens from now on, also after a --since, without a gap;\n"
 	"it goes on when supervisord's engine is replaced, and says so.\n"
 	"\n"
-	"  -f, --follow     wait for what happens; Ctrl-C ends it\n"
-	"      --since D    only what is no older: 10min, 2026-11-25T17:18:26Z,\n"
-	"                   '2026-11-25 17:18' (local time), or @N: after event number N\n";
+	"  -f, --follow       wait for what happens; Ctrl-C ends it\n"
+	"      --since D      only what is no older: 10min, 2026-11-25T17:18:26Z,\n"
+	"                     '2026-11-25 17:18' (local time), or @N: after event number N\n"
+	"  -c, --config FILE  ask no supervisord: read the journal where FILE puts it\n"
+	"\n"
+	"Where no supervisord answers, the journal is read from its file.\n";
 
 static const char note_text[] =
 	"Puts a line of text, 1024 bytes at most, into the journal, with your uid: whoever "
@@ -248,10 +251,10 @@ const struct verb verbs[] = {
 	},
 	{
 		.name = "events",
-		.usage = "[-f] [--since D] [NAME...]",
+		.usage = "[-f] [--since D] [-c FILE] [NAME...]",
 		.summary = "show what has happened, or happens",
 		.details = events_text,
-		.options = VERB_FOLLOW | VERB_SINCE,
+		.options = VERB_FOLLOW | VERB_SINCE | VERB_CONFIG,
 		.max_args = VERB_ANY_ARGS,
 		.takes = VERB_TAKES_NAMES,
 		.run = verb_events,
@@ -404,12 +407,40 @@ static size_t distance(const char *a, const char *b)
 	return d[n][m];
 }
 
+/* What the words of Supervisor, systemd, runit and pm2 are called here. */
+static const char *translate(const char *name)
+{
+	static const char *const words[][2] = {
+		{"reread", "plan"},
+		{"update", "apply"},
+		{"daemon-reload", "apply"},
+		{"list", "status"},
+		{"ls", "status"},
+		{"is-active", "status"},
+		{"pid", "show"},
+		{"describe", "show"},
+		{"up", "start"},
+		{"down", "stop"},
+		{"kill", "signal"},
+		{"tail", "logs"},
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(words); i++) {
+		if (strcmp(words[i][0], name) == 0)
+			return words[i][1];
+	}
+	return name;
+}
+
 const struct verb *verb_guess(const char *name)
 {
 	const struct verb *best = NULL;
 	size_t best_distance = 3; /* more edits than two are another word */
+	const char *translated = translate(name);
 	size_t length = strlen(name);
 
+	if (translated != name)
+		return verb_find(translated);
 	if (length < 2 || length > MAX_NAME)
 		return NULL;
 	for (size_t i = 0; i < n_verbs; i++) {

@@ -3,7 +3,7 @@
 
 #include "base/macro.h"
 #include "conf/diff/diff_values.h"
-#include "conf/keys/target.h"
+#include "conf/keys/service/target.h"
 #include "conf/write.h"
 
 static const struct spec_service *service(const void *owner)

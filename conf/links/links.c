@@ -304,7 +304,7 @@ int links_check(struct build *b)
 	int r = number_nodes(&l);
 
 	if (r == 0)
-		r = input_check(&l);
+		r = links_check_input(&l);
 	if (r == 0)
 		r = read_lists(&l);
 	if (r > 0 || (r == 0 && l.n_said == 0))

@@ -57,8 +57,8 @@ const struct value *links_value(const struct links *l, const struct said *s);
 int links_resolve(
 	struct links *l, const struct value *v, bool own, const char *link, struct said *ret_said);
 
-/* conf/keys/input.c: looks for the services whose output others read. 0 or -ENOMEM. */
-int input_check(struct links *l);
+/* conf/links/links_input.c: looks for the services whose output others read. 0 or -ENOMEM. */
+int links_check_input(struct links *l);
 
 /*
  * conf/links/links_order.c: tells circles of services that wait for each other. Then, where there

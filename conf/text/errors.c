@@ -8,6 +8,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -49,10 +50,35 @@ static bool is_known(const struct conf_errors *errors, const char *text)
 	return false;
 }
 
-static void keep(struct conf_errors *errors, const char *text)
+/*
+ * Where a message belongs: what is wrong in one file stands together and in the order of its lines,
+ * whatever is looked at first. n_file: of "FILE:".
+ */
+static size_t place_of(
+	const struct conf_errors *errors, const char *text, size_t n_file, unsigned line)
+{
+	bool seen = false;
+
+	for (size_t i = 0; i < errors->n; i++) {
+		const char *other = errors->messages[i];
+
+		if (strncmp(other, text, n_file) != 0) {
+			if (seen)
+				return i;
+			continue;
+		}
+		seen = true;
+		if (strtoul(other + n_file, NULL, 10) > line)
+			return i;
+	}
+	return errors->n;
+}
+
+static void keep(struct conf_errors *errors, const char *text, size_t n_file, unsigned line)
 {
 	_cleanup_free_
 	char *copy = strdup(text);
+	size_t place;
 	char **bigger;
 
 	if (is_known(errors, text))
@@ -67,14 +93,18 @@ static void keep(struct conf_errors *errors, const char *text)
 		return;
 	}
 	errors->messages = bigger;
-	errors->messages[errors->n++] = TAKE_PTR(copy);
+	place = place_of(errors, text, n_file, line);
+	memmove(errors->messages + place + 1, errors->messages + place,
+		(errors->n - place) * sizeof(char *));
+	errors->messages[place] = TAKE_PTR(copy);
+	errors->n++;
 }
 
 void conf_errors_add(struct conf_errors *errors, struct spec_place place, const char *format, ...)
 {
 	char text[MAX_MESSAGE];
 	va_list args;
-	int n;
+	int n, n_file;
 
 	if (place.line > 0)
 		n = snprintf(text, sizeof(text), "%.512s:%u: ", place.file, place.line);
@@ -88,5 +118,6 @@ void conf_errors_add(struct conf_errors *errors, struct spec_place place, const 
 	vsnprintf(text + n, sizeof(text) - (size_t)n, format, args);
 	va_end(args);
 	make_printable(text);
-	keep(errors, text);
+	n_file = snprintf(NULL, 0, "%.512s:", place.file);
+	keep(errors, text, n_file > 0 ? (size_t)n_file : 0, place.line);
 }

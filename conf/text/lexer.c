@@ -189,6 +189,20 @@ static void read_word(struct lexer *l)
 		l->token = LEXER_WORD;
 }
 
+/* Is it "[program:web]" on a line of its own, as in the INI files of others? */
+static bool is_ini_section(const struct lexer *l)
+{
+	size_t n = 1;
+
+	while (at(l, n) != ']' && at(l, n) != '\n' && at(l, n) != '\0')
+		n++;
+	if (at(l, n) != ']')
+		return false;
+	for (n++; at(l, n) == ' ' || at(l, n) == '\t' || at(l, n) == '\r';)
+		n++;
+	return at(l, n) == '\n' || at(l, n) == '\0';
+}
+
 static void refuse(struct lexer *l)
 {
 	char c = *l->p;
@@ -203,6 +217,10 @@ static void refuse(struct lexer *l)
 			"value into quotes");
 	else if (c == ';')
 		lexer_fail(l, l->line, "';' does not belong here; a statement ends by itself");
+	else if (c == '[' && is_ini_section(l))
+		lexer_fail(l, l->line,
+			"'[': this is no INI file; a service is to be written: "
+			"service \"NAME\" { … }");
 	else if ((unsigned char)c < 0x20 || c == 0x7f)
 		lexer_fail(l, l->line, "a control character (0x%02x) outside of quotes",
 			(unsigned char)c);

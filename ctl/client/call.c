@@ -45,7 +45,7 @@ static int tell_error(struct ctl *ctl, const char *method, json_t *reply)
 	const char *message = parameter(reply, "message");
 
 	if (strcmp(error, CONTROL_ERROR_NO_SUCH_SERVICE) == 0) {
-		ctl_error(ctl, "%s: no such service", parameter(reply, "name"));
+		ctl_no_such(ctl, parameter(reply, "name"));
 		return CTL_NOTHING_THERE;
 	}
 	if (strcmp(error, CONTROL_ERROR_PERMISSION) == 0 ||

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ctl/events/past.h"
+#include "ctl/logs/where/where.h"
 #include "ctl/output/render_json.h"
 #include "ctl/verbs.h"
 #include "wire/control.h"
@@ -131,22 +133,48 @@ static json_t *make_parameters(const struct ctl *ctl, json_t *names)
 	return NULL;
 }
 
+static int on_past(json_t *event, void *userdata)
+{
+	return show(userdata, event);
+}
+
+/* From where a call got, if one was made. */
+static int read_past(struct watch *w, json_t *names)
+{
+	const struct journal_range range = {
+		.after = (uint64_t)render_integer(w->parameters, "after", 0),
+		.since_usec = (usec_t)render_integer(w->parameters, "since_us", 0),
+	};
+
+	return past_events(w->ctl, names, &range, on_past, w);
+}
+
 int verb_events(struct ctl *ctl)
 {
 	static const char method[] = CONTROL_INTERFACE ".Events";
 	struct watch w = {.ctl = ctl};
 	json_t *names = ctl_names(ctl, 0), *error = NULL;
-	int r = -ENOMEM, status;
+	int r = ctl->config ? -ENOENT : -ENOMEM, status;
 
 	if (!names)
 		return CTL_USAGE;
-	w.parameters = make_parameters(ctl, names);
+	if (ctl->config && ctl->follow) {
+		json_decref(names);
+		ctl_error(ctl, "-c and -f do not go together: nothing happens in a file");
+		return CTL_USAGE;
+	}
+	w.parameters = make_parameters(ctl, json_incref(names));
 	ctl->client.watch_fd = fileno(ctl->out);
-	if (w.parameters)
+	if (!ctl->follow)
+		ctl->client.refused_usec = WHERE_REFUSED_USEC;
+	if (w.parameters && !ctl->config)
 		r = client_call(&ctl->client, method, w.parameters,
 			CLIENT_MORE | (ctl->follow ? CLIENT_WAITS : 0), on_event, &w, &error);
+	if (w.parameters && !ctl->follow && where_is_silence(r))
+		status = read_past(&w, names);
+	else /* whoever reads us has gone, or ctl_flush() tells at the end */
+		status = r == -ECANCELED ? CTL_DONE : ctl_explain(ctl, method, r, error);
 	json_decref(w.parameters);
-	/* Whoever reads us has gone, or ctl_flush() tells at the end. */
-	status = r == -ECANCELED ? CTL_DONE : ctl_explain(ctl, method, r, error);
+	json_decref(names);
 	return status != 0 ? status : w.status;
 }

@@ -10,11 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ctl/logs/cursor.h"
-#include "ctl/logs/follow.h"
-#include "ctl/logs/select.h"
-#include "ctl/logs/sources.h"
-#include "ctl/logs/where.h"
+#include "ctl/logs/follow/follow.h"
+#include "ctl/logs/range/select.h"
+#include "ctl/logs/show/cursor.h"
+#include "ctl/logs/where/sources.h"
+#include "ctl/logs/where/where.h"
 #include "ctl/output/render.h"
 #include "ctl/verbs.h"
 

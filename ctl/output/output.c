@@ -43,6 +43,14 @@ void ctl_tell(struct ctl *ctl, const char *text)
 	tell_line(ctl, "", text, strlen(text));
 }
 
+void ctl_no_such(struct ctl *ctl, const char *name)
+{
+	/* a word of Supervisor and pm2, which is a name like any other here */
+	bool all = strcmp(name, "all") == 0;
+
+	ctl_error(ctl, "%s: no such service%s", name, all ? "; all services are '*'" : "");
+}
+
 /* stdio keeps a mark of an error, but not which it was. */
 static void note_error(struct ctl *ctl)
 {

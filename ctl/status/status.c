@@ -214,7 +214,7 @@ static int show_board(struct ctl *ctl, bool attended)
 	if (r < 0 && (!unknown || attended))
 		return -1;
 	if (unknown) {
-		ctl_error(ctl, "%s: no such service", unknown);
+		ctl_no_such(ctl, unknown);
 		status_tell_age(ctl, changed);
 		return CTL_NOTHING_THERE;
 	}

@@ -96,9 +96,12 @@ int wait_gone(struct wait *w, json_t *event)
 
 int wait_seen_last(struct wait *w, json_t *event)
 {
-	return json_is_null(json_object_get(w->services, render_string(event, "service")))
-		       ? 0
-		       : tell(w, event, false, "is where it was last seen");
+	char message[64];
+
+	if (json_is_null(json_object_get(w->services, render_string(event, "service"))))
+		return 0;
+	snprintf(message, sizeof(message), "was %s when last seen", render_string(event, "state"));
+	return tell(w, event, false, message);
 }
 
 /* A service as it is or has become. */

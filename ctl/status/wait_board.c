@@ -205,7 +205,7 @@ bool wait_tell_last(struct wait *w)
 	if (r < 0 && !unknown)
 		return false;
 	if (unknown)
-		ctl_error(w->ctl, "%s: no such service", unknown);
+		ctl_no_such(w->ctl, unknown);
 	for (size_t i = 0; i < s.n && ok; i++) {
 		const struct supervisord_board_slot *slot = &s.services[i].slot;
 		json_t *event =

@@ -21,10 +21,15 @@ static void say_user(struct tale *t, json_t *asker)
 		say(t, "uid %" PRIi64, uid);
 }
 
-static void say_verb(struct tale *t, const char *verb)
+/* By which request, or signal to supervisord. */
+static void say_verb(struct tale *t, json_t *asker)
 {
+	const char *verb = render_string(asker, "verb"), *signal = render_string(asker, "signal");
+
 	if (*verb != '\0')
 		say(t, " with supctl %s", verb);
+	else if (*signal != '\0')
+		say(t, " with SIG%s", signal);
 }
 
 static bool is_one_of(const char *word, const char *const *words)
@@ -103,7 +108,7 @@ static void tell_request(struct tale *t, const char *done, json_t *asker, json_t
 		say_user(t, asker);
 	else
 		say(t, "request");
-	say_verb(t, render_string(asker, "verb"));
+	say_verb(t, asker);
 	say_at(t, render_string(event, "time"));
 	stop_here(t);
 }
@@ -118,7 +123,7 @@ static void say_on_behalf(struct tale *t, json_t *event)
 	say(t, ": ");
 	say_user(t, asker);
 	say(t, " asked for that");
-	say_verb(t, render_string(asker, "verb"));
+	say_verb(t, asker);
 }
 
 /* The last request that wanted something of it, if it was one of these. */
@@ -136,6 +141,17 @@ static bool is_rest(const char *state)
 	return is_word(state, "stopped") || is_word(state, "exited") || is_word(state, "failed");
 }
 
+/* Somebody did not wait for the end of its delay. */
+static bool is_hurried(json_t *event)
+{
+	static const char *const verbs[] = {"start", "restart", "apply", NULL};
+	json_t *cause = json_object_get(event, "cause");
+
+	return is_word(render_string(event, "previous"), "backoff") && has_msec(cause, "uid") &&
+	       (is_one_of(render_string(cause, "verb"), verbs) ||
+		       is_word(render_string(cause, "signal"), "HUP"));
+}
+
 /* It came from where nothing but a wish, or its schedule, brings it away. */
 static bool is_begin(struct tale *t, json_t *event)
 {
@@ -146,7 +162,7 @@ static bool is_begin(struct tale *t, json_t *event)
 	(void)t;
 	if (waiting && is_word(why, "schedule"))
 		return false;
-	return ((starting || waiting) && is_rest(previous)) ||
+	return ((starting || waiting) && (is_rest(previous) || is_hurried(event))) ||
 	       (starting && (is_word(previous, "stopping") || is_word(why, "schedule")));
 }
 
@@ -335,11 +351,12 @@ static void say_shutdown(struct tale *t)
 	signal = render_string(asker, "signal");
 	say(t, ": ");
 	say_user(t, asker);
-	if (*signal != '\0')
+	if (*signal != '\0') {
 		say(t, " sent it %s", signal);
-	else
-		say(t, " asked for that");
-	say_verb(t, render_string(asker, "verb"));
+		return;
+	}
+	say(t, " asked for that");
+	say_verb(t, asker);
 }
 
 static void tell_never_started(struct tale *t)

@@ -263,11 +263,23 @@ void tell_end(struct tale *t)
 
 static void tell_start_timeout(struct tale *t)
 {
-	bool oneshot = is_word(render_string(t->facts, "type"), "oneshot");
+	const char *type = render_string(t->facts, "type");
+	bool oneshot = is_word(type, "oneshot"), forking = is_word(type, "forking");
+	json_t *readiness = json_object_get(t->facts, "readiness");
+	const char *on = render_string(readiness, "on");
+	bool exec = is_word(on, "exec") || *on == '\0';
 
 	say(t, oneshot ? "It did not end within " : "It did not become ready within ");
-	say_msec(t, render_integer(json_object_get(t->facts, "readiness"), "timeout_ms", 0));
+	say_msec(t, render_integer(readiness, "timeout_ms", 0));
 	tell(t, " (ready.timeout) of its start, so supervisord ended it");
+	if (oneshot || (exec && !forking))
+		return;
+	say(t, "To be ready, ");
+	if (exec)
+		say(t, "its first process has to end, and its pid-file to name the main process");
+	else
+		say_what_makes_ready(t, on);
+	stop_here(t);
 }
 
 static void tell_unhealthy(struct tale *t)

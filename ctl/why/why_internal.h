@@ -72,6 +72,7 @@ void tell_restart_rule(struct tale *t);
 void tell_next_start(struct tale *t);
 void tell_by_hand(struct tale *t);
 void tell_schedule(struct tale *t);
+void say_what_makes_ready(struct tale *t, const char *on);
 void tell_readiness(struct tale *t);
 void tell_health(struct tale *t);
 void tell_running_rules(struct tale *t);

@@ -16,7 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/macro.h"
-#include "ctl/logs/rotated.h"
+#include "ctl/logs/file/rotated.h"
 #include "ctl/output/render_json.h"
 #include "ctl/output/text.h"
 

@@ -129,7 +129,7 @@ void tell_schedule(struct tale *t)
 
 /* --- on the way up --- */
 
-static void say_what_makes_ready(struct tale *t, const char *on)
+void say_what_makes_ready(struct tale *t, const char *on)
 {
 	const char *rest = strchr(on, ':') ? strchr(on, ':') + 1 : "";
 

@@ -7,9 +7,9 @@
 #include <stdio.h>
 
 #include "base/cleanup.h"
+#include "ctl/output/moment.h"
 #include "ctl/output/render_json.h"
 #include "ctl/output/text.h"
-#include "ctl/why/moment.h"
 #include "ctl/why/why_internal.h"
 
 void say(struct tale *t, const char *format, ...)

@@ -4,8 +4,8 @@
  */
 #include <errno.h>
 
+#include "ctl/output/moment.h"
 #include "ctl/output/render_json.h"
-#include "ctl/why/moment.h"
 #include "ctl/why/why_internal.h"
 
 static void say_since(struct tale *t)
@@ -72,7 +72,7 @@ static void tell_history(struct tale *t)
 
 	if (render_integer(t->service, "restarts", 0) == 0 || n <= first || lives)
 		return;
-	say(t, "The runs before");
+	say(t, "Before that it");
 	for (size_t i = first; i < n; i++) {
 		json_t *end = json_array_get(ends, i);
 

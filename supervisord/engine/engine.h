@@ -36,8 +36,8 @@
 #include "engine/status/systemd.h"
 #include "engine/streams/input.h"
 #include "engine/streams/pipes.h"
-#include "engine/takeover/upgrade.h"
 #include "engine/tree/tree.h"
+#include "engine/upgrade/upgrade.h"
 #include "engine/uplink/uplink.h"
 
 struct engine;

@@ -9,7 +9,7 @@
 #include "base/sys.h"
 #include "engine/engine.h"
 #include "engine/takeover/gone.h"
-#include "engine/takeover/trial.h"
+#include "engine/upgrade/trial.h"
 
 /*
  * Blocks from this size on are mapped by themselves: they go back to the kernel when they are

@@ -54,7 +54,8 @@ int options_parse(struct options *ret_options, int argc, char **argv)
 	}
 	if (optind < argc) {
 		fprintf(stderr,
-			"supervisord: unexpected argument '%s'\nTry 'supervisord --help'.\n",
+			"supervisord: unexpected argument '%s'; a configuration is given by -c\n"
+			"Try 'supervisord --help'.\n",
 			argv[optind]);
 		return -EINVAL;
 	}

@@ -141,11 +141,14 @@ void orders_kill(const struct entry *e, int signo, enum link_scope scope)
 static void order_kill(struct launcher *l, struct order *o)
 {
 	struct entry *e = table_find(&l->table, o->m.id, o->m.generation);
+	enum link_scope scope = (enum link_scope)(o->m.value & ~LINK_SCOPE_CONTINUE);
 
 	if (!e || o->m.op <= e->last_op)
 		return;
 	e->last_op = o->m.op;
-	orders_kill(e, o->m.signo, (enum link_scope)o->m.value);
+	orders_kill(e, o->m.signo, scope);
+	if (o->m.value & LINK_SCOPE_CONTINUE)
+		orders_kill(e, SIGCONT, scope);
 }
 
 void orders_kill_tree(struct launcher *l, struct service *s)

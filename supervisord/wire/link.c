@@ -115,7 +115,7 @@ static bool fields_are_valid(const struct link_message *m, unsigned fields)
 		return false;
 	if ((fields & FIELD_TAG) && m->value >= LINK_KEEP_MAX)
 		return false;
-	if ((fields & FIELD_SCOPE) && m->value >= LINK_SCOPE_MAX)
+	if ((fields & FIELD_SCOPE) && (m->value & ~LINK_SCOPE_CONTINUE) >= LINK_SCOPE_MAX)
 		return false;
 	if ((fields & FIELD_CODE) && m->value > 255)
 		return false;

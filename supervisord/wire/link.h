@@ -86,7 +86,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define LINK_VERSION  4
+#define LINK_VERSION  5
 #define LINK_MAX_FDS  7 /* SPAWN with three pipes and a memfd */
 #define LINK_MAX_PLAN (16u << 10) /* bytes of a plan in the packet: some of them fit on the way */
 
@@ -182,6 +182,8 @@ enum link_keep {
 };
 
 enum link_scope { LINK_SCOPE_PROCESS, LINK_SCOPE_GROUP, LINK_SCOPE_MAX };
+/* With the scope: CONT follows, so that who was stopped can act on the signal. */
+#define LINK_SCOPE_CONTINUE 0x100u
 
 /* Where a spawn that failed got to; told with the errno. */
 enum link_stage {
@@ -243,7 +245,7 @@ struct link_message {
 	int32_t pid; /* ADOPT, FOSTER, STARTED, EXITED, REFUSED; SIGNALLED: the sender's */
 	int32_t signo; /* KILL, KILL_PIDFD, SIGNALLED, SEEN */
 	uint32_t op; /* KILL, UPGRADE, UPGRADED */
-	/* KEEP, KEPT: tag; KILL: scope; EXIT: code; SIGNALLED: sender's uid; REFUSED, UPGRADED:
+	/* KEEP, KEPT: tag; KILL: scope, maybe with LINK_SCOPE_CONTINUE; EXIT: code; SIGNALLED: sender's uid; REFUSED, UPGRADED:
 	 * errno; ACK: 1 for a RELEASE, too */
 	uint32_t value;
 	union {

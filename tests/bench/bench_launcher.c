@@ -22,7 +22,7 @@
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "base/usec.h"
-#include "launcher_fixture.h"
+#include "tests/unit/launcher/launcher_fixture.h"
 
 #define N 1000
 

@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "base/macro.h"
+#include "tests/fuzz/damage.h"
 #include "wire/board_area.h"
 #include "wire/board_json.h"
 
@@ -37,25 +38,7 @@ static void *damaged(const uint8_t *data, size_t size, size_t *ret_size)
 	for (uint32_t i = 0; i < capacity; i++)
 		board_area_put(&a, i, &web);
 	*ret_size = n - MIN_OF(n, (size_t)data[1]);
-	for (size_t i = 2; i + 3 <= size; i += 3 + (size_t)data[i + 2]) {
-		size_t at = (size_t)data[i] << 8 | data[i + 1];
-		size_t length = MIN_OF((size_t)data[i + 2], size - i - 3);
-
-		if (at < n)
-			memcpy(memory + at, data + i + 3, MIN_OF(length, n - at));
-	}
-	return memory;
-}
-
-/* Of just that size, so that the sanitizer sees a step past the end. */
-static void *exactly(const void *data, size_t size)
-{
-	void *memory = malloc(size ? size : 1);
-
-	if (!memory)
-		abort();
-	if (size > 0)
-		memcpy(memory, data, size);
+	damage(memory, n, data + 2, size - 2);
 	return memory;
 }
 

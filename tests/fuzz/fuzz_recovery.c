@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/macro.h"
+#include "tests/fuzz/damage.h"
 #include "wire/recovery.h"
 
 #define MAX_SLOTS 4
@@ -32,25 +33,7 @@ static void *damaged(const uint8_t *data, size_t size, size_t *ret_size)
 		abort();
 	recovery_format(&r, memory, capacity, boot_id);
 	*ret_size = n - MIN_OF(n, (size_t)data[1]);
-	for (size_t i = 2; i + 3 <= size; i += 3 + (size_t)data[i + 2]) {
-		size_t at = (size_t)data[i] << 8 | data[i + 1];
-		size_t length = MIN_OF((size_t)data[i + 2], size - i - 3);
-
-		if (at < n)
-			memcpy(memory + at, data + i + 3, MIN_OF(length, n - at));
-	}
-	return memory;
-}
-
-/* Of just that size, so that the sanitizer sees a step past the end. */
-static void *exactly(const void *data, size_t size)
-{
-	void *memory = malloc(size ? size : 1);
-
-	if (!memory)
-		abort();
-	if (size > 0)
-		memcpy(memory, data, size);
+	damage(memory, n, data + 2, size - 2);
 	return memory;
 }
 

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "ctl/logs/lines.h"
+#include "ctl/logs/show/lines.h"
 #include "ctl/output/text.h"
 #include "ctl/queue.h"
 #include "ctl/verbs.h"

@@ -1,4 +1,4 @@
-"""What lies where: the top level, a README in every room, no file that has outgrown its room."""
+"""What lies where: the top level, and no file that has outgrown its room."""
 
 import os
 import re
@@ -7,8 +7,6 @@ import lint
 
 TOP = re.compile(r"supervisord|ctl|conf|tests|contrib|meson\.build|meson_options\.txt|README\.md"
                  r"|LICENSE|\..*")
-ROOMS = ["conf", "supervisord", "supervisord/base", "supervisord/wire", "supervisord/core",
-         "supervisord/launcher", "supervisord/engine", "ctl", "tests", "contrib"]
 MAX_LINES = 600
 
 
@@ -16,10 +14,6 @@ def main():
     paths = lint.files()
     problems = [f"{name}: does not belong at the top level"
                 for name in sorted({p.split("/")[0] for p in paths}) if not TOP.fullmatch(name)]
-    rooms = set(ROOMS) | {"supervisord/" + p.split("/")[1] for p in paths
-                          if p.startswith("supervisord/") and p.count("/") > 1}
-    problems += [f"{room}: has no README.md" for room in sorted(rooms)
-                 if f"{room}/README.md" not in paths]
     for path in lint.files(".c", ".h"):
         lines = lint.read(path).count("\n")
         if lines > MAX_LINES and not path.startswith("tests/"):

@@ -304,6 +304,9 @@ def program(variable):
     return os.path.abspath(path)
 
 
+MOVING = ("uptime_ms", "next_start_ms")  # in what is told of a service
+
+
 class Heir:
     """A supervisord that was not started by us, but is our child: as subprocess.Popen has it."""
 
@@ -503,6 +506,13 @@ class Supervisor:
         wait_until(self.answers, "the next engine answers")
         return new
 
+    def die_at(self, n):
+        """Where SUPERVISOR_FAULT says "…:any:@DIR/die:KILL": at the nth call from here on, of the next
+        program where this one has ended; "N!": each one, until the file is taken away."""
+        with open(f"{self.dir}/die.new", "w", encoding="ascii") as f:
+            f.write(str(n))
+        os.rename(f"{self.dir}/die.new", f"{self.dir}/die")
+
     def kill_launcher(self):
         """KILLs the launcher and waits until its engine has taken its place; the new pid."""
         engine, old = self.wait_engine(), self.process
@@ -593,6 +603,11 @@ class Supervisor:
     def services(self):
         """All services by name, asked for without supctl."""
         return {s["name"]: s for s in self.varlink("List", {"names": []})["services"]}
+
+    def lasting(self):
+        """The same without what differs with the moment of asking."""
+        return {name: {k: v for k, v in row.items() if k not in MOVING}
+                for name, row in self.services().items()}
 
     def wait_service(self, name, predicate, what, deadline=DEADLINE):
         """Waits until predicate(status) holds; returns that status."""

@@ -159,14 +159,11 @@ class Bridge(harness.SystemTest):
         s = self.supervisor(service("a", SLEEP, 'reload { command = {"/bin/sh", "-c", '
                                     '"echo run >>@DIR@/runs"} }'),
                             executable=os.path.abspath(FAULTY), start=False)
-        arm = f"{s.dir}/die"
-        s.env["SUPERVISOR_FAULT"] = f"engine:any:@{arm}:KILL"
+        s.env["SUPERVISOR_FAULT"] = f"engine:any:@{s.dir}/die:KILL"
         s.start()
         pid = s.wait_state("a", "running")["pid"]
         for n in range(1, 20):
-            with open(f"{arm}.new", "w", encoding="ascii") as f:
-                f.write(str(n))
-            os.rename(f"{arm}.new", arm)
+            s.die_at(n)
             self.assertEqual((0, f"a: running (pid {pid})\n", ""), s.ctl("reload", "a"), n)
             self.assertEqual("run\n" * n, s.read(f"{s.dir}/runs"), n)
         self.assertGreater(s.stderr().count("was killed by signal KILL"), 10)

@@ -116,6 +116,13 @@ class Check(harness.SystemTest):
         self.assertEqual(2, done.returncode)
         self.assertIn("No such file or directory", done.stderr)
 
+    def test_a_file_without_its_option_is_told_the_option(self):
+        s = self.supervisor("", start=False)
+        done = subprocess.run([s.supervisord, "--check", s.config_path], text=True,
+                              capture_output=True, timeout=30, check=False, env=s.env)
+        self.assertEqual(2, done.returncode)
+        self.assertIn("a configuration is given by -c", done.stderr)
+
     def test_a_start_with_a_bad_configuration_is_two_and_starts_nothing(self):
         s = self.supervisor(service("web", ["/usr/bin/touch", "@DIR@/touched"])
                             + 'service "bad" {\n}\n', start=False)

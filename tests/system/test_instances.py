@@ -75,7 +75,8 @@ class Scale(harness.SystemTest):
         for args, expected, words in (
                 (("single", "2"), 1, r"'single' has no instances; .*'instances'.*conf:\d+\)"),
                 (("w@1", "2"), 1, r"'w@1' is one instance; .* scale 'w'"),
-                (("nobody", "2"), 4, "nobody: no such service"),
+                (("nobody", "2"), 4, "nobody: no such service$"),
+                (("all", "2"), 4, r"all: no such service; all services are '\*'"),
                 (("w*", "2"), 4, "no such service"),
                 (("w", "10001"), 1, "0 to 10000 instances"),
                 (("w", "-1"), 2, "not known|not a number"),

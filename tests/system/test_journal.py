@@ -372,6 +372,35 @@ class Journal(harness.SystemTest):
         self.assertEqual("last", events[-1]["text"])
         return [e["text"] for e in events if e["type"] == "note"]
 
+    def test_without_a_supervisord_the_file_tells_the_same(self):
+        s = self.supervisor(service("web", SLEEP, 'groups = {"front"}', "instances = 1")
+                            + service("db", SLEEP), start=True)
+        s.wait_all_running()
+        s.ok("restart", "web")
+        cases = [(), ("web",), ("web@1", "db"), ("@front",), ("d*",), ("--since", "@5", "db")]
+        asked = [s.ok("--json", "events", *args) for args in cases]
+        for pid in (s.pid, s.wait_engine()):
+            os.kill(pid, signal.SIGSTOP)
+        engine = s.engine_pid()
+        for pid in (s.pid, engine):
+            os.kill(pid, signal.SIGKILL)
+        s.wait_exit()
+        wait_until(lambda: not harness.is_alive(engine), "the engine is dead, too")
+        for args, before in zip(cases, asked):
+            code, out, err = s.ctl("--json", "events", *args)
+            self.assertEqual((0, before), (code, out), args)
+            self.assertIn("going by the configuration that it had", err)
+        code, out, err = s.ctl("events", "web", "nobody")
+        self.assertEqual((4, ""), (code, out))
+        self.assertIn("nobody: no such service", err)
+        self.assertEqual(4, s.ctl("events", "-f")[0])
+        s.start()
+        s.stop()
+        everything = s.ok("--json", "events", "-c", s.config_path).splitlines()
+        self.assertEqual(asked[0].splitlines(), everything[:len(asked[0].splitlines())])
+        self.assertIn("shutdown", [json.loads(e)["type"] for e in everything])
+        self.assertEqual(2, s.ctl("events", "-f", "-c", s.config_path)[0])
+
     def test_a_file_that_is_deleted_is_made_anew(self):
         s = self.supervisor(IDLE)
         pid = s.engine_pid()

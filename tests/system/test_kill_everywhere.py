@@ -79,13 +79,6 @@ class KillEverywhere(harness.SystemTest):
 
     # --- deaths
 
-    def arm(self, n):
-        """The engine dies at its nth call from here on; or the next engine, from its first."""
-        path = f"{self.s.dir}/die"
-        with open(path + ".new", "w", encoding="ascii") as f:
-            f.write(str(n))
-        os.rename(path + ".new", path)
-
     def n_deaths(self):
         return self.s.stderr().count("was killed by signal KILL")
 
@@ -137,7 +130,7 @@ class KillEverywhere(harness.SystemTest):
         before = Area(s.runtime_dir)
         starts = {x: self.starts(x) for x in set(before.records) | set(expected)}
         deaths = self.n_deaths()
-        self.arm(n)
+        self.s.die_at(n)
         act()
         for x, (state, more) in expected.items():
             s.wait_state(x, state)
@@ -293,7 +286,7 @@ class KillEverywhere(harness.SystemTest):
             # The order is for the next engine: this one makes no call any more.
             os.kill(engine, signal.SIGSTOP)
             wait_until(lambda e=engine: harness.stat_of(e)[0] == b"T", "the engine is stopped")
-            self.arm(n)
+            self.s.die_at(n)
             os.kill(engine, signal.SIGKILL)
             wait_until(lambda d=died: self.n_deaths() > d, "the engine is dead")
             wait_until(s.answers, "the next engine answers")
@@ -318,7 +311,7 @@ class KillEverywhere(harness.SystemTest):
         deaths, n = 0, 1
         while True:
             s = self.begin(start=False)
-            self.arm(n)
+            self.s.die_at(n)
             s.start()
             self.wait_settled()
             died = self.n_deaths()

@@ -32,13 +32,6 @@ class LauncherKill(harness.SystemTest):
         self.s, self.afresh = s, 0
         return s
 
-    def arm(self, n):
-        """The launcher dies at its nth call from here on."""
-        path = f"{self.s.dir}/die"
-        with open(path + ".new", "w", encoding="ascii") as f:
-            f.write(str(n))
-        os.rename(path + ".new", path)
-
     def heirs(self):
         """Engines and launchers that are our children by now, and those who are about to be one."""
         found = []
@@ -80,7 +73,7 @@ class LauncherKill(harness.SystemTest):
         deaths = 0
         for n in range(1, 90, STEP):
             engine = s.wait_engine()
-            self.arm(n)
+            self.s.die_at(n)
             os.kill(engine, signal.SIGKILL)
             wait_until(lambda e=engine: self.is_dead() or (p := s.engine_pid()) and p != e
                        and s.answers(), "it has died, or there is an engine")
@@ -109,7 +102,7 @@ class LauncherKill(harness.SystemTest):
                     f'>>@DIR@/{n}.hooks"}} }}') for n in names))
         pid = s.wait_state("web", "running")["pid"]
         for n in range(1, 240, STEP):
-            self.arm(n)
+            self.s.die_at(n)
             wait_until(self.is_dead, "the launcher has died")
             self.succeed()
             self.assertEqual(pid, s.wait_state("web", "running")["pid"])

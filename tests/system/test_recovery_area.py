@@ -37,14 +37,6 @@ class RecoveryArea(harness.SystemTest):
     def path(s):
         return f"{s.runtime_dir}/recovery"
 
-    @staticmethod
-    def facts(s):
-        rows = s.services()
-        for row in rows.values():
-            for key in ("uptime_ms", "next_start_ms"):
-                row.pop(key)
-        return rows
-
     def wait_whole(self, s, size):
         """The file is there, whole, private and allocated."""
         def whole():
@@ -71,10 +63,10 @@ class RecoveryArea(harness.SystemTest):
 
     def survives(self, s):
         """Kills the engine, twice, and compares."""
-        before = self.facts(s)
+        before = s.lasting()
         for _ in range(2):
             s.kill_engine()
-            self.assertEqual(before, self.facts(s))
+            self.assertEqual(before, s.lasting())
         for row in before.values():
             self.assertTrue(row["pid"] is None or is_alive(row["pid"]), row)
 

@@ -5,7 +5,7 @@ import signal
 import time
 
 import harness
-from harness import SLEEP, command_of, is_alive, py, service, sh, wait_until
+from harness import SLEEP, command_of, is_alive, py, service, sh, stat_of, wait_until
 
 STUBBORN = py("import signal,time\n"
               "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -156,12 +156,19 @@ class Stop(harness.SystemTest):
         s.ok("stop", "web")
         self.assertLess(time.monotonic() - begin, 6)
 
-    def test_a_stopped_process_is_ended_by_the_timeout(self):
-        s = self.supervisor(service("web", SLEEP, "stop { timeout = 300ms }"))
+    def test_a_stopped_process_goes_on_to_act_on_the_signal(self):
+        family = sh("trap 'echo bye; exit 0' TERM; "
+                    "(trap 'echo me too; exit 0' TERM; sleep 100000 & echo up; wait) & wait")
+        s = self.supervisor(service("web", family, "stop { timeout = 10min }"))
         pid = s.wait_state("web", "running")["pid"]
-        os.kill(pid, signal.SIGSTOP)
+        s.wait_log("web", "up")
+        processes = [p["pid"] for p in s.json("show", "web")["processes"]]
+        for stopped in processes:
+            os.kill(stopped, signal.SIGSTOP)
         s.ok("stop", "web")
         self.assertEqual("", command_of(pid))
+        self.assertIn("bye", s.read_log("web"))
+        self.assertIn("me too", s.read_log("web"))
 
     def test_supctl_signal_reaches_the_main_process(self):
         s = self.supervisor(service("web", sh("trap 'echo got usr1' USR1; echo ready; "
@@ -170,6 +177,18 @@ class Stop(harness.SystemTest):
         s.ok("signal", "USR1", "web")
         s.wait_log("web", "got usr1")
         self.assertNotEqual(0, s.ctl("signal", "NOSUCHSIGNAL", "web")[0])
+
+    def test_supctl_signal_sends_no_other_one_along(self):
+        s = self.supervisor(service("web", sh("trap 'echo got usr1' USR1; echo ready; "
+                                              "while :; do sleep 0.05; done")))
+        s.wait_log("web", "ready")
+        pid = s.json("status", "web")[0]["pid"]
+        s.ok("signal", "STOP", "web")
+        s.ok("signal", "USR1", "web")
+        wait_until(lambda: stat_of(pid)[0] == b"T", "the process to be stopped")
+        self.assertNotIn("got usr1", s.read_log("web"))
+        s.ok("signal", "CONT", "web")
+        s.wait_log("web", "got usr1")
 
 
 if __name__ == "__main__":

@@ -15,13 +15,6 @@ QUICK = ("restart-delay = 10ms", "restart-max-delay = 10ms", "restart-jitter = 0
 
 
 class Takeover(harness.SystemTest):
-    def comparable(self, s):
-        rows = s.services()
-        for row in rows.values():
-            for key in ("uptime_ms", "next_start_ms"):
-                row.pop(key)
-        return rows
-
     def test_services_keep_pids_states_and_counters(self):
         s = self.supervisor(
             service("web", SLEEP, "instances = 3")
@@ -34,10 +27,10 @@ class Takeover(harness.SystemTest):
         for name, state in (("web@1", "running"), ("web@2", "running"), ("web@3", "running"),
                             ("done", "exited"), ("bad", "failed"), ("later", "backoff")):
             s.wait_state(name, state)
-        before, engine, exact = self.comparable(s), s.engine_pid(), area.lasting(s)
+        before, engine, exact = s.lasting(), s.engine_pid(), area.lasting(s)
         self.assertEqual(engine, s.kill_launcher())
         self.assertEqual({}, area.changed(s, exact))
-        self.assertEqual(before, self.comparable(s))
+        self.assertEqual(before, s.lasting())
         for i in (1, 2, 3):
             self.assertTrue(is_alive(before[f"web@{i}"]["pid"]))
         self.assertIn(f"pid {s.pid}", s.stderr())
@@ -168,9 +161,7 @@ class Takeover(harness.SystemTest):
             self.freeze_launcher(s)
             s.ok("start", "once", "--no-wait")
             os.kill(engine, signal.SIGSTOP)
-            with open(f"{s.dir}/new", "w", encoding="ascii") as f:
-                f.write(str(n))
-            os.rename(f"{s.dir}/new", f"{s.dir}/die")
+            s.die_at(n)
             os.kill(launcher.pid, signal.SIGCONT)
             wait_until(lambda: launcher.poll() is not None or self.is_at_rest(s, launcher.pid, n // 2 + 1),
                        "the launcher comes to it, or has done all")

@@ -61,6 +61,7 @@ SENT = ("supervisord has sent it TERM and waits for its end; whatever is left in
 AGAIN = ['restart = "on-failure" starts it again: automatic start 1 of 5 that restart-limit allows '
          "within 1min.",
          "It starts again in D (T); should it fail then, the next wait is 2h."]
+TO_BE_READY = "To be ready, it has to say READY=1 (sd_notify)."
 NOT_AGAIN = 'restart = "never" does not start it again.'
 
 
@@ -359,6 +360,9 @@ class Waiting(WhyTest):
         self.expect(s, "job", self.HEAD, "Its schedule is every 10h: the next run is due in D (T).")
         self.expect(s, "cron", self.HEAD,
                     'Its schedule is "0 0 1 1 *": the next run is due in D (T).')
+        row = s.json("why", "cron")[0]
+        self.assertEqual("00.000000Z", row["run"]["time"][17:])  # not a moment before it
+        self.assertEqual(row["schedule"]["next_run"], row["run"]["time"])
         s.ok("start", "job")
         s.wait_service("job", lambda r: r["exit_code"] == 0, "has run")
         self.expect(s, "job", self.HEAD, "Its schedule is every 10h: the next run is due in D (T).",
@@ -525,15 +529,32 @@ class Stopping(WhyTest):
                                     'ready { on = "notify" timeout = 100ms }'))
         self.told(s, "late")
         said = self.said(s, "late")
-        self.assertTrue(said.pop(4).startswith("Still there: "), said)
+        self.assertTrue(said.pop(5).startswith("Still there: "), said)
         self.assertEqual([f"late {self.HEAD}", "It did not become ready within 100ms (ready.timeout) of "
-                          "its start, so supervisord ended it.", AUTO, SENT,
+                          "its start, so supervisord ended it.", TO_BE_READY, AUTO, SENT,
                           "Then it has failed, and nothing starts it by itself."], said)
         self.release(s)
 
 
 class Backoff(WhyTest):
     HEAD = "has been in backoff for D, since T: it has ended, and will be started again."
+
+    def test_started_by_hand_before_its_delay_was_over(self):
+        s = self.supervisor(service("web", sh("exit 3"), *HOUR))
+        s.wait_state("web", "backoff")
+
+        def tells(how, status):
+            self.expect(s, "web", self.HEAD, exited(status), f"It was started by {ME} with {how} at T.",
+                        AGAIN)
+        for verb in ("start", "restart"):
+            s.ctl(verb, "web")
+            tells(f"supctl {verb}", 3)
+        s.write_config(service("web", sh("exit 4"), *HOUR))
+        s.ctl("apply")
+        tells("supctl apply", 4)
+        s.write_config(service("web", sh("exit 5"), *HOUR))
+        os.kill(s.pid, signal.SIGHUP)
+        tells("SIGHUP", 5)
 
     def test_each_way_to_end(self):
         hang = TELL + "tell('READY=1'); signal.signal(signal.SIGABRT, lambda *_: os._exit(7))\n"
@@ -561,7 +582,7 @@ class Backoff(WhyTest):
                 ("absent", "It could not be started: /nonexistent/program does not exist, or is a script "
                            "whose interpreter (its first line) does not (No such file or directory)."),
                 ("late", "It did not become ready within 50ms (ready.timeout) of its start, so supervisord "
-                         "ended it.", TERM),
+                         "ended it.", TO_BE_READY, TERM),
                 ("hangs", "It gave no sign of life for 100ms (watchdog), so supervisord ended it with "
                           "ABRT.", ran + "exited with status 7."),
                 ("trigger", "It told supervisord itself that it hangs (WATCHDOG=trigger), and was ended "
@@ -628,7 +649,7 @@ class Ended(WhyTest):
                 ("normal", exited(1), AUTO,
                  'restart = "on-abnormal" starts it again only after a signal, a crash or a timeout.'),
                 ("late", "It did not become ready within 50ms (ready.timeout) of its start, so supervisord "
-                         "ended it.", TERM, AUTO, NOT_AGAIN),
+                         "ended it.", TO_BE_READY, TERM, AUTO, NOT_AGAIN),
                 ("absent", start + "there is no program no-such-program-anywhere in any directory of PATH "
                                    "(No such file or directory).", AUTO, NOT_AGAIN),
                 ("closed", start + "@DIR@/supervisord.conf may not be executed by supervisord's user: look at its "
@@ -643,7 +664,7 @@ class Ended(WhyTest):
                 self.expect(s, name, self.FAILED, *how, by_hand(name))
         s.wait_state("limit", "failed")
         self.expect(s, "limit", self.FAILED, exited(1),
-                    "The runs before exited with status 1 at T, and exited with status 1 at T.", AUTO,
+                    "Before that it exited with status 1 at T, and exited with status 1 at T.", AUTO,
                     'restart = "on-failure" would start it again, but it was started automatically 2 times '
                     "within 1h (restart-window), and restart-limit allows no more.", by_hand("limit"))
         s.wait_state("page", "failed")

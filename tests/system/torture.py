@@ -178,28 +178,6 @@ class Tormentor:
         self.strike(pid, plan)
 
 
-class Successor:
-    """What an engine has become whose launcher was killed: no Popen, but our child by now."""
-
-    def __init__(self, pid):
-        self.pid, self.returncode = pid, None
-
-    def poll(self):
-        if self.returncode is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.returncode = os.waitstatus_to_exitcode(status)
-        return self.returncode
-
-    def wait(self, timeout):
-        end = time.monotonic() + timeout
-        while self.poll() is None:
-            if time.monotonic() > end:
-                raise subprocess.TimeoutExpired("supervisord", timeout)
-            time.sleep(0.005)
-        return self.returncode
-
-
 class Supervisor(harness.Supervisor):
     """One whose launcher may be another one by now, and whose directory can be kept."""
 
@@ -210,7 +188,7 @@ class Supervisor(harness.Supervisor):
         self.process.wait(DEADLINE)
         wait_until(lambda: name_of(pid) != ENGINE or not harness.is_alive(pid),
                    "the engine becomes the launcher", DEADLINE, 0.001)
-        self.process = Successor(pid)
+        self.process = harness.Heir(pid)
         if self.process.poll() is not None:
             raise Timeout(f"engine {pid} ended with {self.process.returncode} when its launcher was "
                           "killed")

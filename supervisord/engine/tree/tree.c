@@ -307,8 +307,11 @@ void tree_signal(struct engine *e, struct service *s, int signo)
 		if (pids[i] == main_pid)
 			continue;
 		pidfd = sys_pidfd_open(pids[i]);
-		if (pidfd >= 0 && is_the_same(e, s, pids[i]))
-			uplink_kill_pidfd(s, pidfd, signo);
+		if (pidfd < 0 || !is_the_same(e, s, pids[i]))
+			continue;
+		uplink_kill_pidfd(s, pidfd, signo);
+		if (signo != SIGKILL)
+			uplink_kill_pidfd(s, pidfd, SIGCONT); /* as for the main process */
 	}
 	tree_release(e);
 }

@@ -5,6 +5,7 @@
 #include "engine/uplink/uplink_outbox.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -26,6 +27,12 @@ static int send_simple(struct service *s, enum link_type type, uint64_t generati
 	return uplink_post(&m, NULL, 0);
 }
 
+/* A stop: what an operator sends, maybe STOP itself, is all that there is to it. */
+static bool has_to_continue(const struct core_record *r)
+{
+	return r->user_signo == 0 && r->signo != SIGKILL;
+}
+
 static int send_kill(struct service *s, enum link_scope scope)
 {
 	const struct core_record *r = core_record(s->engine->core, s->id);
@@ -35,7 +42,7 @@ static int send_kill(struct service *s, enum link_scope scope)
 		.generation = r->generation,
 		.signo = s->outbox.signo,
 		.op = r->signal_op,
-		.value = scope};
+		.value = scope | (has_to_continue(r) ? LINK_SCOPE_CONTINUE : 0)};
 
 	return uplink_post(&m, NULL, 0);
 }

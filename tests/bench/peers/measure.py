@@ -1,5 +1,6 @@
 """The measurements: each takes a running or startable peer, and returns numbers."""
 
+import functools
 import mmap
 import os
 import shutil
@@ -56,11 +57,12 @@ def start(peer, slots):
     return (slots.last_nsec() - begin) / 1e9
 
 
-def floor(tools, slots):
-    """The same of a loop of vfork and exec."""
+def floor(tools, slots, forkers=1):
+    """The same of a loop of vfork and exec, in so many processes at once."""
     slots.clear()
     begin = time.monotonic_ns()
-    process = subprocess.Popen([tools.floor, str(slots.n), tools.service], stdin=subprocess.PIPE,
+    process = subprocess.Popen([tools.floor, str(slots.n), tools.service, str(forkers)],
+                               stdin=subprocess.PIPE,
                                env={**os.environ, "BENCH_SLOTS": slots.path})
     wait_for("the floor", slots.all_started)
     seconds = (slots.last_nsec() - begin) / 1e9
@@ -157,19 +159,31 @@ def stop(peer, slots):
     return (time.monotonic_ns() - begin) / 1e9
 
 
+PERF = ("perf", "stat", "-x", ";", "-e", "instructions:u,instructions:k")
+
+
+def perf_counts(text):
+    """What perf has counted; None: it can't here."""
+    counts = [line.split(";")[0] for line in text.splitlines() if "instructions" in line]
+    return tuple(map(int, counts)) if len(counts) == 2 and all(map(str.isdigit, counts)) else None
+
+
+@functools.cache
+def can_count():
+    """Virtual machines often have no counters."""
+    return bool(shutil.which("perf")) and perf_counts(
+        subprocess.run([*PERF, "true"], capture_output=True, text=True, check=False).stderr) is not None
+
+
 def instructions(peer, slots, events):
     """Instructions of the supervising processes per restart of a service, by perf; None."""
-    if not shutil.which("perf"):
+    if not can_count():
         return None
     pids = ",".join(str(p) for p in peer.supervisors())
-    perf = subprocess.Popen(
-        ["perf", "stat", "-x", ";", "-e", "instructions:u,instructions:k", "-p", pids],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    perf = subprocess.Popen([*PERF, "-p", pids], stdin=subprocess.DEVNULL,
+                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     time.sleep(0.3)
     restart(peer, slots, events)
     perf.send_signal(signal.SIGINT)
-    text = perf.communicate()[1]
-    counts = [line.split(";")[0] for line in text.splitlines() if "instructions" in line]
-    if len(counts) != 2 or not all(c.isdigit() for c in counts):
-        return None
-    return tuple(int(c) / events for c in counts)
+    counts = perf_counts(perf.communicate()[1])
+    return counts and tuple(c / events for c in counts)

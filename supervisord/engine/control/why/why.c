@@ -11,6 +11,7 @@
 #include "base/parse.h"
 #include "engine/control/status.h"
 #include "engine/control/why/why_internal.h"
+#include "engine/schedule.h"
 #include "engine/service.h"
 #include "engine/services.h"
 #include "engine/uplink/spawn.h"
@@ -178,6 +179,17 @@ static json_t *definition(const struct service *s)
 	return part;
 }
 
+/* The next run by the clock it is planned by, which is no sum of two others: midnight is that. */
+static json_t *next_run(const struct service *s, const struct why_now *now)
+{
+	json_t *when = why_when(now, core_record(s->engine->core, s->id)->due_usec);
+	usec_t due = schedule_next_realtime(s);
+
+	if (json_is_object(when) && due > 0)
+		json_object_set_new(when, "time", status_time(due));
+	return when;
+}
+
 /* When something is going to happen by itself. */
 static json_t *times(const struct service *s, const struct why_now *now)
 {
@@ -186,8 +198,8 @@ static json_t *times(const struct service *s, const struct why_now *now)
 	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "now", status_time(now->realtime_usec),
 		"for_ms", why_msec(usec_sub(now->monotonic_usec, r->since_usec)), "started",
 		s->started_realtime_usec > 0 ? status_time(s->started_realtime_usec) : json_null(),
-		"deadline", why_when(now, r->deadline_usec), "run", why_when(now, r->due_usec),
-		"schedule", status_schedule(s));
+		"deadline", why_when(now, r->deadline_usec), "run", next_run(s, now), "schedule",
+		status_schedule(s));
 }
 
 static json_t *rules(const struct service *s, const struct why_now *now)
