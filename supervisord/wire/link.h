@@ -245,8 +245,10 @@ struct link_message {
 	int32_t pid; /* ADOPT, FOSTER, STARTED, EXITED, REFUSED; SIGNALLED: the sender's */
 	int32_t signo; /* KILL, KILL_PIDFD, SIGNALLED, SEEN */
 	uint32_t op; /* KILL, UPGRADE, UPGRADED */
-	/* KEEP, KEPT: tag; KILL: scope, maybe with LINK_SCOPE_CONTINUE; EXIT: code; SIGNALLED: sender's uid; REFUSED, UPGRADED:
-	 * errno; ACK: 1 for a RELEASE, too */
+	/*
+	 * KEEP, KEPT: tag; KILL: scope, maybe with LINK_SCOPE_CONTINUE; EXIT: code; SIGNALLED:
+	 * sender's uid; REFUSED, UPGRADED: errno; ACK: 1 for a RELEASE, too
+	 */
 	uint32_t value;
 	union {
 		struct link_exit exit;
