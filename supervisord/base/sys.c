@@ -130,24 +130,31 @@ int sys_fallocate(int fd, off_t size)
 	return -r;
 }
 
-/* Room is there already: what can't be written now is only slower later. */
-int sys_fallocate_mapped(int fd, off_t from, off_t size)
+void sys_write_zeros(int fd, off_t from, off_t to)
 {
 	static char zeros[4096];
 	struct iovec parts[16];
-	int r = sys_fallocate(fd, size);
 
 	for (size_t i = 0; i < ELEMENTSOF(parts); i++)
 		parts[i] = (struct iovec){zeros, sizeof(zeros)};
-	for (ssize_t n = 0; r == 0 && from < size; from += n) {
-		size_t left = (size_t)(size - from);
+	while (from < to) {
+		size_t left = (size_t)(to - from);
 		size_t n_parts = MIN_OF(left / sizeof(zeros), ELEMENTSOF(parts));
+		ssize_t n = n_parts > 0 ? pwritev(fd, parts, (int)n_parts, from)
+					: pwrite(fd, zeros, left, from);
 
-		n = n_parts > 0 ? pwritev(fd, parts, (int)n_parts, from)
-				: pwrite(fd, zeros, left, from);
 		if (n <= 0)
-			break;
+			return;
+		from += n;
 	}
+}
+
+int sys_fallocate_mapped(int fd, off_t from, off_t size)
+{
+	int r = sys_fallocate(fd, size);
+
+	if (r == 0)
+		sys_write_zeros(fd, from, size);
 	return r;
 }
 

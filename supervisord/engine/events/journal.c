@@ -28,6 +28,7 @@
 #define RETRY_MAX_USEC USEC_PER_MINUTE
 #define PATH_SIZE      4096
 #define MAPPED_MAX     (64 * 1024) /* bytes of events, before their pages are let go */
+#define AHEAD	       (64u * 1024)
 
 void journal_file_init(struct journal_file *f)
 {
@@ -100,12 +101,14 @@ static const char *describe(int error)
 /* All of it, so that no store finds a disk full. What was cut off comes back as zeros. */
 static int map_file(int fd, size_t *size, void **ret_memory)
 {
-	off_t had = (off_t)*size;
+	bool is_new = *size == 0;
 	int r;
 
 	if (*size < JOURNAL_FILE_SIZE || !journal_size_is_valid(*size))
 		*size = JOURNAL_FILE_SIZE;
-	r = sys_fallocate_mapped(fd, had, (off_t)*size);
+	r = sys_fallocate(fd, (off_t)*size);
+	if (r == 0 && is_new)
+		sys_write_zeros(fd, 0, AHEAD);
 	return r < 0 ? r : sys_mmap(*size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, ret_memory);
 }
 
@@ -188,6 +191,7 @@ static int try_open(struct journal_file *f, const char *path)
 		return r;
 	}
 	f->ring = ring;
+	f->zeroed = st.st_size == 0 ? AHEAD : size;
 	f->fd = TAKE_FD(fd);
 	f->device = st.st_dev;
 	f->inode = st.st_ino;
@@ -291,6 +295,20 @@ void journal_file_tend(struct engine *e)
 		journal_file_open(e);
 }
 
+/*
+ * A new file gets its pages ahead of what is stored to them. Never the last ones: a file that was
+ * cut short meanwhile has to stay shorter, to be found out.
+ */
+static void write_ahead(struct journal_file *f)
+{
+	size_t needed = JOURNAL_HEAD_SIZE + f->ring.end + AHEAD / 2;
+
+	if (needed < f->zeroed || f->ring.size - f->zeroed <= AHEAD)
+		return;
+	sys_write_zeros(f->fd, (off_t)f->zeroed, (off_t)(f->zeroed + AHEAD));
+	f->zeroed += AHEAD;
+}
+
 void journal_file_append(struct engine *e, uint64_t seq, struct journal_stamp *stamp,
 	const char *body, size_t length)
 {
@@ -299,6 +317,7 @@ void journal_file_append(struct engine *e, uint64_t seq, struct journal_stamp *s
 	if (!f->ring.memory || seq <= f->ring.last_seq)
 		return;
 	memcpy(stamp->boot_id, e->store.head.boot_id, sizeof(stamp->boot_id));
+	write_ahead(f);
 	journal_append(&f->ring, seq, stamp, body, length);
 	f->n_appended += length;
 	if (f->n_appended >= MAPPED_MAX)

@@ -17,6 +17,7 @@ struct engine;
 
 struct journal_file {
 	struct journal ring; /* memory is NULL: there is none */
+	size_t zeroed; /* so much of a new file has its pages already; all of an older one */
 	struct mapping mapping;
 	int fd; /* owned; its lock keeps others from writing to it */
 	dev_t device;
