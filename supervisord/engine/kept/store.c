@@ -399,8 +399,7 @@ int store_grow(struct store *s, uint32_t capacity)
 	/* One that was lost is in parts, which can't be moved. */
 	if (mapping_is_lost(&s->mapping))
 		return -EIO;
-	r = s->unsaved ? 0
-		       : sys_fallocate_mapped(s->file_fd, (off_t)s->area.size, (off_t)size);
+	r = s->unsaved ? 0 : sys_fallocate_mapped(s->file_fd, (off_t)s->area.size, (off_t)size);
 	if (r < 0)
 		return r;
 	mapping_remove(&s->mapping);

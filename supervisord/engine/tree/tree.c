@@ -121,9 +121,8 @@ void tree_avoid_cgroups(const struct engine *e, struct service *const *services,
 	if (fd < 0 || has_no_directory(fd))
 		return;
 	for (uint32_t i = 0; i < n; i++)
-		services[i]->cgroup_spent =
-			sys_fstatat(fd, tree_cgroup_name(services[i], name), &st,
-				AT_SYMLINK_NOFOLLOW) == 0;
+		services[i]->cgroup_spent = sys_fstatat(fd, tree_cgroup_name(services[i], name),
+						    &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 void tree_verify(struct service *s, pid_t pid)
