@@ -78,12 +78,13 @@ struct spec_place spec_place_of(const struct spec_service *s, const char *key)
 const char *spec_instance_name(const struct spec_service *s, unsigned instance,
 	char ret_name[static SPEC_INSTANCE_NAME_MAX])
 {
-	size_t n = strnlen(s->name, SPEC_INSTANCE_NAME_MAX - 1);
+	const char *name = s->name ? s->name : ""; /* defaults, while they are tried, have none */
+	size_t n = strnlen(name, SPEC_INSTANCE_NAME_MAX - 1);
 
 	if (s->has_instances)
-		snprintf(ret_name, SPEC_INSTANCE_NAME_MAX, "%s@%u", s->name, instance);
+		snprintf(ret_name, SPEC_INSTANCE_NAME_MAX, "%s@%u", name, instance);
 	else
-		*(char *)mempcpy(ret_name, s->name, n) = '\0';
+		*(char *)mempcpy(ret_name, name, n) = '\0';
 	return ret_name;
 }
 
