@@ -210,6 +210,7 @@ void engine_synced(struct engine *e)
 	r = notify_listen(e);
 	if (r < 0)
 		log_error("cannot listen for notifications: %s", strerror(-r));
+	area_mend_lock(e);
 	notify_mend(e);
 	foster_missing(e);
 	engine_judge_ended(e);

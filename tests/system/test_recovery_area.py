@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import stat
+import subprocess
 
 import harness
 from harness import SLEEP, is_alive, py, service, sh, wait_until
@@ -147,6 +148,27 @@ class RecoveryArea(harness.SystemTest):
         os.kill(engine, signal.SIGKILL)
         made()
         self.assertEqual(4, s.stderr().count("was removed by somebody; it was made anew"))
+
+    def test_a_lock_that_is_removed_is_taken_anew(self):
+        s = self.supervisor(service("web", SLEEP))
+        pid = s.wait_state("web", "running")["pid"]
+        lock = f"{s.runtime_dir}/lock"
+
+        def refused(times):
+            wait_until(lambda: s.stderr().count("the lock in") == times, "it was taken anew")
+            second = subprocess.run([s.supervisord, "-c", s.config_path], text=True,
+                                    capture_output=True, timeout=30, check=False, env=s.env)
+            self.assertEqual(1, second.returncode)
+            self.assertIn(f"another supervisord (pid {s.pid}) runs in", second.stderr)
+        for name in os.listdir(s.runtime_dir):
+            os.unlink(f"{s.runtime_dir}/{name}")
+        refused(1)
+        engine = s.wait_engine()
+        os.kill(engine, signal.SIGSTOP)  # the next engine finds it missing
+        os.unlink(lock)
+        os.kill(engine, signal.SIGKILL)
+        refused(2)
+        self.assertEqual(pid, s.wait_state("web", "running")["pid"])
 
     def test_without_inotify_the_next_touch_tells(self):
         s = self.faulty("engine:inotify_init:1+:EMFILE")

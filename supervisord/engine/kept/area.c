@@ -21,6 +21,7 @@
 #include "engine/service.h"
 #include "engine/services.h"
 #include "engine/streams/streams.h"
+#include "engine/uplink/uplink.h"
 
 #define RETRY_USEC (10 * USEC_PER_SEC)
 #define LOOK_USEC  USEC_PER_SEC
@@ -138,6 +139,29 @@ static void check(struct engine *e)
 		begin_mending(e);
 }
 
+void area_mend_lock(struct engine *e)
+{
+	const char *directory = e->spec->runtime_dir;
+	int old = e->store.lock_fd, holder = 0, r;
+
+	if (old < 0 || !store_lock_is_lost(&e->store, directory))
+		return;
+	r = store_lock(&e->store, directory, &holder);
+	if (r == 0)
+		r = uplink_keep(e, LINK_KEEP_LOCK, e->store.lock_fd);
+	if (r < 0) {
+		if (e->store.lock_fd != old)
+			close_fd(e->store.lock_fd);
+		e->store.lock_fd = old;
+		log_error("the lock in %s was removed by somebody, and can't be made anew: %s; "
+			  "nothing keeps another supervisord out",
+			directory, r == -EBUSY ? "another supervisord has it" : strerror(-r));
+		return;
+	}
+	close_fd(old);
+	log_warning("the lock in %s was removed by somebody; it was made anew", directory);
+}
+
 /* Its own doing is among it: only the look at the file says. */
 static void on_inotify(struct loop_source *source, uint32_t events)
 {
@@ -150,6 +174,7 @@ static void on_inotify(struct loop_source *source, uint32_t events)
 	check(e);
 	if (e->area.stopping)
 		return;
+	area_mend_lock(e);
 	control_mend(e);
 	notify_mend(e);
 }

@@ -2,7 +2,7 @@
  * The recovery area in a running engine: whoever may write to the runtime directory can cut
  * its file short or remove it, and a new one is then written from what the engine has in
  * memory, and given to the launcher.
- * So are the sockets beside it, by those whose they are.
+ * So are the lock and the sockets beside it, these by those whose they are.
  */
 #pragma once
 
@@ -30,6 +30,12 @@ void area_stopping(struct engine *e);
 
 /* Every service is known: from here on, damage is mended. */
 void area_begin(struct engine *e);
+
+/*
+ * Where somebody has removed the lock's file, takes the lock of another one, so that no second
+ * supervisord comes; what happens is told in the log.
+ */
+void area_mend_lock(struct engine *e);
 
 /* Makes room for so many services. 0 or -errno. */
 int area_grow(struct engine *e, uint32_t capacity);

@@ -124,6 +124,26 @@ void store_note_holder(const struct store *s)
 	sys_pwrite(s->lock_fd, pid, (size_t)snprintf(pid, sizeof(pid), "%d\n", (int)getppid()), 0);
 }
 
+/* 1: the path names the file that is held; 0: it does not; -errno. */
+static int names_it(const char *path, int fd)
+{
+	struct stat held, named;
+	int r = sys_fstat(fd, &held);
+
+	if (r < 0)
+		return r;
+	r = sys_fstatat(AT_FDCWD, path, &named, AT_SYMLINK_NOFOLLOW);
+	return r == 0 && named.st_ino == held.st_ino && named.st_dev == held.st_dev;
+}
+
+bool store_lock_is_lost(const struct store *s, const char *runtime_dir)
+{
+	_cleanup_free_
+	char *path = join(runtime_dir, LOCK_NAME);
+
+	return path && names_it(path, s->lock_fd) == 0;
+}
+
 int store_lock(struct store *s, const char *runtime_dir, int *ret_holder)
 {
 	_cleanup_free_
@@ -135,7 +155,6 @@ int store_lock(struct store *s, const char *runtime_dir, int *ret_holder)
 		_cleanup_close_
 		int fd = sys_openat(
 			AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0644);
-		struct stat held, named;
 		int r;
 
 		if (fd < 0)
@@ -147,11 +166,10 @@ int store_lock(struct store *s, const char *runtime_dir, int *ret_holder)
 		}
 		if (r < 0)
 			return r;
-		r = sys_fstat(fd, &held);
+		r = names_it(path, fd);
 		if (r < 0)
 			return r;
-		if (sys_fstatat(AT_FDCWD, path, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
-			named.st_ino != held.st_ino || named.st_dev != held.st_dev)
+		if (r == 0)
 			continue;
 		s->lock_fd = TAKE_FD(fd);
 		store_note_holder(s);

@@ -51,6 +51,9 @@ int store_make_directory(const char *path, unsigned mode);
  * in *ret_holder (0 if unknown); -errno.
  */
 int store_lock(struct store *s, const char *runtime_dir, int *ret_holder);
+/* Somebody has removed the lock's name, or given it to another file: who looks there, finds none.
+ */
+bool store_lock_is_lost(const struct store *s, const char *runtime_dir);
 /* Writes down which pid users see: of another launcher than that of the engine before. */
 void store_note_holder(const struct store *s);
 

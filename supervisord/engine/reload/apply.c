@@ -272,6 +272,7 @@ static void configure(struct engine *e)
 	core_set_max_starting(e->core, spec->max_starting);
 	e->sinks.files.log_dir = spec->log_dir;
 	control_configure(e);
+	area_mend_lock(e);
 	notify_mend(e);
 	if (e->queue.id >= 0 && queue_set_access(&e->queue, spec->queue_mode, spec->has_queue_group,
 					spec->queue_group) < 0)
