@@ -409,9 +409,10 @@ class EngineDies(HookTest):
             self.assertGreater(len(told), 5)
             for invocation, turns in told.items():
                 self.assertEqual(len(turns), len(set(turns)), f"{n} {invocation}: {turns}")
-                if "main" in turns:
-                    self.assertEqual(turns[0], "pre-start", f"{n} {invocation}: {turns}")
-                    self.assertEqual(turns[-1], "post-stop", f"{n} {invocation}: {turns}")
+                if "main" in turns:  # nothing waits for post-start, so it may be the last one
+                    self.assertEqual(["pre-start", "main", "post-stop"],
+                                     [t for t in turns if t != "post-start"],
+                                     f"{n} {invocation}: {turns}")
             last = list(told.values())[-1]
             self.assertIn("post-stop", last)
 
